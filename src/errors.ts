@@ -1,0 +1,96 @@
+/** The one table of codes, and the two planes of errors: problems (data, returned) and faults (thrown). */
+
+/** Business outcomes: returned as values by use cases, shown as typed problems in mutation results. */
+export const PROBLEM_CODES = {
+  VALIDATION: 'The input does not fit; `issues` lists every problem with its path.',
+  NOT_FOUND: 'There is no such thing, or none that you may see.',
+  STALE_VERSION: 'It was changed meanwhile; read it again and repeat with `currentVersion`.',
+  LIMIT_REACHED: 'A limit is reached; try again after `retryAfterMs`.',
+  IDEMPOTENCY_MISMATCH: 'This idempotency key was used with another input.',
+  ILLEGAL_STATE: 'Not possible in the present state.',
+  AMBIGUOUS: 'Several things have this name; use `owner/name` or the id.',
+  STATE_TOO_LARGE: 'The input or state is over its limit; the message names size and limit.',
+  UNAUTHENTICATED: 'The credentials are not valid.',
+} as const
+export type ProblemCode = keyof typeof PROBLEM_CODES
+
+/** Faults: thrown, shown as top-level GraphQL errors with `extensions.code` and this HTTP status. */
+export const FAULTS = {
+  BAD_REQUEST: { status: 400, text: 'The request is malformed.' },
+  BAD_CURSOR: { status: 400, text: 'The cursor is not one that this connection or feed gave out.' },
+  TOO_COMPLEX: { status: 400, text: 'The operation asks for too much at once.' },
+  UNAUTHENTICATED: { status: 401, text: 'Sign in first.' },
+  FORBIDDEN: { status: 403, text: 'Not allowed.' },
+  NOT_FOUND: { status: 404, text: 'There is no such thing, or none that you may see.' },
+  AMBIGUOUS: { status: 400, text: 'Several things have this name; use `owner/name` or the id.' },
+  METHOD_NOT_ALLOWED: { status: 405, text: 'Use POST.' },
+  LENGTH_REQUIRED: { status: 411, text: 'Send a content-length.' },
+  PAYLOAD_TOO_LARGE: { status: 413, text: 'The body is too large.' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, text: 'Send application/json.' },
+  RATE_LIMITED: { status: 429, text: 'Too many requests; `retryAfterMs` says when to come back.' },
+  RESPONSE_TOO_LARGE: { status: 400, text: 'The answer would be over 10 MB; ask for less.' },
+  UNAVAILABLE: { status: 503, text: 'The server cannot answer now; try again.' },
+  INTERNAL: { status: 500, text: 'Something went wrong on our side.' },
+} as const
+export type FaultCode = keyof typeof FAULTS
+
+/** Why a step, and with it an execution, failed: stored with it and shown as `error { code message step }`. */
+export const STEP_ERRORS = {
+  STEP_FAILED: 'The handler threw, or said that it failed.',
+  TIMEOUT: 'The step did not end within its timeout.',
+  EXPRESSION_FAILED: 'An expression could not be evaluated.',
+  NO_ROUTE: 'No case of the route matched and it has no `otherwise`.',
+  INVALID_OUTPUT: 'The handler returned something that is not JSON.',
+  UNSTORABLE_OUTPUT: 'The output holds what the database cannot store.',
+  STATE_TOO_LARGE: 'The state is over its limit; the message names size and limit.',
+  HANDLER_CRASHED: 'The process that ran the handler ended while it ran.',
+  HANDLER_NOT_REGISTERED: 'No handler of this name is registered where the step ran.',
+  NOT_ALLOWED: 'The definition names something that is not on the allow-list any more.',
+  OUTCOME_UNKNOWN: 'The worker was lost while the step ran, and the step may run at most once.',
+  POISONED: 'The step crashed its worker three times while it ran alone.',
+  AGENT_TIMEOUT: 'Nobody answered in time.',
+  FLOW_FAILED: 'A `fail` step ended the execution.',
+  FLOW_TIMEOUT: 'The execution did not end within the timeout of its flow.',
+  CANCELED: 'The execution was canceled.',
+} as const
+export type StepErrorCode = keyof typeof STEP_ERRORS
+
+/** One mistake in something that was sent; `path` leads to it, key by key. */
+export interface Issue {
+  code: string
+  message: string
+  path: string[]
+  hint?: string
+}
+
+/** A refused request, as data. Use cases return it; `isProblem` tells it from a result. */
+export interface Problem {
+  readonly problem: ProblemCode
+  readonly message: string
+  readonly path?: string[]
+  readonly issues?: Issue[]
+  readonly currentVersion?: number
+  readonly retryAfterMs?: number
+  readonly candidates?: string[]
+}
+
+export function problem(code: ProblemCode, more: Omit<Partial<Problem>, 'problem'> = {}): Problem {
+  return { ...more, problem: code, message: more.message ?? PROBLEM_CODES[code] }
+}
+
+export function isProblem(value: unknown): value is Problem {
+  return typeof value === 'object' && value !== null && 'problem' in value
+}
+
+/** A refusal or failure of the whole request. `detail` is shown to the caller; `cause` only to the log. */
+export class Fault extends Error {
+  readonly code: FaultCode
+  readonly extensions: Record<string, unknown>
+
+  constructor(code: FaultCode, detail?: string, options: ErrorOptions & { extensions?: Record<string, unknown> } = {}) {
+    super(detail ?? FAULTS[code].text, options)
+    this.name = 'Fault'
+    this.code = code
+    this.extensions = { ...options.extensions, code }
+  }
+}
