@@ -1,0 +1,74 @@
+-- Claims executions for a worker (src/engine/claim.ts calls it): due sleepers, unread inboxes, executions of workers whose lease
+-- is over, then ready ones by an index walk over initiators, a share each, by priority and age. Every look is bounded by what
+-- is asked for; nothing sorts, nothing scans, whatever the statistics say.
+create or replace function sluice.claim_executions(worker uuid, wanted integer, after_initiator uuid)
+returns table (id uuid, initiator_id uuid)
+language plpgsql
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+as $$
+#variable_conflict use_column
+declare
+  nobody constant uuid := '00000000-0000-0000-0000-000000000000';
+  got uuid[] := '{}';
+  found_ids uuid[];
+  dead uuid;
+  initiator uuid;
+  place uuid := coalesce(after_initiator, nobody);
+  share integer := greatest(wanted / 4, 1);
+  visits integer := 0;
+  wrapped boolean := false;
+begin
+  -- a worker whose lease is over claims nothing, so that nobody takes over from it what it has just taken
+  perform 1 from sluice.workers w where w.id = worker and w.expires_at > clock_timestamp() for key share;
+  if not found then return; end if;
+
+  got := array(select e.id from sluice.executions e where e.wake_at <= now() order by e.wake_at limit wanted for no key update skip locked);
+
+  if cardinality(got) < wanted then
+    got := got || array(
+      select e.id from sluice.executions e
+      where e.id = any (array(select i.execution_id from sluice.inbox i limit 256)) and e.id <> all (got)
+        and e.owner is null and e.ended_at is null
+      limit wanted - cardinality(got) for no key update skip locked);
+  end if;
+
+  for dead in select w.id from sluice.workers w where w.expires_at < now() limit 8 loop
+    exit when cardinality(got) >= wanted;
+    found_ids := array(select e.id from sluice.executions e where e.owner = dead and e.id <> all (got)
+      limit wanted - cardinality(got) for no key update skip locked);
+    got := got || found_ids;
+    if cardinality(found_ids) = 0 and not exists (select 1 from sluice.executions e where e.owner = dead) then
+      delete from sluice.workers w where w.id in
+        (select x.id from sluice.workers x where x.id = dead and x.expires_at < now() for update skip locked);
+    end if;
+  end loop;
+
+  while cardinality(got) < wanted and visits < 64 loop
+    select e.initiator_id into initiator from sluice.executions e
+    where e.owner is null and e.wake_at is null and e.status in ('PENDING', 'RUNNING') and e.initiator_id > place
+    order by e.initiator_id limit 1;
+    if not found then
+      exit when wrapped and share >= wanted;
+      if wrapped then share := wanted; end if; -- second time round: whatever is left
+      wrapped := true;
+      exit when place = nobody and visits = 0;
+      place := nobody;
+      continue;
+    end if;
+    visits := visits + 1;
+    place := initiator;
+    got := got || array(
+      select e.id from sluice.executions e
+      where e.owner is null and e.wake_at is null and e.status in ('PENDING', 'RUNNING') and e.initiator_id = initiator
+        and e.id <> all (got)
+      order by e.priority desc, e.id limit least(share, wanted - cardinality(got)) for no key update skip locked);
+  end loop;
+
+  return query
+    update sluice.executions e set owner = worker, epoch = e.epoch + 1, status = 'RUNNING', wake_at = null
+    where e.id = any (got) returning e.id, e.initiator_id;
+end $$;

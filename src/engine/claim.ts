@@ -1,0 +1,41 @@
+/** Claims executions for a worker, in batches; the text of the function is claim.sql beside it. */
+import type { Database } from '../database/database.ts'
+
+export interface Claimed {
+  id: string
+  initiator_id: string
+}
+
+/**
+ * At most `wanted` executions, now owned by `worker` with their epoch incremented; [] also when the worker's lease is over.
+ * `afterInitiator`: where the walk over initiators goes on (the last row's initiator of the claim before).
+ */
+export function claimExecutions(
+  database: Database,
+  worker: string,
+  wanted: number,
+  afterInitiator: string | null,
+): Promise<Claimed[]> {
+  return database.query<Claimed>('select id, initiator_id from sluice.claim_executions($1, $2, $3)', [
+    worker,
+    wanted,
+    afterInitiator,
+  ])
+}
+
+/** ms since 1970 of the next sleeper's waking and of the next stored deadline; null when there is none. One index look each. */
+export async function nextDue(database: Database): Promise<{ wakeAt: number | null; deadlineAt: number | null }> {
+  const [row] = await database.query<{ wake_at: Date | null; deadline_at: Date | null }>(`
+    select (select wake_at from sluice.executions where wake_at is not null order by wake_at limit 1) as wake_at,
+           (select deadline_at from sluice.executions where deadline_at is not null order by deadline_at limit 1) as deadline_at`)
+  return { wakeAt: row?.wake_at?.getTime() ?? null, deadlineAt: row?.deadline_at?.getTime() ?? null }
+}
+
+/** Executions whose flow deadline or cancel fence is over, whoever holds them. */
+export async function findOverdue(database: Database, limit: number): Promise<string[]> {
+  const rows = await database.query<{ id: string }>(
+    'select id from sluice.executions where deadline_at <= now() order by deadline_at limit $1',
+    [limit],
+  )
+  return rows.map(({ id }) => id)
+}

@@ -1,0 +1,181 @@
+-- The one write path (src/engine/commit.ts calls it): many executions' transitions in one transaction of simple set-based statements.
+-- Rows that another transaction holds are refused as 'skipped', rows whose version or epoch differ as 'stale'; everything
+-- after that touches fresh rows only. Planner settings are fixed so that stale statistics cannot flip a plan.
+create or replace function sluice.commit_transitions(
+  starts json, keyed boolean, ids uuid[], updates json, step_runs json, events json, asks json, closed_asks json,
+  outputs json, reads json, sends json, keys json, audits json
+) returns table (at double precision, refused json)
+language plpgsql
+set enable_seqscan = off
+set enable_mergejoin = off
+set enable_bitmapscan = off
+as $$
+#variable_conflict use_column
+declare
+  out_ids uuid[] := '{}';
+  out_rows jsonb := '[]';
+  some_ids uuid[];
+  some_rows jsonb;
+begin
+  if starts is not null then
+    if keyed then
+      insert into sluice.idempotency_keys (principal_id, operation, key, input_hash, subject_id)
+      select distinct on (s.principal_id, s.key) s.principal_id, 'startExecution', s.key, decode(s.input_hash, 'hex'), s.id
+      from json_to_recordset(starts) as s(id uuid, principal_id uuid, key text, input_hash text)
+      where s.key is not null order by s.principal_id, s.key
+      on conflict do nothing;
+      -- the losers, in a statement of its own: it sees what the winner committed meanwhile
+      select array_agg(s.id), jsonb_agg(jsonb_build_object('id', s.id, 'subject', k.subject_id,
+          'verdict', case when k.input_hash = decode(s.input_hash, 'hex') then 'replayed' else 'mismatch' end))
+      into some_ids, some_rows
+      from json_to_recordset(starts) as s(id uuid, principal_id uuid, key text, input_hash text)
+      join sluice.idempotency_keys k on k.principal_id = s.principal_id and k.operation = 'startExecution' and k.key = s.key
+      where k.subject_id <> s.id;
+      if some_ids is not null then
+        out_ids := some_ids;
+        out_rows := some_rows;
+      end if;
+    end if;
+
+    -- admission: one at a time per initiator, then a count through the partial index in a later statement
+    perform pg_advisory_xact_lock(1396855107, lock) from (
+      select distinct hashtext(s.initiator_id::text) as lock
+      from json_to_recordset(starts) as s(id uuid, initiator_id uuid, running_limit integer)
+      where s.running_limit is not null order by lock) as locks;
+    with asking as materialized (
+      select s.id, s.initiator_id, s.running_limit, row_number() over (partition by s.initiator_id order by s.id) as place
+      from json_to_recordset(starts) as s(id uuid, initiator_id uuid, running_limit integer)
+      where s.running_limit is not null and s.id <> all (out_ids)
+    ), initiators as materialized (
+      select a.initiator_id, max(a.running_limit) as most from asking a group by a.initiator_id
+    ), running as materialized (
+      select i.initiator_id, (select count(*) from (
+        select 1 from sluice.executions e
+        where e.initiator_id = i.initiator_id and e.ended_at is null and e.parent_id is null limit i.most) as r) as count
+      from initiators i
+    )
+    select array_agg(a.id), jsonb_agg(jsonb_build_object('id', a.id, 'verdict', 'limit'))
+    into some_ids, some_rows
+    from asking a join running r using (initiator_id) where r.count + a.place > a.running_limit;
+    if some_ids is not null then
+      delete from sluice.idempotency_keys k using json_to_recordset(starts) as s(id uuid, principal_id uuid, key text)
+      where s.id = any (some_ids) and k.principal_id = s.principal_id and k.operation = 'startExecution' and k.key = s.key
+        and k.subject_id = s.id;
+      -- a replay of a start that this very statement refuses is refused with it
+      out_rows := (select coalesce(jsonb_agg(case when (x ->> 'subject')::uuid = any (some_ids)
+        then jsonb_build_object('id', x -> 'id', 'verdict', 'limit') else x end), '[]') from jsonb_array_elements(out_rows) as x);
+      out_ids := out_ids || some_ids;
+      out_rows := out_rows || some_rows;
+    end if;
+  end if;
+
+  if updates is not null then
+    select array_agg(u.id), jsonb_agg(jsonb_build_object('id', u.id, 'verdict', case when e.id is null then 'skipped' else 'stale' end))
+    into some_ids, some_rows
+    from json_to_recordset(updates) as u(id uuid, version integer, from_epoch integer)
+    left join (select x.id, x.version, x.epoch from sluice.executions x
+               where x.id = any (ids) order by x.id for no key update skip locked) as e on e.id = u.id
+    where e.id is null or e.version <> u.version or e.epoch <> u.from_epoch;
+    if some_ids is not null then
+      out_ids := out_ids || some_ids;
+      out_rows := out_rows || some_rows;
+    end if;
+  end if;
+
+  if cardinality(out_ids) > 0 then
+    starts := (select json_agg(x) from json_array_elements(starts) as x where (x ->> 'id')::uuid <> all (out_ids));
+    updates := (select json_agg(x) from json_array_elements(updates) as x where (x ->> 'id')::uuid <> all (out_ids));
+    step_runs := (select json_agg(x) from json_array_elements(step_runs) as x where (x ->> 'execution_id')::uuid <> all (out_ids));
+    events := (select json_agg(x) from json_array_elements(events) as x where (x ->> 'execution_id')::uuid <> all (out_ids));
+    asks := (select json_agg(x) from json_array_elements(asks) as x where (x ->> 'execution_id')::uuid <> all (out_ids));
+    closed_asks := (select json_agg(x) from json_array_elements(closed_asks) as x where (x ->> 'execution_id')::uuid <> all (out_ids));
+    outputs := (select json_agg(x) from json_array_elements(outputs) as x where (x ->> 'execution_id')::uuid <> all (out_ids));
+    reads := (select json_agg(x) from json_array_elements(reads) as x where (x ->> 'execution_id')::uuid <> all (out_ids));
+    sends := (select json_agg(x) from json_array_elements(sends) as x where (x ->> 'sender_id')::uuid <> all (out_ids));
+    keys := (select json_agg(x) from json_array_elements(keys) as x where (x ->> 'execution_id')::uuid <> all (out_ids));
+    audits := (select json_agg(x) from json_array_elements(audits) as x where (x ->> 'of')::uuid <> all (out_ids));
+  end if;
+
+  if starts is not null then
+    insert into sluice.executions (id, flow_id, flow_version_id, initiator_id, parent_id, retry_of, priority, labels, created_at,
+      status, version, epoch, owner, wake_at, deadline_at, cancel_reason, pause_reason, seq, last_event_at, mark, state_bytes,
+      steps_total, steps_succeeded, steps_failed, steps_skipped, in_flight, started_at, ended_at, reason, error)
+    select s.id, s.flow_id, s.flow_version_id, s.initiator_id, s.parent_id, s.retry_of, s.priority, s.labels, s.created_at,
+      s.status, 1, s.epoch, s.owner, s.wake_at, s.deadline_at, s.cancel_reason, s.pause_reason, s.seq, s.last_event_at, s.mark,
+      s.state_bytes, s.steps_total, s.steps_succeeded, s.steps_failed, s.steps_skipped, s.in_flight, s.started_at, s.ended_at,
+      s.reason, s.error
+    from json_to_recordset(starts) as s(id uuid, flow_id uuid, flow_version_id uuid, initiator_id uuid, parent_id uuid,
+      retry_of uuid, priority smallint, labels jsonb, created_at timestamptz, status text, epoch integer, owner uuid,
+      wake_at timestamptz, deadline_at timestamptz, cancel_reason text, pause_reason text, seq integer, last_event_at timestamptz,
+      mark bigint, state_bytes integer, steps_total smallint, steps_succeeded smallint, steps_failed smallint,
+      steps_skipped smallint, in_flight jsonb, started_at timestamptz, ended_at timestamptz, reason text, error jsonb);
+    insert into sluice.execution_inputs (execution_id, body)
+    select s.id, s.input from json_to_recordset(starts) as s(id uuid, input json);
+  end if;
+
+  if updates is not null then
+    update sluice.executions e set
+      version = u.version + 1, status = u.status, epoch = u.epoch, owner = u.owner, wake_at = u.wake_at,
+      deadline_at = u.deadline_at, cancel_reason = u.cancel_reason, pause_reason = u.pause_reason, seq = u.seq,
+      last_event_at = u.last_event_at, mark = u.mark, state_bytes = u.state_bytes, steps_succeeded = u.steps_succeeded,
+      steps_failed = u.steps_failed, steps_skipped = u.steps_skipped, in_flight = u.in_flight, started_at = u.started_at,
+      ended_at = u.ended_at, reason = u.reason, error = u.error
+    from json_to_recordset(updates) as u(id uuid, version integer, status text, epoch integer, owner uuid, wake_at timestamptz,
+      deadline_at timestamptz, cancel_reason text, pause_reason text, seq integer, last_event_at timestamptz, mark bigint,
+      state_bytes integer, steps_succeeded smallint, steps_failed smallint, steps_skipped smallint, in_flight jsonb,
+      started_at timestamptz, ended_at timestamptz, reason text, error jsonb)
+    where e.id = u.id;
+  end if;
+
+  if step_runs is not null then
+    insert into sluice.step_runs
+      (execution_id, path, name, type, status, attempt, started_at, finished_at, route, input, output, error)
+    select * from json_to_recordset(step_runs) as s(execution_id uuid, path text, name text, type text, status text,
+      attempt integer, started_at timestamptz, finished_at timestamptz, route text, input json, output json, error json);
+  end if;
+  if events is not null then
+    insert into sluice.events (execution_id, seq, type, at, step, path, attempt, data)
+    select * from json_to_recordset(events) as s(execution_id uuid, seq integer, type text, at timestamptz, step text,
+      path text, attempt integer, data json);
+  end if;
+  if asks is not null then
+    insert into sluice.agent_requests
+      (id, execution_id, flow_id, initiator_id, path, attempt, kind, role, subject, body, status, created_at, deadline_at)
+    select * from json_to_recordset(asks) as s(id uuid, execution_id uuid, flow_id uuid, initiator_id uuid, path text,
+      attempt integer, kind text, role text, subject text, body json, status text, created_at timestamptz, deadline_at timestamptz);
+  end if;
+  if closed_asks is not null then
+    update sluice.agent_requests r set status = s.status, decision = s.decision, answer = s.answer, answered_by = s.answered_by,
+      answered_at = s.answered_at, version = r.version + 1
+    from json_to_recordset(closed_asks) as s(id uuid, status text, decision text, answer json, answered_by uuid, answered_at timestamptz)
+    where r.id = s.id;
+  end if;
+  if outputs is not null then
+    insert into sluice.execution_outputs (execution_id, body)
+    select * from json_to_recordset(outputs) as s(execution_id uuid, body json);
+  end if;
+  if reads is not null then
+    delete from sluice.inbox i using json_to_recordset(reads) as s(execution_id uuid, key text)
+    where i.execution_id = s.execution_id and i.key = s.key;
+  end if;
+  if sends is not null then
+    insert into sluice.inbox (execution_id, key, sender_id, kind, body)
+    select * from json_to_recordset(sends) as s(execution_id uuid, key text, sender_id uuid, kind text, body json)
+    order by 1, 2 on conflict do nothing;
+  end if;
+  if keys is not null then
+    insert into sluice.idempotency_keys (principal_id, operation, key, input_hash, subject_id)
+    select s.principal_id, s.operation, s.key, decode(s.input_hash, 'hex'), s.subject_id
+    from json_to_recordset(keys) as s(principal_id uuid, operation text, key text, input_hash text, subject_id uuid)
+    order by 1, 2, 3 on conflict do nothing;
+  end if;
+  if audits is not null then
+    insert into sluice.audit_events (id, at, type, severity, actor_kind, actor_id, flow_id, execution_id, success, duration_ms,
+      tokens, error_code, metadata, ip, user_agent)
+    select * from json_to_recordset(audits) as s(id uuid, at timestamptz, type text, severity text, actor_kind text, actor_id uuid,
+      flow_id uuid, execution_id uuid, success boolean, duration_ms double precision, tokens integer, error_code text,
+      metadata jsonb, ip text, user_agent text);
+  end if;
+
+  return query select extract(epoch from clock_timestamp())::double precision * 1000, case when out_rows = '[]' then null else out_rows::json end;
+end $$;

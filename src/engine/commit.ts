@@ -1,0 +1,211 @@
+/**
+ * Group commit: transitions that arrive while a commit is in flight form the next batch. No timer, no delay when idle; what waits
+ * is bounded. The text of the function that it calls is commit.sql beside it.
+ */
+import type { Database } from '../database/database.ts'
+import { sqlState } from '../database/database.ts'
+import type { Logger } from '../log.ts'
+import type { ListName, Rows } from './encode.ts'
+import { LISTS } from './encode.ts'
+
+export interface CommitItem {
+  executionId: string
+  kind: 'start' | 'update'
+  /** random, stored with the row: tells after a lost answer whether it was stored */
+  mark: number
+  rows: Rows
+  /** an idempotency key comes with this start */
+  keyed?: boolean
+  /** API transitions go first */
+  urgent?: boolean
+}
+
+export type Verdict =
+  | { kind: 'committed' }
+  /** version or epoch differ from those that were decided on */
+  | { kind: 'stale' }
+  | { kind: 'limit' }
+  | { kind: 'mismatch' }
+  | { kind: 'replayed'; executionId: string }
+  | { kind: 'unstorable'; message: string }
+
+const MAX_ITEMS = 1000
+const MAX_BYTES = 4_000_000
+/** Above either, workers stop claiming and mutations are refused; outcomes are never dropped. */
+export const FULL_ITEMS = 10_000
+export const FULL_BYTES = 64_000_000
+
+export interface Committer {
+  submit(item: CommitItem): Promise<Verdict>
+  /** true: the queue is full; start nothing new */
+  readonly full: boolean
+  /** called after each commit; for metrics */
+  onCommit?: (batch: { items: number; bytes: number; ms: number }) => void
+  /** Commits what waits, then refuses. */
+  close(): Promise<void>
+}
+
+interface Waiting extends CommitItem {
+  bytes: number
+  settle(verdict: Verdict): void
+  abandon(error: unknown): void
+}
+
+export const COMMIT_TEXT =
+  'select at, refused from sluice.commit_transitions($1::json, $2, $3::uuid[], $4::json, $5::json, $6::json, $7::json, $8::json, $9::json, $10::json, $11::json, $12::json, $13::json)'
+
+export function createCommitter(database: Database, log: Logger): Committer {
+  let urgent: Waiting[] = []
+  let queue: Waiting[] = []
+  let bytes = 0
+  let count = 0
+  let pumping: Promise<void> | undefined
+  let closed = false
+
+  const committer: Committer = {
+    submit(item) {
+      if (closed) return Promise.reject(new Error('the committer is closed'))
+      return new Promise<Verdict>((resolve, reject) => {
+        let size = 200
+        for (const list of LISTS) size += item.rows[list]?.length ?? 0
+        const done = (): void => {
+          bytes -= size
+          count--
+        }
+        bytes += size
+        count++
+        const settle = (verdict: Verdict): void => (done(), resolve(verdict))
+        const abandon = (error: unknown): void => (done(), reject(error as Error))
+        ;(item.urgent ? urgent : queue).push({ ...item, bytes: size, settle, abandon })
+        pumping ??= Promise.resolve().then(pump)
+      })
+    },
+    get full() {
+      return count >= FULL_ITEMS || bytes >= FULL_BYTES
+    },
+    async close() {
+      closed = true
+      await pumping
+    },
+  }
+  return committer
+
+  async function pump(): Promise<void> {
+    while (urgent.length + queue.length > 0) {
+      const batch = nextBatch()
+      const started = performance.now()
+      await commitBatch(batch)
+      committer.onCommit?.({
+        items: batch.length,
+        bytes: batch.reduce((sum, item) => sum + item.bytes, 0),
+        ms: performance.now() - started,
+      })
+    }
+    pumping = undefined
+  }
+
+  function nextBatch(): Waiting[] {
+    const batch: Waiting[] = []
+    let size = 0
+    for (const list of [urgent, queue]) {
+      let taken = 0
+      while (taken < list.length && batch.length < MAX_ITEMS && (size === 0 || size + list[taken]!.bytes <= MAX_BYTES)) {
+        size += list[taken]!.bytes
+        batch.push(list[taken++]!)
+      }
+      list.splice(0, taken)
+    }
+    return batch
+  }
+
+  /** Stores a batch, whatever happens: repeats it, splits it to find the culprit, or reads back what became of it. */
+  async function commitBatch(batch: Waiting[]): Promise<void> {
+    for (let attempt = 0; batch.length > 0; attempt++) {
+      try {
+        return settleBatch(batch, await store(batch))
+      } catch (error) {
+        const state = sqlState(error)
+        if (state && /^(22|23|54|SL)/.test(state)) return await bisect(batch, error)
+        log.warn({ err: error, items: batch.length }, 'commit failed, trying again')
+        if (closed && attempt >= 3) return batch.forEach((item) => item.abandon(error))
+        if (state !== '40001' && state !== '40P01') {
+          await pause(Math.min(50 * 2 ** attempt, 1000))
+          batch = await readBack(batch)
+        }
+      }
+    }
+  }
+
+  async function store(batch: readonly Waiting[]): Promise<Refusal[]> {
+    const lists = new Map<ListName, string>()
+    for (const list of LISTS) {
+      const parts = batch.flatMap((item) => item.rows[list] ?? [])
+      if (parts.length > 0) lists.set(list, `[${parts.join(',')}]`)
+    }
+    const json = (list: ListName): string | null => lists.get(list) ?? null
+    const ids = batch.filter((item) => item.kind === 'update').map((item) => item.executionId)
+    const sent = performance.now()
+    const [answer] = await database.query<{ at: number; refused: Refusal[] | null }>(COMMIT_TEXT, [
+      ...[
+        json('starts'),
+        batch.some((item) => item.keyed),
+        ids,
+        json('updates'),
+        json('step_runs'),
+        json('events'),
+        json('asks'),
+      ],
+      ...[json('closed_asks'), json('outputs'), json('reads'), json('sends'), json('keys'), json('audits')],
+    ])
+    database.clock.sample(answer!.at, sent, performance.now())
+    return answer!.refused ?? []
+  }
+
+  function settleBatch(batch: readonly Waiting[], refused: readonly Refusal[]): void {
+    const refusals = new Map(refused.map((refusal) => [refusal.id, refusal]))
+    for (const item of batch) {
+      const refusal = refusals.get(item.executionId)
+      if (!refusal) item.settle({ kind: 'committed' })
+      else if (refusal.verdict === 'skipped') (item.urgent ? urgent : queue).push(item)
+      else if (refusal.verdict === 'replayed') item.settle({ kind: 'replayed', executionId: refusal.subject! })
+      else item.settle({ kind: refusal.verdict })
+    }
+  }
+
+  /** One row that PostgreSQL will not take must not keep the others out: halves, until it stands alone. */
+  async function bisect(batch: Waiting[], error: unknown): Promise<void> {
+    if (batch.length === 1) {
+      log.error({ err: error, executionId: batch[0]!.executionId }, 'a transition cannot be stored')
+      return batch[0]!.settle({ kind: 'unstorable', message: `The database refused it (SQLSTATE ${sqlState(error)}).` })
+    }
+    const middle = batch.length >> 1
+    await commitBatch(batch.slice(0, middle))
+    await commitBatch(batch.slice(middle))
+  }
+
+  /** After a lost answer: what carries our mark was stored. The rest is tried again; if somebody wrote meanwhile, it will be stale. */
+  async function readBack(batch: Waiting[]): Promise<Waiting[]> {
+    try {
+      const found = await database.query<{ id: string; mark: number }>(
+        'select id, mark from sluice.executions where id = any($1::uuid[])',
+        [batch.map((item) => item.executionId)],
+      )
+      const marks = new Map(found.map(({ id, mark }) => [id, Number(mark)]))
+      return batch.filter((item) => {
+        const stored = item.kind === 'start' ? marks.has(item.executionId) : marks.get(item.executionId) === item.mark
+        if (stored) item.settle({ kind: 'committed' })
+        return !stored
+      })
+    } catch {
+      return batch // the database is away; the next attempt asks again
+    }
+  }
+}
+
+interface Refusal {
+  id: string
+  verdict: 'stale' | 'skipped' | 'limit' | 'mismatch' | 'replayed'
+  subject?: string
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

@@ -1,0 +1,179 @@
+/** Builds the engine: one committer, one set of mailboxes, one worker; and answers for it to the rooms above. */
+import type { AuditEntry } from '../audit/audit-entry.ts'
+import type { Database } from '../database/database.ts'
+import type { Problem } from '../errors.ts'
+import { problem } from '../errors.ts'
+import type { Bus } from '../fleet/bus.ts'
+import { newUuid } from '../ids.ts'
+import type { AllowList } from '../language/program.ts'
+import { MAX_STATE_BYTES } from '../language/payload.ts'
+import type { Logger } from '../log.ts'
+import { createCommitter } from './commit.ts'
+import type { Committer } from './commit.ts'
+import type { Input } from './decide/input.ts'
+import type { Snapshot } from './decide/snapshot.ts'
+import type { Extras } from './encode.ts'
+import type { AnswerOrder, ControlOrder, Engine, StartOrder } from './engine.ts'
+import type { HandlerHost } from './handlers/handler-host.ts'
+import type { HandlerRegistry } from './handlers/load-handlers.ts'
+import { createLoop } from './loop.ts'
+import { createPrograms } from './programs.ts'
+import { createWaiters } from './waiters.ts'
+import { createWorker } from './worker.ts'
+import type { Worker, WorkerSettings } from './worker.ts'
+
+export interface EngineOptions extends WorkerSettings {
+  database: Database
+  bus: Bus
+  host: HandlerHost
+  registry: HandlerRegistry
+  allow: AllowList
+  log: Logger
+}
+
+export interface RunningEngine extends Engine {
+  readonly workerId: string
+  readonly worker: Worker
+  readonly committer: Committer
+  run(): Promise<void>
+  stop(): Promise<void>
+}
+
+const PARTITIONS_EVERY_MS = 3_600_000
+const PARTITION_WEEKS_AHEAD = 4
+/** How long a mutation that found the queue full should wait. */
+const FULL_RETRY_MS = 1000
+
+export function createEngine(options: EngineOptions): RunningEngine {
+  const { database, bus, log } = options
+  const workerId = newUuid()
+  const committer = createCommitter(database, log)
+  const programs = createPrograms(database, options.allow)
+  const worker = createWorker({ ...options, workerId, committer, programs })
+  const waiters = createWaiters(database, bus, log)
+  const partitions = createLoop({
+    name: 'partitions',
+    log,
+    async runOnce() {
+      await database.query('select sluice.ensure_partitions($1)', [PARTITION_WEEKS_AHEAD])
+      return PARTITIONS_EVERY_MS
+    },
+  })
+
+  return {
+    workerId,
+    worker,
+    committer,
+    start,
+    answer,
+    cancel: (order) => control(order, { kind: 'cancel', reason: order.reason ?? 'canceled' }),
+    pause: (order) => control(order, { kind: 'pause', reason: order.reason ?? 'paused' }),
+    resume: (order) => control(order, { kind: 'resume', ...(order.reason !== undefined && { reason: order.reason }) }),
+    program: (flowVersionId) => programs.get(flowVersionId),
+    ended: (executionId, waitMs) => waiters.ended(executionId, waitMs),
+    async run() {
+      partitions.start()
+      await worker.start()
+    },
+    async stop() {
+      await waiters.close()
+      await partitions.stop()
+      await worker.stop()
+      await committer.close()
+    },
+  }
+
+  async function start(order: StartOrder): Promise<{ executionId: string; replayed: boolean } | Problem> {
+    if (committer.full)
+      return problem('LIMIT_REACHED', { message: 'The server is busy; nothing was started.', retryAfterMs: FULL_RETRY_MS })
+    const bytes = Buffer.byteLength(order.inputText)
+    if (bytes > MAX_STATE_BYTES) {
+      return problem('STATE_TOO_LARGE', {
+        message: `The input is ${bytes} bytes; the limit is ${MAX_STATE_BYTES}.`,
+        path: ['input'],
+      })
+    }
+    const snapshot = newSnapshot(order, bytes)
+    const later = order.startAt !== undefined && order.startAt > snapshot.createdAt
+    const mayHold = !later && worker.world().worker !== null
+    const { idempotency } = order
+    const extras: Extras = {
+      start: {
+        ...{ inputText: order.inputText, priority: order.priority ?? 0, labels: order.labels ?? null, parentId: null },
+        ...{ retryOf: order.retryOf ?? null, runningLimit: order.runningLimit, ...(idempotency && { idempotency }) },
+      },
+      audits: aimed(order.audit, snapshot),
+    }
+    const posted = await worker.mailboxes.begin(
+      later ? { ...snapshot, wakeAt: order.startAt! } : snapshot,
+      mayHold ? [{ kind: 'started' }] : [],
+      extras,
+    )
+    switch (posted.result) {
+      case 'replayed':
+        return { executionId: posted.executionId, replayed: true }
+      case 'mismatch':
+        return problem('IDEMPOTENCY_MISMATCH', { path: ['idempotencyKey'] })
+      case 'limit':
+        return problem('LIMIT_REACHED', {
+          message: `At most ${order.runningLimit} executions of one initiator may run; wait until one has ended.`,
+          retryAfterMs: FULL_RETRY_MS,
+        })
+      default:
+        return { executionId: snapshot.id, replayed: false }
+    }
+  }
+
+  function newSnapshot(order: StartOrder, stateBytes: number): Snapshot {
+    const now = database.clock.now()
+    return {
+      ...{ id: newUuid(), flowId: order.flowId, flowVersionId: order.flowVersionId, initiatorId: order.initiatorId },
+      ...{ program: order.program, input: order.input, status: 'PENDING', version: 0, epoch: 0, owner: null, wakeAt: null },
+      ...{ deadlineAt: null, cancelReason: null, pauseReason: null, seq: 0, lastEventAt: now, stateBytes, createdAt: now },
+      ...{ startedAt: null, endedAt: null, reason: null, error: null, steps: new Map(), inFlight: [] },
+    }
+  }
+
+  async function control(order: ControlOrder, input: Input): Promise<{ executionId: string } | Problem> {
+    const extras: Extras = order.audit ? { audits: order.audit } : {}
+    const posted = await worker.mailboxes.post(order.executionId, input, { extras, urgent: true })
+    if (posted.result === 'missing') return problem('NOT_FOUND')
+    if (posted.result === 'applied' || posted.result === 'duplicate') return { executionId: order.executionId }
+    return problem('ILLEGAL_STATE', {
+      message: `Not possible while the execution is ${'snapshot' in posted ? posted.snapshot.status : 'so'}.`,
+    })
+  }
+
+  async function answer(order: AnswerOrder): Promise<{ requestId: string; replayed: boolean } | Problem> {
+    const before = await findReplay(order)
+    if (before) return before
+    const { requestId, decision, data, answeredBy, executionId, idempotency } = order
+    const extras: Extras = {
+      ...(order.audit && { audits: order.audit }),
+      ...(idempotency && { keys: [{ idempotency, operation: 'answerAgentRequest', subjectId: requestId }] }),
+    }
+    const input: Input = { kind: 'answered', requestId, decision, data, answeredBy }
+    const posted = await worker.mailboxes.post(executionId, input, { extras, urgent: true })
+    if (posted.result === 'missing') return problem('NOT_FOUND')
+    if (posted.result === 'applied') return { requestId, replayed: false }
+    return (await findReplay(order)) ?? problem('ILLEGAL_STATE', { message: 'The request is not open any more.', path: ['id'] })
+  }
+
+  async function findReplay(order: AnswerOrder): Promise<{ requestId: string; replayed: boolean } | Problem | undefined> {
+    if (!order.idempotency) return undefined
+    const { principalId, key, inputHash } = order.idempotency
+    const [row] = await database.query<{ input_hash: Buffer; subject_id: string }>(
+      `select input_hash, subject_id from sluice.idempotency_keys
+       where principal_id = $1 and operation = 'answerAgentRequest' and key = $2`,
+      [principalId, key],
+    )
+    if (!row) return undefined
+    if (!row.input_hash.equals(inputHash)) return problem('IDEMPOTENCY_MISMATCH', { path: ['idempotencyKey'] })
+    return { requestId: row.subject_id, replayed: true }
+  }
+}
+
+/** The execution's id is made here, so its audit entries learn it here. */
+function aimed(entries: readonly AuditEntry[] | undefined, { id, flowId }: Snapshot): AuditEntry[] {
+  return (entries ?? []).map((entry) => ({ ...entry, executionId: id, flowId }))
+}

@@ -1,0 +1,86 @@
+/** Which steps may run now, and their beginning; steps that take no time end here at once. */
+import type { Needs, ProgramStep } from '../../language/program.ts'
+import { hasEnded } from '../states.ts'
+import { beginAgent } from '../steps/agent.ts'
+import { beginFail } from '../steps/fail.ts'
+import { beginHandler } from '../steps/handler.ts'
+import { beginNotify } from '../steps/notify.ts'
+import { beginRoute } from '../steps/route.ts'
+import { beginTransform } from '../steps/transform.ts'
+import { beginWait } from '../steps/wait.ts'
+import type { Draft } from './draft.ts'
+import { emit, scopeOf } from './draft.ts'
+import { fail, skip } from './end-step.ts'
+import { finish } from './end-execution.ts'
+
+/**
+ * One pass in topological order settles everything: a step's needs stand before it.
+ * Ends the execution when its last step has ended.
+ */
+export function advance(draft: Draft): void {
+  if (draft.pauseReason !== null || draft.cancelReason !== null) return
+  let open = 0
+  for (const step of draft.from.program.steps) {
+    if (hasEnded(draft.status)) return
+    if (draft.steps.has(step.name)) continue
+    open++
+    if (draft.inFlight.some((entry) => entry.path === step.name)) continue
+    const verdict = judgeNeeds(draft, step.needs)
+    if (verdict === 'wait') continue
+    if (verdict === 'run') begin(draft, step, 1)
+    else skip(draft, step, verdict.skip)
+    if (draft.steps.has(step.name)) open--
+  }
+  if (open === 0 && !hasEnded(draft.status)) finish(draft)
+}
+
+/** Begins an attempt; `attempt` > 1 is a retry. */
+export function begin(draft: Draft, step: ProgramStep, attempt: number): void {
+  if (step.when && attempt === 1) {
+    const condition = step.when.evaluate(scopeOf(draft))
+    if (!condition.ok) return fail(draft, step, { attempt, startedAt: null }, 'EXPRESSION_FAILED', `when: ${condition.message}`)
+    if (!condition.value) return skip(draft, step, 'when is false')
+  }
+  emit(draft, 'step.started', { step: step.name, path: step.name, attempt })
+  const { spec } = step
+  switch (spec.type) {
+    case 'transform':
+      return beginTransform(draft, step, spec, attempt)
+    case 'route':
+      return beginRoute(draft, step, spec, attempt)
+    case 'agent':
+      return beginAgent(draft, step, spec, attempt)
+    case 'notify':
+      return beginNotify(draft, step, spec, attempt)
+    case 'wait':
+      return beginWait(draft, step, spec, attempt)
+    case 'handler':
+      return beginHandler(draft, step, spec, attempt)
+    case 'fail':
+      return beginFail(draft, step, spec, attempt)
+    default:
+      spec satisfies never
+  }
+}
+
+type Verdict = 'run' | 'wait' | { skip: string }
+
+/** A join on all is skipped when any of its steps did not succeed; a join on some when too few can succeed any more. */
+function judgeNeeds(draft: Draft, needs: Needs): Verdict {
+  let waiting = false
+  for (const { router, route } of needs.routes) {
+    const ended = draft.steps.get(router)
+    if (!ended) waiting = true
+    else if (ended.route !== route) return { skip: `${router} did not take ${route}` }
+  }
+  let succeeded = 0
+  let open = 0
+  for (const name of needs.of) {
+    const ended = draft.steps.get(name)
+    if (!ended) open++
+    else if (ended.status === 'SUCCEEDED') succeeded++
+    else if (needs.mode === 'all') return { skip: `${name} did not succeed` }
+  }
+  if (succeeded + open < needs.count) return { skip: 'too few of the steps it waits for succeeded' }
+  return waiting || succeeded < needs.count ? 'wait' : 'run'
+}

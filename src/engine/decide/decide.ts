@@ -1,0 +1,226 @@
+/**
+ * decide(snapshot, inputs, world) -> transition: the whole behaviour of an execution as a pure function. No clock, no I/O, no
+ * chance: time comes in with `world`, ids and jitter are derived. All inputs given fold into one transition.
+ */
+import { hasEnded } from '../states.ts'
+import { endAgent, expireAgent } from '../steps/agent.ts'
+import { advance, begin } from './advance.ts'
+import type { Draft, Transition, World } from './draft.ts'
+import { emit, openDraft, removeInFlight } from './draft.ts'
+import { endExecution } from './end-execution.ts'
+import { cancelStep, fail, succeed } from './end-step.ts'
+import type { Input, InputResult } from './input.ts'
+import type { Snapshot } from './snapshot.ts'
+import { takeUp } from './take-up.ts'
+
+export function decide(snapshot: Snapshot, inputs: readonly Input[], world: World): Transition {
+  const draft = openDraft(snapshot, world)
+  adopt(draft, inputs)
+  for (const input of inputs) draft.results.push(apply(draft, input))
+  if (!hasEnded(draft.status)) fireWhatIsDue(draft)
+  if (!hasEnded(draft.status) && draft.startedAt !== null) advance(draft)
+  if (!hasEnded(draft.status)) settle(draft)
+  return close(draft, inputs)
+}
+
+/** What nobody holds is held by this worker from here on, if it wants to; `settle` gives it back when nothing is to be run. */
+function adopt(draft: Draft, inputs: readonly Input[]): void {
+  const { from, world } = draft
+  if (from.owner !== null || world.worker === null || hasEnded(from.status)) return
+  if (from.startedAt === null && !inputs.some(({ kind }) => kind === 'started')) return
+  draft.owner = world.worker
+  draft.epoch++
+  draft.wakeAt = null
+  takeUp(draft)
+}
+
+function apply(draft: Draft, input: Input): InputResult {
+  switch (input.kind) {
+    case 'outcome':
+      return applyOutcome(draft, input)
+    case 'message':
+      draft.readMessages.push(input.key)
+      return hasEnded(draft.status) ? 'illegal' : cancel(draft, input.reason)
+    default:
+      return hasEnded(draft.status) ? 'illegal' : applyToLiving(draft, input)
+  }
+}
+
+function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | 'message' }>): InputResult {
+  const { world } = draft
+  switch (input.kind) {
+    case 'started':
+      if (draft.startedAt !== null) return 'duplicate'
+      emit(draft, 'execution.started')
+      draft.status = 'RUNNING'
+      draft.startedAt = draft.lastEventAt
+      draft.deadlineAt ??= world.now + draft.from.program.timeoutMs
+      return 'applied'
+    case 'claimed':
+      takeUp(draft)
+      return 'applied'
+    case 'isolated':
+      return isolate(draft, input)
+    case 'answered': {
+      const entry = draft.inFlight.find((e) => e.kind === 'agent' && e.requestId === input.requestId)
+      const step = entry && draft.from.program.step(entry.path)
+      if (entry?.kind !== 'agent' || !step || entry.dueAt <= world.now) return 'illegal'
+      endAgent(draft, step, entry, input)
+      return 'applied'
+    }
+    case 'cancel':
+      return cancel(draft, input.reason)
+    case 'pause':
+      if (draft.pauseReason !== null || draft.cancelReason !== null) return 'illegal'
+      draft.pauseReason = input.reason
+      emit(draft, 'execution.paused', { data: { reason: input.reason } })
+      return 'applied'
+    case 'resume':
+      if (draft.pauseReason === null) return 'illegal'
+      draft.pauseReason = null
+      if (draft.status === 'PAUSED') draft.status = draft.startedAt === null ? 'PENDING' : 'RUNNING'
+      emit(draft, 'execution.resumed', input.reason === undefined ? {} : { data: { reason: input.reason } })
+      return 'applied'
+    case 'handBack':
+      handBack(draft)
+      return 'applied'
+    case 'notAllowed':
+      endExecution(draft, 'FAILED', `NOT_ALLOWED: ${input.message}`, { code: 'NOT_ALLOWED', message: input.message })
+      return 'applied'
+    case 'unstorable':
+      endExecution(draft, 'FAILED', `UNSTORABLE_OUTPUT: ${input.message}`, { code: 'UNSTORABLE_OUTPUT', message: input.message })
+      return 'applied'
+    case 'tick':
+      return 'applied'
+    default:
+      return input satisfies never
+  }
+}
+
+/** An outcome names (path, attempt, epoch): recorded already is success, not in flight is late. */
+function applyOutcome(draft: Draft, input: Input & { kind: 'outcome' }): InputResult {
+  const { path, attempt, epoch, outcome } = input
+  const entry = draft.inFlight.find((e) => e.path === path)
+  const step = draft.from.program.step(path)
+  if (step && entry?.kind === 'act' && entry.attempt === attempt && entry.epoch === epoch && !hasEnded(draft.status)) {
+    if (outcome.ok) succeed(draft, step, entry, outcome.output, { bytes: outcome.bytes })
+    else if (outcome.code === 'CANCELED' && draft.cancelReason !== null) cancelStep(draft, step, entry)
+    else fail(draft, step, entry, outcome.code, outcome.message, outcome.retryable)
+    return 'applied'
+  }
+  const ended = draft.steps.get(path)
+  if (ended?.attempt === attempt && (ended.status === 'SUCCEEDED' || ended.status === 'FAILED')) return 'duplicate'
+  if (!hasEnded(draft.status)) emit(draft, 'step.late', { step: path, path, attempt })
+  else
+    draft.lates.push({
+      path,
+      attempt,
+      epoch,
+      outcome: outcome.ok ? { output: outcome.output } : { ...outcome, retryable: false },
+    })
+  return 'late'
+}
+
+function isolate(draft: Draft, input: Input & { kind: 'isolated' }): InputResult {
+  const entry = draft.inFlight.find((e) => e.path === input.path)
+  if (entry?.kind !== 'act' || entry.attempt !== input.attempt || entry.epoch !== 0 || draft.owner !== draft.world.worker)
+    return 'late'
+  takeUp(draft, entry)
+  emit(draft, 'step.isolated', { step: entry.path, path: entry.path, attempt: entry.attempt })
+  return 'applied'
+}
+
+/** Waits end now; what runs is told to stop and has until the fence. */
+function cancel(draft: Draft, reason: string): InputResult {
+  if (draft.cancelReason !== null) return 'duplicate'
+  draft.cancelReason = reason
+  draft.pauseReason = null
+  emit(draft, 'execution.cancelRequested', { data: { reason } })
+  for (const entry of draft.inFlight) {
+    const step = draft.from.program.step(entry.path)
+    if (entry.kind === 'act' && entry.epoch !== 0) draft.aborts.push({ path: entry.path, attempt: entry.attempt })
+    else if (step) cancelStep(draft, step, entry)
+  }
+  const fence = draft.world.now + draft.world.fenceMs
+  draft.deadlineAt = Math.min(draft.deadlineAt ?? fence, fence)
+  return 'applied'
+}
+
+function handBack(draft: Draft): void {
+  draft.inFlight = draft.inFlight.map((entry) => {
+    if (entry.kind !== 'act' || entry.epoch === 0) return entry
+    draft.aborts.push({ path: entry.path, attempt: entry.attempt })
+    const spec = draft.from.program.step(entry.path)?.spec
+    // an attempt that may run at most once keeps its epoch: whoever claims next finds its outcome unknown
+    return spec?.type === 'handler' && spec.atMostOnce ? entry : { ...entry, epoch: 0, alone: false }
+  })
+  draft.owner = null
+}
+
+function fireWhatIsDue(draft: Draft): void {
+  const { now } = draft.world
+  if (draft.deadlineAt !== null && draft.deadlineAt <= now) {
+    draft.epoch++ // the fence: whoever still runs a step of it is late
+    if (draft.cancelReason !== null) return endExecution(draft, 'CANCELED', draft.cancelReason)
+    return endExecution(draft, 'TIMED_OUT', 'the timeout of the flow', {
+      code: 'FLOW_TIMEOUT',
+      message: 'The flow did not end in time.',
+    })
+  }
+  if (draft.pauseReason !== null || draft.cancelReason !== null) return
+  for (const entry of [...draft.inFlight]) {
+    if (entry.kind === 'act' || entry.dueAt > now || hasEnded(draft.status)) continue
+    const step = draft.from.program.step(entry.path)
+    if (!step) continue
+    if (entry.kind === 'agent') expireAgent(draft, step, entry)
+    else if (entry.kind === 'wait') succeed(draft, step, entry, {})
+    else {
+      removeInFlight(draft, entry.path)
+      begin(draft, step, entry.attempt)
+    }
+  }
+}
+
+/** Status, owner and waking time follow from what is in flight. */
+function settle(draft: Draft): void {
+  const { world, inFlight } = draft
+  const acts = inFlight.some((entry) => entry.kind === 'act')
+  if (draft.cancelReason !== null && !acts) return endExecution(draft, 'CANCELED', draft.cancelReason)
+  if (draft.pauseReason !== null && !acts) return rest(draft, 'PAUSED', null)
+  if (draft.startedAt === null) return // PENDING: whoever claims it starts it
+  if (acts) {
+    draft.status = 'RUNNING'
+    draft.wakeAt = null
+    return
+  }
+  const dueAt = Math.min(...inFlight.map((entry) => (entry.kind === 'act' ? Number.POSITIVE_INFINITY : entry.dueAt)))
+  const soon = dueAt - world.now <= world.keepMs
+  if (draft.owner !== null && (soon || draft.owner !== world.worker)) draft.status = 'RUNNING'
+  else rest(draft, 'WAITING', dueAt)
+}
+
+function rest(draft: Draft, status: 'WAITING' | 'PAUSED', wakeAt: number | null): void {
+  draft.status = status
+  draft.owner = null
+  draft.wakeAt = wakeAt
+}
+
+function close(draft: Draft, inputs: readonly Input[]): Transition {
+  const { from, events, launches, readMessages } = draft
+  const moved = draft.status !== from.status || draft.owner !== from.owner || draft.wakeAt !== from.wakeAt
+  const changed = moved || events.length > 0 || readMessages.length > 0 || launches.some(({ suspect }) => !suspect)
+  const { status, owner, epoch, wakeAt, deadlineAt, cancelReason, pauseReason, seq, lastEventAt, stateBytes } = draft
+  const next: Snapshot = changed
+    ? {
+        ...from,
+        ...{ status, owner, epoch, wakeAt, deadlineAt, cancelReason, pauseReason, seq, lastEventAt, stateBytes },
+        ...{ startedAt: draft.startedAt, endedAt: draft.endedAt, reason: draft.reason, error: draft.error },
+        ...{ steps: draft.steps, inFlight: draft.inFlight, version: from.version + 1 },
+      }
+    : from
+  return {
+    ...{ from, next, inputs, changed, launches, events, readMessages, results: draft.results },
+    ...{ stepRuns: draft.stepRuns, asks: draft.asks, closedAsks: draft.closedAsks, lates: draft.lates, aborts: draft.aborts },
+    ...(draft.output === undefined ? {} : { output: draft.output }),
+  }
+}

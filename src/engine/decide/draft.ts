@@ -1,0 +1,189 @@
+/** A transition in the making: the snapshot's fields, open for writing, and the rows that will be stored with them. */
+import type { Json, ProgramStep, Scope } from '../../language/program.ts'
+import type { ExecutionError } from '../entities/execution.ts'
+import type { ActEntry, InFlight } from '../in-flight.ts'
+import type { AgentDecision, AgentRequestStatus, EndedStepStatus, EventType, ExecutionStatus } from '../states.ts'
+import type { Input, InputResult } from './input.ts'
+import type { Snapshot, StepRecord } from './snapshot.ts'
+
+/** What `decide` is told about the world; it asks nobody. */
+export interface World {
+  /** ms since 1970, database time */
+  now: number
+  /** this process's worker, if it would hold the execution: what becomes runnable is then launched here */
+  worker: string | null
+  /** waits that end within this stay in the holder's memory instead of being released */
+  keepMs: number
+  /** how long a canceled execution may take to stop what runs */
+  fenceMs: number
+}
+
+export interface EventRow {
+  seq: number
+  type: EventType
+  at: number
+  step?: string
+  path?: string
+  attempt?: number
+  data?: Json
+}
+
+export interface StepRunRow {
+  path: string
+  name: string
+  type: string
+  status: EndedStepStatus
+  attempt: number
+  startedAt: number | null
+  finishedAt: number
+  route?: string
+  input?: Json
+  output?: Json
+  error?: { code: string; message: string }
+}
+
+export interface AskRow {
+  id: string
+  path: string
+  attempt: number
+  kind: 'REQUEST' | 'NOTICE'
+  role: string
+  subject: string
+  body: Json
+  deadlineAt: number | null
+}
+
+export interface ClosedAsk {
+  id: string
+  status: AgentRequestStatus
+  decision?: AgentDecision
+  answer?: Json
+  answeredBy?: string
+}
+
+/** An attempt to run now. `suspect`: wait for the lane and say `isolated` first. */
+export interface Launch {
+  step: ProgramStep
+  entry: ActEntry
+  input: Json
+  suspect: boolean
+}
+
+export interface LateOutcome {
+  path: string
+  attempt: number
+  epoch: number
+  outcome: Json
+}
+
+export interface Draft {
+  readonly from: Snapshot
+  readonly world: World
+  status: ExecutionStatus
+  owner: string | null
+  epoch: number
+  deadlineAt: number | null
+  cancelReason: string | null
+  pauseReason: string | null
+  wakeAt: number | null
+  seq: number
+  lastEventAt: number
+  stateBytes: number
+  startedAt: number | null
+  endedAt: number | null
+  reason: string | null
+  error: ExecutionError | null
+  output?: Json
+  steps: Map<string, StepRecord>
+  inFlight: InFlight[]
+  readonly events: EventRow[]
+  readonly stepRuns: StepRunRow[]
+  readonly asks: AskRow[]
+  readonly closedAsks: ClosedAsk[]
+  readonly launches: Launch[]
+  readonly aborts: { path: string; attempt: number }[]
+  readonly readMessages: string[]
+  readonly lates: LateOutcome[]
+  readonly results: InputResult[]
+}
+
+export interface Transition {
+  readonly from: Snapshot
+  readonly next: Snapshot
+  readonly inputs: readonly Input[]
+  /** one for each input */
+  readonly results: readonly InputResult[]
+  readonly events: readonly EventRow[]
+  readonly stepRuns: readonly StepRunRow[]
+  readonly asks: readonly AskRow[]
+  readonly closedAsks: readonly ClosedAsk[]
+  readonly readMessages: readonly string[]
+  readonly lates: readonly LateOutcome[]
+  /** to do once it is committed */
+  readonly launches: readonly Launch[]
+  readonly aborts: readonly { path: string; attempt: number }[]
+  /** the flow's output, when this transition ended it well */
+  readonly output?: Json
+  /** false: there is nothing to store */
+  readonly changed: boolean
+}
+
+export function openDraft(from: Snapshot, world: World): Draft {
+  const {
+    status,
+    owner,
+    epoch,
+    deadlineAt,
+    cancelReason,
+    pauseReason,
+    wakeAt,
+    seq,
+    lastEventAt,
+    stateBytes,
+    startedAt,
+    endedAt,
+  } = from
+  return {
+    ...{ from, world, status, owner, epoch, deadlineAt, cancelReason, pauseReason, wakeAt, seq, lastEventAt, stateBytes },
+    ...{ startedAt, endedAt, reason: from.reason, error: from.error, steps: new Map(from.steps), inFlight: [...from.inFlight] },
+    ...{ events: [], stepRuns: [], asks: [], closedAsks: [], launches: [], aborts: [], readMessages: [], lates: [], results: [] },
+  }
+}
+
+/** Events carry at most 8 KB; what is larger is in the step run. */
+const MAX_EVENT_DATA_CHARS = 2000
+
+/** Appends an event; its time never goes back. */
+export function emit(draft: Draft, type: EventType, more: Omit<EventRow, 'seq' | 'type' | 'at'> = {}): void {
+  draft.lastEventAt = Math.max(draft.world.now, draft.lastEventAt)
+  const event: EventRow = { ...more, seq: ++draft.seq, type, at: draft.lastEventAt }
+  if (event.data !== undefined && JSON.stringify(event.data).length > MAX_EVENT_DATA_CHARS) event.data = { truncated: true }
+  draft.events.push(event)
+}
+
+/** What the expressions of this moment see. */
+export function scopeOf(draft: Draft): Scope {
+  const steps: Scope['steps'] = {}
+  for (const { name } of draft.from.program.steps) {
+    const ended = draft.steps.get(name)
+    if (!ended) steps[name] = { status: draft.inFlight.some((entry) => entry.path === name) ? 'RUNNING' : 'PENDING' }
+    else {
+      steps[name] = { status: ended.status }
+      if (ended.output !== undefined) steps[name].output = ended.output
+      if (ended.route !== undefined) steps[name].route = ended.route
+    }
+  }
+  return {
+    input: draft.from.input,
+    steps,
+    execution: { id: draft.from.id, startedAt: new Date(draft.startedAt ?? draft.world.now).toISOString() },
+  }
+}
+
+export function removeInFlight(draft: Draft, path: string): void {
+  draft.inFlight = draft.inFlight.filter((entry) => entry.path !== path)
+}
+
+export function replaceInFlight(draft: Draft, entry: InFlight): void {
+  draft.inFlight = draft.inFlight.map((other) => (other.path === entry.path ? entry : other))
+}

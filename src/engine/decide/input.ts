@@ -1,0 +1,33 @@
+/** What can happen to an execution, as data; the inputs that wait in its mailbox fold into one transition. */
+import type { StepErrorCode } from '../../errors.ts'
+import type { Json } from '../../language/program.ts'
+import type { AgentDecision } from '../states.ts'
+
+export type Outcome =
+  | { ok: true; output: Json; bytes: number }
+  | { ok: false; code: StepErrorCode; message: string; retryable?: boolean }
+
+export type Input =
+  | { kind: 'started' }
+  /** it was claimed: `epoch` is one higher than that of the holder before */
+  | { kind: 'claimed' }
+  | { kind: 'outcome'; path: string; attempt: number; epoch: number; outcome: Outcome }
+  /** a suspect is about to run alone */
+  | { kind: 'isolated'; path: string; attempt: number }
+  | { kind: 'answered'; requestId: string; decision: AgentDecision; data: Json; answeredBy: string }
+  | { kind: 'cancel'; reason: string }
+  | { kind: 'pause'; reason: string }
+  | { kind: 'resume'; reason?: string }
+  /** its holder gives it back: what runs is stopped and runs again elsewhere */
+  | { kind: 'handBack' }
+  /** a word from another execution, read from the inbox */
+  | { kind: 'message'; key: string; message: 'cancel'; reason: string }
+  /** time has passed: whatever is due fires (it does so with every other input too) */
+  | { kind: 'tick' }
+  /** its definition names what is not on the allow-list any more (A1) */
+  | { kind: 'notAllowed'; message: string }
+  /** the transition that this execution asked for cannot be stored */
+  | { kind: 'unstorable'; message: string }
+
+/** What became of an input. `late`: nobody waits for it any more; `duplicate`: it was recorded before. */
+export type InputResult = 'applied' | 'duplicate' | 'late' | 'illegal'

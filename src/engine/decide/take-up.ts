@@ -1,0 +1,50 @@
+/** What a new holder does with the attempts it finds in flight: launch, launch again, isolate, or give up on them. */
+import { launch } from '../steps/handler.ts'
+import type { ActEntry } from '../in-flight.ts'
+import { hasEnded } from '../states.ts'
+import type { Draft } from './draft.ts'
+import { emit, replaceInFlight } from './draft.ts'
+import { cancelStep, fail } from './end-step.ts'
+
+/** A path that took its worker down this often while it ran alone there is the cause (DESIGN section 3, Poison). */
+const POISON_CRASHES = 3
+
+/** All attempts in flight, or the one suspect whose turn alone has come. */
+export function takeUp(draft: Draft, isolated?: ActEntry): void {
+  for (const entry of [...draft.inFlight]) {
+    if (hasEnded(draft.status)) return
+    if (entry.kind !== 'act' || (isolated && entry !== isolated) || entry.epoch === draft.epoch) continue
+    const step = draft.from.program.step(entry.path)
+    if (step?.spec.type !== 'handler') continue
+    if (entry.epoch !== 0 && step.spec.atMostOnce) {
+      fail(draft, step, entry, 'OUTCOME_UNKNOWN', 'The worker was lost while the step ran, and it may run at most once.')
+      continue
+    }
+    const found = isolated ? { ...entry, alone: true } : countCrash(draft, entry)
+    if ((found.aloneCrashes ?? 0) >= POISON_CRASHES) {
+      fail(draft, step, found, 'POISONED', `It crashed its worker ${found.aloneCrashes} times while it ran alone.`)
+    } else if (draft.cancelReason !== null) {
+      cancelStep(draft, step, { ...found, epoch: 0 })
+    } else {
+      replaceInFlight(draft, found)
+      if (entry.epoch !== 0) emit(draft, 'step.restarted', { step: step.name, path: entry.path, attempt: entry.attempt })
+      launch(draft, step, step.spec, found)
+    }
+  }
+}
+
+/**
+ * Only the holder just before counts: a claim that crashed before it launched anything left the epochs as they were.
+ * An attempt that nobody launched (epoch 0) did not crash anything.
+ */
+function countCrash(draft: Draft, entry: ActEntry): ActEntry {
+  if (entry.epoch === 0) return entry
+  const counts = entry.epoch === draft.epoch - 1
+  return {
+    ...entry,
+    epoch: 0,
+    crashes: (entry.crashes ?? 0) + (counts ? 1 : 0),
+    alone: false,
+    aloneCrashes: (entry.aloneCrashes ?? 0) + (counts && entry.alone ? 1 : 0),
+  }
+}

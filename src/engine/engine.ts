@@ -1,0 +1,70 @@
+/** The engine as the rooms above see it: start, cancel, answer, pause, resume, wait for the end. It knows no users, only ids. */
+import type { AuditEntry } from '../audit/audit-entry.ts'
+import type { Problem } from '../errors.ts'
+import type { Json, JsonObject, Program } from '../language/program.ts'
+import type { AgentDecision } from './states.ts'
+
+/** The same key with the same input hash gives the first call's result; with another hash IDEMPOTENCY_MISMATCH. */
+export interface Idempotency {
+  principalId: string
+  key: string
+  /** SHA-256 of everything that makes two calls the same call */
+  inputHash: Buffer
+}
+
+export interface StartOrder {
+  flowId: string
+  flowVersionId: string
+  program: Program
+  input: JsonObject
+  /** compact JSON of `input`, from `checkPayload` */
+  inputText: string
+  initiatorId: string
+  /** at most this many non-terminal root executions of the initiator (A8) */
+  runningLimit: number
+  priority?: number
+  labels?: Record<string, string>
+  /** ms since 1970; not started before */
+  startAt?: number
+  retryOf?: string
+  idempotency?: Idempotency
+  audit?: readonly AuditEntry[]
+}
+
+export interface AnswerOrder {
+  requestId: string
+  executionId: string
+  decision: AgentDecision
+  data: Json
+  answeredBy: string
+  idempotency?: Idempotency
+  audit?: readonly AuditEntry[]
+}
+
+export interface ControlOrder {
+  executionId: string
+  reason?: string
+  audit?: readonly AuditEntry[]
+}
+
+export interface Engine {
+  /** Resolves when it is committed. Problems: LIMIT_REACHED, IDEMPOTENCY_MISMATCH, STATE_TOO_LARGE. */
+  start(order: StartOrder): Promise<{ executionId: string; replayed: boolean } | Problem>
+  /** Asks for the end; CANCELED at once if nothing runs, else within the fence. ILLEGAL_STATE when it has ended. */
+  cancel(order: ControlOrder): Promise<{ executionId: string } | Problem>
+  pause(order: ControlOrder): Promise<{ executionId: string } | Problem>
+  resume(order: ControlOrder): Promise<{ executionId: string } | Problem>
+  /** ILLEGAL_STATE when the request is not open any more; NOT_FOUND when there is none. Entitlement is checked above. */
+  answer(order: AnswerOrder): Promise<{ requestId: string; replayed: boolean } | Problem>
+  /** The program of a flow version, compiled against the allow-list of now (A1), cached; issues when it is not allowed any more. */
+  program(flowVersionId: string): Promise<Program | Problem>
+  /** Resolves when the execution has ended or after `waitMs`, whichever is first; no poll per waiting caller. */
+  ended(executionId: string, waitMs: number): Promise<void>
+}
+
+/** Rung after each commit that changed the execution; the payload is its new `seq`. */
+export const executionTopic = (executionId: string): string => `execution:${executionId}`
+/** Rung when there may be something to claim. */
+export const WORK_TOPIC = 'work'
+/** Rung when an execution has ended. */
+export const endedTopic = (executionId: string): string => `ended:${executionId}`

@@ -1,0 +1,113 @@
+/** One attempt of a handler on its way to an outcome: deadline, abort, grace. Where it runs is its subclasses' matter. */
+import type { Json } from '../../language/program.ts'
+import type { Due, DueTimer } from './due-timer.ts'
+import type { AttemptFacts } from './handler-context.ts'
+import { failed } from './handler-outcome.ts'
+import type { HandlerFailure, HandlerOutcome } from './handler-outcome.ts'
+
+export interface HandlerCall extends AttemptFacts {
+  handler: string
+  input: Json
+  /** never inline, even if the handler is declared so (an attempt suspected of crashing its worker) */
+  isolated?: boolean
+}
+
+export interface RunningHandler {
+  /** Never rejects; settles at the latest when deadline and grace have passed. */
+  readonly outcome: Promise<HandlerOutcome>
+  /** Asks the handler to stop; the outcome will be CANCELED with this reason unless it is settled or timed out already. */
+  abort(reason: string): void
+}
+
+/** What a log line about an attempt says of it: names and numbers, no contents. */
+export function attemptFields({ handler, executionId, path, attempt }: HandlerCall): object {
+  return { handler, executionId, path, attempt }
+}
+
+/**
+ *     waiting --begin()--> running --deadline: TIMEOUT, abort(): CANCELED--> stopping --finish() or grace over--> settled
+ *        \--deadline, abort()------------\--finish()--------------------------------------------------------------^
+ */
+export abstract class Attempt implements RunningHandler, Due {
+  readonly outcome: Promise<HandlerOutcome>
+  dueAt: number
+  readonly #deadlineMs: number
+  readonly #graceMs: number
+  readonly #timer: DueTimer
+  #resolve!: (outcome: HandlerOutcome) => void
+  #begun = false
+  #settled = false
+  /** why it was told to stop: the outcome from then on, whatever the handler answers */
+  #verdict: HandlerFailure | undefined
+
+  constructor(deadlineMs: number, graceMs: number, timer: DueTimer) {
+    this.outcome = new Promise((resolve) => (this.#resolve = resolve))
+    this.#deadlineMs = deadlineMs
+    this.#graceMs = graceMs
+    this.#timer = timer
+    this.dueAt = performance.now() + deadlineMs
+    timer.add(this)
+  }
+
+  /** Tells the handler to stop. */
+  protected abstract tell(reason: string): void
+  /** The outcome is settled though the handler never began, or never answered. */
+  protected abstract abandon(): void
+
+  get settled(): boolean {
+    return this.#settled
+  }
+
+  /** ms left until the deadline */
+  get leftMs(): number {
+    return this.dueAt - performance.now()
+  }
+
+  abort(reason: string): void {
+    if (!this.#verdict) this.#stop(failed('CANCELED', reason))
+  }
+
+  due(): void {
+    const ms = Math.round(this.#deadlineMs)
+    if (this.#verdict) this.#giveUp(this.#verdict)
+    else
+      this.#stop(
+        failed(
+          'TIMEOUT',
+          this.#begun ? `The handler did not end within ${ms} ms.` : `No process was free for it within ${ms} ms.`,
+        ),
+      )
+  }
+
+  /** From now on stopping means telling the handler first. */
+  protected begin(): void {
+    this.#begun = true
+  }
+
+  /** The handler answered or died. Later answers change nothing. */
+  finish(outcome: HandlerOutcome): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#timer.delete(this)
+    this.#resolve(this.#verdict ?? outcome)
+  }
+
+  get stopping(): boolean {
+    return this.#verdict !== undefined
+  }
+
+  #stop(verdict: HandlerFailure): void {
+    if (this.#settled) return
+    if (!this.#begun) return this.#giveUp(verdict)
+    this.#verdict = verdict
+    this.#timer.delete(this)
+    this.dueAt = performance.now() + this.#graceMs
+    this.#timer.add(this)
+    this.tell(verdict.message)
+  }
+
+  #giveUp(verdict: HandlerFailure): void {
+    this.finish(verdict)
+    this.abandon()
+  }
+}

@@ -1,0 +1,38 @@
+/** What a worker and a handler process say to each other. Each request has a number; answers to any other than the present one are dropped. */
+import type { Json } from '../../language/program.ts'
+import type { HandlerFailure, HandlerOutcome } from './handler-outcome.ts'
+
+/** One handler as found in a module: enough to name it and to find it again. */
+export interface FoundHandler {
+  name: string
+  inline: boolean
+  exportName: string
+}
+
+export interface RunRequest {
+  kind: 'run'
+  number: number
+  file: string
+  exportName: string
+  input: Json
+  executionId: string
+  path: string
+  attempt: number
+  deadlineMs: number
+  maxOutputBytes: number
+}
+
+export type ToChild =
+  | RunRequest
+  /** answered by `described` or, when the module cannot be loaded, by `done` */
+  | { kind: 'describe'; number: number; file: string }
+  /** of the present run */
+  | { kind: 'abort'; number: number; reason: string }
+
+export type FromChild =
+  | { kind: 'described'; number: number; handlers: FoundHandler[]; problems: string[] }
+  /** `spent`: the process must not be used again */
+  | { kind: 'done'; number: number; outcome: HandlerOutcome; spent: boolean; stack?: string }
+  | { kind: 'log'; number: number; message: string }
+  /** something an ended attempt left behind threw; the present attempt is not to blame, but the process is spent */
+  | { kind: 'stray'; failure: HandlerFailure; stack?: string }

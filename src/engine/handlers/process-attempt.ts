@@ -1,0 +1,102 @@
+/** An attempt in a process of its own, where it can be killed and can harm no other. */
+import type { Logger } from '../../log.ts'
+import { Attempt, attemptFields } from './attempt.ts'
+import type { HandlerCall } from './attempt.ts'
+import type { FromChild } from './child-messages.ts'
+import type { DueTimer } from './due-timer.ts'
+import { failed } from './handler-outcome.ts'
+import type { HandlerProcess, ProcessListener } from './handler-process.ts'
+import type { RegisteredHandler } from './load-handlers.ts'
+
+export interface ProcessAttemptSettings {
+  graceMs: number
+  maxOutputBytes: number
+  timer: DueTimer
+  log: Logger
+}
+
+/** What the pool hears of its attempts. */
+export interface ProcessAttemptEvents {
+  /** it ended before it got a process */
+  left(attempt: ProcessAttempt): void
+  /** its process may be used again, unless it is spent */
+  released(process: HandlerProcess): void
+}
+
+export class ProcessAttempt extends Attempt implements ProcessListener {
+  readonly #handler: RegisteredHandler
+  readonly #call: HandlerCall
+  readonly #number: number
+  readonly #settings: ProcessAttemptSettings
+  readonly #events: ProcessAttemptEvents
+  #process: HandlerProcess | undefined
+
+  /** Waits until `runIn`; `number` is unique in the pool. */
+  constructor(
+    handler: RegisteredHandler,
+    call: HandlerCall,
+    number: number,
+    settings: ProcessAttemptSettings,
+    events: ProcessAttemptEvents,
+  ) {
+    super(call.deadlineMs, settings.graceMs, settings.timer)
+    this.#handler = handler
+    this.#call = call
+    this.#number = number
+    this.#settings = settings
+    this.#events = events
+  }
+
+  runIn(process: HandlerProcess): void {
+    const { executionId, path, attempt, input } = this.#call
+    const { file, exportName } = this.#handler
+    this.#process = process
+    this.begin()
+    process.listener = this
+    process.resetPrintLimit()
+    process.send({
+      kind: 'run',
+      number: this.#number,
+      file,
+      exportName,
+      input,
+      executionId,
+      path,
+      attempt,
+      deadlineMs: this.leftMs,
+      maxOutputBytes: this.#settings.maxOutputBytes,
+    })
+  }
+
+  hear(message: FromChild): void {
+    if (message.kind === 'stray') {
+      this.#process!.spent = true
+      this.#logStack('an earlier attempt left something behind', message.stack ?? message.failure.message)
+    } else if (message.number !== this.#number || this.settled) return
+    else if (message.kind === 'log') this.#settings.log.info(attemptFields(this.#call), message.message)
+    else if (message.kind === 'done') {
+      if (message.stack !== undefined) this.#logStack('handler failed', message.stack)
+      // a handler that was told to stop may still be at work after it answered
+      if (message.spent || this.stopping) this.#process!.spent = true
+      this.finish(message.outcome)
+      this.#events.released(this.#process!)
+    }
+  }
+
+  lost(how: string): void {
+    this.finish(failed('HANDLER_CRASHED', `The handler's process ended while it ran: ${how}.`))
+  }
+
+  protected tell(reason: string): void {
+    this.#process?.send({ kind: 'abort', number: this.#number, reason })
+  }
+
+  protected abandon(): void {
+    if (this.#process) this.#process.kill()
+    else this.#events.left(this)
+  }
+
+  #logStack(what: string, stack: string): void {
+    this.#settings.log.debug({ ...attemptFields(this.#call), stack }, what)
+  }
+}

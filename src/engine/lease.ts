@@ -1,0 +1,89 @@
+/**
+ * A worker's lease: one row per process start, renewed every third of the lease; executions hold its id as `owner`. A worker that
+ * cannot renew for 80 % of its lease, by the monotonic clock, must stop acting before anybody can take over from it.
+ */
+import type { Database } from '../database/database.ts'
+import type { Logger } from '../log.ts'
+import { createLoop } from './loop.ts'
+
+export interface Lease {
+  readonly workerId: string
+  /** false: act no more, launch nothing */
+  readonly alive: boolean
+  start(): Promise<void>
+  /** Gives the lease up; what this worker still holds can be claimed at once. */
+  stop(): Promise<void>
+  runOnce(): Promise<void>
+}
+
+export interface LeaseOptions {
+  workerId: string
+  database: Database
+  leaseMs: number
+  log: Logger
+  /** after each renewal: the versions of what this worker holds, as stored */
+  onVersions(versions: ReadonlyMap<string, number>): void
+  /** once, when the lease could not be renewed in time; it may come back */
+  onLost(): void
+}
+
+const RENEW_TEXT = `
+  with renewed as (
+    insert into sluice.workers (id, expires_at) values ($1, clock_timestamp() + $2 * interval '1 millisecond')
+    on conflict (id) do update set expires_at = excluded.expires_at returning id)
+  select e.id, e.version from renewed left join sluice.executions e on e.owner = renewed.id`
+
+export function createLease({ workerId, database, leaseMs, log, onVersions, onLost }: LeaseOptions): Lease {
+  let renewedAt = Number.NEGATIVE_INFINITY
+  let lost = false
+  let watch: NodeJS.Timeout | undefined
+
+  const alive = (): boolean => performance.now() - renewedAt < leaseMs * 0.8
+
+  async function renew(): Promise<void> {
+    const asked = performance.now()
+    const rows = await database.query<{ id: string | null; version: number }>(RENEW_TEXT, [workerId, leaseMs])
+    renewedAt = asked
+    lost = false
+    clearTimeout(watch)
+    watch = setTimeout(check, leaseMs * 0.8)
+    onVersions(new Map(rows.flatMap(({ id, version }) => (id === null ? [] : [[id, version]]))))
+  }
+
+  function check(): void {
+    if (lost || alive()) return
+    lost = true
+    log.error({ workerId }, 'the lease could not be renewed in time: everything that runs here is stopped')
+    onLost()
+  }
+
+  const loop = createLoop({
+    name: 'lease',
+    log,
+    retryMs: leaseMs / 10,
+    async runOnce() {
+      await renew()
+      return leaseMs / 3
+    },
+  })
+
+  return {
+    workerId,
+    get alive() {
+      return alive()
+    },
+    async start() {
+      await renew()
+      loop.start()
+    },
+    runOnce: renew,
+    async stop() {
+      await loop.stop()
+      clearTimeout(watch)
+      renewedAt = Number.NEGATIVE_INFINITY
+      await database
+        .query('update sluice.workers set expires_at = clock_timestamp() - interval $$1 second$$ where id = $1', [workerId])
+        .catch((error: unknown) => log.warn({ err: error }, 'the lease could not be given up; it will expire'))
+    },
+  }
+}

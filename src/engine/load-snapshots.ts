@@ -1,0 +1,110 @@
+/** Reads executions back from their rows: what a claim, a reload or a visit begins with. */
+import type { Database } from '../database/database.ts'
+import { isProblem } from '../errors.ts'
+import type { Json, JsonObject, Program } from '../language/program.ts'
+import type { Snapshot, StepRecord } from './decide/snapshot.ts'
+import type { ExecutionError } from './entities/execution.ts'
+import type { InFlight } from './in-flight.ts'
+import type { Programs } from './programs.ts'
+import type { EndedStepStatus, ExecutionStatus } from './states.ts'
+
+export interface Loaded {
+  snapshot: Snapshot
+  /** words from other executions, not read yet */
+  messages: { key: string; kind: string; body: { reason?: string } }[]
+  /** set when the definition names what is not allowed any more: its program is empty then */
+  notAllowed?: string
+}
+
+interface Row {
+  id: string
+  flow_id: string
+  flow_version_id: string
+  initiator_id: string
+  status: ExecutionStatus
+  version: number
+  epoch: number
+  owner: string | null
+  wake_at: Date | null
+  deadline_at: Date | null
+  cancel_reason: string | null
+  pause_reason: string | null
+  seq: number
+  last_event_at: Date
+  state_bytes: number
+  created_at: Date
+  started_at: Date | null
+  ended_at: Date | null
+  reason: string | null
+  error: ExecutionError | null
+  in_flight: InFlight[]
+  input: JsonObject
+  steps: { name: string; status: EndedStepStatus; attempt: number; route: string | null; output: Json }[] | null
+  messages: Loaded['messages'] | null
+}
+
+const TEXT = `
+  select e.id, e.flow_id, e.flow_version_id, e.initiator_id, e.status, e.version, e.epoch, e.owner, e.wake_at, e.deadline_at,
+    e.cancel_reason, e.pause_reason, e.seq, e.last_event_at, e.state_bytes, e.created_at, e.started_at, e.ended_at, e.reason,
+    e.error, e.in_flight, i.body as input,
+    case when e.seq > 0 then (
+      select json_agg(json_build_object('name', s.name, 'status', s.status, 'attempt', s.attempt, 'route', s.route, 'output', s.output))
+      from sluice.step_runs s where s.execution_id = e.id) end as steps,
+    (select json_agg(json_build_object('key', m.key, 'kind', m.kind, 'body', m.body)) from sluice.inbox m where m.execution_id = e.id)
+      as messages
+  from sluice.executions e join sluice.execution_inputs i on i.execution_id = e.id
+  where e.id = any($1::uuid[])`
+
+/** Executions that are not there any more are left out. */
+export async function loadSnapshots(database: Database, programs: Programs, ids: readonly string[]): Promise<Loaded[]> {
+  if (ids.length === 0) return []
+  const rows = await database.query<Row>(TEXT, [ids])
+  return Promise.all(
+    rows.map(async (row) => {
+      const program = await programs.get(row.flow_version_id)
+      const messages = row.messages ?? []
+      if (!isProblem(program)) return { snapshot: toSnapshot(row, program), messages }
+      const why = program.issues?.map(({ message }) => message).join(' ') ?? program.message
+      return { snapshot: toSnapshot(row, EMPTY), messages, notAllowed: why.slice(0, 2000) }
+    }),
+  )
+}
+
+const EMPTY: Program = {
+  name: '',
+  steps: [],
+  step: () => undefined,
+  dependents: () => [],
+  timeoutMs: 0,
+  checkInput: () => [],
+}
+
+const ms = (date: Date | null): number | null => date?.getTime() ?? null
+
+function toSnapshot(row: Row, program: Program): Snapshot {
+  const steps = new Map<string, StepRecord>()
+  for (const { name, status, attempt, route, output } of row.steps ?? []) {
+    const record: StepRecord = { status, attempt }
+    if (status === 'SUCCEEDED') record.output = output
+    if (route !== null) record.route = route
+    steps.set(name, record)
+  }
+  return {
+    ...{ id: row.id, flowId: row.flow_id, flowVersionId: row.flow_version_id, initiatorId: row.initiator_id, program, steps },
+    ...{ input: row.input, status: row.status, version: row.version, epoch: row.epoch, owner: row.owner, seq: row.seq },
+    ...{
+      wakeAt: ms(row.wake_at),
+      deadlineAt: ms(row.deadline_at),
+      cancelReason: row.cancel_reason,
+      pauseReason: row.pause_reason,
+    },
+    ...{ lastEventAt: row.last_event_at.getTime(), stateBytes: row.state_bytes, createdAt: row.created_at.getTime() },
+    ...{
+      startedAt: ms(row.started_at),
+      endedAt: ms(row.ended_at),
+      reason: row.reason,
+      error: row.error,
+      inFlight: row.in_flight,
+    },
+  }
+}

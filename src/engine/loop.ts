@@ -1,0 +1,63 @@
+/** A background loop: runs once at a time, again after a while, sooner when woken. All loops of the engine are of this kind. */
+import type { Logger } from '../log.ts'
+
+export interface Loop {
+  start(): void
+  /** Runs soon; while a run is under way, once more after it. */
+  wake(): void
+  /** Resolves when the run under way, if any, is over; none follows. */
+  stop(): Promise<void>
+}
+
+export interface LoopOptions {
+  name: string
+  log: Logger
+  /** How many ms until the next run, unless woken. */
+  runOnce(): Promise<number>
+  /** the pause after a run that threw, default 1,000 */
+  retryMs?: number
+}
+
+export function createLoop({ name, log, runOnce, retryMs = 1000 }: LoopOptions): Loop {
+  let timer: NodeJS.Timeout | undefined
+  let running: Promise<void> | undefined
+  let woken = false
+  let started = false
+
+  async function run(): Promise<void> {
+    let pause = 0
+    do {
+      woken = false
+      try {
+        pause = await runOnce()
+      } catch (error) {
+        if (started) log.error({ err: error }, `${name} failed, trying again`)
+        pause = retryMs
+        woken = false
+      }
+    } while (started && woken)
+    running = undefined
+    if (started) timer = setTimeout(begin, Math.max(0, Math.min(pause, 2 ** 31 - 1)))
+  }
+
+  function begin(): void {
+    clearTimeout(timer)
+    running ??= run()
+  }
+
+  return {
+    start() {
+      started = true
+      begin()
+    },
+    wake() {
+      woken = true
+      if (started) begin()
+    },
+    async stop() {
+      started = false
+      clearTimeout(timer)
+      await running
+    },
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * One mailbox for each execution that something happens to here. Inputs wait in it and fold into one transition; at most one
+ * transition of an execution is in flight. A mailbox is held (this process's worker owns the execution) or only visited.
+ */
+import { randomInt } from 'node:crypto'
+import type { Database } from '../database/database.ts'
+import type { Logger } from '../log.ts'
+import type { Committer } from './commit.ts'
+import { decide } from './decide/decide.ts'
+import type { Transition, World } from './decide/draft.ts'
+import type { Input, InputResult } from './decide/input.ts'
+import type { Snapshot } from './decide/snapshot.ts'
+import { encodeTransition } from './encode.ts'
+import type { Extras } from './encode.ts'
+import { loadSnapshots } from './load-snapshots.ts'
+import type { Loaded } from './load-snapshots.ts'
+import type { Programs } from './programs.ts'
+
+/** What became of a posted input; `snapshot` as it is now stored. */
+export type Posted =
+  | { result: InputResult; snapshot: Snapshot }
+  | { result: 'missing' }
+  | { result: 'limit' | 'mismatch' }
+  | { result: 'replayed'; executionId: string }
+
+interface Post {
+  input: Input
+  /** stored if the input is applied */
+  extras: Extras
+  urgent: boolean
+  settle(posted: Posted): void
+  abandon(error: unknown): void
+}
+
+interface Mailbox {
+  readonly id: string
+  /** undefined: to be read before the next transition */
+  snapshot: Snapshot | undefined
+  posts: Post[]
+  busy: boolean
+}
+
+export interface MailboxesOptions {
+  database: Database
+  committer: Committer
+  programs: Programs
+  log: Logger
+  /** null: this process holds nothing, it only visits */
+  workerId: string | null
+  /** the world of this moment */
+  world(): World
+  /** after each commit, and after a decision that changed nothing */
+  act(transition: Transition): void
+  /** the execution was read again: what runs must be made to agree with it */
+  reconcile(snapshot: Snapshot): void
+  /** it is not held here any more */
+  released(executionId: string): void
+}
+
+export interface Mailboxes {
+  /** Resolves when the transition that took the input is committed. Rejects when it cannot be stored at all. */
+  post(executionId: string, input: Input, options?: { extras?: Extras; urgent?: boolean }): Promise<Posted>
+  /** A new execution, `snapshot.version` 0. */
+  begin(snapshot: Snapshot, inputs: readonly Input[], extras: Extras): Promise<Posted>
+  /** What was just claimed. */
+  hold(loaded: Loaded): void
+  /** Held executions and their versions, as this process knows them; undefined while a transition is in flight. */
+  held(): Map<string, number | undefined>
+  readonly size: number
+  /** Reads the execution again before anything else is decided on it. */
+  reload(executionId: string): void
+  /** Forgets what is held without storing anything (the lease is lost). */
+  drop(executionId: string): void
+}
+
+export function createMailboxes(options: MailboxesOptions): Mailboxes {
+  const { database, committer, programs, log } = options
+  const boxes = new Map<string, Mailbox>()
+  const held = new Set<string>()
+
+  return {
+    post(executionId, input, { extras = {}, urgent = false } = {}) {
+      return new Promise((settle, abandon) => enqueue(open(executionId), [{ input, extras, urgent, settle, abandon }]))
+    },
+    begin(snapshot, inputs, extras) {
+      const box = open(snapshot.id)
+      box.snapshot = snapshot
+      return new Promise((settle, abandon) => {
+        const first: Post = { input: inputs[0] ?? { kind: 'tick' }, extras, urgent: true, settle, abandon }
+        enqueue(box, [first, ...inputs.slice(1).map((input) => silent(input))])
+      })
+    },
+    hold({ snapshot, messages, notAllowed }) {
+      const box = open(snapshot.id)
+      held.add(snapshot.id)
+      if (!box.busy) box.snapshot = snapshot
+      const inputs: Input[] = notAllowed === undefined ? [{ kind: 'claimed' }] : [{ kind: 'notAllowed', message: notAllowed }]
+      if (snapshot.startedAt === null && notAllowed === undefined) inputs.unshift({ kind: 'started' })
+      for (const { key, kind, body } of messages) {
+        if (kind === 'cancel') inputs.push({ kind: 'message', key, message: 'cancel', reason: body.reason ?? 'its parent ended' })
+      }
+      enqueue(box, inputs.map(silent))
+    },
+    held: () => new Map([...held].map((id) => [id, boxes.get(id)?.busy ? undefined : boxes.get(id)?.snapshot?.version])),
+    get size() {
+      return held.size
+    },
+    reload(executionId) {
+      const box = boxes.get(executionId)
+      if (!box || box.busy) return
+      box.snapshot = undefined
+      enqueue(box, [silent({ kind: 'tick' })])
+    },
+    drop(executionId) {
+      held.delete(executionId)
+      const box = boxes.get(executionId)
+      if (box && !box.busy && box.posts.length === 0) boxes.delete(executionId)
+      else if (box) box.snapshot = undefined
+    },
+  }
+
+  function open(id: string): Mailbox {
+    let box = boxes.get(id)
+    if (!box) boxes.set(id, (box = { id, snapshot: undefined, posts: [], busy: false }))
+    return box
+  }
+
+  function silent(input: Input): Post {
+    const abandon = (error: unknown): void => log.error({ err: error }, 'a transition was given up')
+    return { input, extras: {}, urgent: false, settle: () => {}, abandon }
+  }
+
+  function enqueue(box: Mailbox, posts: readonly Post[]): void {
+    box.posts.push(...posts)
+    if (box.busy) return
+    box.busy = true
+    void drain(box)
+  }
+
+  async function drain(box: Mailbox): Promise<void> {
+    while (box.posts.length > 0) {
+      const posts = box.posts
+      box.posts = []
+      try {
+        await turn(box, posts)
+      } catch (error) {
+        for (const post of posts) post.abandon(error)
+        box.snapshot = undefined
+      }
+    }
+    box.busy = false
+    if (!held.has(box.id)) boxes.delete(box.id)
+  }
+
+  /** One transition, tried until it is stored or cannot be. */
+  async function turn(box: Mailbox, posts: Post[]): Promise<void> {
+    let inputs = posts.map(({ input }) => input)
+    for (;;) {
+      box.snapshot ??= await read(box, inputs)
+      if (!box.snapshot) return settleAll(posts, { result: 'missing' })
+      const transition = decide(box.snapshot, inputs, options.world())
+      const verdict = await store(transition, posts)
+      switch (verdict.kind) {
+        case 'committed':
+          box.snapshot = transition.next
+          track(transition.next)
+          options.act(transition)
+          return posts.forEach((post, index) => post.settle({ result: transition.results[index]!, snapshot: transition.next }))
+        case 'stale':
+          box.snapshot = undefined
+          continue
+        case 'unstorable':
+          inputs = withoutPayloads(inputs, verdict.message)
+          continue
+        case 'replayed':
+          return settleAll(posts, { result: 'replayed', executionId: verdict.executionId })
+        default:
+          return settleAll(posts, { result: verdict.kind })
+      }
+    }
+  }
+
+  async function store(transition: Transition, posts: readonly Post[]): ReturnType<Committer['submit']> {
+    const { next, from, lates } = transition
+    for (const late of lates) await recordLate(database, next.id, late)
+    if (!transition.changed && from.version > 0) return { kind: 'committed' }
+    const extras: Extras = {}
+    let urgent = false
+    for (const [index, post] of posts.entries()) {
+      urgent ||= post.urgent
+      if (transition.results[index] !== 'applied') continue
+      extras.start ??= post.extras.start
+      for (const list of ['keys', 'sends', 'audits'] as const) {
+        if (post.extras[list]) Object.assign(extras, { [list]: [...(extras[list] ?? []), ...post.extras[list]] })
+      }
+    }
+    const mark = randomInt(2 ** 47)
+    const kind = from.version === 0 ? 'start' : 'update'
+    const keyed = extras.start?.idempotency !== undefined
+    return committer.submit({ executionId: next.id, kind, mark, rows: encodeTransition(transition, mark, extras), urgent, keyed })
+  }
+
+  async function read(box: Mailbox, inputs: Input[]): Promise<Snapshot | undefined> {
+    const [loaded] = await loadSnapshots(database, programs, [box.id])
+    if (!loaded) {
+      release(box.id)
+      return undefined
+    }
+    if (loaded.notAllowed !== undefined) inputs.push({ kind: 'notAllowed', message: loaded.notAllowed })
+    track(loaded.snapshot)
+    options.reconcile(loaded.snapshot)
+    return loaded.snapshot
+  }
+
+  /** Whether it is held follows from who owns it. */
+  function track({ id, owner }: Snapshot): void {
+    if (owner !== null && owner === options.workerId) held.add(id)
+    else release(id)
+  }
+
+  function release(id: string): void {
+    if (held.delete(id)) options.released(id)
+  }
+}
+
+function settleAll(posts: readonly Post[], posted: Posted): void {
+  for (const post of posts) post.settle(posted)
+}
+
+/** The same inputs, with outputs replaced by their refusal; if there was none, the execution itself has to end. */
+function withoutPayloads(inputs: readonly Input[], message: string): Input[] {
+  let found = false
+  const lighter = inputs.map((input): Input => {
+    if (input.kind !== 'outcome' || !input.outcome.ok) return input
+    found = true
+    return { ...input, outcome: { ok: false, code: 'UNSTORABLE_OUTPUT', message } }
+  })
+  return found ? lighter : [...inputs, { kind: 'unstorable', message }]
+}
+
+async function recordLate(database: Database, executionId: string, late: Transition['lates'][number]): Promise<void> {
+  await database.query(
+    `insert into sluice.late_outcomes (execution_id, path, attempt, epoch, outcome) values ($1, $2, $3, $4, $5) on conflict do nothing`,
+    [executionId, late.path, late.attempt, late.epoch, JSON.stringify(late.outcome)],
+  )
+}

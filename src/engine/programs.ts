@@ -1,0 +1,41 @@
+/** The programs of flow versions: compiled once against the allow-list of this process, kept while they are used (A1). */
+import type { Database } from '../database/database.ts'
+import type { Problem } from '../errors.ts'
+import { problem } from '../errors.ts'
+import { compile } from '../language/compile.ts'
+import type { AllowList, Program } from '../language/program.ts'
+
+/** A program of ten steps takes some tens of kilobytes. */
+const MOST_KEPT = 1000
+
+export interface Programs {
+  get(flowVersionId: string): Promise<Program | Problem>
+}
+
+export function createPrograms(database: Database, allow: AllowList): Programs {
+  // in order of use: the first is the one not used for longest
+  const kept = new Map<string, Promise<Program | Problem>>()
+
+  async function load(flowVersionId: string): Promise<Program | Problem> {
+    const [row] = await database.query<{ definition: unknown }>('select definition from sluice.flow_versions where id = $1', [
+      flowVersionId,
+    ])
+    if (!row) return problem('NOT_FOUND')
+    const compiled = compile(row.definition, allow)
+    return 'program' in compiled ? compiled.program : problem('VALIDATION', { issues: compiled.issues })
+  }
+
+  return {
+    get(flowVersionId) {
+      let program = kept.get(flowVersionId)
+      kept.delete(flowVersionId)
+      if (!program) {
+        program = load(flowVersionId)
+        program.catch(() => kept.delete(flowVersionId))
+        if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value!)
+      }
+      kept.set(flowVersionId, program)
+      return program
+    },
+  }
+}

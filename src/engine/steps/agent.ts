@@ -1,0 +1,46 @@
+/** `agent`: asks a role and waits for the answer, until its timeout (A6). */
+import type { ProgramStep, StepSpec } from '../../language/program.ts'
+import type { Draft } from '../decide/draft.ts'
+import { emit, removeInFlight, scopeOf } from '../decide/draft.ts'
+import { derivedUuid } from '../decide/derive.ts'
+import { fail, succeed } from '../decide/end-step.ts'
+import type { Input } from '../decide/input.ts'
+import type { AgentEntry } from '../in-flight.ts'
+
+export function beginAgent(draft: Draft, step: ProgramStep, spec: StepSpec & { type: 'agent' }, attempt: number): void {
+  const startedAt = draft.lastEventAt
+  const scope = scopeOf(draft)
+  const subject = spec.subject.evaluate(scope)
+  if (!subject.ok) return fail(draft, step, { attempt, startedAt }, 'EXPRESSION_FAILED', `subject: ${subject.message}`)
+  const body = spec.request.evaluate(scope)
+  if (!body.ok) return fail(draft, step, { attempt, startedAt }, 'EXPRESSION_FAILED', `request: ${body.message}`)
+  const dueAt = draft.world.now + step.timeoutMs!
+  const id = derivedUuid(draft.world.now, `${draft.from.id}/${step.name}/${attempt}`)
+  draft.asks.push({
+    ...{ id, path: step.name, attempt, kind: 'REQUEST', role: spec.role, body: body.value, deadlineAt: dueAt },
+    subject: asText(subject.value),
+  })
+  draft.inFlight.push({ kind: 'agent', path: step.name, attempt, startedAt, dueAt, requestId: id })
+  emit(draft, 'agent.asked', {
+    step: step.name,
+    path: step.name,
+    attempt,
+    data: { role: spec.role, subject: asText(subject.value) },
+  })
+}
+
+export function endAgent(draft: Draft, step: ProgramStep, entry: AgentEntry, answer: Input & { kind: 'answered' }): void {
+  const { decision, data, answeredBy } = answer
+  removeInFlight(draft, entry.path)
+  draft.closedAsks.push({ id: entry.requestId, status: 'ANSWERED', decision, answer: data, answeredBy })
+  emit(draft, 'agent.answered', { step: step.name, path: entry.path, attempt: entry.attempt, data: { decision, answeredBy } })
+  succeed(draft, step, entry, { decision, data, answeredBy })
+}
+
+export function expireAgent(draft: Draft, step: ProgramStep, entry: AgentEntry): void {
+  draft.closedAsks.push({ id: entry.requestId, status: 'EXPIRED' })
+  emit(draft, 'agent.expired', { step: step.name, path: entry.path, attempt: entry.attempt })
+  fail(draft, step, entry, 'AGENT_TIMEOUT', `Nobody answered within ${step.timeoutMs} ms.`)
+}
+
+export const asText = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, 1000)

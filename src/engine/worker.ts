@@ -1,0 +1,210 @@
+/** The worker: claims executions, holds them, launches their attempts, fires what is due; drains when told to stop. */
+import type { Database } from '../database/database.ts'
+import type { Bus } from '../fleet/bus.ts'
+import type { Logger } from '../log.ts'
+import { claimExecutions, findOverdue, nextDue } from './claim.ts'
+import type { Committer } from './commit.ts'
+import { createAttempts } from './attempts.ts'
+import type { Transition, World } from './decide/draft.ts'
+import { relaunches } from './decide/relaunch.ts'
+import type { Snapshot } from './decide/snapshot.ts'
+import { endedTopic, executionTopic, WORK_TOPIC } from './engine.ts'
+import type { HandlerHost } from './handlers/handler-host.ts'
+import type { HandlerRegistry } from './handlers/load-handlers.ts'
+import { createLease } from './lease.ts'
+import { loadSnapshots } from './load-snapshots.ts'
+import { createLoop } from './loop.ts'
+import { createMailboxes } from './mailboxes.ts'
+import type { Mailboxes } from './mailboxes.ts'
+import type { Programs } from './programs.ts'
+import { hasEnded } from './states.ts'
+import { createWakeQueue } from './wake-queue.ts'
+
+export interface WorkerSettings {
+  leaseMs: number
+  /** executions held at once */
+  maxHeld: number
+  /** how long a canceled execution may take to stop what runs */
+  fenceMs: number
+  /** how long a stopping worker lets its handlers finish */
+  drainMs: number
+  /** false: this process only visits (an API without a worker) */
+  enabled: boolean
+}
+
+export interface WorkerOptions extends WorkerSettings {
+  workerId: string
+  database: Database
+  bus: Bus
+  committer: Committer
+  programs: Programs
+  host: HandlerHost
+  registry: HandlerRegistry
+  log: Logger
+}
+
+export interface Worker {
+  readonly mailboxes: Mailboxes
+  /** The world of this moment; `worker` is null while nothing new may be held here. */
+  world(): World
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** Claims and fires what is due, once (tests). */
+  runOnce(): Promise<void>
+}
+
+/** Waits that end within this stay with their holder. */
+const KEEP_MS = 1000
+/** Between looks for work when nothing rings: what a lost hint costs. */
+const POLL_MS = 1000
+const MAX_CLAIM = 256
+
+export function createWorker(options: WorkerOptions): Worker {
+  const { database, bus, committer, programs, log, workerId, enabled } = options
+  const now = (): number => database.clock.now()
+  let draining = false
+  let afterInitiator: string | null = null
+  let nextLookAt = 0
+  /** owned by us in the database but unknown here at the last heartbeat: a claim under way, or an orphan */
+  let unknown = new Set<string>()
+
+  const lease = createLease({ workerId, database, leaseMs: options.leaseMs, log, onVersions, onLost: dropAll })
+  const wakeQueue = createWakeQueue(now, (id) => void mailboxes.post(id, { kind: 'tick' }).catch(logFailure))
+  const attempts = createAttempts({
+    host: options.host,
+    registry: options.registry,
+    ended(executionId, outcome) {
+      void mailboxes.post(executionId, outcome).catch(logFailure)
+      if (draining) handBackIfIdle(executionId)
+    },
+    async isolate(executionId, path, attempt) {
+      const posted = await mailboxes.post(executionId, { kind: 'isolated', path, attempt })
+      return posted.result === 'applied' && attempts.running(executionId).has(path)
+    },
+  })
+  const mailboxes = createMailboxes({
+    ...{ database, committer, programs, log, act, reconcile, workerId: enabled ? workerId : null },
+    world,
+    released(executionId) {
+      attempts.forget(executionId)
+      wakeQueue.set(executionId, null)
+    },
+  })
+  const claimLoop = createLoop({ name: 'claim', log, runOnce: look })
+  let unlisten: (() => void) | undefined
+
+  return {
+    mailboxes,
+    world,
+    async start() {
+      if (!enabled) return
+      await lease.start()
+      unlisten = bus.listen(WORK_TOPIC, () => claimLoop.wake())
+      claimLoop.start()
+    },
+    async stop() {
+      if (!enabled) return
+      unlisten?.()
+      draining = true
+      await claimLoop.stop()
+      await drain()
+      wakeQueue.close()
+      await lease.stop()
+    },
+    async runOnce() {
+      await look()
+    },
+  }
+
+  function world(): World {
+    const mayHold = enabled && !draining && lease.alive && mailboxes.size < options.maxHeld
+    return { now: now(), worker: mayHold ? workerId : null, keepMs: KEEP_MS, fenceMs: options.fenceMs }
+  }
+
+  /** One look for work: claims while there is some and room for it, fires stored deadlines; says when to look again. */
+  async function look(): Promise<number> {
+    let claimed = 0
+    do {
+      const wanted = Math.min(options.maxHeld - mailboxes.size, MAX_CLAIM)
+      if (wanted <= 0 || committer.full || !lease.alive || draining) break
+      const rows = await claimExecutions(database, workerId, wanted, afterInitiator)
+      claimed = rows.length
+      afterInitiator = rows.at(-1)?.initiator_id ?? null
+      const ids = rows.map(({ id }) => id)
+      for (const loaded of await loadSnapshots(database, programs, ids)) mailboxes.hold(loaded)
+    } while (claimed === MAX_CLAIM)
+    for (const id of await findOverdue(database, 100)) await mailboxes.post(id, { kind: 'tick' })
+    const { wakeAt, deadlineAt } = await nextDue(database)
+    const pause = Math.max(0, Math.min(POLL_MS, (wakeAt ?? Infinity) - now(), (deadlineAt ?? Infinity) - now()))
+    nextLookAt = now() + pause
+    return mailboxes.size >= options.maxHeld ? POLL_MS / 10 : pause
+  }
+
+  /** What a committed transition asks for: stop, ring, run. */
+  function act({ next, aborts, launches }: Transition): void {
+    for (const { path } of aborts) attempts.abort(next.id, path, next.cancelReason ?? 'The execution has ended.')
+    bus.ring(executionTopic(next.id), String(next.seq))
+    if (hasEnded(next.status)) bus.ring(endedTopic(next.id))
+    if (next.owner === workerId) {
+      if (!lease.alive) return
+      for (const launch of launches) attempts.launch(next.id, launch)
+      wakeQueue.set(next.id, earliestDue(next))
+      if (draining) handBackIfIdle(next.id)
+    } else if (next.owner === null && (next.status === 'RUNNING' || next.status === 'PENDING')) bus.ring(WORK_TOPIC)
+    else if (next.wakeAt !== null && next.wakeAt < nextLookAt) claimLoop.wake()
+  }
+
+  /** After a reload: another writer may have begun steps for us, or ended some that we run. */
+  function reconcile(snapshot: Snapshot): void {
+    if (snapshot.owner !== workerId || !lease.alive) return
+    const running = attempts.running(snapshot.id)
+    for (const path of running) {
+      const wanted =
+        snapshot.cancelReason === null && snapshot.inFlight.some((entry) => entry.kind === 'act' && entry.path === path)
+      if (!wanted) attempts.abort(snapshot.id, path, snapshot.cancelReason ?? 'It is not wanted any more.')
+    }
+    for (const launch of relaunches(snapshot, world())) {
+      if (!running.has(launch.entry.path)) attempts.launch(snapshot.id, launch)
+    }
+    wakeQueue.set(snapshot.id, earliestDue(snapshot))
+  }
+
+  function onVersions(stored: ReadonlyMap<string, number>): void {
+    const here = mailboxes.held()
+    for (const [id, version] of here) if (version !== undefined && (stored.get(id) ?? version + 1) > version) mailboxes.reload(id)
+    const strangers = new Set([...stored.keys()].filter((id) => !here.has(id)))
+    for (const id of strangers) if (unknown.has(id) && !draining) void mailboxes.post(id, { kind: 'tick' }).catch(logFailure)
+    unknown = strangers
+  }
+
+  function dropAll(): void {
+    for (const id of mailboxes.held().keys()) {
+      attempts.forget(id)
+      mailboxes.drop(id)
+    }
+  }
+
+  async function drain(): Promise<void> {
+    for (const id of mailboxes.held().keys()) handBackIfIdle(id)
+    const until = performance.now() + options.drainMs
+    while (mailboxes.size > 0 && performance.now() < until) await tick()
+    const left = [...mailboxes.held().keys()]
+    await Promise.allSettled(left.map((id) => mailboxes.post(id, { kind: 'handBack' })))
+  }
+
+  function handBackIfIdle(executionId: string): void {
+    if (attempts.running(executionId).size > 0 || !mailboxes.held().has(executionId)) return
+    void mailboxes.post(executionId, { kind: 'handBack' }).catch(logFailure)
+  }
+
+  function logFailure(error: unknown): void {
+    log.error({ err: error }, 'an input was not recorded')
+  }
+}
+
+function earliestDue(snapshot: Snapshot): number | null {
+  const due = snapshot.inFlight.flatMap((entry) => (entry.kind === 'act' ? [] : [entry.dueAt]))
+  return due.length === 0 || snapshot.pauseReason !== null ? null : Math.min(...due)
+}
+
+const tick = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20))

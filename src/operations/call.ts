@@ -1,0 +1,36 @@
+/** Who asks, and with what: the first argument of every use case. */
+import type { EntityManager } from '@mikro-orm/postgresql'
+import type { Origin } from '../audit/audit-entry.ts'
+import type { Refusals } from '../audit/refusals.ts'
+import type { Database } from '../database/database.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { IdentityServices } from '../identity/identity.ts'
+import type { Principal } from '../identity/principal.ts'
+import type { AllowList } from '../language/program.ts'
+import type { Logger } from '../log.ts'
+
+export interface Call {
+  /** undefined = anonymous */
+  readonly principal?: Principal
+  readonly origin: Origin
+  readonly requestId: string
+  /** forked for this call alone; reads only, writes go through `services.database.transaction` */
+  readonly em: EntityManager
+  readonly log: Logger
+  readonly signal: AbortSignal
+  readonly services: Services
+}
+
+/** What use cases work with; made once by `app.ts`. */
+export interface Services {
+  readonly database: Database
+  readonly engine: Engine
+  readonly identity: IdentityServices
+  /** what definitions may name, as of now (A1) */
+  readonly allow: AllowList
+  readonly refusals: Refusals
+  readonly limits: {
+    /** executions of one initiator that have not ended (A8) */
+    readonly runningPerInitiator: number
+  }
+}
