@@ -1,0 +1,20 @@
+/** Every migration in the order it is applied, and the SQL that is applied again whenever its text changes. */
+import type { MigrationPlan } from '../src/database/migrate.ts'
+import { Schema } from './000-schema.ts'
+import { Identity } from './001-identity.ts'
+import { Audit } from './002-audit.ts'
+import { Engine } from './003-engine.ts'
+
+/** `name` is what the database remembers: never change one that was released. */
+export const migrations: MigrationPlan['migrations'] = [
+  { name: '000-schema', class: Schema },
+  { name: '001-identity', class: Identity },
+  { name: '002-audit', class: Audit },
+  { name: '003-engine', class: Engine },
+]
+
+/** `create or replace` only; each lies beside the TypeScript that calls it: `new URL('../src/engine/commit.sql', import.meta.url)`. */
+export const repeatables: MigrationPlan['repeatables'] = [
+  new URL('../src/engine/commit.sql', import.meta.url),
+  new URL('../src/engine/claim.sql', import.meta.url),
+]

@@ -1,0 +1,27 @@
+/**
+ * Runs the tests and closes with `N passed, N failed` alone on the last line. `--faults`: the second, longer suite (`*.faults.ts`).
+ * Other arguments name the files to run, as for vitest.
+ */
+import { parseArgs } from 'node:util'
+import { startVitest } from 'vitest/node'
+
+const { values, positionals } = parseArgs({ options: { faults: { type: 'boolean', default: false } }, allowPositionals: true })
+const suite = values.faults ? { include: ['test/**/*.faults.ts'], testTimeout: 300_000, hookTimeout: 60_000 } : {}
+
+const vitest = await startVitest('test', positionals, { run: true, watch: false, ...suite })
+const counts = { passed: 0, failed: 0, skipped: 0 }
+for (const module of vitest.state.getTestModules()) {
+  for (const test of module.children.allTests()) {
+    const { state } = test.result()
+    counts[state === 'passed' || state === 'failed' ? state : 'skipped'] += 1
+  }
+  // A file that could not be loaded, or a hook that threw, has no failed test of its own.
+  if (module.state() === 'failed' && ![...module.children.allTests('failed')].length) counts.failed += 1
+}
+counts.failed += vitest.state.getUnhandledErrors().length
+await vitest.close()
+
+// Nothing found is a mistake in the call, not a success.
+if (counts.passed + counts.failed === 0) counts.failed = 1
+process.exitCode = counts.failed > 0 ? 1 : 0
+console.log(`\n${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''}`)

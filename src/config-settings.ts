@@ -1,0 +1,227 @@
+/** The one table of settings: environment name, meaning, default and shape of each, grouped by the room that receives it. */
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import type { Config } from './config-types.ts'
+import { PASSWORD_MAX_BYTES, passwordMistakes } from './identity/password-rule.ts'
+import { weaknessOfSecret } from './identity/secret-rule.ts'
+import { DEFAULT_ROLES } from './language/roles.ts'
+
+/** `process` holds what is nobody's own. */
+export type Groups = Omit<Config, 'nodeEnv'> & { readonly process: Pick<Config, 'nodeEnv'> }
+
+export interface Setting<T> {
+  /** of the environment variable */
+  name: string
+  /** one line; what it is for, with its unit */
+  doc: string
+  /** text to value; its messages are sentences without a subject */
+  schema: z.ZodType<T, string>
+  /** the value when unset, as it would be written in the environment; undefined = there is none */
+  fallback: string | undefined
+  /** never shown, and may come from the file named by `<name>_FILE` */
+  secret: boolean
+  /** what production asks besides the shape: its mistakes, as sentences without a subject */
+  inProduction?(value: T): string[]
+}
+
+function setting<T>(name: string, doc: string, fallback: string, schema: z.ZodType<T, string>): Setting<T> {
+  return { name, doc, schema, fallback, secret: false }
+}
+function optional<T>(name: string, doc: string, schema: z.ZodType<T, string>): Setting<T> {
+  return { name, doc, schema, fallback: undefined, secret: false }
+}
+function secret(
+  name: string,
+  doc: string,
+  schema: z.ZodType<string, string>,
+  inProduction: (value: string) => string[],
+): Setting<string> {
+  return { name, doc, schema, fallback: undefined, secret: true, inProduction }
+}
+
+const text = z.string().min(1)
+const path = text.transform((value) => resolve(value))
+
+function whole(min: number, max: number): z.ZodType<number, string> {
+  const error = `must be a whole number from ${min} to ${max}`
+  return text
+    .regex(/^\d{1,15}$/, { error })
+    .transform(Number)
+    .pipe(z.number().min(min, { error }).max(max, { error }))
+}
+
+function oneOf<const T extends string>(...values: T[]): z.ZodType<T, string> {
+  const error = `must be one of ${values.join(', ')}`
+  return text.refine((value) => values.includes(value as T), { error }).transform((value) => value as T)
+}
+
+/** Comma-separated; blanks around items are dropped; the empty text is the empty list. */
+function list<T>(item: z.ZodType<T, string>): z.ZodType<readonly T[], string> {
+  const items = z
+    .string()
+    .transform((value): readonly string[] => (value.trim() === '' ? [] : value.split(',').map((part) => part.trim())))
+  return items.pipe(z.array(item).readonly())
+}
+
+function url(...protocols: string[]): z.ZodType<string, string> {
+  const accepted = protocols.map((protocol) => `${protocol}://`).join(' or ')
+  const fits = (value: string): boolean => protocols.some((protocol) => URL.parse(value)?.protocol === `${protocol}:`)
+  return text.refine(fits, { error: `must be a URL that begins with ${accepted}` })
+}
+
+const origin = text.refine((value) => URL.parse(value)?.origin === value && /^https?:/.test(value), {
+  error: 'must hold exact origins such as https://app.example.com, without a path, a last slash or *',
+})
+const role = text.regex(/^[A-Za-z0-9_]{1,64}$/, { error: 'must hold names of letters, digits and _' })
+const roles = list(role).refine((names) => names.length > 0, { error: 'must name at least one role' })
+
+const password = text.refine((value) => Buffer.byteLength(value) <= PASSWORD_MAX_BYTES, {
+  error: `must have at most ${PASSWORD_MAX_BYTES} bytes`,
+})
+const strong = (value: string): string[] => [weaknessOfSecret(value) ?? []].flat()
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
+
+/** TLS with a verified certificate, unless nothing leaves the machine: a Unix socket or loopback (D6). */
+function verifiedPostgres(value: string): string[] {
+  const { hostname, searchParams } = new URL(value)
+  const hosts = searchParams.has('host') ? searchParams.getAll('host') : [decodeURIComponent(hostname)]
+  const local = hosts.every((host) => host === '' || host.startsWith('/') || isLoopback(host))
+  // of several, the driver takes the last
+  return local || searchParams.getAll('sslmode').at(-1) === 'verify-full'
+    ? []
+    : ['goes over the network: add sslmode=verify-full to it']
+}
+function verifiedRedis(value: string): string[] {
+  const { protocol, hostname } = new URL(value)
+  return protocol === 'rediss:' || isLoopback(hostname) ? [] : ['goes over the network: use rediss://']
+}
+function overTls(value: string): string[] {
+  const { protocol, hostname } = new URL(value)
+  return protocol === 'https:' || isLoopback(hostname) ? [] : ['must begin with https://']
+}
+
+const databaseUrl = url('postgres', 'postgresql')
+const MANY = 1_000_000_000
+
+/** Every field of the configuration has its variable, and every variable its field: the compiler checks it. */
+export const SETTINGS: { [G in keyof Groups]: { [K in keyof Groups[G]]-?: Setting<NonNullable<Groups[G][K]>> } } = {
+  server: {
+    host: setting('HOST', 'Address the server listens on.', '127.0.0.1', text),
+    port: setting('PORT', 'Port the server listens on; 0 takes a free one.', '4000', whole(0, 65_535)),
+    metricsPort: optional(
+      'SLUICE_METRICS_PORT',
+      'Port of `/metrics`, on the same address; unset = no metrics are served.',
+      whole(0, 65_535),
+    ),
+    publicUrl: {
+      ...optional('SLUICE_PUBLIC_URL', 'Where browsers reach the server, when a proxy stands before it.', url('http', 'https')),
+      inProduction: overTls,
+    },
+    allowedOrigins: setting(
+      'CORS_ALLOWED_ORIGINS',
+      "Origins whose pages may call the API, comma-separated; the server's own is always allowed.",
+      'http://localhost:3000,http://internal-dashboard',
+      list(origin),
+    ),
+  },
+  database: {
+    dataDir: setting(
+      'SLUICE_DATA_DIR',
+      'Directory of the embedded database and of secrets made in development.',
+      '.sluice',
+      path,
+    ),
+    url: secret(
+      'DATABASE_URL',
+      'PostgreSQL as the application uses it; unset = the embedded one.',
+      databaseUrl,
+      verifiedPostgres,
+    ),
+    ownerUrl: secret(
+      'DATABASE_OWNER_URL',
+      'PostgreSQL as the role that owns the tables and migrates them; unset = `DATABASE_URL`.',
+      databaseUrl,
+      verifiedPostgres,
+    ),
+    poolSize: setting('SLUICE_DATABASE_POOL_SIZE', 'Most connections to PostgreSQL of one process.', '20', whole(2, 1_000)),
+  },
+  fleet: {
+    redisUrl: secret(
+      'REDIS_URL',
+      'Redis of a fleet; unset = one process, which needs none.',
+      url('redis', 'rediss'),
+      verifiedRedis,
+    ),
+  },
+  identity: {
+    jwtSecret: secret(
+      'SLUICE_JWT_SECRET',
+      'Signs access tokens (HS256), at least 32 bytes made by chance; development makes its own.',
+      text,
+      strong,
+    ),
+    secretsKey: secret(
+      'SLUICE_SECRETS_KEY',
+      'Encrypts the secrets that steps use, at least 32 bytes made by chance.',
+      text,
+      strong,
+    ),
+    adminEmail: setting(
+      'SLUICE_ADMIN_EMAIL',
+      'E-mail of the administrator made at the first start.',
+      'admin@sluice.local',
+      z.email({ error: 'must be an e-mail address' }) as z.ZodType<string, string>,
+    ),
+    adminPassword: secret(
+      'SLUICE_ADMIN_PASSWORD',
+      'Password of the administrator made at the first start; development makes its own.',
+      password,
+      passwordMistakes,
+    ),
+  },
+  limits: {
+    apiPerMinute: setting('SLUICE_LIMIT_API_PER_MINUTE', 'API requests a minute, per principal.', '100', whole(1, MANY)),
+    signInPerMinute: setting(
+      'SLUICE_LIMIT_SIGN_IN_PER_MINUTE',
+      'Attempts to sign in a minute, per address and account; ten times that per address.',
+      '5',
+      whole(1, MANY),
+    ),
+    flowWritesPerMinute: setting(
+      'SLUICE_LIMIT_FLOW_WRITES_PER_MINUTE',
+      'Flows and versions written a minute, per principal.',
+      '10',
+      whole(1, MANY),
+    ),
+    runningPerInitiator: setting(
+      'SLUICE_LIMIT_RUNNING_PER_INITIATOR',
+      'Executions that have not ended, per initiator.',
+      '100',
+      whole(1, MANY),
+    ),
+  },
+  engine: {
+    leaseMs: setting('SLUICE_LEASE_MS', 'How long a silent worker keeps its executions, ms.', '10000', whole(500, 3_600_000)),
+    maxHeld: setting('SLUICE_MAX_HELD', 'Most executions that one worker holds at a time.', '1000', whole(1, 100_000)),
+    handlerProcesses: setting('SLUICE_HANDLER_PROCESSES', 'Processes in which one worker runs handlers.', '2', whole(1, 256)),
+    handlersDirs: setting('SLUICE_HANDLERS_DIR', 'Directories of handler modules, comma-separated.', '', list(path)),
+    agentRoles: setting('SLUICE_AGENT_ROLES', 'Every role an agent may have, comma-separated.', DEFAULT_ROLES.join(','), roles),
+  },
+  log: {
+    level: setting(
+      'SLUICE_LOG_LEVEL',
+      'How much is logged.',
+      'info',
+      oneOf('silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'),
+    ),
+  },
+  process: {
+    nodeEnv: setting(
+      'NODE_ENV',
+      'In `production` nothing insecure starts.',
+      'development',
+      oneOf('development', 'test', 'production'),
+    ),
+  },
+}

@@ -1,0 +1,82 @@
+/** The configuration as rooms receive it: each its own group. Names and defaults of the variables are in `config-settings.ts`. */
+
+export interface ServerConfig {
+  /** address to listen on, 127.0.0.1 */
+  readonly host: string
+  /** 4000; 0 = a free one */
+  readonly port: number
+  /** of `/metrics`; none = no metrics are served */
+  readonly metricsPort?: number
+  /** where browsers reach the server through a proxy */
+  readonly publicUrl?: string
+  /** exact origins whose pages may call, besides the server's own (E4) */
+  readonly allowedOrigins: readonly string[]
+}
+
+export interface DatabaseConfig {
+  /** absolute; of the embedded database and of secrets made in development, `.sluice` */
+  readonly dataDir: string
+  /** none = the embedded one */
+  readonly url?: string
+  /** of the role that migrates; none = `url` */
+  readonly ownerUrl?: string
+  /** most connections of one process, 20 */
+  readonly poolSize: number
+}
+
+export interface FleetConfig {
+  /** none = one process, which needs none */
+  readonly redisUrl?: string
+}
+
+export interface IdentityConfig {
+  /** signs access tokens; always there when serving in production, else see `developmentSecrets` */
+  readonly jwtSecret?: string
+  /** encrypts the secrets that steps use */
+  readonly secretsKey?: string
+  /** admin@sluice.local */
+  readonly adminEmail: string
+  /** of the administrator made at the first start */
+  readonly adminPassword?: string
+}
+
+export interface LimitsConfig {
+  /** API requests per principal, 100 */
+  readonly apiPerMinute: number
+  /** attempts to sign in per address and account, 5 */
+  readonly signInPerMinute: number
+  /** flows and versions written per principal, 10 */
+  readonly flowWritesPerMinute: number
+  /** executions of one initiator that have not ended, 100 (A8) */
+  readonly runningPerInitiator: number
+}
+
+export interface EngineConfig {
+  /** how long a silent worker keeps its executions, 10,000 */
+  readonly leaseMs: number
+  /** executions that one worker holds at a time, 1,000 */
+  readonly maxHeld: number
+  /** processes in which one worker runs handlers, 2 */
+  readonly handlerProcesses: number
+  /** absolute; directories of handler modules, none */
+  readonly handlersDirs: readonly string[]
+  /** every role an agent may have, `DEFAULT_ROLES` (A2) */
+  readonly agentRoles: readonly string[]
+}
+
+export interface LogConfig {
+  /** info */
+  readonly level: 'silent' | 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
+}
+
+export interface Config {
+  readonly server: ServerConfig
+  readonly database: DatabaseConfig
+  readonly fleet: FleetConfig
+  readonly identity: IdentityConfig
+  readonly limits: LimitsConfig
+  readonly engine: EngineConfig
+  readonly log: LogConfig
+  /** development; in production nothing insecure starts */
+  readonly nodeEnv: 'development' | 'test' | 'production'
+}

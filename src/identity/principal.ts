@@ -1,0 +1,17 @@
+/** Who asks: the verified result of a token, as everything above identity sees it. */
+
+export const ROLES = ['ADMIN', 'USER', 'VIEWER'] as const
+/** ADMIN may do everything, USER owns flows and executions, VIEWER only reads (B4). */
+export type Role = (typeof ROLES)[number]
+
+export interface Principal {
+  kind: 'USER'
+  /** the user's UUID */
+  id: string
+  role: Role
+  /** the user's handle, as in `owner/flow`; never an e-mail */
+  handle: string
+  sessionId: string
+  /** ms since 1970: the access token's end */
+  expiresAt: number
+}

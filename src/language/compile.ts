@@ -1,0 +1,28 @@
+/** From a definition to the program that the engine runs. */
+import type { Issue } from '../errors.ts'
+import { dependentsOf } from './graph.ts'
+import type { AllowList, Program } from './program.ts'
+import { readDefinition } from './read-definition.ts'
+
+/**
+ * Compiles a definition, or tells everything that is wrong with it. Used at creation, at start and at every load from the
+ * database (A1): a definition that was fine once is refused when what it names is not on the allow-list any more.
+ * Pure, never throws; well under a millisecond for a flow of ten steps whose JSON Schema was compiled before.
+ */
+export function compile(definition: unknown, allow: AllowList): { program: Program } | { issues: Issue[] } {
+  const read = readDefinition(definition, allow)
+  if (!read.definition) return { issues: read.issues.issues }
+  const { steps, input, output, timeoutMs } = read
+  const byName = new Map(steps.map((step) => [step.name, step]))
+  const dependents = dependentsOf(new Map(steps.map((step) => [step.name, step.needs])))
+  const program: Program = {
+    name: read.definition.name,
+    steps,
+    step: (name) => byName.get(name),
+    dependents: (name) => dependents.get(name) ?? [],
+    ...(output && { output }),
+    timeoutMs,
+    checkInput: (value) => input?.check(value) ?? [],
+  }
+  return { program }
+}

@@ -1,0 +1,73 @@
+/** Warnings about valid definitions: what will run, but probably not as it was meant. */
+import type { Issue } from '../errors.ts'
+import { INSTANT, MAX_AGENT_TIMEOUT_MS } from './compile-step.ts'
+import type { Definition, StepDefinition } from './definition.ts'
+import { formatDuration, parseDuration } from './duration.ts'
+import { unreachableSteps, upstream, type Graph } from './graph.ts'
+import { IssueList } from './issue-list.ts'
+import { routesOf } from './needs.ts'
+import type { ReadDefinition, StepRead } from './read-definition.ts'
+
+export function findWarnings(definition: Definition, { steps, reads, input }: ReadDefinition): Issue[] {
+  const warnings = new IssueList()
+  const graph: Graph = new Map(steps.map((step) => [step.name, step.needs]))
+  const order = steps.map((step) => step.name)
+  for (const name of unreachableSteps(graph, order)) warnings.add('UNREACHABLE', ['steps', name])
+  warnAboutRoutes(definition, graph, warnings)
+  for (const [name, step] of Object.entries(definition.steps)) warnAboutTimes(name, step, warnings)
+  warnAboutRoles(definition, warnings)
+  warnAboutReads(reads, graph, warnings)
+  for (const { path, message } of input?.warnings ?? []) warnings.add('LOOSE_SCHEMA', path, message)
+  return warnings.issues
+}
+
+function warnAboutRoutes(definition: Definition, graph: Graph, warnings: IssueList): void {
+  const heard = new Set<string>()
+  for (const needs of graph.values()) for (const { router, route } of needs.routes) heard.add(`${router}:${route}`)
+  for (const [name, step] of Object.entries(definition.steps)) {
+    if (step.type !== 'route') continue
+    if (step.otherwise === undefined) warnings.add('NO_OTHERWISE', ['steps', name])
+    for (const route of routesOf(step)) {
+      if (!heard.has(`${name}:${route}`)) warnings.add('ROUTE_UNHEARD', ['steps', name], `no step listens to ${name}:${route}`)
+    }
+  }
+}
+
+function warnAboutTimes(name: string, step: StepDefinition, warnings: IssueList): void {
+  if (INSTANT.has(step.type)) {
+    for (const field of ['timeout', 'retry'] as const) {
+      if (step[field] !== undefined)
+        warnings.add('NO_EFFECT', ['steps', name, field], `a ${step.type} takes no time and is not repeated`)
+    }
+  }
+  if (step.type === 'agent' && step.timeout !== undefined && parseDuration(step.timeout)! > MAX_AGENT_TIMEOUT_MS) {
+    warnings.add(
+      'CAPPED',
+      ['steps', name, 'timeout'],
+      `agents have at most ${formatDuration(MAX_AGENT_TIMEOUT_MS)}; that is what is used`,
+    )
+  }
+}
+
+function warnAboutRoles({ participants, steps }: Definition, warnings: IssueList): void {
+  if (!participants) return
+  for (const [name, step] of Object.entries(steps)) {
+    const roles = step.type === 'agent' ? [step.role] : step.type === 'notify' ? step.roles : []
+    for (const role of roles) {
+      if (!participants.includes(role))
+        warnings.add('NOT_A_PARTICIPANT', ['steps', name], `${role} is not among the participants`)
+    }
+  }
+}
+
+/** A step that is not waited for may not have ended yet; the flow's output is made when all have. */
+function warnAboutReads(reads: readonly StepRead[], graph: Graph, warnings: IssueList): void {
+  const known = new Map<string, Set<string>>()
+  for (const { reader, step, path } of reads) {
+    if (reader === undefined) continue
+    const before = known.get(reader) ?? upstream(graph, reader)
+    known.set(reader, before)
+    if (!before.has(step))
+      warnings.add('NOT_UPSTREAM', path, `${reader} does not wait for ${step}, so its output may not be there`)
+  }
+}

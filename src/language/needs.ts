@@ -1,0 +1,70 @@
+/** What a step waits for: `after` and `on` resolved to names, with every reference that leads nowhere. */
+import { NAME, type After, type AnyStep, type StepDefinition } from './definition.ts'
+import type { IssueList } from './issue-list.ts'
+import { didYouMean } from './nearest-name.ts'
+import type { Needs } from './program.ts'
+
+/** A step as far as it could be read: `whole` is missing when its type, or a field that it must have, is wrong. */
+export interface DeclaredStep {
+  common: AnyStep
+  whole?: StepDefinition
+}
+export type DeclaredSteps = ReadonlyMap<string, DeclaredStep>
+
+export function readNeeds(name: string, step: AnyStep, declared: DeclaredSteps, issues: IssueList): Needs {
+  const { mode, count, of, path } = readAfter(step.after, ['steps', name, 'after'])
+  const seen = new Set<string>()
+  for (const [i, other] of of.entries()) {
+    const at = [...path, String(i)]
+    if (seen.has(other)) issues.add('DUPLICATE', at, `${other} is named twice`)
+    else if (other === name) issues.add('SELF_REFERENCE', at)
+    else if (!declared.has(other)) issues.add('UNKNOWN_STEP', at, undefined, () => didYouMean(other, declared.keys()))
+    seen.add(other)
+  }
+  if (count > of.length)
+    issues.add('INVALID_VALUE', ['steps', name, 'after', 'atLeast'], `there are only ${of.length} steps to wait for`)
+  const route = step.on === undefined ? undefined : readOn(name, step.on, declared, issues)
+  return { mode, count, of, routes: route ? [route] : [] }
+}
+
+function readAfter(after: After | undefined, path: string[]): Omit<Needs, 'routes'> & { path: string[] } {
+  if (after === undefined) return { mode: 'all', count: 0, of: [], path }
+  if ('any' in after) return { mode: 'any', count: 1, of: after.any, path: [...path, 'any'] }
+  if ('atLeast' in after) return { mode: 'atLeast', count: after.atLeast, of: after.of, path: [...path, 'of'] }
+  return { mode: 'all', count: after.length, of: after, path }
+}
+
+function readOn(name: string, on: string, declared: DeclaredSteps, issues: IssueList): Needs['routes'][number] | undefined {
+  const path = ['steps', name, 'on']
+  const [router, route, ...rest] = on.split(':')
+  if (router === undefined || route === undefined || rest.length > 0 || !NAME.test(router) || !NAME.test(route)) {
+    issues.add('INVALID_VALUE', path, 'must be "router:route"')
+    return undefined
+  }
+  if (router === name) {
+    issues.add('SELF_REFERENCE', path)
+    return undefined
+  }
+  const step = declared.get(router)?.whole
+  if (step === undefined) {
+    // Of a router that could not be read whole, the routes are unknown.
+    if (!declared.has(router))
+      issues.add('UNKNOWN_STEP', path, `there is no step ${router}`, () => didYouMean(router, declared.keys()))
+    return undefined
+  }
+  if (step.type !== 'route') {
+    issues.add('NOT_A_ROUTER', path, `${router} is of type ${step.type}; only steps of type route have routes`)
+    return undefined
+  }
+  const routes = routesOf(step)
+  if (!routes.has(route))
+    issues.add('UNKNOWN_ROUTE', path, `${router} never takes the route ${route}`, () => didYouMean(route, routes))
+  return { router, route }
+}
+
+/** Every route that a router can take. */
+export function routesOf(step: StepDefinition & { type: 'route' }): Set<string> {
+  const routes = new Set(step.cases.map(({ to }) => to))
+  if (step.otherwise !== undefined) routes.add(step.otherwise)
+  return routes
+}

@@ -1,0 +1,167 @@
+/** A definition read from any value: every part checked and compiled in one pass, with all its problems. */
+import type { z } from 'zod'
+import {
+  checkName,
+  checkRoles,
+  compileRetry,
+  compileSpec,
+  compileTimeout,
+  compileWhen,
+  readDuration,
+  type StepContext,
+} from './compile-step.ts'
+import {
+  COMMON_FIELDS,
+  DEFINITION_SCHEMA,
+  STEP_SCHEMAS,
+  STEP_TYPES,
+  type AnyStep,
+  type Definition,
+  type StepDefinition,
+} from './definition.ts'
+import { readDocument } from './document.ts'
+import { sortSteps } from './graph.ts'
+import { compileInputSchema, type InputSchema } from './input-schema.ts'
+import { IssueList, type IssueCode } from './issue-list.ts'
+import { didYouMean } from './nearest-name.ts'
+import { readNeeds, type DeclaredStep, type DeclaredSteps } from './needs.ts'
+import type { AllowList, Needs, ProgramStep, StepType, Template } from './program.ts'
+import { compileTemplate } from './template.ts'
+import { addZodIssues } from './zod-issues.ts'
+
+const DEFAULT_FLOW_TIMEOUT_MS = 30 * 86_400_000
+
+/** An expression that names a step; `reader` is undefined for the flow's output. */
+export interface StepRead {
+  reader: string | undefined
+  step: string
+  path: readonly string[]
+}
+
+export interface ReadDefinition {
+  issues: IssueList
+  /** only when there are no issues */
+  definition?: Definition
+  /** in topological order */
+  steps: ProgramStep[]
+  reads: StepRead[]
+  input?: InputSchema
+  output?: Template
+  timeoutMs: number
+}
+
+/** Never throws, whatever `value` is. The result may be run only when `issues` is empty. */
+export function readDefinition(value: unknown, allow: AllowList): ReadDefinition {
+  const issues = new IssueList()
+  const result: ReadDefinition = { issues, steps: [], reads: [], timeoutMs: DEFAULT_FLOW_TIMEOUT_MS }
+  const document = readDocument(value, issues)
+  if (!document) return result
+  const outer = DEFINITION_SCHEMA.safeParse(document)
+  if (!outer.success) addZodIssues(outer.error, [], issues)
+
+  // What is left is read even when the outside is wrong, so that every problem shows at once.
+  const raw = outer.data ?? salvage(document)
+  const declared = readSteps(raw.steps, issues)
+  const context = {
+    allow,
+    issues,
+    stepNames: new Set(declared.keys()),
+    onRead: (step: string, path: readonly string[]): void => {
+      result.reads.push({ reader: path[0] === 'steps' ? path[1] : undefined, step, path })
+    },
+  }
+  result.steps = compileSteps(declared, context)
+  if (raw.participants) checkRoles(raw.participants, ['participants'], context)
+  if (raw.timeout !== undefined) result.timeoutMs = readDuration(raw.timeout, ['timeout'], context, 1)
+  if (raw.output) result.output = compileTemplate(raw.output, ['output'], context)
+  if (raw.input) {
+    result.input = compileInputSchema(raw.input)
+    for (const issue of result.input.issues) issues.add(issue.code as IssueCode, issue.path, issue.message, issue.hint)
+  }
+  if (outer.success && issues.empty) {
+    const steps = Object.fromEntries([...declared].map(([name, { whole }]) => [name, whole!]))
+    result.definition = { ...outer.data, steps }
+  }
+  return result
+}
+
+type Outer = NonNullable<ReturnType<typeof DEFINITION_SCHEMA.safeParse>['data']>
+
+/** The fields of a wrong definition that are right in themselves. */
+function salvage(document: Record<string, unknown>): Partial<Outer> {
+  const fields = Object.entries(DEFINITION_SCHEMA.shape).map(([name, schema]) => [name, schema.safeParse(document[name]).data])
+  return Object.fromEntries(fields) as Partial<Outer>
+}
+
+function readSteps(raw: Record<string, unknown> | undefined, issues: IssueList): DeclaredSteps {
+  const declared = new Map<string, DeclaredStep>()
+  for (const [name, value] of Object.entries(raw ?? {})) {
+    checkName(name, ['steps', name], { issues })
+    if (isObject(value)) declared.set(name, readStep(value, ['steps', name], issues))
+    else {
+      issues.add('INVALID_TYPE', ['steps', name], 'a step is an object')
+      declared.set(name, { common: {} })
+    }
+  }
+  return declared
+}
+
+function readStep(value: Record<string, unknown>, path: string[], issues: IssueList): DeclaredStep {
+  const { type } = value
+  if (typeof type !== 'string' || !Object.hasOwn(STEP_SCHEMAS, type)) {
+    const code = type === undefined ? 'REQUIRED' : 'UNKNOWN_STEP_TYPE'
+    const hint = (): string | undefined => (typeof type === 'string' ? didYouMean(type, STEP_TYPES) : undefined)
+    issues.add(code, [...path, 'type'], `the types are ${STEP_TYPES.join(', ')}`, hint)
+    return { common: readCommonFields(value) }
+  }
+  const schema: z.ZodType = STEP_SCHEMAS[type as StepType]
+  let step = schema.safeParse(value)
+  if (!step.success) {
+    addZodIssues(step.error, path, issues)
+    step = schema.safeParse(withoutFaults(value, step.error))
+  }
+  if (!step.success) return { common: readCommonFields(value) }
+  const whole = step.data as StepDefinition
+  return { common: whole, whole }
+}
+
+/** The fields of any step, those that are wrong left out. */
+function readCommonFields(value: Record<string, unknown>): AnyStep {
+  const common = COMMON_FIELDS.safeParse(value)
+  return common.success ? common.data : (COMMON_FIELDS.safeParse(withoutFaults(value, common.error)).data ?? {})
+}
+
+function withoutFaults(value: Record<string, unknown>, { issues }: z.ZodError): Record<string, unknown> {
+  const faulty = new Set<PropertyKey>()
+  for (const issue of issues) {
+    if (issue.path[0] !== undefined) faulty.add(issue.path[0])
+    else if (issue.code === 'unrecognized_keys') for (const key of issue.keys) faulty.add(key)
+  }
+  return Object.fromEntries(Object.entries(value).filter(([key]) => !faulty.has(key)))
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function compileSteps(declared: DeclaredSteps, context: StepContext): ProgramStep[] {
+  const graph = new Map<string, Needs>()
+  const steps = new Map<string, ProgramStep>()
+  for (const [name, { common, whole }] of declared) {
+    const path = ['steps', name]
+    const needs = readNeeds(name, common, declared, context.issues)
+    const when = common.when === undefined ? undefined : compileWhen(common.when, [...path, 'when'], context)
+    const retry = compileRetry(common.retry, [...path, 'retry'], context)
+    graph.set(name, needs)
+    if (!whole) continue
+    const timeoutMs = compileTimeout(whole, path, context)
+    const spec = compileSpec(whole, path, context)
+    steps.set(name, { name, needs, ...(when && { when }), ...(timeoutMs !== undefined && { timeoutMs }), retry, spec })
+  }
+  const { order, cycles } = sortSteps(graph)
+  for (const cycle of cycles) {
+    // A step that names itself was told already.
+    if (cycle.length > 2)
+      context.issues.add('CYCLE', ['steps', cycle[0]!], `these steps wait for each other: ${cycle.join(' -> ')}`)
+  }
+  return order.flatMap((name) => steps.get(name) ?? [])
+}

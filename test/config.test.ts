@@ -1,0 +1,237 @@
+import { randomBytes } from 'node:crypto'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { ConfigError, describeConfig, loadConfig } from '../src/config.ts'
+import type { Environment, Mode } from '../src/config.ts'
+
+const STRONG = 'pZ4vN8q1Kx7Wd3Rt6Yb0Hs5Lm9Gc2Jf4Qa8Ue1Oi7'
+const directory = mkdtempSync(join(tmpdir(), 'sluice-config-'))
+afterAll(() => rmSync(directory, { recursive: true }))
+
+function mistakesOf(env: Environment, mode: Mode = 'serve'): readonly string[] {
+  try {
+    loadConfig(env, { mode })
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.mistakes
+    throw error
+  }
+}
+const production = (env: Environment = {}): Environment => ({ NODE_ENV: 'production', SLUICE_JWT_SECRET: STRONG, ...env })
+
+function secretFile(text: string, mode = 0o600): string {
+  const path = join(directory, randomBytes(6).toString('hex'))
+  writeFileSync(path, text)
+  chmodSync(path, mode)
+  return path
+}
+
+describe('an environment with nothing set', () => {
+  const config = loadConfig({}, { mode: 'serve' })
+
+  test('gives the documented defaults (B3, A8, E4)', () => {
+    expect(config.nodeEnv).toBe('development')
+    expect(config.server).toEqual({
+      host: '127.0.0.1',
+      port: 4000,
+      metricsPort: undefined,
+      publicUrl: undefined,
+      allowedOrigins: ['http://localhost:3000', 'http://internal-dashboard'],
+    })
+    expect(config.limits).toEqual({ apiPerMinute: 100, signInPerMinute: 5, flowWritesPerMinute: 10, runningPerInitiator: 100 })
+    expect(config.engine.leaseMs).toBe(10_000)
+    expect(config.identity).toMatchObject({ adminEmail: 'admin@sluice.local', jwtSecret: undefined, adminPassword: undefined })
+  })
+
+  test('names the nine default agent roles (A2)', () => {
+    expect(config.engine.agentRoles).toEqual(
+      'ceo cto chro operations_head product_manager senior_architect uiux_engineer senior_developer test_lead'.split(' '),
+    )
+  })
+
+  test('is frozen in every group and list', () => {
+    for (const part of [config, config.server, config.server.allowedOrigins, config.identity, config.engine.agentRoles]) {
+      expect(Object.isFrozen(part)).toBe(true)
+    }
+  })
+})
+
+describe('mistakes', () => {
+  test('are listed all at once, each with the name of its variable (B13)', () => {
+    const env = {
+      PORT: 'http',
+      SLUICE_LEASE_MS: '1',
+      NODE_ENV: 'prod',
+      CORS_ALLOWED_ORIGINS: 'https://a.example/',
+      SLUICE_LOG_LEVEL: 'loud',
+    }
+    const mistakes = mistakesOf({ ...env, SLUICE_JWT_SECRT: 'x', DATABASE_URL: 'mysql://h/d', SLUICE_ADMIN_EMAIL: 'nobody' })
+    const names = [
+      'SLUICE_JWT_SECRT',
+      'PORT',
+      'SLUICE_LEASE_MS',
+      'NODE_ENV',
+      'CORS_ALLOWED_ORIGINS',
+      'SLUICE_LOG_LEVEL',
+      'DATABASE_URL',
+    ]
+    for (const name of [...names, 'SLUICE_ADMIN_EMAIL'])
+      expect(mistakes.filter((line) => line.startsWith(`${name} `))).toHaveLength(1)
+    expect(mistakes).toHaveLength(8)
+    expect(() => loadConfig(env, { mode: 'serve' })).toThrow(/5 mistakes:\n {2}- /)
+  })
+
+  test('show what was given, except in secrets (B13)', () => {
+    expect(mistakesOf({ PORT: '70000' })).toEqual(['PORT must be a whole number from 0 to 65535 (it is "70000")'])
+    const secrets = {
+      SLUICE_JWT_SECRET: 'hunter-secret-1',
+      SLUICE_ADMIN_PASSWORD: 'hunter',
+      DATABASE_URL: 'http://hunter',
+      REDIS_URL: 'hunter',
+    }
+    const mistakes = mistakesOf(production(secrets))
+    expect(mistakes.length).toBeGreaterThanOrEqual(4)
+    expect(mistakes.join()).not.toContain('hunter')
+  })
+
+  test('include SLUICE_ names that do not exist, with the one that was meant', () => {
+    expect(mistakesOf({ SLUICE_LEASE: '5' })).toEqual(['SLUICE_LEASE is not a setting; did you mean "SLUICE_LEASE_MS"?'])
+    expect(mistakesOf({ SLUICE_LEASE_MS_FILE: '/x' })[0]).toContain('SLUICE_LEASE_MS_FILE is not a setting')
+    expect(mistakesOf({ OTHER_LEASE: '5' })).toEqual([])
+  })
+
+  test.each(['1e3', '-1', ' 80', '0x50', '4000.5', '99999'])('a port written as %j is one', (PORT) => {
+    expect(mistakesOf({ PORT })).toHaveLength(1)
+  })
+
+  test.each(['*', 'https://a.example/path', 'app.example', 'null', 'ftp://a.example'])(
+    'an allowed origin of %j is one (B7)',
+    (origin) => {
+      expect(mistakesOf({ CORS_ALLOWED_ORIGINS: `http://localhost:3000, ${origin}` })).toHaveLength(1)
+    },
+  )
+})
+
+test('a name set to nothing counts as unset, and an empty list of origins as none', () => {
+  const config = loadConfig({ PORT: '', SLUICE_JWT_SECRET: '', HOST: '', CORS_ALLOWED_ORIGINS: '' }, { mode: 'serve' })
+  expect(config.server).toMatchObject({ port: 4000, host: '127.0.0.1', allowedOrigins: [] })
+  expect(config.identity.jwtSecret).toBeUndefined()
+})
+
+describe('production', () => {
+  test('starts with a strong secret and nothing else', () => {
+    expect(loadConfig(production(), { mode: 'serve' }).identity.jwtSecret).toBe(STRONG)
+  })
+
+  test('does not start without a signing secret (B1)', () => {
+    expect(mistakesOf({ NODE_ENV: 'production' })).toEqual([
+      expect.stringContaining('SLUICE_JWT_SECRET must be set in production'),
+    ])
+    expect(mistakesOf({ NODE_ENV: 'production' }, 'migrate')).toEqual([])
+  })
+
+  test.each([
+    ['short', STRONG.slice(0, 31)],
+    ['one letter repeated', 'a'.repeat(64)],
+    ['a piece repeated', 'Xk3!pQ9z'.repeat(5)],
+    ['a row of the alphabet', 'abcdefghijklmnopqrstuvwxyz0123456789'],
+    ['of few letters', 'abbababaabbabaabbaababbaabbabaab'.repeat(2)],
+    ['a placeholder', 'change-me-please-7f3k2j5h8g1d4s6a9q0w'],
+    ['the placeholder of a key', 'sk-your-key-here-7f3k2j5h8g1d4s6a9q0w'],
+  ])('does not start with a signing secret that is %s (B1, B9)', (_what, secret) => {
+    expect(mistakesOf(production({ SLUICE_JWT_SECRET: secret }))).toEqual([expect.stringMatching(/^SLUICE_JWT_SECRET /)])
+    expect(mistakesOf({ SLUICE_JWT_SECRET: secret }), 'development may').toEqual([])
+  })
+
+  test('accepts what generators of secrets make', () => {
+    for (let i = 0; i < 200; i++) {
+      for (const encoding of ['hex', 'base64', 'base64url'] as const) {
+        const secret = randomBytes(32).toString(encoding)
+        expect(mistakesOf(production({ SLUICE_JWT_SECRET: secret })), secret).toEqual([])
+      }
+      expect(mistakesOf(production({ SLUICE_JWT_SECRET: randomBytes(16).toString('hex') }))).toEqual([])
+    }
+  })
+
+  test('does not start with an administrator whose password is weak (B2)', () => {
+    const mistakes = mistakesOf(production({ SLUICE_ADMIN_PASSWORD: 'admin' }))
+    expect(mistakes).toEqual([expect.stringMatching(/at least 8/), expect.stringMatching(/at least three of/)])
+    expect(mistakesOf(production({ SLUICE_ADMIN_PASSWORD: 'Adm1n-Adm1n' }))).toEqual([])
+  })
+
+  test.each([
+    ['postgres://u:p@db.example/sluice', false],
+    ['postgres://u:p@db.example/sluice?sslmode=require', false],
+    ['postgres://u:p@db.example/sluice?sslmode=verify-full', true],
+    ['postgres://u:p@db.example/sluice?sslmode=verify-full&sslmode=disable', false],
+    ['postgres://u:p@localhost/sluice?host=10.0.0.7', false],
+    ['postgres://u:p@127.0.0.1.example/sluice', false],
+    ['postgres://u:p@127.0.0.1:5433/sluice', true],
+    ['postgres://u:p@[::1]/sluice', true],
+    ['postgres:///sluice?host=/run/postgresql', true],
+    ['postgres://u:p@%2Frun%2Fpostgresql/sluice', true],
+  ])('reaches PostgreSQL at %s: %s (D6)', (DATABASE_URL, accepted) => {
+    expect(mistakesOf(production({ DATABASE_URL }))).toHaveLength(accepted ? 0 : 1)
+    expect(mistakesOf({ DATABASE_URL })).toEqual([])
+  })
+
+  test('asks for TLS to Redis and at the public address, unless they are on this machine (D6, B15)', () => {
+    expect(
+      mistakesOf(production({ REDIS_URL: 'redis://cache.example', SLUICE_PUBLIC_URL: 'http://sluice.example' })),
+    ).toHaveLength(2)
+    expect(mistakesOf(production({ REDIS_URL: 'rediss://cache.example', SLUICE_PUBLIC_URL: 'https://sluice.example' }))).toEqual(
+      [],
+    )
+    expect(mistakesOf(production({ REDIS_URL: 'redis://localhost', SLUICE_PUBLIC_URL: 'http://127.0.0.1:4000' }))).toEqual([])
+  })
+})
+
+test('a worker needs a database of its own address, in production Redis too (E5)', () => {
+  expect(mistakesOf({}, 'work')).toEqual([expect.stringMatching(/^DATABASE_URL must be set/)])
+  const remote = { NODE_ENV: 'production', DATABASE_URL: 'postgres://u:p@localhost/sluice' }
+  expect(mistakesOf(remote, 'work')).toEqual([expect.stringMatching(/^REDIS_URL must be set/)])
+  expect(mistakesOf({ ...remote, REDIS_URL: 'redis://localhost' }, 'work')).toEqual([])
+})
+
+describe('a secret from a file (B13)', () => {
+  test('is read without its last line end', () => {
+    const config = loadConfig(
+      { SLUICE_JWT_SECRET_FILE: secretFile(`${STRONG}\n`), DATABASE_URL_FILE: secretFile('postgres:///x') },
+      { mode: 'serve' },
+    )
+    expect(config.identity.jwtSecret).toBe(STRONG)
+    expect(config.database.url).toBe('postgres:///x')
+  })
+
+  test.each([0o644, 0o606, 0o604, 0o666, 0o601])('is refused when others can use the file (mode %i)', (mode) => {
+    expect(mistakesOf(production({ SLUICE_JWT_SECRET: undefined, SLUICE_JWT_SECRET_FILE: secretFile(STRONG, mode) }))).toEqual([
+      expect.stringMatching(/^SLUICE_JWT_SECRET_FILE names .* can be used by others; run `chmod o-rwx`/),
+    ])
+  })
+
+  test('may be read by the group, as orchestrators hand them out', () => {
+    expect(mistakesOf({ SLUICE_JWT_SECRET_FILE: secretFile(STRONG, 0o640) })).toEqual([])
+  })
+
+  test('is refused when the file is missing, empty, a directory or far too large', () => {
+    const wrong = [join(directory, 'nowhere'), secretFile('\n'), directory, secretFile('x'.repeat(70_000))]
+    chmodSync(directory, 0o700)
+    for (const path of wrong) expect(mistakesOf({ SLUICE_JWT_SECRET_FILE: path }), path).toHaveLength(1)
+  })
+
+  test('is refused when the variable is set as well', () => {
+    const both = { SLUICE_JWT_SECRET: STRONG, SLUICE_JWT_SECRET_FILE: secretFile(STRONG) }
+    expect(mistakesOf(both)).toEqual(['SLUICE_JWT_SECRET and SLUICE_JWT_SECRET_FILE are both set; unset one of them'])
+  })
+
+  test('is held to the same rules', () => {
+    const weak = production({ SLUICE_JWT_SECRET: undefined, SLUICE_JWT_SECRET_FILE: secretFile('weak') })
+    expect(mistakesOf(weak)).toEqual([expect.stringMatching(/^SLUICE_JWT_SECRET must have at least 32 bytes/)])
+  })
+})
+
+test('docs/configuration.md says what the program reads (update it with `vitest -u`)', async () => {
+  await expect(describeConfig()).toMatchFileSnapshot('../docs/configuration.md')
+})

@@ -1,0 +1,177 @@
+/** The embedded PostgreSQL through the lives and deaths of the processes around it; each supervisor is a process of its own. */
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { isPostgres, waitUntilGone } from '../../src/database/postgres-process.ts'
+
+/** One data directory for all: making the cluster is the slow part. Each test leaves the server stopped. */
+const dataDir = await mkdtemp(join(tmpdir(), 'sluice-embedded-'))
+afterAll(() => rm(dataDir, { recursive: true, force: true }))
+
+interface Said {
+  pid: number
+  appUrl: string
+  superuserUrl: string
+  refused?: string
+}
+
+interface Sluice extends Said {
+  child: ChildProcess
+  stop(): Promise<number | null>
+  kill(): Promise<void>
+}
+
+async function startSluice(directory = dataDir): Promise<Sluice> {
+  const child = fork(join(import.meta.dirname, 'embedded-process.ts'), [directory], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const exited = once(child, 'exit') as Promise<[number | null]>
+  const [said] = (await Promise.race([once(child, 'message'), exited.then(() => [{ refused: 'it ended' }])])) as [Said]
+  const stop = async (): Promise<number | null> => {
+    child.kill('SIGTERM')
+    return (await exited)[0]
+  }
+  onTestFinished(async () => {
+    await stop()
+    if (said.pid && (await isPostgres(said.pid))) process.kill(said.pid, 'SIGINT')
+    if (said.pid) await waitUntilGone(said.pid, 5_000)
+  })
+  return {
+    ...said,
+    child,
+    stop,
+    kill: async () => {
+      child.kill('SIGKILL')
+      await exited
+    },
+  }
+}
+
+async function ask<Row extends object>(url: string, text: string): Promise<Row[]> {
+  const client = new Client({ connectionString: url })
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    return (await client.query<Row>(text)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+async function killPostgres(pid: number): Promise<void> {
+  process.kill(pid, 'SIGKILL')
+  await waitUntilGone(pid, 5_000)
+}
+
+test('the first start makes a cluster that only its passwords open, on a private socket and no port', async () => {
+  const sluice = await startSluice()
+  const [app] = await ask<Record<string, unknown>>(
+    sluice.appUrl,
+    `select current_user as name, current_database() as database, rolsuper as super, rolcreatedb or rolcreaterole as makes,
+       current_setting('listen_addresses') as addresses, current_setting('unix_socket_directories') as socket
+     from pg_roles where rolname = current_user`,
+  )
+  expect(app).toMatchObject({ name: 'sluice_app', database: 'sluice', super: false, makes: false, addresses: '' })
+  expect((await stat(app?.['socket'] as string)).mode & 0o777).toBe(0o700)
+  expect((await stat(join(dataDir, 'postgres', 'data'))).mode & 0o777).toBe(0o700)
+  expect((await stat(join(dataDir, 'postgres', 'passwords.json'))).mode & 0o777).toBe(0o600)
+  await expect(ask(sluice.superuserUrl.replace(/:\w+@/, ':guess@'), 'select 1')).rejects.toThrow(/password authentication failed/)
+  expect(await sluice.stop()).toBe(0)
+  expect(await isPostgres(sluice.pid)).toBe(false)
+})
+
+test('what was written is there after a stop and a start', async () => {
+  const first = await startSluice()
+  await ask(first.superuserUrl, 'create table if not exists kept (id int)')
+  await ask(first.superuserUrl, 'insert into kept values (1)')
+  await first.stop()
+  const second = await startSluice()
+  expect(second.pid).not.toBe(first.pid)
+  expect(await ask(second.superuserUrl, 'select id from kept')).toContainEqual({ id: 1 })
+})
+
+test('a second sluice on the same data is refused and names the first', async () => {
+  const first = await startSluice()
+  const second = await startSluice()
+  expect(second.refused).toBe(`another sluice is using this data directory, pid ${first.child.pid}`)
+  expect(await ask(first.appUrl, 'select 1 as works')).toEqual([{ works: 1 }])
+})
+
+test('of three that start at once, one runs and the others are refused', async () => {
+  const all = await Promise.all([startSluice(), startSluice(), startSluice()])
+  const running = all.filter(({ refused }) => refused === undefined)
+  expect(running).toHaveLength(1)
+  const message = `another sluice is using this data directory, pid ${running[0]!.child.pid}`
+  expect(all.flatMap(({ refused }) => refused ?? [])).toEqual([message, message])
+})
+
+describe('after kill -9', () => {
+  test('of node, the next start adopts the server that runs on', async () => {
+    const first = await startSluice()
+    await first.kill()
+    expect(await isPostgres(first.pid)).toBe(true)
+    const second = await startSluice()
+    expect(second).toMatchObject({ pid: first.pid, appUrl: first.appUrl })
+    expect(await second.stop()).toBe(0)
+    expect(await isPostgres(first.pid)).toBe(false)
+  })
+
+  test('of PostgreSQL, it is started again under the same address', async () => {
+    const sluice = await startSluice()
+    await killPostgres(sluice.pid)
+    const works = (): Promise<object[]> => ask(sluice.appUrl, 'select 1 as works')
+    expect(await vi.waitFor(works, { timeout: 9_000 })).toEqual([{ works: 1 }])
+    expect(await sluice.stop()).toBe(0)
+  })
+
+  test('of a backend, the server recovers by itself and stays supervised', async () => {
+    const sluice = await startSluice()
+    const [backend] = await ask<{ pid: number }>(sluice.superuserUrl, 'select pg_backend_pid() as pid')
+    const client = new Client({ connectionString: sluice.superuserUrl })
+    client.on('error', () => undefined)
+    await client.connect()
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+    expect(rows[0]?.pid).not.toBe(backend?.pid)
+    process.kill(rows[0]!.pid, 'SIGKILL')
+    const guard = `select count(*)::int as guards from pg_stat_activity where application_name = 'sluice ${sluice.child.pid}'`
+    await vi.waitFor(async () => expect(await ask(sluice.superuserUrl, guard)).toEqual([{ guards: 1 }]), { timeout: 9_000 })
+    expect((await startSluice()).refused).toMatch(/another sluice is using this data directory/)
+  })
+
+  test('of both, the next start recovers what was committed', async () => {
+    const first = await startSluice()
+    await ask(first.superuserUrl, 'create table if not exists committed (id int)')
+    await ask(first.superuserUrl, 'insert into committed values (7)')
+    await first.kill()
+    process.kill(first.pid, 'SIGKILL')
+    const second = await startSluice()
+    expect(second.refused).toBeUndefined()
+    expect(await ask(second.superuserUrl, 'select id from committed')).toContainEqual({ id: 7 })
+  })
+})
+
+test('a lock file whose pid belongs to another program now does not block the start', async () => {
+  const first = await startSluice()
+  const lockFile = join(dataDir, 'postgres', 'data', 'postmaster.pid')
+  const lock = await readFile(lockFile, 'utf8')
+  await first.stop()
+  await writeFile(lockFile, lock.replace(`${first.pid}`, `${process.pid}`))
+  const second = await startSluice()
+  expect(second.refused).toBeUndefined()
+})
+
+test('a data directory with a path too long for a socket, and with spaces, works and leaves no socket behind', async () => {
+  const long = join(dataDir, `a directory ${'x'.repeat(100)}`)
+  const before = await socketDirectories()
+  const sluice = await startSluice(long)
+  expect(await ask(sluice.appUrl, 'select 1 as works')).toEqual([{ works: 1 }])
+  await sluice.stop()
+  expect(await socketDirectories()).toEqual(before)
+})
+
+async function socketDirectories(): Promise<string[]> {
+  return (await readdir(tmpdir())).filter((name) => /^sluice-[^-]{6}$/.test(name)).toSorted()
+}

@@ -1,0 +1,102 @@
+/** Bringing a database to the schema of this program. */
+import { Migration } from '@mikro-orm/migrations'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { expect, onTestFinished, test } from 'vitest'
+import { migrations, repeatables } from '../../migrations/list.ts'
+import { checkMigrations, migrateDatabase } from '../../src/database/migrate.ts'
+import type { MigrationPlan } from '../../src/database/migrate.ts'
+import { createLog } from '../../src/log.ts'
+import type { TestDatabase } from '../harness/test-database.ts'
+import { testDatabase } from '../harness/test-database.ts'
+
+const plan: MigrationPlan = { migrations, repeatables }
+const log = createLog('silent')
+
+const migrate = ({ ownerConnection }: TestDatabase, changed: Partial<MigrationPlan> & { appRole?: string } = {}): Promise<string[]> =>
+  migrateDatabase({ connection: ownerConnection, appRole: 'sluice_app', log, ...plan, ...changed })
+
+const tablesOf = ({ ownerQuery }: TestDatabase): Promise<{ name: string }[]> =>
+  ownerQuery<{ name: string }>(`select relname as name from pg_class where relnamespace = 'sluice'::regnamespace and relkind = 'r' order by 1`)
+
+test('five runs that migrate one empty database at once apply everything once', async () => {
+  const fresh = await testDatabase({ migrated: false })
+  const applied = await Promise.all(Array.from({ length: 5 }, () => migrate(fresh)))
+  const all = [...migrations.map(({ name }) => name), ...repeatables.map((url) => url.pathname.split('/').slice(-2).join('/'))]
+  expect(applied.filter(({ length }) => length > 0)).toEqual([all])
+  expect(await migrate(fresh)).toEqual([])
+})
+
+test('what is pending is told without changing anything, and nothing is after migrating', async () => {
+  const fresh = await testDatabase({ migrated: false })
+  expect((await checkMigrations(fresh.database, plan)).pending).toEqual(migrations.map(({ name }) => name))
+  expect(await fresh.ownerQuery(`select from pg_namespace where nspname = 'sluice'`)).toEqual([])
+  await migrate(fresh)
+  expect(await checkMigrations(fresh.database, plan)).toEqual({ pending: [], unknown: [] })
+})
+
+test('a database that a newer program migrated is recognised', async () => {
+  const migrated = await testDatabase()
+  await migrate(migrated, { migrations: [...migrations, { name: '999-later', class: Later }] })
+  expect(await checkMigrations(migrated.database, plan)).toEqual({ pending: [], unknown: ['999-later'] })
+})
+
+test('a migration that fails takes back those before it, and the next try applies all', async () => {
+  const fresh = await testDatabase({ migrated: false })
+  await expect(migrate(fresh, { migrations: [...migrations, { name: '999-broken', class: Broken }] })).rejects.toThrow(/absent/)
+  expect(await tablesOf(fresh)).toEqual([{ name: 'migrations' }])
+  expect((await migrate(fresh)).length).toBeGreaterThan(migrations.length - 1)
+})
+
+test('repeatable SQL is applied when its text changed, all or nothing', async () => {
+  const migrated = await testDatabase()
+  const { ownerQuery } = migrated
+  const first = await sqlFile('first.sql', `create or replace function sluice.first() returns int language sql as 'select 1'`)
+  const second = await sqlFile('second.sql', `create or replace function sluice.second() returns int language sql as 'select 1'`)
+  const changed = { repeatables: [...repeatables, first.url, second.url] }
+  expect(await migrate(migrated, changed)).toEqual([first.name, second.name])
+  expect(await migrate(migrated, changed)).toEqual([])
+
+  await first.write(`create or replace function sluice.first() returns int language sql as 'select 2'`)
+  expect((await checkMigrations(migrated.database, { migrations, ...changed })).pending).toEqual([first.name])
+  await second.write('create or replace function nonsense')
+  await expect(migrate(migrated, changed)).rejects.toThrow(new RegExp(`${second.name} could not be applied`))
+  expect(await ownerQuery('select sluice.first() as value')).toEqual([{ value: 1 }])
+
+  await second.write(`create or replace function sluice.second() returns int language sql as 'select 2'`)
+  expect(await migrate(migrated, changed)).toEqual([first.name, second.name])
+  expect(await ownerQuery('select sluice.first() + sluice.second() as value')).toEqual([{ value: 4 }])
+})
+
+test('the application may connect as a role of any name (D1)', async () => {
+  const fresh = await testDatabase({ migrated: false })
+  // The owner itself is the only other role here that this test may name; a quoted name proves the quoting.
+  await migrate(fresh, { appRole: 'sluice_owner' })
+  const [grants] = await fresh.ownerQuery<{ app: boolean }>(`select has_table_privilege('sluice_app', 'sluice.audit_events', 'select') as app`)
+  expect(grants).toEqual({ app: false })
+  await expect(migrate(await testDatabase({ migrated: false }), { appRole: 'no"such role' })).rejects.toThrow(/no"such role/)
+})
+
+class Later extends Migration {
+  override up(): void {
+    this.addSql('create table sluice.later (id int)')
+  }
+}
+
+class Broken extends Migration {
+  override up(): void {
+    this.addSql('create table sluice.before (id int)')
+    this.addSql('alter table sluice.absent add column x int')
+  }
+}
+
+async function sqlFile(file: string, text: string): Promise<{ url: URL; name: string; write(text: string): Promise<void> }> {
+  const directory = await mkdtemp(join(tmpdir(), 'sluice-sql-'))
+  onTestFinished(() => rm(directory, { recursive: true }))
+  const path = join(directory, file)
+  const write = (changed: string): Promise<void> => writeFile(path, changed)
+  await write(text)
+  return { url: pathToFileURL(path), name: path.split('/').slice(-2).join('/'), write }
+}

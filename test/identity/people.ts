@@ -1,0 +1,60 @@
+/** A database with the identity room on it, calls by anybody, and people to make them. */
+import { randomBytes } from 'node:crypto'
+import { AuditEvent } from '../../src/audit/entities/audit-event.ts'
+import { Refusals } from '../../src/audit/refusals.ts'
+import type { Problem } from '../../src/errors.ts'
+import { isProblem } from '../../src/errors.ts'
+import { localAttemptLimiter } from '../../src/identity/attempt-limiter.ts'
+import { createIdentity, IDENTITY_ENTITIES } from '../../src/identity/identity.ts'
+import type { Principal, Role } from '../../src/identity/principal.ts'
+import { insertUser } from '../../src/identity/users.ts'
+import { createLog } from '../../src/log.ts'
+import type { Call, Services } from '../../src/operations/call.ts'
+import { testDatabase } from '../harness/test-database.ts'
+
+export const PASSWORD = 'Correct-horse-1'
+
+/** bcrypt at its cheapest, limits as given: each test's addresses are its own. */
+export async function people({ signInPerMinute = 5 } = {}) {
+  const { database } = await testDatabase({ entities: [...IDENTITY_ENTITIES, AuditEvent] })
+  const log = createLog('silent')
+  const jwtSecret = randomBytes(32).toString('hex')
+  const signInAttempts = localAttemptLimiter(signInPerMinute)
+  const identity = createIdentity({ database, jwtSecret, signInAttempts, passwords: { cost: 4 } })
+  const refusals = new Refusals({ database, log })
+  // the engine is not part of this room: no use case of identity touches it
+  const services = { database, identity, refusals } as unknown as Services
+
+  function call(principal?: Principal, ip = `192.0.2.${randomBytes(4).toString('hex')}`): Call {
+    const signal = new AbortController().signal
+    return { ...(principal ? { principal } : {}), origin: { ip }, requestId: 'test', em: database.fork(), log, signal, services }
+  }
+
+  /** Somebody who can sign in with PASSWORD. */
+  async function person(role: Role = 'USER', { email }: { email?: string } = {}) {
+    const handle = `p-${randomBytes(8).toString('hex')}`
+    const user = { email: email ?? `${handle}@example.com`, handle, name: 'Somebody', role }
+    const passwordHash = await identity.passwords.hash(PASSWORD)
+    const stored = await database.transaction((em) => insertUser(em, { ...user, passwordHash }))
+    if ('taken' in stored) throw new Error(`taken: ${stored.taken.join()}`)
+    return { ...user, id: stored.id }
+  }
+
+  /** As if they had just come in with a token. */
+  async function principal(role: Role = 'USER'): Promise<Principal> {
+    const { id, handle } = await person(role)
+    return { kind: 'USER', id, role, handle, sessionId: id, expiresAt: Number.MAX_SAFE_INTEGER }
+  }
+
+  /** What the audit log says, oldest first, of the given types. */
+  const audited = (...types: string[]): Promise<AuditEvent[]> =>
+    database.fork().find(AuditEvent, { type: { $in: types } }, { orderBy: { id: 'asc' } })
+
+  return { database, identity, jwtSecret, call, person, principal, audited }
+}
+
+/** The result of a use case that must not be a problem. */
+export function unwrap<T>(result: T | Problem): T {
+  if (isProblem(result)) throw new Error(`${result.problem}: ${result.message} ${JSON.stringify(result.issues)}`)
+  return result
+}
