@@ -146,7 +146,7 @@ create table sluice.step_runs (
   constraint step_runs_pkey primary key (execution_id, path),
   constraint step_runs_status_known check (status in ('SUCCEEDED', 'FAILED', 'SKIPPED', 'CANCELED')),
   constraint step_runs_failed_has_error check ((status = 'FAILED') = (error is not null)),
-  constraint step_runs_succeeded_has_output check ((status = 'SUCCEEDED') = (output is not null))
+  constraint step_runs_only_success_has_output check (status = 'SUCCEEDED' or output is null)
 ) partition by range (execution_id);
 
 create table sluice.events (
@@ -203,7 +203,7 @@ create table sluice.agent_requests (
   kind text not null,
   role text not null,
   subject text not null,
-  body json not null,
+  body json,
   status text not null,
   created_at timestamptz not null,
   deadline_at timestamptz,

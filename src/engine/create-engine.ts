@@ -50,7 +50,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const committer = createCommitter(database, log)
   const programs = createPrograms(database, options.allow)
   const worker = createWorker({ ...options, workerId, committer, programs })
-  const waiters = createWaiters(database, bus, log)
+  const waiters = createWaiters(database, bus, log, worker.mailboxes.isHeld)
   const partitions = createLoop({
     name: 'partitions',
     log,
@@ -95,7 +95,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     }
     const snapshot = newSnapshot(order, bytes)
     const later = order.startAt !== undefined && order.startAt > snapshot.createdAt
-    const mayHold = !later && worker.world().worker !== null
+    const mayHold = !later && worker.world().adopt
     const { idempotency } = order
     const extras: Extras = {
       start: {
@@ -106,7 +106,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     }
     const posted = await worker.mailboxes.begin(
       later ? { ...snapshot, wakeAt: order.startAt! } : snapshot,
-      mayHold ? [{ kind: 'started' }] : [],
+      { kind: mayHold ? 'started' : 'tick' },
       extras,
     )
     switch (posted.result) {

@@ -23,6 +23,15 @@ export type Posted =
   | { result: 'limit' | 'mismatch' }
   | { result: 'replayed'; executionId: string }
 
+export interface PostOptions {
+  /** stored if the input is applied */
+  extras?: Extras
+  /** it goes before what workers commit */
+  urgent?: boolean
+  /** inputs that belong into the same transition */
+  then?: readonly Input[]
+}
+
 interface Post {
   input: Input
   /** stored if the input is applied */
@@ -59,13 +68,14 @@ export interface MailboxesOptions {
 
 export interface Mailboxes {
   /** Resolves when the transition that took the input is committed. Rejects when it cannot be stored at all. */
-  post(executionId: string, input: Input, options?: { extras?: Extras; urgent?: boolean }): Promise<Posted>
+  post(executionId: string, input: Input, options?: PostOptions): Promise<Posted>
   /** A new execution, `snapshot.version` 0. */
-  begin(snapshot: Snapshot, inputs: readonly Input[], extras: Extras): Promise<Posted>
+  begin(snapshot: Snapshot, input: Input, extras: Extras): Promise<Posted>
   /** What was just claimed. */
   hold(loaded: Loaded): void
-  /** Held executions and their versions, as this process knows them; undefined while a transition is in flight. */
-  held(): Map<string, number | undefined>
+  /** Held executions as this process knows them; undefined while something happens to them. */
+  held(): Map<string, Snapshot | undefined>
+  isHeld(executionId: string): boolean
   readonly size: number
   /** Reads the execution again before anything else is decided on it. */
   reload(executionId: string): void
@@ -79,15 +89,16 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
   const held = new Set<string>()
 
   return {
-    post(executionId, input, { extras = {}, urgent = false } = {}) {
-      return new Promise((settle, abandon) => enqueue(open(executionId), [{ input, extras, urgent, settle, abandon }]))
+    post(executionId, input, { extras = {}, urgent = false, then = [] } = {}) {
+      return new Promise((settle, abandon) => {
+        enqueue(open(executionId), [{ input, extras, urgent, settle, abandon }, ...then.map(silent)])
+      })
     },
-    begin(snapshot, inputs, extras) {
+    begin(snapshot, input, extras) {
       const box = open(snapshot.id)
       box.snapshot = snapshot
       return new Promise((settle, abandon) => {
-        const first: Post = { input: inputs[0] ?? { kind: 'tick' }, extras, urgent: true, settle, abandon }
-        enqueue(box, [first, ...inputs.slice(1).map((input) => silent(input))])
+        enqueue(box, [{ input, extras, urgent: true, settle, abandon }])
       })
     },
     hold({ snapshot, messages, notAllowed }) {
@@ -101,7 +112,8 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
       }
       enqueue(box, inputs.map(silent))
     },
-    held: () => new Map([...held].map((id) => [id, boxes.get(id)?.busy ? undefined : boxes.get(id)?.snapshot?.version])),
+    held: () => new Map([...held].map((id) => [id, boxes.get(id)?.busy ? undefined : boxes.get(id)?.snapshot])),
+    isHeld: (executionId) => held.has(executionId),
     get size() {
       return held.size
     },

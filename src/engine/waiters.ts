@@ -12,7 +12,8 @@ export interface Waiters {
   close(): Promise<void>
 }
 
-export function createWaiters(database: Database, bus: Bus, log: Logger): Waiters {
+/** `ringsHere`: whether this process itself will ring at the end of an execution, so that nobody needs to look. */
+export function createWaiters(database: Database, bus: Bus, log: Logger, ringsHere: (executionId: string) => boolean): Waiters {
   const waiting = new Map<string, Set<() => void>>()
   const loop = createLoop({ name: 'waiters', log, runOnce: look })
   let started = false
@@ -48,7 +49,7 @@ export function createWaiters(database: Database, bus: Bus, log: Logger): Waiter
         const unlisten = bus.listen(endedTopic(executionId), done)
         wakers.add(done)
         // it may have ended before we listened
-        loop.wake()
+        if (!ringsHere(executionId)) loop.wake()
       })
     },
     async close() {

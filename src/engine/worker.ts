@@ -45,10 +45,12 @@ export interface WorkerOptions extends WorkerSettings {
 
 export interface Worker {
   readonly mailboxes: Mailboxes
-  /** The world of this moment; `worker` is null while nothing new may be held here. */
+  /** The world of this moment; `adopt` is false while nothing new may be held here. */
   world(): World
   start(): Promise<void>
   stop(): Promise<void>
+  /** called with every transition that was stored; for metrics */
+  onTransition?: (transition: Transition) => void
   /** Claims and fires what is due, once (tests). */
   runOnce(): Promise<void>
 }
@@ -74,8 +76,8 @@ export function createWorker(options: WorkerOptions): Worker {
     host: options.host,
     registry: options.registry,
     ended(executionId, outcome) {
-      void mailboxes.post(executionId, outcome).catch(logFailure)
-      if (draining) handBackIfIdle(executionId)
+      const last = draining && attempts.running(executionId).size === 0 && mailboxes.isHeld(executionId)
+      void mailboxes.post(executionId, outcome, { then: last ? [{ kind: 'handBack' }] : [] }).catch(logFailure)
     },
     async isolate(executionId, path, attempt) {
       const posted = await mailboxes.post(executionId, { kind: 'isolated', path, attempt })
@@ -93,7 +95,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const claimLoop = createLoop({ name: 'claim', log, runOnce: look })
   let unlisten: (() => void) | undefined
 
-  return {
+  const worker: Worker = {
     mailboxes,
     world,
     async start() {
@@ -115,10 +117,11 @@ export function createWorker(options: WorkerOptions): Worker {
       await look()
     },
   }
+  return worker
 
   function world(): World {
-    const mayHold = enabled && !draining && lease.alive && mailboxes.size < options.maxHeld
-    return { now: now(), worker: mayHold ? workerId : null, keepMs: KEEP_MS, fenceMs: options.fenceMs }
+    const adopt = enabled && !draining && lease.alive && mailboxes.size < options.maxHeld
+    return { now: now(), worker: enabled ? workerId : null, adopt, keepMs: KEEP_MS, fenceMs: options.fenceMs }
   }
 
   /** One look for work: claims while there is some and room for it, fires stored deadlines; says when to look again. */
@@ -141,8 +144,10 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   /** What a committed transition asks for: stop, ring, run. */
-  function act({ next, aborts, launches }: Transition): void {
+  function act(transition: Transition): void {
+    const { next, aborts, launches } = transition
     for (const { path } of aborts) attempts.abort(next.id, path, next.cancelReason ?? 'The execution has ended.')
+    worker.onTransition?.(transition)
     bus.ring(executionTopic(next.id), String(next.seq))
     if (hasEnded(next.status)) bus.ring(endedTopic(next.id))
     if (next.owner === workerId) {
@@ -171,10 +176,20 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function onVersions(stored: ReadonlyMap<string, number>): void {
     const here = mailboxes.held()
-    for (const [id, version] of here) if (version !== undefined && (stored.get(id) ?? version + 1) > version) mailboxes.reload(id)
+    for (const [id, snapshot] of here) {
+      if (!snapshot) continue
+      const written = (stored.get(id) ?? Infinity) > snapshot.version
+      if (written || isIdle(snapshot)) mailboxes.reload(id)
+    }
     const strangers = new Set([...stored.keys()].filter((id) => !here.has(id)))
     for (const id of strangers) if (unknown.has(id) && !draining) void mailboxes.post(id, { kind: 'tick' }).catch(logFailure)
     unknown = strangers
+  }
+
+  /** It says that it runs something here, and nothing runs: the lease was lost and came back. */
+  function isIdle({ id, epoch, inFlight }: Snapshot): boolean {
+    const running = attempts.running(id)
+    return inFlight.some((entry) => entry.kind === 'act' && entry.epoch === epoch && !running.has(entry.path))
   }
 
   function dropAll(): void {
@@ -193,7 +208,7 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   function handBackIfIdle(executionId: string): void {
-    if (attempts.running(executionId).size > 0 || !mailboxes.held().has(executionId)) return
+    if (attempts.running(executionId).size > 0 || !mailboxes.isHeld(executionId)) return
     void mailboxes.post(executionId, { kind: 'handBack' }).catch(logFailure)
   }
 

@@ -12,6 +12,7 @@ const engine = await testEngine(database, {
       if (failures-- > 0) throw new Error('not yet')
       return { ok: true }
     },
+    nothing: () => null,
     broken: () => {
       throw new Error('no way')
     },
@@ -81,6 +82,22 @@ test('an answer through the engine ends the wait, and a second answer is refused
   expect(await engine.answer(order)).toEqual({ requestId: request!.id, replayed: false })
   expect(await readExecution(database, id)).toMatchObject({ status: 'SUCCEEDED', output: { said: 'APPROVE' } })
   expect(await engine.answer(order)).toMatchObject({ problem: 'ILLEGAL_STATE' })
+})
+
+test('nulls are outputs like any other, also inside of objects', async () => {
+  const flow = await storeFlow(database, {
+    name: 'nulls',
+    steps: {
+      a: { type: 'handler', handler: 'nothing' },
+      b: { type: 'transform', after: ['a'], set: { got: '${{ steps.a.output }}', none: null } },
+    },
+    output: { b: '${{ steps.b.output }}' },
+  })
+  const id = await startFlow(engine, flow)
+  await engine.ended(id, 5000)
+  const execution = await readExecution(database, id)
+  expect(execution).toMatchObject({ status: 'SUCCEEDED', output: { b: { got: null, none: null } } })
+  expect(execution.steps.map(({ output }) => output)).toEqual([null, { got: null, none: null }])
 })
 
 test('a failing handler is retried as configured, and every attempt is in the history (D4, A3)', async () => {

@@ -26,7 +26,7 @@ export function decide(snapshot: Snapshot, inputs: readonly Input[], world: Worl
 /** What nobody holds is held by this worker from here on, if it wants to; `settle` gives it back when nothing is to be run. */
 function adopt(draft: Draft, inputs: readonly Input[]): void {
   const { from, world } = draft
-  if (from.owner !== null || world.worker === null || hasEnded(from.status)) return
+  if (from.owner !== null || !world.adopt || hasEnded(from.status)) return
   if (from.startedAt === null && !inputs.some(({ kind }) => kind === 'started')) return
   draft.owner = world.worker
   draft.epoch++

@@ -10,8 +10,10 @@ import type { Snapshot, StepRecord } from './snapshot.ts'
 export interface World {
   /** ms since 1970, database time */
   now: number
-  /** this process's worker, if it would hold the execution: what becomes runnable is then launched here */
+  /** this process's worker; null: a process that only visits */
   worker: string | null
+  /** it would hold what nobody holds: what becomes runnable is then launched here */
+  adopt: boolean
   /** waits that end within this stay in the holder's memory instead of being released */
   keepMs: number
   /** how long a canceled execution may take to stop what runs */

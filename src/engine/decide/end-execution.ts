@@ -22,6 +22,7 @@ export function endExecution(
   for (const entry of draft.inFlight) {
     const step = draft.from.program.step(entry.path)
     if (step) cancelStep(draft, step, entry)
+    else if (entry.kind === 'agent') draft.closedAsks.push({ id: entry.requestId, status: 'CANCELED' })
   }
   emit(draft, END_EVENT[status], error ? { data: { error: { ...error } } } : reason ? { data: { reason } } : {})
   draft.status = status

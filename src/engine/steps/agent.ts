@@ -1,4 +1,5 @@
 /** `agent`: asks a role and waits for the answer, until its timeout (A6). */
+import { encodeId } from '../../ids.ts'
 import type { ProgramStep, StepSpec } from '../../language/program.ts'
 import type { Draft } from '../decide/draft.ts'
 import { emit, removeInFlight, scopeOf } from '../decide/draft.ts'
@@ -30,9 +31,10 @@ export function beginAgent(draft: Draft, step: ProgramStep, spec: StepSpec & { t
 }
 
 export function endAgent(draft: Draft, step: ProgramStep, entry: AgentEntry, answer: Input & { kind: 'answered' }): void {
-  const { decision, data, answeredBy } = answer
+  const { decision, data } = answer
+  const answeredBy = encodeId('user', answer.answeredBy)
   removeInFlight(draft, entry.path)
-  draft.closedAsks.push({ id: entry.requestId, status: 'ANSWERED', decision, answer: data, answeredBy })
+  draft.closedAsks.push({ id: entry.requestId, status: 'ANSWERED', decision, answer: data, answeredBy: answer.answeredBy })
   emit(draft, 'agent.answered', { step: step.name, path: entry.path, attempt: entry.attempt, data: { decision, answeredBy } })
   succeed(draft, step, entry, { decision, data, answeredBy })
 }

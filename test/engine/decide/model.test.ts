@@ -121,7 +121,13 @@ function play(model: Model, script: Command[]): void {
         if (entry?.kind === 'agent')
           visit(
             model,
-            { kind: 'answered', requestId: entry.requestId, decision: 'APPROVE', data: null, answeredBy: 'u' },
+            {
+              kind: 'answered',
+              requestId: entry.requestId,
+              decision: 'APPROVE',
+              data: null,
+              answeredBy: '01900000-0000-7000-8000-000000000000',
+            },
             snapshot,
           )
       } else visit(model, { kind: command.do, reason: 'because' }, snapshot)

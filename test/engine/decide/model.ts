@@ -52,7 +52,7 @@ export class Model {
   }
 
   world(worker: string | null): World {
-    return { now: this.now, worker, keepMs: 1000, fenceMs: 10_000 }
+    return { now: this.now, worker, adopt: worker !== null, keepMs: 1000, fenceMs: 10_000 }
   }
 
   /** The commit function: stale unless version and epoch are those that were decided on. */

@@ -1,0 +1,199 @@
+/** The composition root: builds the rooms, joins them, starts them; stops them last in, first out. */
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Registry } from 'prom-client'
+import { migrations, repeatables } from '../migrations/list.ts'
+import { createCalls } from './api/context.ts'
+import { schema } from './api/schema.ts'
+import { auditEntry } from './audit/record-audit.ts'
+import { AuditEvent } from './audit/entities/audit-event.ts'
+import { Refusals } from './audit/refusals.ts'
+import type { Config } from './config-types.ts'
+import { openDatabase } from './database/database.ts'
+import type { Database } from './database/database.ts'
+import { startEmbedded } from './database/embedded.ts'
+import { checkMigrations, migrateDatabase } from './database/migrate.ts'
+import { createEngine } from './engine/create-engine.ts'
+import type { RunningEngine } from './engine/create-engine.ts'
+import { ENGINE_ENTITIES } from './engine/entities/all.ts'
+import { childEnvironment } from './engine/handlers/child-environment.ts'
+import { createHandlerHost } from './engine/handlers/handler-host.ts'
+import { loadHandlers } from './engine/handlers/load-handlers.ts'
+import { measureEngine } from './engine/metrics.ts'
+import type { Bus } from './fleet/bus.ts'
+import { createLocalBus } from './fleet/local-bus.ts'
+import { createPostgresBus } from './fleet/postgres-bus.ts'
+import { localAttemptLimiter } from './identity/attempt-limiter.ts'
+import { developmentSecrets } from './identity/development-secrets.ts'
+import { ensureAdmin } from './identity/ensure-admin.ts'
+import type { AdminResult } from './identity/ensure-admin.ts'
+import { createIdentity, IDENTITY_ENTITIES } from './identity/identity.ts'
+import type { AllowList } from './language/program.ts'
+import { createFeeds } from './live/feeds.ts'
+import type { Logger } from './log.ts'
+import type { Services } from './operations/call.ts'
+import { ensureExampleFlows } from './operations/ensure-example-flows.ts'
+import { startMetricsServer } from './server/metrics.ts'
+import { createRateLimit } from './server/rate-limit.ts'
+import { startServer } from './server/server.ts'
+
+export const ENTITIES = [...IDENTITY_ENTITIES, AuditEvent, ...ENGINE_ENTITIES]
+
+const EXAMPLE_HANDLERS = fileURLToPath(new URL('../examples/handlers', import.meta.url))
+const EXAMPLE_FLOWS = new URL('../examples/flows/all.ts', import.meta.url)
+/** How long a stopping server lets handlers finish, and readers of feeds take their last frame. */
+const DRAIN_MS = 5_000
+/** How long a canceled execution may take to stop what runs. */
+const FENCE_MS = 10_000
+
+export interface AppOptions {
+  config: Config
+  /** the environment that handlers may inherit from */
+  environment: Readonly<Record<string, string | undefined>>
+  log: Logger
+  /** serve: the API; work: a worker; both by default */
+  serve: boolean
+  work: boolean
+  /** what would stop the process: the embedded database is gone and does not come back */
+  onFatal(error: Error): void
+}
+
+export interface App {
+  /** of the API, when it serves */
+  readonly url?: string
+  readonly metricsUrl?: string
+  readonly admin: AdminResult
+  readonly engine: RunningEngine
+  readonly database: Database
+  stop(): Promise<void>
+}
+
+export async function startApp(options: AppOptions): Promise<App> {
+  const { config, log, serve, work } = options
+  const development = config.nodeEnv !== 'production'
+  const stack = new AsyncDisposableStack()
+  try {
+    const { appUrl, ownerUrl } = await findDatabase(options, stack)
+    await migrateDatabase({ connection: ownerUrl, appRole: roleOf(appUrl), migrations, repeatables, log })
+    const database = await openDatabase({ connection: appUrl, entities: ENTITIES, poolSize: config.database.poolSize, log })
+    stack.defer(() => database.close())
+    const bus: Bus = config.database.url ? createPostgresBus({ database, connection: appUrl, log }) : createLocalBus(log)
+    stack.defer(() => bus.close())
+
+    const environment = childEnvironment(options.environment)
+    const compileCacheDirectory = join(config.database.dataDir, 'compile-cache')
+    const handling = { environment, compileCacheDirectory, memoryLimitMb: 512, log: log.child({ room: 'handlers' }) }
+    const directories = [...config.engine.handlersDirs, ...(development ? [EXAMPLE_HANDLERS] : [])]
+    const handlers = await loadHandlers({ ...handling, directories })
+    const host = createHandlerHost({ ...handling, registry: handlers, maxProcesses: config.engine.handlerProcesses })
+    stack.defer(() => host.close())
+
+    const allow: AllowList = { roles: new Set(config.engine.agentRoles), handlers: new Set(handlers.keys()) }
+    const { leaseMs, maxHeld } = config.engine
+    const timing = { leaseMs, maxHeld, fenceMs: FENCE_MS, drainMs: DRAIN_MS, enabled: work }
+    const engine = createEngine({ ...timing, database, bus, host, registry: handlers, allow, log: log.child({ room: 'engine' }) })
+    const registry = new Registry()
+    measureEngine(engine, registry)
+    stack.defer(() => engine.stop())
+
+    const { jwtSecret } = development ? developmentSecrets(config.database.dataDir, config.identity) : config.identity
+    const signInAttempts = localAttemptLimiter(config.limits.signInPerMinute)
+    const identity = createIdentity({ database, jwtSecret: jwtSecret ?? '', signInAttempts })
+    const { adminEmail: email, adminPassword: password } = config.identity
+    const dataDir = development ? config.database.dataDir : undefined
+    const admin = await ensureAdmin({
+      database,
+      passwords: identity.passwords,
+      email,
+      ...(password && { password }),
+      ...(dataDir && { dataDir }),
+    })
+    const refusals = new Refusals({ database, log })
+    refusals.start()
+    stack.defer(() => refusals.stop())
+    const feeds = createFeeds({ database, bus, log })
+    feeds.start()
+    stack.defer(() => feeds.stop())
+    const { runningPerInitiator, flowWritesPerMinute } = config.limits
+    const services: Services = {
+      database,
+      engine,
+      identity,
+      allow,
+      refusals,
+      limits: { runningPerInitiator, flowWritesPerMinute },
+    }
+    if (development) await loadExampleFlows(services)
+
+    await engine.run()
+    const app = { admin, engine, database, stop: () => stack.disposeAsync() }
+    if (config.server.metricsPort !== undefined) {
+      const metrics = await startMetricsServer(registry, config.server.host, config.server.metricsPort)
+      stack.defer(() => metrics.close())
+      Object.assign(app, { metricsUrl: metrics.url })
+    }
+    if (!serve) return app
+    const server = await startServer({
+      ...{ config: config.server, production: !development, schema, authenticate: identity.authenticate, registry, log },
+      makeCall: createCalls(services, feeds, log),
+      rateLimit: createRateLimit(config.limits.apiPerMinute),
+      noteRefusal({ principal, origin }, code) {
+        const entry = auditEntry({ ...(principal && { principal }), origin, services }, { ...REFUSED, errorCode: code })
+        void refusals.record(principal?.id ?? origin.ip ?? 'unknown', entry)
+      },
+      waitsFor: () => waitsFor(database),
+    })
+    stack.defer(async () => {
+      const told = feeds.closeAll('DRAINING')
+      await Promise.race([told, new Promise((resolve) => setTimeout(resolve, 500))])
+      await server.close()
+    })
+    return { ...app, url: server.url }
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
+}
+
+/** `sluice migrate`: the names of what was applied. */
+export async function migrateOnly(config: Config, log: Logger): Promise<string[]> {
+  await using stack = new AsyncDisposableStack()
+  const options: AppOptions = { config, environment: {}, log, serve: false, work: false, onFatal: () => {} }
+  const { appUrl, ownerUrl } = await findDatabase(options, stack)
+  return await migrateDatabase({ connection: ownerUrl, appRole: roleOf(appUrl), migrations, repeatables, log })
+}
+
+const REFUSED = { type: 'request.refused', severity: 'NOTICE', success: false } as const
+
+/** The one that is configured, or the embedded one. */
+async function findDatabase(
+  { config, log, onFatal }: AppOptions,
+  stack: AsyncDisposableStack,
+): Promise<{ appUrl: string; ownerUrl: string }> {
+  const { url, ownerUrl, dataDir } = config.database
+  if (url) return { appUrl: url, ownerUrl: ownerUrl ?? url }
+  const embedded = await startEmbedded({ dataDir, log: log.child({ room: 'database' }), onLost: onFatal })
+  stack.defer(() => embedded.stop())
+  return embedded
+}
+
+const roleOf = (url: string): string => decodeURIComponent(new URL(url).username) || 'sluice_app'
+
+/** In development only: the examples, owned by the administrator, public. */
+async function loadExampleFlows(services: Services): Promise<void> {
+  const [owner] = await services.database.query<{ id: string }>(
+    `select id from sluice.users where role = 'ADMIN' order by id limit 1`,
+  )
+  const { exampleFlows } = (await import(EXAMPLE_FLOWS.href)) as typeof import('../examples/flows/all.ts')
+  if (owner) await ensureExampleFlows(services, owner.id, exampleFlows)
+}
+
+async function waitsFor(database: Database): Promise<string[]> {
+  try {
+    await database.ping()
+  } catch {
+    return ['database']
+  }
+  const { pending } = await checkMigrations(database, { migrations, repeatables })
+  return pending.map((name) => `migration ${name}`)
+}

@@ -1,0 +1,34 @@
+/** What the engine counts (A9): commits, transitions, executions held, attempts and their ends. */
+import { Counter, Gauge, Histogram } from 'prom-client'
+import type { Registry } from 'prom-client'
+import type { RunningEngine } from './create-engine.ts'
+
+export function measureEngine(engine: RunningEngine, registry: Registry): void {
+  const registers = [registry]
+  const transitions = new Counter({ name: 'sluice_transitions_total', help: 'Transitions that were committed.', registers })
+  const commits = new Histogram({
+    ...{ name: 'sluice_commit_seconds', help: 'Time of a commit, whatever its size.', registers },
+    buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3],
+  })
+  const steps = new Counter({ name: 'sluice_steps_total', help: 'Steps that ended.', labelNames: ['type', 'status'], registers })
+  const executions = new Counter({
+    name: 'sluice_executions_total',
+    help: 'Executions that ended.',
+    labelNames: ['status'],
+    registers,
+  })
+  new Gauge({
+    ...{ name: 'sluice_executions_held', help: 'Executions that this worker holds.', registers },
+    collect() {
+      this.set(engine.worker.mailboxes.size)
+    },
+  })
+  engine.committer.onCommit = ({ items, ms }) => {
+    transitions.inc(items)
+    commits.observe(ms / 1000)
+  }
+  engine.worker.onTransition = ({ next, stepRuns }) => {
+    for (const { type, status } of stepRuns) steps.inc({ type, status })
+    if (next.endedAt !== null) executions.inc({ status: next.status })
+  }
+}

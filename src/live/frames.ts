@@ -1,0 +1,88 @@
+/** What a feed says: its frames, as data, and how the rows of one read become frames. Pure. */
+import type { Execution } from '../engine/entities/execution.ts'
+import type { EventType } from '../engine/states.ts'
+import type { Json } from '../language/program.ts'
+import { encodeFeedCursor } from './cursor.ts'
+
+/** Why a feed ended, closed or has a gap. */
+export const FEED_REASONS = {
+  FINISHED: 'The execution has ended and all of its events were sent.',
+  ACCESS_REVOKED: 'It is gone, or you may not see it any more.',
+  TOKEN_EXPIRED: 'The access token is at its end: connect again with a new one, and resume after `cursor`.',
+  DRAINING: 'This server is going down: connect again, and resume after `cursor`.',
+  RETENTION: 'Events after your cursor were removed, being older than their retention.',
+  RESTORED: 'Your cursor is ahead of the database, which was restored from a backup.',
+} as const
+export type FeedReason = keyof typeof FEED_REASONS
+export type CloseReason = 'ACCESS_REVOKED' | 'TOKEN_EXPIRED' | 'DRAINING'
+
+/** One fact in an execution's history. */
+export interface FeedEvent {
+  readonly seq: number
+  readonly type: EventType
+  readonly at: Date
+  readonly step: string | null
+  readonly path: string | null
+  readonly attempt: number | null
+  readonly data: Json
+}
+
+/** `execution` is never older than `cursor`; it is shared between readers and belongs to no entity manager. */
+export type ExecutionFrame =
+  | { readonly kind: 'snapshot'; readonly cursor: string; readonly execution: Execution }
+  | { readonly kind: 'delta'; readonly cursor: string; readonly execution: Execution; readonly events: readonly FeedEvent[] }
+  | { readonly kind: 'heartbeat'; readonly cursor: string; readonly serverTime: Date }
+  | { readonly kind: 'gap'; readonly cursor: string; readonly reason: FeedReason }
+  | { readonly kind: 'end'; readonly cursor: string; readonly reason: FeedReason; readonly execution: Execution }
+  | { readonly kind: 'closed'; readonly cursor: string; readonly reason: CloseReason }
+
+/** An execution and the events that follow a place in its history, all as of one moment. */
+export interface ExecutionPage {
+  readonly execution: Execution
+  /** in the order of `seq`, at most as many as were asked for */
+  readonly events: readonly FeedEvent[]
+}
+
+/** What a reader at one place gets from a page, and where that takes it. */
+export interface Advance {
+  readonly frames: readonly ExecutionFrame[]
+  /** the seq of the last event the reader has now */
+  readonly position: number
+}
+
+/**
+ * The frames for a reader that has all events up to `from` (undefined: nothing yet, it wants a snapshot).
+ * After a gap it goes on from the gap's cursor, with a snapshot and then whatever events are left.
+ */
+export function advance(from: number | undefined, { execution, events }: ExecutionPage): Advance {
+  const { id, seq: last } = execution
+  const frames: ExecutionFrame[] = []
+  const show = (at: number) => frames.push({ kind: 'snapshot', cursor: encodeFeedCursor(id, at), execution })
+  const skip = (at: number, reason: FeedReason) => frames.push({ kind: 'gap', cursor: encodeFeedCursor(id, at), reason })
+  let position = last
+
+  if (from === undefined) {
+    show(last)
+  } else if (from > last) {
+    skip(last, 'RESTORED')
+    show(last)
+  } else if (from < last) {
+    const next = unbroken(from, events)
+    position = next.at(-1)?.seq ?? (events[0] ? events[0].seq - 1 : last)
+    if (next.length > 0) frames.push({ kind: 'delta', cursor: encodeFeedCursor(id, position), execution, events: next })
+    else {
+      skip(position, 'RETENTION')
+      show(position)
+    }
+  }
+  if (position === last && execution.endedAt !== null) {
+    frames.push({ kind: 'end', cursor: encodeFeedCursor(id, last), reason: 'FINISHED', execution })
+  }
+  return { frames, position }
+}
+
+/** The events that follow `from` without a hole; a hole further on is the next read's gap. */
+function unbroken(from: number, events: readonly FeedEvent[]): readonly FeedEvent[] {
+  const hole = events.findIndex((event, index) => event.seq !== from + 1 + index)
+  return hole === -1 ? events : events.slice(0, hole)
+}

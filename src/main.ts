@@ -1,0 +1,108 @@
+/** The process: reads the command, starts the app, prints how to use it, and stops it on a signal. */
+import { relative } from 'node:path'
+import { startApp } from './app.ts'
+import type { App } from './app.ts'
+import { ConfigError, loadConfig } from './config.ts'
+import type { Config } from './config-types.ts'
+import { createLog } from './log.ts'
+
+const USAGE = `usage: sluice <command>
+
+  start     the API and a worker in one process (what \`npm start\` runs)
+  serve     the API alone
+  work      a worker alone (needs DATABASE_URL)
+  migrate   brings the database up to date, then ends
+  schema    prints the GraphQL schema
+`
+
+/** sysexits.h: wrong usage, wrong configuration, everything else. */
+const EXIT = { usage: 64, config: 78, failure: 1 } as const
+
+const command = process.argv[2] ?? 'start'
+switch (command) {
+  case 'start':
+  case 'serve':
+  case 'work':
+    await run(command)
+    break
+  case 'migrate':
+    await migrate()
+    break
+  case 'schema':
+    process.stdout.write((await import('./api/schema.ts')).printSchema())
+    break
+  default:
+    process.stderr.write(USAGE)
+    process.exitCode = EXIT.usage
+}
+
+async function run(mode: 'start' | 'serve' | 'work'): Promise<void> {
+  const config = readConfig(mode === 'work' ? 'work' : 'serve')
+  if (!config) return
+  const log = createLog(config.log.level)
+  let app: App | undefined
+  let stopping: Promise<void> | undefined
+  const stop = (code: number): Promise<void> =>
+    (stopping ??= (async () => {
+      process.exitCode = code
+      await app?.stop()
+    })())
+  const startedAt = performance.now()
+  // a second signal while it drains ends the process at once
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => (stopping ? process.exit(1) : void stop(0)))
+  const fail = (error: unknown, message: string): void => {
+    log.fatal({ err: error }, message)
+    void stop(EXIT.failure)
+  }
+  process.on('uncaughtException', (error) => fail(error, 'a fault that nobody handled'))
+  try {
+    const onFatal = (error: Error): void => fail(error, 'the database is lost')
+    app = await startApp({ config, environment: process.env, log, serve: mode !== 'work', work: mode !== 'serve', onFatal })
+  } catch (error) {
+    process.stderr.write(`Sluice could not start: ${error instanceof Error ? error.message : String(error)}\n`)
+    log.debug({ err: error }, 'start failed')
+    process.exit(EXIT.failure)
+  }
+  if (stopping) return void (await app.stop())
+  process.stdout.write(greeting(app, config, performance.now() - startedAt))
+}
+
+/** Applies migrations; the embedded database is started for it and stopped again. */
+async function migrate(): Promise<void> {
+  const config = readConfig('migrate')
+  if (!config) return
+  const { migrateOnly } = await import('./app.ts')
+  const applied = await migrateOnly(config, createLog(config.log.level))
+  process.stdout.write(applied.length > 0 ? `applied ${applied.join(', ')}\n` : 'nothing to do\n')
+}
+
+function readConfig(mode: 'serve' | 'work' | 'migrate'): Config | undefined {
+  try {
+    return loadConfig(process.env, { mode })
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = EXIT.config
+    return undefined
+  }
+}
+
+function greeting(app: App, config: Config, ms: number): string {
+  const lines = [`Sluice is ready (${(ms / 1000).toFixed(1)} s).`, '']
+  if (app.url) lines.push(`  GraphiQL   ${app.url}/graphql`)
+  if (app.metricsUrl) lines.push(`  metrics    ${app.metricsUrl}`)
+  if (app.url) lines.push(`  sign in    ${config.identity.adminEmail}, ${passwordHint(app)}`)
+  if (app.url) {
+    lines.push(
+      '',
+      '  Try:',
+      `  curl -s ${app.url}/graphql -H 'content-type: application/json' -d '{"query":"{ viewer { id } }"}'`,
+    )
+  }
+  return `${lines.join('\n')}\n\n`
+}
+
+function passwordHint({ admin }: App): string {
+  if (admin.passwordFile) return `password in ${relative(process.cwd(), admin.passwordFile)}`
+  return admin.admin === 'ABSENT' ? 'but there is no administrator: set SLUICE_ADMIN_PASSWORD' : 'with the password you chose'
+}

@@ -1,0 +1,385 @@
+/** One feed on a real database: its frames in order, its end, its closing, and what it costs. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { afterEach, expect, test } from 'vitest'
+import type { Database } from '../../src/database/database.ts'
+import { executionTopic } from '../../src/engine/engine.ts'
+import { Execution } from '../../src/engine/entities/execution.ts'
+import { newUuid } from '../../src/ids.ts'
+import { decodeFeedCursor, encodeFeedCursor } from '../../src/live/cursor.ts'
+import type { ExecutionFeed } from '../../src/live/execution-feed.ts'
+import { createFeeds } from '../../src/live/feeds.ts'
+import type { ExecutionFeedOrder } from '../../src/live/feeds.ts'
+import type { ExecutionFrame } from '../../src/live/frames.ts'
+import { createLog } from '../../src/log.ts'
+import { testDatabase } from '../harness/test-database.ts'
+import { countedBus } from './counted-bus.ts'
+import { commitEvents, startExecution } from './history.ts'
+
+const { database } = await testDatabase({ entities: [Execution] })
+const bus = countedBus()
+let statements = 0
+const counted: Database = { ...database, query: (text, params) => ((statements += 1), database.query(text, params)) }
+let time = Date.now()
+const settings = { database: counted, bus, log: createLog('silent'), now: () => time }
+const feeds = createFeeds(settings)
+
+afterEach(async () => {
+  await feeds.stop()
+  expect(feeds.open).toBe(0)
+  expect(bus.listeners()).toBe(0)
+})
+
+const open = (executionId: string, more: Partial<ExecutionFeedOrder> = {}) =>
+  feeds.openExecutionFeed({ executionId, principalId: 'me', expiresAt: Infinity, maySee: async () => true, ...more })
+
+async function pull(feed: ExecutionFeed): Promise<ExecutionFrame | undefined> {
+  return (await feed.next()).value
+}
+
+async function rest(feed: ExecutionFeed): Promise<ExecutionFrame[]> {
+  const frames: ExecutionFrame[] = []
+  for await (const frame of feed) frames.push(frame)
+  return frames
+}
+
+const seqs = (frame: ExecutionFrame | undefined) => (frame?.kind === 'delta' ? frame.events.map(({ seq }) => seq) : undefined)
+
+/** Resolves to 'waiting' when the promise has not settled by the time that everything queued before has run. */
+const settledNow = (promise: Promise<unknown>) => Promise.race([promise, new Promise((done) => setImmediate(done, 'waiting'))])
+
+async function commitAndRing(id: string, count: number, ends = false): Promise<void> {
+  bus.ring(executionTopic(id), String(await commitEvents(database, id, count, ends)))
+}
+
+test('a feed is a snapshot, then deltas as things happen, then the end, and completes', async () => {
+  const id = await startExecution(database)
+  await commitEvents(database, id, 2)
+  const feed = await open(id)
+  expect(await pull(feed)).toMatchObject({
+    kind: 'snapshot',
+    cursor: encodeFeedCursor(id, 2),
+    execution: { id, status: 'RUNNING' },
+  })
+  const next = pull(feed)
+  expect(await settledNow(next)).toBe('waiting')
+  await commitAndRing(id, 1)
+  expect(await next).toMatchObject({ kind: 'delta', cursor: encodeFeedCursor(id, 3), events: [{ seq: 3, data: { n: 3 } }] })
+  await commitAndRing(id, 2, true)
+  const [delta, end, ...more] = await rest(feed)
+  expect(delta).toMatchObject({ kind: 'delta', events: [{ seq: 4 }, { seq: 5 }], execution: { status: 'SUCCEEDED', seq: 5 } })
+  expect(end).toMatchObject({ kind: 'end', reason: 'FINISHED', cursor: delta?.cursor, execution: { status: 'SUCCEEDED' } })
+  expect(more).toEqual([])
+  expect(await feed.next()).toEqual({ done: true, value: undefined })
+})
+
+test('a delta has at most 500 events', async () => {
+  const id = await startExecution(database)
+  await commitEvents(database, id, 1_203, true)
+  const frames = await rest(await open(id, { after: encodeFeedCursor(id, 0) }))
+  expect(frames.map((frame) => seqs(frame)?.length)).toEqual([500, 500, 203, undefined])
+  expect(frames.flatMap((frame) => seqs(frame) ?? [])).toEqual(Array.from({ length: 1_203 }, (_, index) => index + 1))
+})
+
+test('a cursor resumes with later events only, also after the end', async () => {
+  const id = await startExecution(database)
+  await commitEvents(database, id, 4, true)
+  expect((await rest(await open(id, { after: encodeFeedCursor(id, 3) }))).map(({ kind }) => kind)).toEqual(['delta', 'end'])
+  const atTheEnd = await rest(await open(id, { after: encodeFeedCursor(id, 4) }))
+  expect(atTheEnd).toMatchObject([{ kind: 'end', reason: 'FINISHED', cursor: encodeFeedCursor(id, 4) }])
+})
+
+test('a bad cursor, an unknown execution and one that may not be seen are refused before anything starts', async () => {
+  const [id, other] = [await startExecution(database), newUuid()]
+  for (const after of ['', 'x', encodeFeedCursor(other, 1)]) {
+    await expect(open(id, { after })).rejects.toMatchObject({ code: 'BAD_CURSOR' })
+  }
+  await expect(open(id, { maySee: async () => false })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+})
+
+test('events that retention removed are a gap that says where the feed goes on', async () => {
+  const id = await startExecution(database)
+  await commitEvents(database, id, 6, true)
+  await database.query('delete from sluice.events where execution_id = $1 and seq <= 4', [id])
+  const [gap, snapshot, delta, end] = await rest(await open(id, { after: encodeFeedCursor(id, 1) }))
+  expect(gap).toMatchObject({ kind: 'gap', reason: 'RETENTION', cursor: encodeFeedCursor(id, 4) })
+  expect(snapshot).toMatchObject({ kind: 'snapshot', cursor: gap?.cursor })
+  expect(seqs(delta)).toEqual([5, 6])
+  expect(end?.kind).toBe('end')
+})
+
+test('a cursor beyond what exists is a gap, then a snapshot', async () => {
+  const id = await startExecution(database)
+  const feed = await open(id, { after: encodeFeedCursor(id, 9) })
+  expect(await pull(feed)).toMatchObject({ kind: 'gap', reason: 'RESTORED', cursor: encodeFeedCursor(id, 0) })
+  expect(await pull(feed)).toMatchObject({ kind: 'snapshot', cursor: encodeFeedCursor(id, 0) })
+})
+
+test('a lost ring costs until the next sweep, and one statement for all feeds', async () => {
+  const ids = [await startExecution(database), await startExecution(database), await startExecution(database)]
+  const open3 = await Promise.all(ids.map((id) => open(id)))
+  await Promise.all(open3.map(pull))
+  const next = open3.map(pull)
+  for (const id of ids) await commitEvents(database, id, 1)
+  expect(await settledNow(Promise.any(next))).toBe('waiting')
+  await feeds.sweep()
+  expect((await Promise.all(next)).map(seqs)).toEqual([[1], [1], [1]])
+  statements = 0
+  await feeds.sweep()
+  expect(statements).toBe(1)
+})
+
+test('the loop sweeps by itself until it is stopped', async () => {
+  const quick = createFeeds({ ...settings, sweepMs: 1 })
+  const id = await startExecution(database)
+  const feed = await quick.openExecutionFeed({
+    executionId: id,
+    principalId: 'me',
+    expiresAt: Infinity,
+    maySee: async () => true,
+  })
+  await pull(feed)
+  quick.start()
+  await commitEvents(database, id, 1)
+  expect(seqs(await pull(feed))).toEqual([1])
+  const next = feed.next()
+  await quick.stop()
+  expect(await next).toEqual({ done: true, value: undefined })
+})
+
+test('a doubled, late or unreadable ring gives no frame', async () => {
+  const id = await startExecution(database)
+  const feed = await open(id)
+  await pull(feed)
+  await commitAndRing(id, 2)
+  expect(seqs(await pull(feed))).toEqual([1, 2])
+  const next = pull(feed)
+  for (const payload of ['2', '1', undefined, 'nonsense', '99']) bus.ring(executionTopic(id), payload)
+  expect(await settledNow(next)).toBe('waiting')
+  await commitAndRing(id, 1)
+  expect(seqs(await next)).toEqual([3])
+})
+
+test('a heartbeat comes when nothing else did for 15 s, and again 15 s later', async () => {
+  const id = await startExecution(database)
+  const feed = await open(id)
+  const snapshot = await pull(feed)
+  const next = pull(feed)
+  time += 14_999
+  await feeds.sweep()
+  expect(await settledNow(next)).toBe('waiting')
+  time += 1
+  await feeds.sweep()
+  expect(await next).toEqual({ kind: 'heartbeat', cursor: snapshot?.cursor, serverTime: new Date(time) })
+  const again = pull(feed)
+  await feeds.sweep()
+  expect(await settledNow(again)).toBe('waiting')
+  time += 15_000
+  await feeds.sweep()
+  expect((await again)?.kind).toBe('heartbeat')
+})
+
+test('leaving while nothing happens ends the feed at once, and nobody listens any more', async () => {
+  const id = await startExecution(database)
+  const [feed, other] = [await open(id), await open(id)]
+  await pull(feed)
+  const next = [feed.next(), feed.next()]
+  expect(await settledNow(next[0]!)).toBe('waiting')
+  expect(bus.listeners()).toBe(1)
+  expect(await feed.return()).toEqual({ done: true, value: undefined })
+  expect(await Promise.all(next)).toEqual([
+    { done: true, value: undefined },
+    { done: true, value: undefined },
+  ])
+  expect(bus.listeners()).toBe(1)
+  await other.return()
+  expect(bus.listeners()).toBe(0)
+})
+
+test('several pulls at once are answered in order, each frame once', async () => {
+  const id = await startExecution(database)
+  await commitEvents(database, id, 1_001, true)
+  const feed = await open(id, { after: encodeFeedCursor(id, 0) })
+  const frames = await Promise.all([feed.next(), feed.next(), feed.next(), feed.next(), feed.next()])
+  expect(frames.map(({ value }) => value?.kind)).toEqual(['delta', 'delta', 'delta', 'end', undefined])
+})
+
+test('a slow reader costs no statement and no memory between two frames, and loses nothing', async () => {
+  const id = await startExecution(database)
+  const feed = await open(id)
+  await pull(feed)
+  statements = 0
+  const before = heapUsed()
+  for (let round = 0; round < 100; round += 1) {
+    const seq = await commitEvents(database, id, 50)
+    for (let ring = 0; ring < 1_000; ring += 1) bus.ring(executionTopic(id), String(seq))
+    if (round % 10 === 0) await feeds.sweep()
+  }
+  expect(statements).toBe(10)
+  expect(heapUsed() - before).toBeLessThan(2_000_000)
+  await commitAndRing(id, 1, true)
+  const frames = await rest(feed)
+  expect(frames).toHaveLength(12)
+  expect(frames.flatMap((frame) => seqs(frame) ?? [])).toEqual(Array.from({ length: 5_001 }, (_, index) => index + 1))
+  for (const frame of frames)
+    expect('execution' in frame && frame.execution.seq).toBeGreaterThanOrEqual(decodeFeedCursor(frame.cursor, id))
+})
+
+test('a hundred feeds of one execution share its listener and its reads', async () => {
+  const id = await startExecution(database)
+  const hundred = await Promise.all(Array.from({ length: 100 }, () => open(id)))
+  expect(bus.listeners()).toBe(1)
+  statements = 0
+  await Promise.all(hundred.map(pull))
+  expect(statements).toBe(1)
+  const next = hundred.map(pull)
+  await commitAndRing(id, 3)
+  expect(new Set((await Promise.all(next)).map((frame) => seqs(frame)?.join()))).toEqual(new Set(['1,2,3']))
+  expect(statements).toBe(2)
+})
+
+test('a ring that comes while a read is under way is not lost, nor answered by that read', async () => {
+  const gates: (() => void)[] = []
+  const query: Database['query'] = async (text, params) => {
+    const rows = await database.query(text, params)
+    await new Promise<void>((open) => gates.push(open))
+    return rows as never
+  }
+  const gated = createFeeds({ ...settings, database: { ...database, query } })
+  const id = await startExecution(database)
+  const order = {
+    executionId: id,
+    principalId: 'me',
+    expiresAt: Infinity,
+    maySee: async () => true,
+    after: encodeFeedCursor(id, 0),
+  }
+  const reads = (count: number) => expect.poll(() => gates.length, { interval: 1 }).toBe(count)
+
+  const early = await gated.openExecutionFeed(order)
+  const first = pull(early)
+  await reads(1)
+  const rung = new Promise<void>((heard) => {
+    const unlisten = bus.listen(executionTopic(id), () => (unlisten(), heard()))
+  })
+  await commitAndRing(id, 1)
+  await rung
+  const late = await gated.openExecutionFeed(order)
+  const second = pull(late)
+  await reads(2)
+  gates[0]!()
+  gates[1]!()
+  expect(seqs(await second)).toEqual([1])
+  await reads(3)
+  gates[2]!()
+  expect(seqs(await first)).toEqual([1])
+  await gated.stop()
+})
+
+test('draining sends `closed` without completing, and new feeds are refused', async () => {
+  const draining = createFeeds(settings)
+  const id = await startExecution(database)
+  const order = { executionId: id, principalId: 'me', expiresAt: Infinity, maySee: async () => true }
+  const [feed, left] = [await draining.openExecutionFeed(order), await draining.openExecutionFeed(order)]
+  const snapshot = await pull(feed)
+  const next = pull(feed)
+  const drained = draining.closeAll('DRAINING')
+  expect(await next).toEqual({ kind: 'closed', cursor: snapshot?.cursor, reason: 'DRAINING' })
+  await left.return()
+  expect(await settledNow(drained)).toBe('waiting')
+  const after = feed.next()
+  await drained
+  expect(await settledNow(after)).toBe('waiting')
+  await expect(draining.openExecutionFeed(order)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  await feed.return()
+  expect((await after).done).toBe(true)
+})
+
+test('a token near its end sends `closed` without completing; what was not sent comes after a resume (B11)', async () => {
+  const id = await startExecution(database)
+  const feed = await open(id, { expiresAt: time + 60_000 })
+  const snapshot = await pull(feed)
+  await commitAndRing(id, 2)
+  time += 58_000
+  await feeds.sweep()
+  expect(await pull(feed)).toEqual({ kind: 'closed', cursor: snapshot?.cursor, reason: 'TOKEN_EXPIRED' })
+  const after = feed.next()
+  await commitAndRing(id, 1)
+  await feeds.sweep()
+  expect(await settledNow(after)).toBe('waiting')
+  expect(bus.listeners()).toBe(0)
+  await feed.return()
+  expect(seqs(await pull(await open(id, { after: snapshot!.cursor })))).toEqual([1, 2, 3])
+})
+
+test('who may not see the execution any more gets `closed` instead of its events, and the feed completes (B11)', async () => {
+  const id = await startExecution(database)
+  let allowed = true
+  const feed = await open(id, { maySee: async () => allowed })
+  const snapshot = await pull(feed)
+  allowed = false
+  time += 5_000
+  await commitAndRing(id, 1)
+  expect(await rest(feed)).toEqual([{ kind: 'closed', cursor: snapshot?.cursor, reason: 'ACCESS_REVOKED' }])
+})
+
+test("one principal's feeds are closed without touching others", async () => {
+  const id = await startExecution(database)
+  const [mine, theirs] = [await open(id, { principalId: 'a' }), await open(id, { principalId: 'b' })]
+  await Promise.all([pull(mine), pull(theirs)])
+  const closed = feeds.closeAll('ACCESS_REVOKED', 'a')
+  expect(await rest(mine)).toMatchObject([{ kind: 'closed', reason: 'ACCESS_REVOKED' }])
+  await closed
+  await commitAndRing(id, 1)
+  expect(seqs(await pull(theirs))).toEqual([1])
+})
+
+test('an execution that is deleted closes its feeds', async () => {
+  const id = await startExecution(database)
+  const feed = await open(id)
+  await pull(feed)
+  const frames = rest(feed)
+  await database.query('delete from sluice.executions where id = $1', [id])
+  await feeds.sweep()
+  expect(await frames).toMatchObject([{ kind: 'closed', reason: 'ACCESS_REVOKED' }])
+})
+
+test('a feed outlives a database that does not answer for a while, and ends with its error after 30 s', async () => {
+  let broken = false
+  const query: Database['query'] = (text, params) =>
+    broken && text.includes('sluice.events') ? database.query('select 1 / 0') : database.query(text, params)
+  const shaky = createFeeds({ ...settings, database: { ...database, query } })
+  const id = await startExecution(database)
+  const feed = await shaky.openExecutionFeed({
+    executionId: id,
+    principalId: 'me',
+    expiresAt: Infinity,
+    maySee: async () => true,
+  })
+  await pull(feed)
+  const next = pull(feed)
+  broken = true
+  await commitAndRing(id, 2)
+  await shaky.sweep()
+  broken = false
+  await shaky.sweep()
+  expect(seqs(await next)).toEqual([1, 2])
+
+  broken = true
+  const failed = expect(feed.next()).rejects.toMatchObject({ code: '22012' })
+  await commitAndRing(id, 1)
+  await shaky.sweep()
+  expect(shaky.open).toBe(1)
+  for (let sweeps = 0; sweeps < 100 && shaky.open > 0; sweeps += 1) {
+    time += 10_000
+    await shaky.sweep()
+  }
+  await failed
+})
+
+function heapUsed(): number {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+  return process.memoryUsage().heapUsed
+}
