@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
-import { dirname, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const NEEDED_NODE = 24
@@ -29,7 +29,9 @@ handOver(findNode(), command())
 
 /** `npm ci`, only when the lockfile is not the one that was installed last. */
 async function install() {
-  const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
   const installed = existsSync(stamp) ? readFileSync(stamp, 'utf8') : undefined
   if (installed === wanted) return
   // Without its stamp, an install that is stopped half-way is begun again.
@@ -43,10 +45,16 @@ async function install() {
 
 /** One line that shows it is alive; what npm says is shown when it fails. */
 function npmCi() {
-  const interactive = process.stderr.isTTY === true
+  const interactive = process.stderr.isTTY
   process.stderr.write('Installing dependencies (once, about a minute) ...' + (interactive ? '' : '\n'))
   const dots = interactive ? setInterval(() => process.stderr.write('.'), 1_000) : undefined
-  const npm = spawn('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  // `npm start` puts the Node in node_modules first, which is about to be removed.
+  const path = (process.env.PATH ?? '').split(delimiter).filter((entry) => !entry.startsWith(modules))
+  const npm = spawn('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, PATH: path.join(delimiter) },
+  })
   let said = ''
   for (const stream of [npm.stdout, npm.stderr]) stream.on('data', (text) => (said += text))
   return new Promise((resolve) => {
@@ -68,7 +76,9 @@ function findNode() {
   const own = join(modules, '.bin', 'node')
   if (existsSync(own)) return own
   if (Number(process.versions.node.split('.')[0]) >= NEEDED_NODE) return process.execPath
-  console.error(`Sluice needs Node ${NEEDED_NODE} on this machine (this is ${process.versions.node}): install it from nodejs.org and try again.`)
+  console.error(
+    `Sluice needs Node ${NEEDED_NODE} on this machine (this is ${process.versions.node}): install it from nodejs.org and try again.`,
+  )
   process.exit(1)
 }
 

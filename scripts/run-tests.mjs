@@ -8,7 +8,7 @@ import { startVitest } from 'vitest/node'
 const { values, positionals } = parseArgs({ options: { faults: { type: 'boolean', default: false } }, allowPositionals: true })
 const suite = values.faults ? { include: ['test/**/*.faults.ts'], testTimeout: 300_000, hookTimeout: 60_000 } : {}
 
-const vitest = await startVitest('test', positionals, { run: true, watch: false, ...suite })
+const vitest = await startVitest(positionals, { run: true, watch: false, ...suite })
 const counts = { passed: 0, failed: 0, skipped: 0 }
 for (const module of vitest.state.getTestModules()) {
   for (const test of module.children.allTests()) {

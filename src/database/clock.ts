@@ -18,7 +18,10 @@ export interface DatabaseClock {
 }
 
 /** `readDatabaseMs` asks the database for its `clock_timestamp()`; `monotonic` is `performance.now` outside of tests. */
-export function createClock(readDatabaseMs: () => Promise<number>, monotonic: () => number = () => performance.now()): DatabaseClock {
+export function createClock(
+  readDatabaseMs: () => Promise<number>,
+  monotonic: () => number = () => performance.now(),
+): DatabaseClock {
   let bounds: { low: number; high: number; at: number } | undefined
   let last = Number.NEGATIVE_INFINITY
 

@@ -70,6 +70,7 @@ class Supervisor implements EmbeddedPostgres {
   #socketDir = ''
   #guard: Client | undefined
   #stopping = false
+  #reviving: Promise<void> | undefined
   readonly #options: EmbeddedOptions
   readonly #cluster: Cluster
 
@@ -95,6 +96,8 @@ class Supervisor implements EmbeddedPostgres {
 
   async stop(): Promise<void> {
     this.#stopping = true
+    // What is being started again has to be there to be stopped.
+    await this.#reviving
     await this.#guard?.end().catch(() => undefined)
     if (!(await isPostgres(this.pid))) return
     process.kill(this.pid, 'SIGINT')
@@ -113,15 +116,17 @@ class Supervisor implements EmbeddedPostgres {
 
   /** Adopt, else launch; again while an old server is on its way out. */
   async #takeCharge(): Promise<void> {
-    const deadline = performance.now() + STALE_LOCK_MS
+    let deadline = performance.now() + STALE_LOCK_MS
     for (;;) {
       const found = await this.#readLockFile()
       if (found !== undefined && (await isPostgres(found.pid))) {
         const guard = await this.#connect(found.socketDir)
-        if (guard !== undefined) {
+        if (guard instanceof Client) {
           this.#options.log.info({ pid: found.pid }, 'adopting the PostgreSQL that runs')
           return this.#standGuard(guard, found)
         }
+        // Recovery after a crash takes as long as it takes.
+        if (guard === 'not yet') deadline = performance.now() + STALE_LOCK_MS
       } else {
         if (found !== undefined) await this.#removeStaleLock(found)
         const guard = await this.#launch(performance.now() >= deadline)
@@ -129,7 +134,9 @@ class Supervisor implements EmbeddedPostgres {
         if (guard !== undefined && started !== undefined) return this.#standGuard(guard, started)
       }
       if (performance.now() >= deadline) {
-        throw new Error(`PostgreSQL (pid ${found?.pid}) runs on ${this.#cluster.data} but does not answer: end it, then start again`)
+        throw new Error(
+          `PostgreSQL (pid ${found?.pid}) runs on ${this.#cluster.data} but does not answer: end it, then start again`,
+        )
       }
       await sleep(50)
     }
@@ -138,18 +145,22 @@ class Supervisor implements EmbeddedPostgres {
   /** The guard when the server accepts connections; undefined when an old server is in the way (unless `last`). */
   async #launch(last: boolean): Promise<Client | undefined> {
     // Kept when the server is started again: the URLs that were given out stay true.
-    const socketDir = (this.#socketDir ||= await makeSocketDir(this.#cluster))
+    const socketDir = this.#socketDir || (await makeSocketDir(this.#cluster))
     const logStart = await rotateLog(this.#cluster.log)
     const child = this.#spawn(socketDir)
-    const ended = new Promise<'ended'>((resolve) => child.once('exit', () => resolve('ended')).once('error', () => resolve('ended')))
+    const ended = new Promise<'ended'>((resolve) =>
+      child.once('exit', () => resolve('ended')).once('error', () => resolve('ended')),
+    )
     for (;;) {
       const guard = await this.#connect(socketDir)
-      if (guard !== undefined) return guard
+      if (guard instanceof Client) return guard
       if ((await Promise.race([ended, sleep(10)])) !== 'ended') continue
+      if (socketDir !== this.#socketDir) await this.#removeSocketDir(socketDir)
       const said = (await readFile(this.#cluster.log)).subarray(logStart).toString()
       if (!last && /lock file|shared memory/.test(said)) return undefined
-      await this.#removeSocketDir(socketDir)
-      throw new Error(`PostgreSQL did not start; its log ${this.#cluster.log} ends with: ${said.trim().split('\n').slice(-3).join(' | ')}`)
+      throw new Error(
+        `PostgreSQL did not start; its log ${this.#cluster.log} ends with: ${said.trim().split('\n').slice(-3).join(' | ')}`,
+      )
     }
   }
 
@@ -170,7 +181,8 @@ class Supervisor implements EmbeddedPostgres {
     return child
   }
 
-  async #connect(socketDir: string): Promise<Client | undefined> {
+  /** 'not yet': a server is there and asks for patience; undefined: none answers. */
+  async #connect(socketDir: string): Promise<Client | 'not yet' | undefined> {
     const client = new Client({
       connectionString: connectionUrl(this.#cluster, socketDir, 'superuser', 'postgres'),
       application_name: `sluice ${process.pid}`,
@@ -181,8 +193,9 @@ class Supervisor implements EmbeddedPostgres {
       await client.connect()
       return client
     } catch (error) {
-      if ((error as { code?: string }).code === '28P01') throw new Error(`The passwords beside ${this.#cluster.data} do not fit it`, { cause: error })
-      return undefined
+      const { code } = error as { code?: string }
+      if (code === '28P01') throw new Error(`The passwords beside ${this.#cluster.data} do not fit it`, { cause: error })
+      return code === '57P03' ? 'not yet' : undefined
     }
   }
 
@@ -201,7 +214,7 @@ class Supervisor implements EmbeddedPostgres {
     this.#socketDir = server.socketDir
     this.#guard = guard
     guard.once('end', () => {
-      if (!this.#stopping) void this.#revive()
+      if (!this.#stopping) this.#reviving = this.#revive()
     })
   }
 
@@ -225,7 +238,8 @@ class Supervisor implements EmbeddedPostgres {
 
   /** PostgreSQL itself believes any living pid of its user: a reused one, or a zombie that nobody reaps, would block it for ever. */
   async #removeStaleLock(found: LockFile): Promise<void> {
-    if ((await this.#readLockFile())?.text === found.text) await unlink(join(this.#cluster.data, 'postmaster.pid')).catch(() => undefined)
+    if ((await this.#readLockFile())?.text === found.text)
+      await unlink(join(this.#cluster.data, 'postmaster.pid')).catch(() => undefined)
     if (found.socketDir !== this.#socketDir) await this.#removeSocketDir(found.socketDir)
   }
 }

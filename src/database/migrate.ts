@@ -15,7 +15,10 @@ const LOCK_WAIT_MS = 60_000
 
 /** What `migrations/list.ts` exports. */
 export interface MigrationPlan {
-  readonly migrations: readonly { readonly name: string; readonly class: new (...args: ConstructorParameters<typeof Migration>) => Migration }[]
+  readonly migrations: readonly {
+    readonly name: string
+    readonly class: new (...args: ConstructorParameters<typeof Migration>) => Migration
+  }[]
   /** SQL files that may be applied again and again (`create or replace function`), in this order */
   readonly repeatables: readonly URL[]
 }
@@ -67,8 +70,13 @@ export async function migrateDatabase(options: MigrateOptions): Promise<string[]
 }
 
 /** What the database lacks (`pending`) and what a newer program left there (`unknown`); changes nothing. */
-export async function checkMigrations(database: Database, plan: MigrationPlan): Promise<{ pending: string[]; unknown: string[] }> {
-  const [there] = await database.query<{ there: boolean }>(`select to_regclass('sluice.repeatable_migrations') is not null as there`)
+export async function checkMigrations(
+  database: Database,
+  plan: MigrationPlan,
+): Promise<{ pending: string[]; unknown: string[] }> {
+  const [there] = await database.query<{ there: boolean }>(
+    `select to_regclass('sluice.repeatable_migrations') is not null as there`,
+  )
   if (!there?.there) return { pending: plan.migrations.map(({ name }) => name), unknown: [] }
   const applied = new Set((await database.query<{ name: string }>('select name from sluice.migrations')).map(({ name }) => name))
   const remembered = await database.query<Remembered>('select name, sha256 from sluice.repeatable_migrations')
@@ -89,14 +97,18 @@ interface RepeatableFile extends Remembered {
   text: string
 }
 
-async function applyRepeatables(locked: Kysely<unknown>, urls: readonly URL[], nameAppRole: (sql: string) => string): Promise<string[]> {
+async function applyRepeatables(
+  locked: Kysely<unknown>,
+  urls: readonly URL[],
+  nameAppRole: (sql: string) => string,
+): Promise<string[]> {
   const remembered = await run<Remembered>(locked, 'select name, sha256 from sluice.repeatable_migrations')
   const changed = (await readRepeatables(urls)).filter((file) => isChanged(file, remembered))
   if (changed.length === 0) return []
   await run(locked, 'begin')
   for (const { name, sha256, text } of changed) {
-    await run(locked, nameAppRole(text)).catch((cause: Error) => {
-      throw new Error(`${name} could not be applied: ${cause.message}`, { cause })
+    await run(locked, nameAppRole(text)).catch((cause: unknown) => {
+      throw new Error(`${name} could not be applied: ${(cause as Error).message}`, { cause })
     })
     await run(
       locked,

@@ -51,8 +51,10 @@ export async function openOrm(options: OrmOptions): Promise<MikroORM> {
 const INT8 = 20
 const INT8_ARRAY = 1016
 const DATE = 1082
-const TEXT_ARRAY = 1009 as typeof types.builtins.TEXT
-const parseTextArray = types.getTypeParser(TEXT_ARRAY) as (text: string) => (string | null)[]
+const TEXT_ARRAY = 1009
+// pg's own declaration knows no object ids of arrays.
+const parserOf = types.getTypeParser as (oid: number, format?: 'text' | 'binary') => (text: string) => unknown
+const parseTextArray = parserOf(TEXT_ARRAY) as (text: string) => (string | null)[]
 
 /**
  * What a column becomes in the rows of `query`: int8 a number (an error beyond 2^53), timestamptz a Date (its microseconds are
@@ -61,9 +63,10 @@ const parseTextArray = types.getTypeParser(TEXT_ARRAY) as (text: string) => (str
  */
 function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
   if (oid === INT8) return parseSafeInteger
-  if (oid === INT8_ARRAY) return (text: string) => parseTextArray(text).map((item) => (item === null ? null : parseSafeInteger(item)))
+  if (oid === INT8_ARRAY)
+    return (text: string) => parseTextArray(text).map((item) => (item === null ? null : parseSafeInteger(item)))
   if (oid === DATE) return String
-  return types.getTypeParser(oid, format as 'text')
+  return parserOf(oid, format)
 }
 
 function parseSafeInteger(text: string): number {

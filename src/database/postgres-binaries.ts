@@ -26,7 +26,9 @@ export async function findServiceUser(): Promise<ServiceUser | undefined> {
     const [, , uid, gid] = lines.find((line) => line.startsWith(`${name}:`))?.split(':') ?? []
     if (Number(uid) > 0) return { name, uid: Number(uid), gid: Number(gid) }
   }
-  throw new Error('PostgreSQL does not run as root, and there is no user `postgres` or `nobody` to run it as: start as an ordinary user')
+  throw new Error(
+    'PostgreSQL does not run as root, and there is no user `postgres` or `nobody` to run it as: start as an ordinary user',
+  )
 }
 
 /**
@@ -48,7 +50,9 @@ export async function locatePostgres(dataDir: string, user: ServiceUser | undefi
     if (await runs(copy, user)) return copy
   }
   const who = user?.name ?? 'this user'
-  throw new Error(`The PostgreSQL binaries in ${installed.native} cannot be run by ${who}, nor a copy in ${candidates.join(' or ')}`)
+  throw new Error(
+    `The PostgreSQL binaries in ${installed.native} cannot be run by ${who}, nor a copy in ${candidates.join(' or ')}`,
+  )
 }
 
 interface Link {
@@ -64,7 +68,9 @@ function installedPackage(): { native: string; version: string } {
     const { version } = require(join(root, 'package.json')) as { version: string }
     return { native: join(root, 'native'), version }
   } catch (cause) {
-    throw new Error(`There is no embedded PostgreSQL for this machine (${name}): set DATABASE_URL to a server of yours`, { cause })
+    throw new Error(`There is no embedded PostgreSQL for this machine (${name}): set DATABASE_URL to a server of yours`, {
+      cause,
+    })
   }
 }
 
@@ -72,8 +78,8 @@ function installedPackage(): { native: string; version: string } {
 async function linkLibraries(native: string, links: readonly Link[]): Promise<void> {
   for (const { source, target } of links) {
     const at = join(dirname(native), target)
-    await symlink(relative(dirname(target), source), at).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error
+    await symlink(relative(dirname(target), source), at).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     })
   }
 }

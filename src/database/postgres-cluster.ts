@@ -158,8 +158,9 @@ async function initialise(cluster: Cluster, home: string): Promise<void> {
       '--no-instructions',
     ]
     await run(join(cluster.binaries, 'bin', 'initdb'), options, { cwd: aside, env: CLEAN_ENVIRONMENT, ...identity(cluster.user) })
-    await rename(aside, cluster.data).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
+    await rename(aside, cluster.data).catch((error: unknown) => {
+      // Another start was first.
+      if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
     })
   } finally {
     await rm(aside, { recursive: true, force: true })

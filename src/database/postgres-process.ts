@@ -9,7 +9,11 @@ const run = promisify(execFile)
 /** False for a pid that is gone, that another program has now, or that ended and was not reaped (no init in a container). */
 export async function isPostgres(pid: number): Promise<boolean> {
   if (!(pid > 1)) return false
-  if (process.platform !== 'linux') return run('ps', ['-p', `${pid}`, '-o', 'stat=,comm=']).then(({ stdout }) => /^[^Z].*postgres/.test(stdout), () => false)
+  if (process.platform !== 'linux')
+    return run('ps', ['-p', `${pid}`, '-o', 'stat=,comm=']).then(
+      ({ stdout }) => /^[^Z].*postgres/.test(stdout),
+      () => false,
+    )
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
   const [, name, state] = /^\d+ \((.*)\) (\S)/s.exec(text) ?? []
   return name === 'postgres' && state !== 'Z' && state !== 'X'

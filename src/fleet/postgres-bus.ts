@@ -46,9 +46,11 @@ export function createPostgresBus(options: PostgresBusOptions): PostgresBus {
     while (pending.size > 0) {
       const messages = packRings(origin, [...pending.values()])
       pending.clear()
-      await database.query(`select pg_notify('${CHANNEL}', message) from unnest($1::text[]) message`, [messages]).catch((error: Error) => {
-        log.warn({ err: error }, 'rings of the bus were lost')
-      })
+      await database
+        .query(`select pg_notify('${CHANNEL}', message) from unnest($1::text[]) message`, [messages])
+        .catch((error: unknown) => {
+          log.warn({ err: error }, 'rings of the bus were lost')
+        })
     }
     flushing = undefined
   }
@@ -66,7 +68,8 @@ export function createPostgresBus(options: PostgresBusOptions): PostgresBus {
     ring(topic, payload) {
       if (closed) return
       local.ring(topic, payload)
-      if (pending.size < MAX_PENDING) pending.set(JSON.stringify([topic, payload]), { topic, ...(payload !== undefined && { payload }) })
+      if (pending.size < MAX_PENDING)
+        pending.set(JSON.stringify([topic, payload]), { topic, ...(payload !== undefined && { payload }) })
       flushing ??= flush()
     },
     listen: (topic, callback) => local.listen(topic, callback),
@@ -108,7 +111,7 @@ function keepListening(
     let delay = RECONNECT_MS.first
     while (!stopped) {
       const began = performance.now()
-      await listenOnce().catch((error: Error) => log.warn({ err: error }, 'the bus does not listen'))
+      await listenOnce().catch((error: unknown) => log.warn({ err: error }, 'the bus does not listen'))
       if (performance.now() - began > RECONNECT_MS.longest) delay = RECONNECT_MS.first
       await waitUnless(stopping.promise, stopped ? 0 : delay)
       delay = Math.min(delay * 2, RECONNECT_MS.longest)

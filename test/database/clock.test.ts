@@ -17,7 +17,10 @@ test('the estimate is never further off than half of the newest round trip, nor 
     fc.property(start, exchanges, fc.double({ min: -200e-6, max: 200e-6, noNaN: true }), (offset, list, drift) => {
       let monotonic = 0
       const database = (): number => offset + monotonic * (1 + drift)
-      const clock = createClock(async () => database(), () => monotonic)
+      const clock = createClock(
+        async () => database(),
+        () => monotonic,
+      )
       let best = Infinity
       let monotone = 0
       for (const { pause, there, back } of list) {
@@ -43,7 +46,10 @@ test('a fresh clock with one sample is off by at most half of its round trip, ei
   fc.assert(
     fc.property(start, exchange, (offset, { there, back }) => {
       let monotonic = 500
-      const clock = createClock(async () => Number.NaN, () => monotonic)
+      const clock = createClock(
+        async () => Number.NaN,
+        () => monotonic,
+      )
       clock.sample(offset + monotonic + there, monotonic, monotonic + there + back)
       monotonic += there + back
       expect(Math.abs(clock.now() - (offset + monotonic))).toBeLessThanOrEqual((there + back) / 2 + 1.001)
@@ -53,29 +59,39 @@ test('a fresh clock with one sample is off by at most half of its round trip, ei
 
 test('it never goes back, also when the database is set back, and follows at once when it is set forward', () => {
   fc.assert(
-    fc.property(start, fc.array(fc.tuple(exchange, fc.integer({ min: -100_000, max: 100_000 })), { maxLength: 30 }), (offset, list) => {
-      let monotonic = 0
-      let base = offset
-      let highest = Number.NEGATIVE_INFINITY
-      const clock = createClock(async () => Number.NaN, () => monotonic)
-      for (const [{ pause, there, back }, step] of list) {
-        monotonic += pause
-        base += step
-        clock.sample(base + monotonic + there, monotonic, monotonic + there + back)
-        monotonic += there + back
-        const estimate = clock.now()
-        expect(Number.isInteger(estimate)).toBe(true)
-        expect(estimate).toBeGreaterThanOrEqual(highest)
-        expect(estimate).toBeGreaterThanOrEqual(Math.min(base + monotonic - 1_000, Infinity))
-        highest = estimate
-      }
-    }),
+    fc.property(
+      start,
+      fc.array(fc.tuple(exchange, fc.integer({ min: -100_000, max: 100_000 })), { maxLength: 30 }),
+      (offset, list) => {
+        let monotonic = 0
+        let base = offset
+        let highest = Number.NEGATIVE_INFINITY
+        const clock = createClock(
+          async () => Number.NaN,
+          () => monotonic,
+        )
+        for (const [{ pause, there, back }, step] of list) {
+          monotonic += pause
+          base += step
+          clock.sample(base + monotonic + there, monotonic, monotonic + there + back)
+          monotonic += there + back
+          const estimate = clock.now()
+          expect(Number.isInteger(estimate)).toBe(true)
+          expect(estimate).toBeGreaterThanOrEqual(highest)
+          expect(estimate).toBeGreaterThanOrEqual(Math.min(base + monotonic - 1_000, Infinity))
+          highest = estimate
+        }
+      },
+    ),
   )
 })
 
 test('one slow answer after a quick one does not spoil the estimate', () => {
   let monotonic = 0
-  const clock = createClock(async () => Number.NaN, () => monotonic)
+  const clock = createClock(
+    async () => Number.NaN,
+    () => monotonic,
+  )
   clock.sample(1_000_000_000_000.5, 0, 1)
   monotonic = 401
   // This one came back after 400 ms, all of them on its way home: alone it would be off by 200 ms.

@@ -13,7 +13,9 @@ const Counter = defineEntity({
 const { database, ownerQuery, connection } = await testDatabase({ entities: [Counter] })
 
 beforeAll(async () => {
-  await ownerQuery('create table sluice.counters (id int primary key, value int not null, version int not null default 1, at timestamptz)')
+  await ownerQuery(
+    'create table sluice.counters (id int primary key, value int not null, version int not null default 1, at timestamptz)',
+  )
   await ownerQuery('grant select, insert, update, delete on sluice.counters to sluice_app')
   await ownerQuery('insert into sluice.counters (id, value) select id, 0 from generate_series(1, 20) id')
 })
@@ -97,7 +99,9 @@ test('entities of one type that are flushed together lose no update to another w
   const tries = Array.from({ length: 60 }, () => add([10, 11, 12]))
   const results = await Promise.allSettled(tries)
   const done = results.filter(({ status }) => status === 'fulfilled').length
-  const rows = await database.query<{ value: number; version: number }>('select value, version from sluice.counters where id between 10 and 12')
+  const rows = await database.query<{ value: number; version: number }>(
+    'select value, version from sluice.counters where id between 10 and 12',
+  )
   expect(rows).toEqual(Array.from({ length: 3 }, () => ({ value: done, version: done + 1 })))
   expect(done).toBeGreaterThan(0)
 })

@@ -1,12 +1,15 @@
 /** A process that supervises an embedded PostgreSQL: `embedded-process.ts <data directory>`. Says where it is, stops on SIGTERM. */
+import { once } from 'node:events'
 import { startEmbedded } from '../../src/database/embedded.ts'
 import { createLog } from '../../src/log.ts'
 
-const log = createLog('silent')
+const stopAsked = once(process, 'SIGTERM')
 try {
-  const server = await startEmbedded({ dataDir: process.argv[2]!, log })
+  const server = await startEmbedded({ dataDir: process.argv[2]!, log: createLog('silent') })
   process.send!({ pid: server.pid, appUrl: server.appUrl, superuserUrl: server.superuserUrl })
-  process.once('SIGTERM', () => void server.stop().then(() => process.exit(0)))
+  await stopAsked
+  await server.stop()
 } catch (error) {
-  process.send!({ refused: (error as Error).message }, () => process.exit(1))
+  process.send!({ refused: (error as Error).message })
 }
+process.disconnect()

@@ -15,11 +15,15 @@ import { testDatabase } from '../harness/test-database.ts'
 const plan: MigrationPlan = { migrations, repeatables }
 const log = createLog('silent')
 
-const migrate = ({ ownerConnection }: TestDatabase, changed: Partial<MigrationPlan> & { appRole?: string } = {}): Promise<string[]> =>
-  migrateDatabase({ connection: ownerConnection, appRole: 'sluice_app', log, ...plan, ...changed })
+const migrate = (
+  { ownerConnection }: TestDatabase,
+  changed: Partial<MigrationPlan> & { appRole?: string } = {},
+): Promise<string[]> => migrateDatabase({ connection: ownerConnection, appRole: 'sluice_app', log, ...plan, ...changed })
 
 const tablesOf = ({ ownerQuery }: TestDatabase): Promise<{ name: string }[]> =>
-  ownerQuery<{ name: string }>(`select relname as name from pg_class where relnamespace = 'sluice'::regnamespace and relkind = 'r' order by 1`)
+  ownerQuery<{ name: string }>(
+    `select relname as name from pg_class where relnamespace = 'sluice'::regnamespace and relkind = 'r' order by 1`,
+  )
 
 test('five runs that migrate one empty database at once apply everything once', async () => {
   const fresh = await testDatabase({ migrated: false })
@@ -74,7 +78,9 @@ test('the application may connect as a role of any name (D1)', async () => {
   const fresh = await testDatabase({ migrated: false })
   // The owner itself is the only other role here that this test may name; a quoted name proves the quoting.
   await migrate(fresh, { appRole: 'sluice_owner' })
-  const [grants] = await fresh.ownerQuery<{ app: boolean }>(`select has_table_privilege('sluice_app', 'sluice.audit_events', 'select') as app`)
+  const [grants] = await fresh.ownerQuery<{ app: boolean }>(
+    `select has_table_privilege('sluice_app', 'sluice.audit_events', 'select') as app`,
+  )
   expect(grants).toEqual({ app: false })
   await expect(migrate(await testDatabase({ migrated: false }), { appRole: 'no"such role' })).rejects.toThrow(/no"such role/)
 })

@@ -16,7 +16,11 @@ async function openPostgresBus(): Promise<Bus> {
 }
 
 const adapters = [
-  { name: 'the local bus', open: async (): Promise<Bus> => createLocalBus(silent), openPeer: async (bus: Bus): Promise<Bus> => bus },
+  {
+    name: 'the local bus',
+    open: async (): Promise<Bus> => createLocalBus(silent),
+    openPeer: async (bus: Bus): Promise<Bus> => bus,
+  },
   { name: 'the bus over PostgreSQL', open: openPostgresBus, openPeer: openPostgresBus },
 ]
 

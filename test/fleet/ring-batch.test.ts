@@ -31,7 +31,9 @@ test('messages are filled: 200 small rings go in two notifications', () => {
 })
 
 test('a payload over the limit is left out and its ring stays', () => {
-  const rings = packRings('origin', [{ topic: 'execution', payload: 'x'.repeat(9_000) }]).flatMap((message) => unpackRings(message)?.rings ?? [])
+  const rings = packRings('origin', [{ topic: 'execution', payload: 'x'.repeat(9_000) }]).flatMap(
+    (message) => unpackRings(message)?.rings ?? [],
+  )
   expect(rings).toEqual([{ topic: 'execution' }])
 })
 

@@ -1,5 +1,5 @@
 /** Once a run: one embedded PostgreSQL in a directory of its own, and a migrated template that each test file clones. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
@@ -7,20 +7,35 @@ import type { TestProject } from 'vitest/node'
 import { migrations, repeatables } from '../../migrations/list.ts'
 import { startEmbedded } from '../../src/database/embedded.ts'
 import { migrateDatabase } from '../../src/database/migrate.ts'
+import { isPostgres, waitUntilGone } from '../../src/database/postgres-process.ts'
 import { createLog } from '../../src/log.ts'
 import { onDatabase } from './urls.ts'
 import type { TestCluster } from './urls.ts'
 
+const PREFIX = 'sluice-test-'
+
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'sluice-test-'))
+  await sweepKilledRuns()
+  const dataDir = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`))
   const log = createLog('warn')
   // Not waiting for the disk is safe against everything that tests kill: processes, never the machine.
   const settings = { fsync: 'off', full_page_writes: 'off', max_connections: '200' }
   const server = await startEmbedded({ dataDir, log, settings })
-  const urls: TestCluster = { app: server.appUrl, owner: server.ownerUrl, superuser: server.superuserUrl, template: 'sluice_template' }
+  const urls: TestCluster = {
+    app: server.appUrl,
+    owner: server.ownerUrl,
+    superuser: server.superuserUrl,
+    template: 'sluice_template',
+  }
 
   await asSuperuser(urls, `create database ${urls.template} owner sluice_owner`)
-  await migrateDatabase({ connection: onDatabase(urls.owner, urls.template), appRole: 'sluice_app', migrations, repeatables, log })
+  await migrateDatabase({
+    connection: onDatabase(urls.owner, urls.template),
+    appRole: 'sluice_app',
+    migrations,
+    repeatables,
+    log,
+  })
   await asSuperuser(urls, `alter database ${urls.template} with is_template true allow_connections false`)
   project.provide('cluster', urls)
 
@@ -31,6 +46,30 @@ export default async function setup(project: TestProject): Promise<() => Promise
     }
     await server.stop()
     await rm(dataDir, { recursive: true, force: true })
+  }
+}
+
+/** A run that was killed could not tidy up: the next one stops its server and removes its data. */
+async function sweepKilledRuns(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const [, pid] = new RegExp(`^${PREFIX}(\\d+)-`).exec(name) ?? []
+    if (pid === undefined || isAlive(Number(pid))) continue
+    const dataDir = join(tmpdir(), name)
+    const lock = await readFile(join(dataDir, 'postgres', 'data', 'postmaster.pid'), 'utf8').catch(() => '')
+    const postmaster = Number(lock.split('\n')[0])
+    if (await isPostgres(postmaster)) {
+      process.kill(postmaster, 'SIGINT')
+      await waitUntilGone(postmaster, 10_000)
+    }
+    await rm(dataDir, { recursive: true, force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 

@@ -76,7 +76,15 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
     await (kept ? close().then(() => server.end()) : drop())
   })
 
-  return { database, ownerQuery, connection, ownerConnection, env: { DATABASE_URL: connection, DATABASE_OWNER_URL: ownerConnection }, name, drop }
+  return {
+    database,
+    ownerQuery,
+    connection,
+    ownerConnection,
+    env: { DATABASE_URL: connection, DATABASE_OWNER_URL: ownerConnection },
+    name,
+    drop,
+  }
 }
 
 interface TaskLike {

@@ -1,0 +1,83 @@
+/** What must be true of everything stored, whatever happened: each rule is a query for its breaches. */
+import type { Database } from '../../src/database/database.ts'
+
+const ENDED = `('SUCCEEDED', 'FAILED', 'CANCELED', 'TIMED_OUT')`
+
+/** Rules that hold at every moment. */
+const ALWAYS: Record<string, string> = {
+  'seq counts the events without a gap': `
+    select e.id from sluice.executions e
+    left join (select execution_id, count(*) as count, max(seq) as last, min(seq) as first from sluice.events group by 1) v
+      on v.execution_id = e.id
+    where e.seq <> coalesce(v.count, 0) or e.seq <> coalesce(v.last, 0) or coalesce(v.first, 1) <> 1`,
+  'event times never go back': `
+    select execution_id from (select execution_id, at, lag(at) over (partition by execution_id order by seq) as before
+      from sluice.events) as v where at < before`,
+  'what is recorded as a step run is in the history once': `
+    select s.execution_id, s.path from sluice.step_runs s
+    where 1 <> (select count(*) from sluice.events v where v.execution_id = s.execution_id and v.path = s.path
+      and v.type = 'step.' || lower(s.status))`,
+  'what the history says ended is recorded': `
+    select v.execution_id, v.path, v.type from sluice.events v
+    where v.type in ('step.succeeded', 'step.failed', 'step.skipped', 'step.canceled') and not exists (
+      select from sluice.step_runs s where s.execution_id = v.execution_id and s.path = v.path
+        and v.type = 'step.' || lower(s.status))`,
+  'nothing follows the end': `
+    select v.execution_id from sluice.events v
+    where v.type in ('execution.succeeded', 'execution.failed', 'execution.canceled', 'execution.timedOut')
+      and exists (select from sluice.events w where w.execution_id = v.execution_id and w.seq > v.seq)`,
+  'counters agree with the step runs': `
+    select e.id from sluice.executions e
+    where e.steps_succeeded <> (select count(*) from sluice.step_runs s where s.execution_id = e.id and s.status = 'SUCCEEDED')
+      or e.steps_failed <> (select count(*) from sluice.step_runs s where s.execution_id = e.id and s.status = 'FAILED')
+      or e.steps_skipped <> (select count(*) from sluice.step_runs s where s.execution_id = e.id and s.status = 'SKIPPED')`,
+  'an ended execution has ended in every way': `
+    select id from sluice.executions
+    where status in ${ENDED} and (owner is not null or wake_at is not null or deadline_at is not null or in_flight <> '[]'
+      or ended_at is null)`,
+  'only the living ask': `
+    select r.id from sluice.agent_requests r join sluice.executions e on e.id = r.execution_id
+    where r.status = 'OPEN' and e.status in ${ENDED}`,
+  'whoever waits for an answer has asked': `
+    select e.id from sluice.executions e, jsonb_array_elements(e.in_flight) as f
+    where f ->> 'kind' = 'agent' and not exists (
+      select from sluice.agent_requests r where r.id = (f ->> 'requestId')::uuid and r.status = 'OPEN')`,
+  'what waits has something to wait for': `
+    select id from sluice.executions where status = 'WAITING' and (wake_at is null or in_flight = '[]')`,
+  'the audit log has one entry for each end': `
+    select e.id from sluice.executions e
+    where (e.ended_at is not null)::int <>
+      (select count(*) from sluice.audit_events a where a.execution_id = e.id and a.type = 'execution.finished')`,
+}
+
+const AT_THE_END: Record<string, string> = {
+  'every execution has ended': `select id, status, owner from sluice.executions where status not in ${ENDED}`,
+  'no step was taken for poisonous': `select execution_id, path from sluice.step_runs where error ->> 'code' = 'POISONED'`,
+}
+
+/** Each breach as `rule: row`, the first few of each rule; [] when all is well. */
+export async function breaches(
+  database: Pick<Database, 'query'>,
+  { atTheEnd = true, except = [] as readonly string[] } = {},
+): Promise<string[]> {
+  const found: string[] = []
+  for (const [rule, text] of Object.entries(atTheEnd ? { ...ALWAYS, ...AT_THE_END } : ALWAYS)) {
+    if (except.includes(rule)) continue
+    const rows = await database.query<object>(`${text} limit 3`)
+    for (const row of rows) found.push(`${rule}: ${JSON.stringify(row)}`)
+  }
+  return found
+}
+
+/** Resolves when every execution has ended; rejects after `withinMs` with those that have not. */
+export async function allEnded(database: Pick<Database, 'query'>, withinMs: number): Promise<void> {
+  const until = performance.now() + withinMs
+  for (;;) {
+    const left = await database.query<object>(
+      `select id, status, owner, epoch, in_flight from sluice.executions where ended_at is null limit 3`,
+    )
+    if (left.length === 0) return
+    if (performance.now() > until) throw new Error(`not ended within ${withinMs} ms: ${JSON.stringify(left)}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
