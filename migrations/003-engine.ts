@@ -88,7 +88,7 @@ create table sluice.executions (
   constraint executions_failed_has_error check (status <> 'FAILED' or error is not null),
   constraint executions_started check (status <> 'WAITING' or started_at is not null),
   constraint executions_counts check (version >= 1 and epoch >= 0 and seq >= 0 and state_bytes between 0 and 1000000)
-) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 create index executions_flow on sluice.executions (flow_id, id);
 create index executions_initiator on sluice.executions (initiator_id, id);
 create index executions_status on sluice.executions (status, id);
@@ -220,6 +220,7 @@ create table sluice.agent_requests (
   constraint agent_requests_notice check ((kind = 'NOTICE') = (status = 'DELIVERED'))
 ) with (fillfactor = 80);
 create index agent_requests_execution on sluice.agent_requests (execution_id, id);
+create index agent_requests_status on sluice.agent_requests (status, id);
 create index agent_requests_role on sluice.agent_requests (role, status, id);
 create index agent_requests_initiator on sluice.agent_requests (initiator_id, status, id);
 create index agent_requests_flow on sluice.agent_requests (flow_id, status, id);

@@ -65,7 +65,12 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
       byExecution.delete(executionId)
       for (const [path, running] of paths ?? []) {
         size--
-        if (!dequeue(executionId, path)) running.handle?.abort('This worker does not hold the execution any more.')
+        const queued = dequeue(executionId, path)
+        if (!queued) running.handle?.abort('This worker does not hold the execution any more.')
+        else if (queued.launch.entry.alone) {
+          laneBusy = false
+          void nextSuspect()
+        }
       }
     },
     running: (executionId) => new Set(byExecution.get(executionId)?.keys()),

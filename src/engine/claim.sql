@@ -36,16 +36,18 @@ begin
       limit wanted - cardinality(got) for no key update skip locked);
   end if;
 
-  for dead in select w.id from sluice.workers w where w.expires_at < now() limit 8 loop
+  for dead in select w.id from sluice.workers w
+    where w.expires_at < now() and exists (select 1 from sluice.executions e where e.owner = w.id) limit 8 loop
     exit when cardinality(got) >= wanted;
     found_ids := array(select e.id from sluice.executions e where e.owner = dead and e.id <> all (got)
       limit wanted - cardinality(got) for no key update skip locked);
     got := got || found_ids;
-    if cardinality(found_ids) = 0 and not exists (select 1 from sluice.executions e where e.owner = dead) then
-      delete from sluice.workers w where w.id in
-        (select x.id from sluice.workers x where x.id = dead and x.expires_at < now() for update skip locked);
-    end if;
   end loop;
+  -- long after: a commit of theirs may still be on its way, and what it stores must be found as theirs
+  delete from sluice.workers w where w.id in (
+    select x.id from sluice.workers x
+    where x.expires_at < now() - interval '1 hour' and not exists (select 1 from sluice.executions e where e.owner = x.id)
+    limit 8 for update skip locked);
 
   while cardinality(got) < wanted and visits < 64 loop
     select e.initiator_id into initiator from sluice.executions e

@@ -23,6 +23,18 @@ export function claimExecutions(
   ])
 }
 
+/**
+ * Of `ids`, those that `worker` owns, with their epoch incremented: what it had launched of them, and cannot know the state of,
+ * is late from here on.
+ */
+export async function reclaimExecutions(database: Database, worker: string, ids: readonly string[]): Promise<string[]> {
+  const rows = await database.query<{ id: string }>(
+    'update sluice.executions set epoch = epoch + 1 where id = any($1::uuid[]) and owner = $2 returning id',
+    [ids, worker],
+  )
+  return rows.map(({ id }) => id)
+}
+
 /** ms since 1970 of the next sleeper's waking and of the next stored deadline; null when there is none. One index look each. */
 export async function nextDue(database: Database): Promise<{ wakeAt: number | null; deadlineAt: number | null }> {
   const [row] = await database.query<{ wake_at: Date | null; deadline_at: Date | null }>(`

@@ -120,18 +120,24 @@ export function createCommitter(database: Database, log: Logger): Committer {
 
   /** Stores a batch, whatever happens: repeats it, splits it to find the culprit, or reads back what became of it. */
   async function commitBatch(batch: Waiting[]): Promise<void> {
+    // an answer was lost: nothing is sent again before it is known what became of it
+    let doubtful = false
     for (let attempt = 0; batch.length > 0; attempt++) {
       try {
+        if (doubtful) {
+          batch = await readBack(batch)
+          doubtful = false
+          continue
+        }
         return settleBatch(batch, await store(batch))
       } catch (error) {
         const state = sqlState(error)
         if (state && /^(22|23|54|SL)/.test(state)) return await bisect(batch, error)
         log.warn({ err: error, items: batch.length }, 'commit failed, trying again')
         if (closed && attempt >= 3) return batch.forEach((item) => item.abandon(error))
-        if (state !== '40001' && state !== '40P01') {
-          await pause(Math.min(50 * 2 ** attempt, 1000))
-          batch = await readBack(batch)
-        }
+        if (state === '40001' || state === '40P01') continue
+        doubtful = true
+        await pause(Math.min(50 * 2 ** attempt, 1000))
       }
     }
   }
@@ -185,20 +191,16 @@ export function createCommitter(database: Database, log: Logger): Committer {
 
   /** After a lost answer: what carries our mark was stored. The rest is tried again; if somebody wrote meanwhile, it will be stale. */
   async function readBack(batch: Waiting[]): Promise<Waiting[]> {
-    try {
-      const found = await database.query<{ id: string; mark: number }>(
-        'select id, mark from sluice.executions where id = any($1::uuid[])',
-        [batch.map((item) => item.executionId)],
-      )
-      const marks = new Map(found.map(({ id, mark }) => [id, Number(mark)]))
-      return batch.filter((item) => {
-        const stored = item.kind === 'start' ? marks.has(item.executionId) : marks.get(item.executionId) === item.mark
-        if (stored) item.settle({ kind: 'committed' })
-        return !stored
-      })
-    } catch {
-      return batch // the database is away; the next attempt asks again
-    }
+    const found = await database.query<{ id: string; mark: number }>(
+      'select id, mark from sluice.executions where id = any($1::uuid[])',
+      [batch.map((item) => item.executionId)],
+    )
+    const marks = new Map(found.map(({ id, mark }) => [id, Number(mark)]))
+    return batch.filter((item) => {
+      const stored = item.kind === 'start' ? marks.has(item.executionId) : marks.get(item.executionId) === item.mark
+      if (stored) item.settle({ kind: 'committed' })
+      return !stored
+    })
   }
 }
 

@@ -126,10 +126,12 @@ export function createEngine(options: EngineOptions): RunningEngine {
 
   function newSnapshot(order: StartOrder, stateBytes: number): Snapshot {
     const now = database.clock.now()
+    // counted from here, not from the claim: a held execution's indexed columns do not change
+    const deadlineAt = Math.max(now, order.startAt ?? now) + order.program.timeoutMs
     return {
       ...{ id: newUuid(), flowId: order.flowId, flowVersionId: order.flowVersionId, initiatorId: order.initiatorId },
       ...{ program: order.program, input: order.input, status: 'PENDING', version: 0, epoch: 0, owner: null, wakeAt: null },
-      ...{ deadlineAt: null, cancelReason: null, pauseReason: null, seq: 0, lastEventAt: now, stateBytes, createdAt: now },
+      ...{ deadlineAt, cancelReason: null, pauseReason: null, seq: 0, lastEventAt: now, stateBytes, createdAt: now },
       ...{ startedAt: null, endedAt: null, reason: null, error: null, steps: new Map(), inFlight: [] },
     }
   }

@@ -47,6 +47,8 @@ interface Mailbox {
   snapshot: Snapshot | undefined
   posts: Post[]
   busy: boolean
+  /** dropped while it was busy: whatever its transition says, it is not held when that is over */
+  dropped: boolean
 }
 
 export interface MailboxesOptions {
@@ -60,8 +62,11 @@ export interface MailboxesOptions {
   world(): World
   /** after each commit, and after a decision that changed nothing */
   act(transition: Transition): void
-  /** the execution was read again: what runs must be made to agree with it */
-  reconcile(snapshot: Snapshot): void
+  /**
+   * The execution was read again: what runs must be made to agree with it. `untold`: the outcomes that wait to be decided on;
+   * their attempts have ended, whatever the snapshot says.
+   */
+  reconcile(snapshot: Snapshot, untold: readonly Input[]): void
   /** it is not held here any more */
   released(executionId: string): void
 }
@@ -126,14 +131,16 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
     drop(executionId) {
       held.delete(executionId)
       const box = boxes.get(executionId)
-      if (box && !box.busy && box.posts.length === 0) boxes.delete(executionId)
-      else if (box) box.snapshot = undefined
+      if (!box) return
+      box.snapshot = undefined
+      if (box.busy) box.dropped = true
+      else boxes.delete(executionId)
     },
   }
 
   function open(id: string): Mailbox {
     let box = boxes.get(id)
-    if (!box) boxes.set(id, (box = { id, snapshot: undefined, posts: [], busy: false }))
+    if (!box) boxes.set(id, (box = { id, snapshot: undefined, posts: [], busy: false, dropped: false }))
     return box
   }
 
@@ -150,24 +157,36 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
   }
 
   async function drain(box: Mailbox): Promise<void> {
+    let failures = 0
     while (box.posts.length > 0) {
       const posts = box.posts
       box.posts = []
       try {
         await turn(box, posts)
+        failures = 0
       } catch (error) {
-        for (const post of posts) post.abandon(error)
         box.snapshot = undefined
+        // callers may try again; what a holder has to record must not be lost because the database was away for a moment
+        const kept = held.has(box.id) && !(error instanceof Unstorable) ? posts.filter(({ urgent }) => !urgent) : []
+        for (const post of posts) if (!kept.includes(post)) post.abandon(error)
+        if (kept.length === 0) continue
+        log.warn({ err: error }, 'an execution could not be decided on, trying again')
+        box.posts.unshift(...kept)
+        await pause(Math.min(50 * 2 ** failures++, 1000))
       }
     }
     box.busy = false
+    if (box.dropped) release(box.id)
+    box.dropped = false
     if (!held.has(box.id)) boxes.delete(box.id)
   }
 
   /** One transition, tried until it is stored or cannot be. */
   async function turn(box: Mailbox, posts: Post[]): Promise<void> {
     let inputs = posts.map(({ input }) => input)
+    let reread = false
     for (;;) {
+      reread ||= box.snapshot === undefined
       box.snapshot ??= await read(box, inputs)
       if (!box.snapshot) return settleAll(posts, { result: 'missing' })
       const transition = decide(box.snapshot, inputs, options.world())
@@ -177,11 +196,17 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
           box.snapshot = transition.next
           track(transition.next)
           options.act(transition)
+          if (reread)
+            options.reconcile(
+              transition.next,
+              box.posts.map(({ input }) => input),
+            )
           return posts.forEach((post, index) => post.settle({ result: transition.results[index]!, snapshot: transition.next }))
         case 'stale':
           box.snapshot = undefined
           continue
         case 'unstorable':
+          if (inputs.some(({ kind }) => kind === 'unstorable')) throw new Unstorable(`It cannot be stored: ${verdict.message}`)
           inputs = withoutPayloads(inputs, verdict.message)
           continue
         case 'replayed':
@@ -220,7 +245,6 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
     }
     if (loaded.notAllowed !== undefined) inputs.push({ kind: 'notAllowed', message: loaded.notAllowed })
     track(loaded.snapshot)
-    options.reconcile(loaded.snapshot)
     return loaded.snapshot
   }
 
@@ -234,6 +258,11 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
     if (held.delete(id)) options.released(id)
   }
 }
+
+/** Neither what was asked for nor the failure that it would end in can be stored. */
+class Unstorable extends Error {}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 function settleAll(posts: readonly Post[], posted: Posted): void {
   for (const post of posts) post.settle(posted)

@@ -2,13 +2,14 @@
 import type { Database } from '../database/database.ts'
 import type { Bus } from '../fleet/bus.ts'
 import type { Logger } from '../log.ts'
-import { claimExecutions, findOverdue, nextDue } from './claim.ts'
+import { claimExecutions, findOverdue, nextDue, reclaimExecutions } from './claim.ts'
 import type { Committer } from './commit.ts'
 import { createAttempts } from './attempts.ts'
 import type { Transition, World } from './decide/draft.ts'
 import { relaunches } from './decide/relaunch.ts'
+import type { Input } from './decide/input.ts'
 import type { Snapshot } from './decide/snapshot.ts'
-import { endedTopic, executionTopic, WORK_TOPIC } from './engine.ts'
+import { endedTopic, executionTopic, workerTopic, WORK_TOPIC } from './engine.ts'
 import type { HandlerHost } from './handlers/handler-host.ts'
 import type { HandlerRegistry } from './handlers/load-handlers.ts'
 import { createLease } from './lease.ts'
@@ -93,7 +94,7 @@ export function createWorker(options: WorkerOptions): Worker {
     },
   })
   const claimLoop = createLoop({ name: 'claim', log, runOnce: look })
-  let unlisten: (() => void) | undefined
+  const unlisten: (() => void)[] = []
 
   const worker: Worker = {
     mailboxes,
@@ -101,12 +102,15 @@ export function createWorker(options: WorkerOptions): Worker {
     async start() {
       if (!enabled) return
       await lease.start()
-      unlisten = bus.listen(WORK_TOPIC, () => claimLoop.wake())
+      unlisten.push(
+        bus.listen(WORK_TOPIC, () => claimLoop.wake()),
+        bus.listen(workerTopic(workerId), (executionId) => executionId !== undefined && mailboxes.reload(executionId)),
+      )
       claimLoop.start()
     },
     async stop() {
       if (!enabled) return
-      unlisten?.()
+      for (const stop of unlisten) stop()
       draining = true
       await claimLoop.stop()
       await drain()
@@ -140,7 +144,9 @@ export function createWorker(options: WorkerOptions): Worker {
     const { wakeAt, deadlineAt } = await nextDue(database)
     const pause = Math.max(0, Math.min(POLL_MS, (wakeAt ?? Infinity) - now(), (deadlineAt ?? Infinity) - now()))
     nextLookAt = now() + pause
-    return mailboxes.size >= options.maxHeld ? POLL_MS / 10 : pause
+    // what is due stays due while it cannot be claimed
+    const blocked = mailboxes.size >= options.maxHeld || committer.full || !lease.alive
+    return blocked ? POLL_MS / 10 : pause
   }
 
   /** What a committed transition asks for: stop, ring, run. */
@@ -156,11 +162,12 @@ export function createWorker(options: WorkerOptions): Worker {
       wakeQueue.set(next.id, earliestDue(next))
       if (draining) handBackIfIdle(next.id)
     } else if (next.owner === null && (next.status === 'RUNNING' || next.status === 'PENDING')) bus.ring(WORK_TOPIC)
+    else if (next.owner !== null) bus.ring(workerTopic(next.owner), next.id)
     else if (next.wakeAt !== null && next.wakeAt < nextLookAt) claimLoop.wake()
   }
 
   /** After a reload: another writer may have begun steps for us, or ended some that we run. */
-  function reconcile(snapshot: Snapshot): void {
+  function reconcile(snapshot: Snapshot, untold: readonly Input[]): void {
     if (snapshot.owner !== workerId || !lease.alive) return
     const running = attempts.running(snapshot.id)
     for (const path of running) {
@@ -169,7 +176,9 @@ export function createWorker(options: WorkerOptions): Worker {
       if (!wanted) attempts.abort(snapshot.id, path, snapshot.cancelReason ?? 'It is not wanted any more.')
     }
     for (const launch of relaunches(snapshot, world())) {
-      if (!running.has(launch.entry.path)) attempts.launch(snapshot.id, launch)
+      const { path, attempt } = launch.entry
+      const ended = untold.some((input) => input.kind === 'outcome' && input.path === path && input.attempt === attempt)
+      if (!running.has(path) && !ended) attempts.launch(snapshot.id, launch)
     }
     wakeQueue.set(snapshot.id, earliestDue(snapshot))
   }
@@ -177,13 +186,19 @@ export function createWorker(options: WorkerOptions): Worker {
   function onVersions(stored: ReadonlyMap<string, number>): void {
     const here = mailboxes.held()
     for (const [id, snapshot] of here) {
-      if (!snapshot) continue
-      const written = (stored.get(id) ?? Infinity) > snapshot.version
+      const written = !snapshot || (stored.get(id) ?? Infinity) > snapshot.version
       if (written || isIdle(snapshot)) mailboxes.reload(id)
     }
-    const strangers = new Set([...stored.keys()].filter((id) => !here.has(id)))
-    for (const id of strangers) if (unknown.has(id) && !draining) void mailboxes.post(id, { kind: 'tick' }).catch(logFailure)
-    unknown = strangers
+    const strangers = [...stored.keys()].filter((id) => !here.has(id))
+    const orphans = strangers.filter((id) => unknown.has(id))
+    if (orphans.length > 0 && !draining) void takeBack(orphans).catch(logFailure)
+    unknown = new Set(strangers)
+  }
+
+  /** Claimed without learning of it, or dropped when the lease was lost: a takeover from ourselves. */
+  async function takeBack(orphans: readonly string[]): Promise<void> {
+    const ids = await reclaimExecutions(database, workerId, orphans)
+    for (const loaded of await loadSnapshots(database, programs, ids)) mailboxes.hold(loaded)
   }
 
   /** It says that it runs something here, and nothing runs: the lease was lost and came back. */
@@ -204,7 +219,9 @@ export function createWorker(options: WorkerOptions): Worker {
     const until = performance.now() + options.drainMs
     while (mailboxes.size > 0 && performance.now() < until) await tick()
     const left = [...mailboxes.held().keys()]
-    await Promise.allSettled(left.map((id) => mailboxes.post(id, { kind: 'handBack' })))
+    const handedBack = Promise.allSettled(left.map((id) => mailboxes.post(id, { kind: 'handBack' })))
+    // when the database is away, the end of the lease does the same
+    await Promise.race([handedBack, tick(options.leaseMs)])
   }
 
   function handBackIfIdle(executionId: string): void {
@@ -222,4 +239,4 @@ function earliestDue(snapshot: Snapshot): number | null {
   return due.length === 0 || snapshot.pauseReason !== null ? null : Math.min(...due)
 }
 
-const tick = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20))
+const tick = (ms = 20): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

@@ -32,5 +32,7 @@ export interface Services {
   readonly limits: {
     /** executions of one initiator that have not ended (A8) */
     readonly runningPerInitiator: number
+    /** flows and versions that one principal may write in a minute (B3) */
+    readonly flowWritesPerMinute: number
   }
 }

@@ -54,7 +54,6 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
       emit(draft, 'execution.started')
       draft.status = 'RUNNING'
       draft.startedAt = draft.lastEventAt
-      draft.deadlineAt ??= world.now + draft.from.program.timeoutMs
       return 'applied'
     case 'claimed':
       takeUp(draft)

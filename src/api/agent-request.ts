@@ -1,0 +1,140 @@
+/** Agent requests: what steps ask agents and people, and the answers. */
+import type { AGENT_DECISIONS, AGENT_REQUEST_STATUSES } from '../engine/states.ts'
+import { answerAgentRequest } from '../operations/answer-agent-request.ts'
+import { listAgentRequests } from '../operations/list-agent-requests.ts'
+import { nameOf } from '../operations/read-steps.ts'
+import { builder } from './builder.ts'
+import { connectionCost, connectionTypes, readPage } from './connection.ts'
+import { given } from './given.ts'
+import { loadersOf } from './loaders.ts'
+import { mutation } from './mutation.ts'
+import { uuidOf } from './node-ids.ts'
+import { orderType } from './order.ts'
+import { payloadBytesField, payloadField } from './payload-field.ts'
+import { AgentRequest, Execution } from './refs.ts'
+import { User } from './viewer.ts'
+
+const Status = builder.enumType('AgentRequestStatus', {
+  description: 'How an agent request is.',
+  values: {
+    OPEN: { description: 'It waits for its answer.' },
+    ANSWERED: { description: 'It has its answer.' },
+    EXPIRED: { description: 'Nobody answered in time.' },
+    CANCELED: { description: 'Its execution ended before it was answered.' },
+    DELIVERED: { description: 'It is a notice, which wants no answer.' },
+  } satisfies Record<(typeof AGENT_REQUEST_STATUSES)[number], { description: string }>,
+})
+
+const Kind = builder.enumType('AgentRequestKind', {
+  description: 'Whether an answer is wanted.',
+  values: { REQUEST: { description: 'A question.' }, NOTICE: { description: 'A message.' } },
+})
+
+const Decision = builder.enumType('AgentDecision', {
+  description: 'What an answer says. Each is a success of the step; its output has the decision.',
+  values: {
+    APPROVE: { description: 'Yes.' },
+    REJECT: { description: 'No.' },
+    ANSWER: { description: 'Neither: what was asked for is in `data`.' },
+  } satisfies Record<(typeof AGENT_DECISIONS)[number], { description: string }>,
+})
+
+AgentRequest.implement({
+  description: 'A question that a step asks an agent or a person, or a notice that it sends them.',
+  fields: (t) => ({
+    kind: t.field({ type: Kind, description: 'Whether an answer is wanted.', resolve: ({ kind }) => kind }),
+    role: t.exposeString('role', { description: 'Who is asked.' }),
+    subject: t.exposeString('subject', { description: 'What it is about, in a line.' }),
+    request: payloadField(t, 'What is asked.', ({ id }, call) => loadersOf(call).requestBodies.load(id)),
+    requestBytes: payloadBytesField(t, 'request', ({ id }, call) => loadersOf(call).requestBodies.load(id)),
+    status: t.field({ type: Status, description: 'How it is.', resolve: ({ status }) => status }),
+    execution: t.field({
+      type: Execution,
+      nullable: true,
+      description: 'Whose step asks.',
+      resolve: ({ executionId }) => executionId,
+    }),
+    step: t.string({ description: 'The name of the step that asks.', resolve: ({ path }) => nameOf(path) }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked.' }),
+    deadlineAt: t.expose('deadlineAt', { type: 'DateTime', nullable: true, description: 'Until when it can be answered.' }),
+    decision: t.field({
+      type: Decision,
+      nullable: true,
+      description: 'What the answer says.',
+      resolve: ({ decision }) => decision,
+    }),
+    answer: payloadField(t, 'The `data` of the answer.', ({ id, version }, call) =>
+      loadersOf(call).requestAnswers.load({ id, version }),
+    ),
+    answerBytes: payloadBytesField(t, 'answer', ({ id, version }, call) => loadersOf(call).requestAnswers.load({ id, version })),
+    answeredBy: t.field({ type: User, nullable: true, description: 'Who answered.', resolve: ({ answeredBy }) => answeredBy }),
+    answeredAt: t.expose('answeredAt', { type: 'DateTime', nullable: true, description: 'When it was answered.' }),
+    version: t.exposeInt('version', { description: 'Grows with every change.' }),
+  }),
+})
+
+const AgentRequestFilter = builder.inputType('AgentRequestFilter', {
+  description: 'Which agent requests; all that is given must hold.',
+  fields: (t) => ({
+    status: t.field({ type: [Status], description: 'Any of these.' }),
+    role: t.string({ description: 'Who is asked.' }),
+    execution: t.id({ description: 'Whose step asks.' }),
+  }),
+})
+
+builder.queryField('agentRequests', (t) =>
+  t.connection(
+    {
+      type: AgentRequest,
+      authScopes: { signedIn: true },
+      description: 'The agent requests and notices of the executions that you may see.',
+      complexity: connectionCost,
+      args: {
+        filter: t.arg({ type: AgentRequestFilter, description: 'Which ones.' }),
+        orderBy: t.arg({
+          type: orderType('AgentRequestOrder', 'agent requests'),
+          required: true,
+          defaultValue: 'NEWEST_FIRST',
+          description: 'In which order.',
+        }),
+      },
+      resolve: (_root, { filter, ...args }, call) => {
+        const { execution, ...rest } = given(filter)
+        const wanted = { ...rest, ...(execution !== undefined && { executionId: uuidOf('execution', execution) }) }
+        return readPage(
+          'AgentRequest',
+          args,
+          (page) => listAgentRequests(call, wanted, page),
+          (request) => request.id,
+          args.orderBy,
+        )
+      },
+    },
+    ...connectionTypes(AgentRequest, 'AgentRequest'),
+  ),
+)
+
+mutation('answerAgentRequest', {
+  description: 'Answers an agent request. The step that asked goes on with `{ decision, data, answeredBy }` as its output.',
+  scopes: { signedIn: true },
+  input: (t) => ({
+    id: t.id({ required: true, description: 'The agent request.' }),
+    decision: t.field({ type: Decision, required: true, description: 'What the answer says.' }),
+    data: t.field({ type: 'JSON', description: 'Whatever belongs to the answer, at most 1,000,000 bytes.' }),
+    idempotencyKey: t.string({
+      description:
+        'Of two calls with the same key and answer only the first counts; both get the same result. 1 to 200 characters.',
+    }),
+  }),
+  resolve: (call, { id, decision, data, idempotencyKey }) =>
+    answerAgentRequest(call, { id: uuidOf('agentRequest', id), decision, data, idempotencyKey: idempotencyKey ?? undefined }),
+  success: (t) => ({
+    agentRequest: t.field({
+      type: AgentRequest,
+      description: 'The request as it is now.',
+      resolve: ({ agentRequest }) => agentRequest,
+    }),
+    replayed: t.exposeBoolean('replayed', { description: 'An earlier call with this idempotency key answered it.' }),
+  }),
+  problems: ['VALIDATION', 'NOT_FOUND', 'ILLEGAL_STATE', 'STATE_TOO_LARGE', 'IDEMPOTENCY_MISMATCH'],
+})

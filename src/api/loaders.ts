@@ -1,0 +1,74 @@
+/** Batched reads of what belongs to executions: all that one operation asks for at once is one statement, whatever the nesting. */
+import DataLoader from 'dataloader'
+import type { Execution } from '../engine/entities/execution.ts'
+import type { Flow } from '../engine/entities/flow.ts'
+import type { JsonObject } from '../language/program.ts'
+import type { Call } from '../operations/call.ts'
+import { loadDefinitions, loadNewestVersions } from '../operations/load-by-id.ts'
+import type { FlowVersionHead } from '../operations/load-by-id.ts'
+import { readEvents } from '../operations/read-events.ts'
+import type { EventRow, EventsWanted } from '../operations/read-events.ts'
+import * as payloads from '../operations/read-payloads.ts'
+import type { Payload, StepRunKey } from '../operations/read-payloads.ts'
+import { readSteps } from '../operations/read-steps.ts'
+import type { StepView } from '../operations/read-steps.ts'
+
+/** An execution as of one version: later mutations of the same operation must not be answered from earlier reads. */
+type AsOf = Pick<Execution, 'id' | 'version'>
+
+export interface Loaders {
+  steps: DataLoader<Execution, StepView[], string>
+  events: DataLoader<AsOf & EventsWanted, EventRow[], string>
+  inputs: DataLoader<string, Payload | null>
+  outputs: DataLoader<AsOf, Payload | null, string>
+  states: DataLoader<AsOf, Payload, string>
+  stepInputs: DataLoader<StepRunKey, Payload | null, string>
+  stepOutputs: DataLoader<StepRunKey, Payload | null, string>
+  requestBodies: DataLoader<string, Payload | null>
+  requestAnswers: DataLoader<AsOf, Payload | null, string>
+  definitions: DataLoader<string, JsonObject | null>
+  newestVersions: DataLoader<Flow, FlowVersionHead, string>
+}
+
+const BY_CALL = new WeakMap<Call, Loaders>()
+
+/** The loaders of this operation. */
+export function loadersOf(call: Call): Loaders {
+  const known = BY_CALL.get(call)
+  if (known) return known
+  const made = createLoaders(call)
+  BY_CALL.set(call, made)
+  return made
+}
+
+function createLoaders(call: Call): Loaders {
+  const ids = (keys: readonly AsOf[]) => keys.map((key) => key.id)
+  return {
+    steps: batch((executions: readonly Execution[]) => readSteps(call, executions), asOf),
+    events: batch(
+      (wanted) => readEvents(call, wanted),
+      (key) => `${asOf(key)} ${key.after} ${key.first}`,
+    ),
+    inputs: batch((keys) => payloads.readInputs(call, keys), itself),
+    outputs: batch((keys) => payloads.readOutputs(call, ids(keys)), asOf),
+    states: batch((keys) => payloads.readStates(call, ids(keys)), asOf),
+    stepInputs: batch((keys) => payloads.readStepInputs(call, keys), stepKey),
+    stepOutputs: batch((keys) => payloads.readStepOutputs(call, keys), stepKey),
+    requestBodies: batch((keys) => payloads.readRequestBodies(call, keys), itself),
+    requestAnswers: batch((keys) => payloads.readRequestAnswers(call, ids(keys)), asOf),
+    definitions: batch((keys) => loadDefinitions(call, keys), itself),
+    newestVersions: batch(
+      (flows) => loadNewestVersions(call, flows),
+      (flow) => `${flow.id} ${flow.latestNumber}`,
+    ),
+  }
+}
+
+const batch = <Key, Value, CacheKey>(
+  read: (keys: readonly Key[]) => Promise<Value[]>,
+  cacheKeyFn: (key: Key) => CacheKey,
+): DataLoader<Key, Value, CacheKey> => new DataLoader(read, { cacheKeyFn })
+
+const itself = (id: string): string => id
+const asOf = ({ id, version }: AsOf): string => `${id} ${version}`
+const stepKey = ({ executionId, path, status }: StepRunKey & { status?: string }): string => `${executionId}/${path} ${status}`

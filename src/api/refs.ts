@@ -1,0 +1,38 @@
+/** Every object that several nouns name. They live here, since noun files that import each other end in `any`. */
+import type { Execution as ExecutionRow } from '../engine/entities/execution.ts'
+import type { Flow as FlowRow } from '../engine/entities/flow.ts'
+import { loadAgentRequests, loadAuditEvents, loadExecutions, loadFlows, loadFlowVersions } from '../operations/load-by-id.ts'
+import type { AgentRequestHead, AuditEventHead, FlowVersionHead } from '../operations/load-by-id.ts'
+import type { EventRow } from '../operations/read-events.ts'
+import type { StepView } from '../operations/read-steps.ts'
+import { builder } from './builder.ts'
+
+// Loadable: a field may answer a UUID, and all UUIDs of an operation are read at once, as far as the caller may see them.
+
+export const Flow = builder.loadableNodeRef<FlowRow | null, string, string, string, FlowRow>('Flow', {
+  id: { resolve: (flow) => flow.id },
+  load: (ids: string[], call) => loadFlows(call, ids),
+})
+
+export const FlowVersion = builder.loadableNodeRef('FlowVersion', {
+  id: { resolve: (version: FlowVersionHead) => version.id },
+  load: (ids: string[], call) => loadFlowVersions(call, ids) as Promise<FlowVersionHead[]>,
+})
+
+export const Execution = builder.loadableNodeRef('Execution', {
+  id: { resolve: (execution: ExecutionRow) => execution.id },
+  load: (ids: string[], call) => loadExecutions(call, ids) as Promise<ExecutionRow[]>,
+})
+
+export const AgentRequest = builder.loadableNodeRef('AgentRequest', {
+  id: { resolve: (request: AgentRequestHead) => request.id },
+  load: (ids: string[], call) => loadAgentRequests(call, ids) as Promise<AgentRequestHead[]>,
+})
+
+export const AuditEvent = builder.loadableNodeRef('AuditEvent', {
+  id: { resolve: (event: AuditEventHead) => event.id },
+  load: (ids: string[], call) => loadAuditEvents(call, ids) as Promise<AuditEventHead[]>,
+})
+
+export const StepRun = builder.objectRef<StepView>('StepRun')
+export const ExecutionEvent = builder.objectRef<EventRow>('ExecutionEvent')

@@ -1,0 +1,20 @@
+/** The schema: every noun, assembled. `printSchema` is what `schema.graphql` holds. */
+import { printSchema as print } from 'graphql'
+import { builder } from './builder.ts'
+import './scalars.ts'
+import './problems.ts'
+import './viewer.ts'
+import './flow.ts'
+import './execution.ts'
+import './execution-list.ts'
+import './execution-event.ts'
+import './step-run.ts'
+import './execution-feed.ts'
+import './execution-control.ts'
+import './agent-request.ts'
+import './audit.ts'
+
+export const schema = builder.toSchema()
+
+/** The SDL, sorted, so that it changes only when the schema does. */
+export const printSchema = (): string => `${print(schema)}\n`

@@ -1,0 +1,97 @@
+/** Step runs: one step of one execution, the same while it runs and after; and what waiting steps wait for. */
+import { encodeId } from '../ids.ts'
+import type { STEP_STATUSES } from '../engine/states.ts'
+import type { Waiting } from '../operations/waiting-for.ts'
+import { waitingOf } from '../operations/waiting-for.ts'
+import { builder } from './builder.ts'
+import { loadersOf } from './loaders.ts'
+import { payloadBytesField, payloadField } from './payload-field.ts'
+import { AgentRequest, StepRun } from './refs.ts'
+
+const Status = builder.enumType('StepStatus', {
+  description: 'How a step is.',
+  values: {
+    PENDING: { description: 'It has not begun.' },
+    RUNNING: { description: 'It runs.' },
+    WAITING: { description: 'It waits; `waitingFor` says for what.' },
+    SUCCEEDED: { description: 'It has an output.' },
+    FAILED: { description: 'It has an error.' },
+    SKIPPED: { description: 'Its condition or route, or a step it needed, left it out.' },
+    CANCELED: { description: 'Its execution ended before it did.' },
+  } satisfies Record<(typeof STEP_STATUSES)[number], { description: string }>,
+})
+
+const StepError = builder.objectRef<{ code: string; message: string }>('StepError').implement({
+  description: 'Why a step failed.',
+  fields: (t) => ({
+    code: t.exposeString('code', { description: 'Which kind of failure.' }),
+    message: t.exposeString('message', { description: 'For people.' }),
+  }),
+})
+
+const WaitingKind = builder.enumType('WaitingKind', {
+  description: 'What something waits for.',
+  values: {
+    AGENT: { description: 'An answer of an agent or a person.' },
+    TIMER: { description: 'A `wait` step: a time.' },
+    RETRY: { description: 'The next attempt after a failure.' },
+    START: { description: 'The `startAt` of its execution.' },
+  } satisfies Record<Waiting['kind'], { description: string }>,
+})
+
+/** For steps and for executions. */
+export const WaitingFor = builder.objectRef<Waiting>('WaitingFor').implement({
+  description: 'What something waits for, and until when.',
+  fields: (t) => ({
+    kind: t.field({ type: WaitingKind, description: 'What kind of thing.', resolve: ({ kind }) => kind }),
+    step: t.exposeString('step', { nullable: true, description: 'The step that waits.' }),
+    since: t.expose('since', { type: 'DateTime', description: 'Since when.' }),
+    until: t.expose('until', { type: 'DateTime', nullable: true, description: 'When it ends by itself.' }),
+    role: t.string({
+      nullable: true,
+      description: 'Of the agent that is asked.',
+      resolve: async ({ requestId }, _args, call) =>
+        requestId ? (await AgentRequest.getDataloader(call).load(requestId))?.role : null,
+    }),
+    agentRequestId: t.id({
+      nullable: true,
+      description: 'What `answerAgentRequest` takes.',
+      resolve: ({ requestId }) => (requestId ? encodeId('agentRequest', requestId) : null),
+    }),
+    agentRequest: t.field({
+      type: AgentRequest,
+      nullable: true,
+      description: 'The question that waits for its answer.',
+      resolve: ({ requestId }) => requestId,
+    }),
+  }),
+})
+
+StepRun.implement({
+  description: 'One step of one execution, the same while it runs and after.',
+  fields: (t) => ({
+    id: t.id({
+      description: "The execution's id and the path: the idempotency key that the step hands to what it calls.",
+      resolve: ({ executionId, path }) => `${encodeId('execution', executionId)}/${path}`,
+    }),
+    path: t.exposeString('path', { description: 'Where it is in the execution; the name, for a step that runs once.' }),
+    name: t.exposeString('name', { description: 'The name that its definition gives it.' }),
+    type: t.exposeString('type', { description: 'Its step type, such as `agent`.' }),
+    status: t.field({ type: Status, description: 'How it is.', resolve: ({ status }) => status }),
+    attempt: t.exposeInt('attempt', { description: 'The number of the last attempt; 0 before the first.' }),
+    startedAt: t.expose('startedAt', { type: 'DateTime', nullable: true, description: 'When its last attempt began.' }),
+    finishedAt: t.expose('finishedAt', { type: 'DateTime', nullable: true, description: 'When it ended.' }),
+    route: t.exposeString('route', { nullable: true, description: 'The route that a router took.' }),
+    error: t.field({ type: StepError, nullable: true, description: 'Why it failed.', resolve: ({ error }) => error }),
+    waitingFor: t.field({
+      type: WaitingFor,
+      nullable: true,
+      description: 'What it waits for, while it waits.',
+      resolve: ({ inFlight }) => (inFlight ? waitingOf(inFlight) : null),
+    }),
+    input: payloadField(t, 'What it was called with.', (step, call) => loadersOf(call).stepInputs.load(step)),
+    inputBytes: payloadBytesField(t, 'input', (step, call) => loadersOf(call).stepInputs.load(step)),
+    output: payloadField(t, 'What came of it.', (step, call) => loadersOf(call).stepOutputs.load(step)),
+    outputBytes: payloadBytesField(t, 'output', (step, call) => loadersOf(call).stepOutputs.load(step)),
+  }),
+})

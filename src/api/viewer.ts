@@ -1,0 +1,111 @@
+/** Who asks: the viewer and users, signing in, staying signed in, adding users. */
+import { User as UserEntity } from '../identity/entities/user.ts'
+import type { Role as RoleName } from '../identity/principal.ts'
+import { createUser } from '../operations/create-user.ts'
+import { refreshSession } from '../operations/refresh-session.ts'
+import { signIn } from '../operations/sign-in.ts'
+import { builder } from './builder.ts'
+import { mutation, mutationLike } from './mutation.ts'
+
+const ROLES_DESCRIBED = {
+  ADMIN: { description: 'Everything.' },
+  USER: { description: 'Owns flows and executions.' },
+  VIEWER: { description: 'Only reads.' },
+} satisfies Record<RoleName, object>
+
+const Role = builder.enumType('Role', {
+  description: 'What a user may do at all; grants on flows come on top.',
+  values: ROLES_DESCRIBED,
+})
+
+/** Other nouns name a user by UUID: `owner: t.field({ type: User, resolve: (flow) => flow.ownerId })`. */
+export const User = builder.loadableNode(builder.objectRef<UserEntity>('User'), {
+  description: 'Somebody who can sign in.',
+  id: { resolve: (user) => user.id },
+  load: (ids: string[], call) => call.em.find(UserEntity, { id: { $in: ids } }),
+  sort: (user) => user.id,
+  fields: (t) => ({
+    handle: t.exposeString('handle', { description: 'The short name, as in `owner/flow`.' }),
+    name: t.exposeString('name', { description: 'The name for people.' }),
+    email: t.string({
+      nullable: true,
+      description: 'Null unless it is you, or you are an administrator.',
+      resolve: (user, _args, { principal }) => (principal?.id === user.id || principal?.role === 'ADMIN' ? user.email : null),
+    }),
+    role: t.field({
+      type: Role,
+      nullable: true,
+      description: 'Null unless it is you, or you are an administrator.',
+      resolve: (user, _args, { principal }) => (principal?.id === user.id || principal?.role === 'ADMIN' ? user.role : null),
+    }),
+    version: t.exposeInt('version', { description: 'Grows with every change.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was added.' }),
+  }),
+})
+
+const Viewer = builder.objectRef<UserEntity>('Viewer').implement({
+  description: 'You.',
+  fields: (t) => ({
+    id: t.globalID({ description: 'Your id as a user.', resolve: ({ id }) => ({ type: User, id }) }),
+    email: t.exposeString('email', { description: 'What you sign in with.' }),
+    handle: t.exposeString('handle', { description: 'Your short name, as in `owner/flow`.' }),
+    name: t.exposeString('name', { description: 'Your name for people.' }),
+    role: t.field({ type: Role, description: 'What you may do at all.', resolve: ({ role }) => role }),
+    user: t.field({ type: User, description: 'You, as others see you.', resolve: (user) => user }),
+  }),
+})
+
+builder.queryField('viewer', (t) =>
+  t.field({
+    type: Viewer,
+    nullable: true,
+    authScopes: { public: true },
+    description: 'You; null when you are not signed in.',
+    resolve: (_root, _args, { principal, em }) => (principal ? em.findOne(UserEntity, principal.id) : null),
+  }),
+)
+
+const SignInResult = mutation('signIn', {
+  description: 'From an e-mail and a password to a session. Send the access token as `authorization: Bearer ...`.',
+  scopes: { public: true },
+  input: (t) => ({
+    email: t.string({ required: true, description: 'Your e-mail.' }),
+    password: t.string({ required: true, description: 'Your password.' }),
+  }),
+  resolve: (call, input) => signIn(call, input),
+  success: (t) => ({
+    accessToken: t.exposeString('accessToken', { description: 'Goes into the header `authorization: Bearer ...`.' }),
+    accessTokenExpiresAt: t.field({
+      type: 'DateTime',
+      description: 'Until when the access token is good; get the next one by `refreshSession`.',
+      resolve: (session) => new Date(session.accessTokenExpiresAt),
+    }),
+    refreshToken: t.exposeString('refreshToken', {
+      description: 'Good once, for `refreshSession`. A second use ends the session.',
+    }),
+    viewer: t.field({ type: Viewer, description: 'You.', resolve: (session) => session.user }),
+  }),
+  problems: ['UNAUTHENTICATED', 'LIMIT_REACHED'],
+})
+
+mutationLike('refreshSession', SignInResult, {
+  description: 'From a refresh token to the next one and a fresh access token.',
+  scopes: { public: true },
+  input: (t) => ({ refreshToken: t.string({ required: true, description: 'The last one you got.' }) }),
+  resolve: (call, input) => refreshSession(call, input),
+})
+
+mutation('createUser', {
+  description: 'Adds somebody who can sign in.',
+  scopes: { role: 'ADMIN' },
+  input: (t) => ({
+    email: t.string({ required: true, description: 'What they sign in with.' }),
+    handle: t.string({ required: true, description: 'The short name, as in `owner/flow`.' }),
+    name: t.string({ required: true, description: 'The name for people.' }),
+    password: t.string({ required: true, description: 'At least 8 characters of several kinds.' }),
+    role: t.field({ type: Role, required: true, description: 'What they may do at all.' }),
+  }),
+  resolve: (call, input) => createUser(call, input),
+  success: (t) => ({ user: t.field({ type: User, description: 'The new user.', resolve: ({ user }) => user }) }),
+  problems: ['VALIDATION', 'LIMIT_REACHED'],
+})

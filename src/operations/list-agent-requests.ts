@@ -1,0 +1,40 @@
+/** Lists the agent requests and notices of the executions that the caller may see. */
+import { sql } from 'kysely'
+import { AgentRequest } from '../engine/entities/agent-request.ts'
+import { AGENT_REQUEST_STATUSES } from '../engine/states.ts'
+import type { AgentRequestStatus } from '../engine/states.ts'
+import type { Call } from './call.ts'
+import { isStorableText } from './check-arguments.ts'
+import { AGENT_REQUEST_BODIES } from './load-by-id.ts'
+import type { AgentRequestHead } from './load-by-id.ts'
+import { eachOf, readRows } from './page.ts'
+import type { Page } from './page.ts'
+import { requirePrincipal, waysToExecutions } from './permissions.ts'
+
+/** All that is given must hold. */
+export interface AgentRequestFilter {
+  /** any of these; an empty list is none of them */
+  status?: readonly AgentRequestStatus[] | undefined
+  role?: string | undefined
+  /** UUID */
+  executionId?: string | undefined
+}
+
+export async function listAgentRequests(call: Call, filter: AgentRequestFilter, page: Page): Promise<AgentRequestHead[]> {
+  const { status = AGENT_REQUEST_STATUSES, role, executionId } = filter
+  const ways = waysToExecutions(requirePrincipal(call))
+  if (status.length === 0 || (role !== undefined && !isStorableText(role))) return []
+  const filters = [
+    role === undefined ? [] : [sql`t.role = ${role}`],
+    executionId ? [sql`t.execution_id = ${executionId}`] : [],
+  ].flat()
+  // the indexes are on (initiator | flow | role, status, id): a walk for each status keeps to them
+  const walks = eachOf(ways, 'status', status)
+  return readRows(call, AgentRequest, {
+    table: 'sluice.agent_requests',
+    ways: walks,
+    filters,
+    page,
+    without: AGENT_REQUEST_BODIES,
+  })
+}

@@ -1,0 +1,48 @@
+/** Publishes a new version of a flow; executions that run keep the version they began with. */
+import type { FlowVersion } from '../engine/entities/flow-version.ts'
+import type { Flow } from '../engine/entities/flow.ts'
+import { problem } from '../errors.ts'
+import type { Problem } from '../errors.ts'
+import type { Call } from './call.ts'
+import { checkDefinition } from './check-definition.ts'
+import { editFlow } from './edit-flow.ts'
+import { requirePrincipal } from './permissions.ts'
+import { appendVersion } from './write-flow.ts'
+
+export interface PublishFlowVersion {
+  /** UUID */
+  flowId: string
+  definition: unknown
+  expectedVersion: number
+}
+
+const AUDIT = { done: 'flow.published', refused: 'flow.publishingRefused' }
+
+/** Problems: NOT_FOUND, STALE_VERSION, LIMIT_REACHED, VALIDATION (NAME_CHANGED when the definition has another name). Throws FORBIDDEN. */
+export async function publishFlowVersion(
+  call: Call,
+  { flowId, definition, expectedVersion }: PublishFlowVersion,
+): Promise<{ flow: Flow; flowVersion: FlowVersion } | Problem> {
+  const principal = requirePrincipal(call)
+  const checked = checkDefinition(call, definition)
+  if (!checked.ok) return checked.problem
+  return editFlow<{ flow: Flow; flowVersion: FlowVersion } | Problem>(
+    call,
+    { flowId, expectedVersion, audit: AUDIT },
+    async (em, flow) => {
+      if (checked.definition.name !== flow.name) return nameChanged(flow.name)
+      const flowVersion = await appendVersion(em, flow, checked.definition, principal.id)
+      return { flow, flowVersion }
+    },
+  )
+}
+
+function nameChanged(name: string): Problem {
+  const issue = {
+    code: 'NAME_CHANGED',
+    path: ['name'],
+    message: `The flow is called "${name}"; every version of it must be.`,
+    hint: name,
+  }
+  return problem('VALIDATION', { path: ['definition'], issues: [issue] })
+}

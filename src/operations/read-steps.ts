@@ -1,0 +1,86 @@
+/** The steps of an execution as people see them: those of its definition, merged with what has ended and what is under way. */
+import { sql } from 'kysely'
+import type { Execution } from '../engine/entities/execution.ts'
+import { StepRun } from '../engine/entities/step-run.ts'
+import type { InFlight } from '../engine/in-flight.ts'
+import { hasEnded } from '../engine/states.ts'
+import type { StepStatus } from '../engine/states.ts'
+import { isProblem } from '../errors.ts'
+import type { Program } from '../language/program.ts'
+import type { Call } from './call.ts'
+import { selectRows } from './select-rows.ts'
+
+/** One step of one execution, the same while it runs and after. */
+export interface StepView {
+  /** UUID */
+  executionId: string
+  path: string
+  name: string
+  type: string
+  status: StepStatus
+  /** from 1; 0 = not begun */
+  attempt: number
+  startedAt: Date | null
+  finishedAt: Date | null
+  route: string | null
+  error: { code: string; message: string } | null
+  /** while it runs or waits */
+  inFlight: InFlight | null
+}
+
+/** What of an execution says how its steps are. */
+export type ExecutionSteps = Pick<Execution, 'id' | 'flowVersionId' | 'inFlight' | 'status'>
+
+/** In the order of `executions`, each in the order of its definition. One statement for all. */
+export async function readSteps(call: Call, executions: readonly ExecutionSteps[]): Promise<StepView[][]> {
+  const versions = [...new Set(executions.map((execution) => execution.flowVersionId))]
+  const [ended, programs] = await Promise.all([
+    selectRows(call, StepRun, { where: sql`t.execution_id = any(${executions.map(({ id }) => id)})` }),
+    Promise.all(versions.map((id) => call.services.engine.program(id))),
+  ])
+  const byExecution = Map.groupBy(ended, (run) => run.executionId)
+  return executions.map((execution) => {
+    const program = programs[versions.indexOf(execution.flowVersionId)]
+    return mergeSteps(execution, byExecution.get(execution.id) ?? [], isProblem(program) ? undefined : program)
+  })
+}
+
+/** Pure. Without a program (it is not allowed any more) only what began is known. */
+export function mergeSteps(execution: ExecutionSteps, ended: readonly StepRun[], program: Program | undefined): StepView[] {
+  const views = new Map<string, StepView>()
+  for (const step of program?.steps ?? []) views.set(step.name, notBegun(execution, step.name, step.spec.type))
+  for (const entry of execution.inFlight) {
+    const name = nameOf(entry.path)
+    views.set(
+      entry.path,
+      underWay(execution, entry, name, views.get(name)?.type ?? (entry.kind === 'act' ? 'handler' : entry.kind)),
+    )
+  }
+  // what has ended counts more than what was under way when the execution was read, a moment earlier
+  for (const run of ended) views.set(run.path, hasRun(run))
+  return [...views.values()]
+}
+
+/** The step that a path belongs to: `poll` for `poll[3].items[17]`. */
+export const nameOf = (path: string): string => path.split(/[.[]/, 1)[0] ?? path
+
+const NOTHING = { attempt: 0, startedAt: null, finishedAt: null, route: null, error: null, inFlight: null }
+
+/** What had not begun when its execution ended never will. */
+const notBegun = ({ id, status }: ExecutionSteps, name: string, type: string): StepView => ({
+  ...{ executionId: id, path: name, name, type, ...NOTHING },
+  status: hasEnded(status) ? 'CANCELED' : 'PENDING',
+})
+
+const underWay = ({ id }: ExecutionSteps, entry: InFlight, name: string, type: string): StepView => ({
+  ...{ executionId: id, path: entry.path, name, type, ...NOTHING },
+  status: entry.kind === 'act' ? 'RUNNING' : 'WAITING',
+  attempt: entry.attempt,
+  startedAt: new Date(entry.startedAt),
+  inFlight: entry,
+})
+
+const hasRun = ({ executionId, path, name, type, status, attempt, startedAt, finishedAt, route, error }: StepRun): StepView => ({
+  ...{ executionId, path, name, type, status, attempt, finishedAt, inFlight: null },
+  ...{ startedAt: startedAt ?? null, route: route ?? null, error: error ?? null },
+})

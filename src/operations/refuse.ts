@@ -1,0 +1,17 @@
+/** Refusing what may be seen but not done: a fault for the caller, and a line in the audit log (A7). */
+import { auditEntry } from '../audit/record-audit.ts'
+import type { AuditFacts } from '../audit/record-audit.ts'
+import { Fault } from '../errors.ts'
+import type { Call } from './call.ts'
+
+/** Records `facts` (their type is `<noun>.refused`) and throws FORBIDDEN. */
+export async function forbid(call: Call, facts: AuditFacts): Promise<never> {
+  await noteRefusal(call, { ...facts, errorCode: 'FORBIDDEN' })
+  throw new Fault('FORBIDDEN')
+}
+
+/** For refusals that are answered as problems. */
+export async function noteRefusal(call: Call, facts: AuditFacts): Promise<void> {
+  const subject = call.principal?.id ?? call.origin.ip ?? 'unknown'
+  await call.services.refusals.record(subject, auditEntry(call, { severity: 'NOTICE', success: false, ...facts }))
+}

@@ -1,0 +1,120 @@
+/** Starts an execution of a flow's newest version. */
+import { auditEntry } from '../audit/record-audit.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { Flow } from '../engine/entities/flow.ts'
+import { isProblem, problem } from '../errors.ts'
+import type { Problem } from '../errors.ts'
+import { checkPayload, MAX_STATE_BYTES } from '../language/payload.ts'
+import type { JsonObject, Program } from '../language/program.ts'
+import type { Call } from './call.ts'
+import { hashOf } from './canonical-json.ts'
+import { ArgumentCheck, MAX_KEY } from './check-arguments.ts'
+import type { Label } from './check-arguments.ts'
+import { findFlowToStart, flowReference } from './find-flow.ts'
+import { mayStartExecutions, requirePrincipal } from './permissions.ts'
+import { forbid, noteRefusal } from './refuse.ts'
+
+export interface StartExecution {
+  /** id or name */
+  flow: string
+  input: unknown
+  idempotencyKey?: string | undefined
+  labels?: readonly Label[] | undefined
+  /** -100..100, 0 unless said otherwise; higher is claimed first */
+  priority?: number | undefined
+  /** not started before */
+  startAt?: Date | undefined
+  /** answer when it has ended, or after this long: 0..30000 */
+  waitMs?: number | undefined
+}
+
+const MAX_PRIORITY = 100
+const MAX_WAIT_MS = 30_000
+
+/**
+ * Resolves when the execution is committed, and after `waitMs` or its end when that is asked. `replayed`: an earlier call with this
+ * key started it. Problems: NOT_FOUND, AMBIGUOUS, VALIDATION, STATE_TOO_LARGE, LIMIT_REACHED, IDEMPOTENCY_MISMATCH. Throws FORBIDDEN.
+ */
+export async function startExecution(
+  call: Call,
+  args: StartExecution,
+): Promise<{ executionId: string; replayed: boolean } | Problem> {
+  const { engine, limits } = call.services
+  const principal = requirePrincipal(call)
+  const flow = await findFlowToStart(call, flowReference(args.flow))
+  if (isProblem(flow)) return { ...flow, path: ['flow'] }
+  if (!mayStartExecutions(principal)) return forbid(call, { type: 'execution.startRefused', flowId: flow.id })
+
+  const flowVersionId = flow.newestVersionId
+  const program = await engine.program(flowVersionId)
+  if (isProblem(program)) return { ...program, path: ['flow'] }
+  const wrong = checkArguments(args)
+  if (wrong) return wrong
+  const checked = checkInput(program, args.input)
+  if (isProblem(checked)) return checked
+
+  const { idempotencyKey, priority = 0 } = args
+  const labels = args.labels?.length ? Object.fromEntries(args.labels.map(({ key, value }) => [key, value])) : undefined
+  const startAt = args.startAt?.getTime()
+  const order: Parameters<Engine['start']>[0] = {
+    ...{
+      flowId: flow.id,
+      flowVersionId,
+      program,
+      input: checked.input,
+      inputText: checked.text,
+      initiatorId: principal.id,
+      priority,
+    },
+    runningLimit: limits.runningPerInitiator,
+    audit: [auditEntry(call, { type: 'execution.started', flowId: flow.id })],
+    ...(labels && { labels }),
+    ...(startAt !== undefined && { startAt }),
+    ...(idempotencyKey !== undefined && {
+      idempotency: {
+        principalId: principal.id,
+        key: idempotencyKey,
+        inputHash: hashOf([flow.id, checked.input, labels ?? {}, priority, startAt ?? null]),
+      },
+    }),
+  }
+  const started = await engine.start(order)
+  if (isProblem(started)) return refused(call, flow, started)
+  if (args.waitMs) await engine.ended(started.executionId, args.waitMs)
+  return started
+}
+
+function checkArguments({ idempotencyKey, labels, priority, startAt, waitMs }: StartExecution): Problem | undefined {
+  const check = new ArgumentCheck()
+  check.line(['idempotencyKey'], idempotencyKey, MAX_KEY)
+  check.labels(['labels'], labels)
+  check.whole(['priority'], priority, -MAX_PRIORITY, MAX_PRIORITY)
+  check.whole(['waitMs'], waitMs, 0, MAX_WAIT_MS)
+  if (startAt && Number.isNaN(startAt.getTime())) check.add('INVALID_VALUE', ['startAt'], 'It is not a date.')
+  return check.problem
+}
+
+/** An object, of the right size, that fits the flow's schema: in this order, cheapest first (A4, D5). */
+function checkInput(program: Program, input: unknown): { input: JsonObject; text: string } | Problem {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    return invalidInput('INVALID_TYPE', 'The input must be a JSON object.')
+  }
+  const payload = checkPayload(input, MAX_STATE_BYTES)
+  if (!payload.ok) {
+    if (payload.code !== 'TOO_LARGE') return invalidInput(payload.code, payload.message)
+    return problem('STATE_TOO_LARGE', { path: ['input'], message: `The input is too large: ${payload.message}.` })
+  }
+  const issues = program.checkInput(input as JsonObject)
+  return issues.length > 0
+    ? problem('VALIDATION', { path: ['input'], issues })
+    : { input: input as JsonObject, text: payload.text }
+}
+
+const invalidInput = (code: string, message: string): Problem =>
+  problem('VALIDATION', { path: ['input'], issues: [{ code, message, path: ['input'] }] })
+
+async function refused(call: Call, flow: Flow, started: Problem): Promise<Problem> {
+  if (started.problem === 'LIMIT_REACHED')
+    await noteRefusal(call, { type: 'execution.startRefused', flowId: flow.id, errorCode: started.problem })
+  return started
+}

@@ -1,0 +1,18 @@
+/** Tells everything that is wrong or doubtful with a definition, and writes nothing. */
+import type { Issue } from '../errors.ts'
+import { validateDefinition } from '../language/validate.ts'
+import type { Call } from './call.ts'
+import { requirePrincipal } from './permissions.ts'
+
+export interface FlowValidation {
+  /** true when a flow can be made of it, whatever the warnings */
+  valid: boolean
+  issues: readonly Issue[]
+  warnings: readonly Issue[]
+}
+
+export async function validateFlow(call: Call, { definition }: { definition: unknown }): Promise<FlowValidation> {
+  requirePrincipal(call)
+  const { issues, warnings } = validateDefinition(definition, call.services.allow)
+  return { valid: issues.length === 0, issues, warnings }
+}

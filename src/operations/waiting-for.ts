@@ -1,0 +1,36 @@
+/** What an execution or a step waits for, in words for people. Pure. */
+import type { Execution } from '../engine/entities/execution.ts'
+import type { InFlight } from '../engine/in-flight.ts'
+import { nameOf } from './read-steps.ts'
+
+export interface Waiting {
+  kind: 'AGENT' | 'TIMER' | 'RETRY' | 'START'
+  step: string | null
+  since: Date
+  until: Date | null
+  /** UUID of the agent request */
+  requestId: string | null
+}
+
+const KINDS = { agent: 'AGENT', wait: 'TIMER', backoff: 'RETRY' } as const
+
+/** Null when it runs. */
+export function waitingOf(entry: InFlight): Waiting | null {
+  if (entry.kind === 'act') return null
+  return {
+    kind: KINDS[entry.kind],
+    step: nameOf(entry.path),
+    since: new Date(entry.startedAt),
+    until: new Date(entry.dueAt),
+    requestId: entry.kind === 'agent' ? entry.requestId : null,
+  }
+}
+
+/** What is due first, when nothing of it runs. */
+export function executionWaitsFor(execution: Pick<Execution, 'status' | 'wakeAt' | 'createdAt' | 'inFlight'>): Waiting | null {
+  const { status, wakeAt, createdAt, inFlight } = execution
+  if (status === 'PENDING' && wakeAt) return { kind: 'START', step: null, since: createdAt, until: wakeAt, requestId: null }
+  const waiting = inFlight.map(waitingOf)
+  if (waiting.includes(null)) return null
+  return waiting.toSorted((a, b) => Number(a!.until) - Number(b!.until))[0] ?? null
+}

@@ -1,0 +1,102 @@
+/** Answers one GraphQL request, whatever door it came through: limit, prepare, admit, execute, present. The order stands here and nowhere else. */
+import { createSourceEventStream, execute } from 'graphql'
+import type { ExecutionResult, GraphQLError, GraphQLSchema } from 'graphql'
+import type { Caller, MakeCall } from '../api/context.ts'
+import { Fault } from '../errors.ts'
+import type { FaultCode } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import { admit, MAX_COST } from './admit.ts'
+import type { Door, Params } from './admit.ts'
+import { eachEvent } from './each-event.ts'
+import type { DoorMetrics } from './metrics.ts'
+import { createPreparer } from './prepare.ts'
+import type { RateLimit, RateState } from './rate-limit.ts'
+import { presentErrors, presentThrown } from './refusal.ts'
+
+/** Who asks through a door, and how to learn who they are now: a subscription asks again before each event. */
+export interface Visitor extends Caller {
+  /** the same principal as of now; throws a `Fault` when the token is not good any more */
+  readonly renew: () => Promise<Caller['principal']>
+  /** told the state of the limit, for headers */
+  readonly onRate?: (state: RateState) => void
+}
+
+export type Answer = ExecutionResult | AsyncIterableIterator<ExecutionResult>
+export type Answerer = (visitor: Visitor, params: Params, door: Door) => Promise<Answer>
+
+/** Larger answers would hold memory that others need: the doors refuse them as RESPONSE_TOO_LARGE. */
+export const MAX_ANSWER_BYTES = 10_000_000
+
+/** Audits that a request was refused before it ran (A7). */
+export type NoteRefusal = (caller: Caller, code: FaultCode) => void
+
+/** What is refused for safety's sake; a malformed request is only malformed. */
+const AUDITED: readonly unknown[] = ['RATE_LIMITED', 'TOO_COMPLEX', 'FORBIDDEN'] satisfies FaultCode[]
+
+export interface AnswerOptions {
+  readonly schema: GraphQLSchema
+  readonly production: boolean
+  readonly makeCall: MakeCall
+  readonly rateLimit: RateLimit
+  readonly noteRefusal: NoteRefusal
+  readonly metrics: DoorMetrics
+  readonly log: Logger
+}
+
+/** The answerer never rejects: what is refused before it runs is an answer with `errors` and without `data`. */
+export function createAnswerer(options: AnswerOptions): Answerer {
+  const { schema, production, makeCall, rateLimit, noteRefusal, metrics, log } = options
+  const prepare = createPreparer(schema, production)
+
+  async function takeRate({ principal, origin, onRate }: Visitor): Promise<void> {
+    const rate = await rateLimit.take(principal ? `user:${principal.id}` : `address:${origin.ip}`)
+    onRate?.(rate)
+    if (!rate.allowed) throw new Fault('RATE_LIMITED', undefined, { extensions: { retryAfterMs: rate.resetMs } })
+  }
+
+  async function run(visitor: Visitor, params: Params, door: Door): Promise<Answer> {
+    const present = (errors: readonly GraphQLError[]) => presentErrors(errors, { requestId: visitor.requestId, log })
+    await takeRate(visitor)
+    const plan = prepare(params.query)
+    if (!('operations' in plan)) return { errors: present(plan) }
+    const call = makeCall(visitor)
+    const admitted = admit(call, plan, params, door, { schema, production })
+    if (!('operation' in admitted)) return { errors: present(admitted) }
+
+    const { operation, cost } = admitted
+    const args = { schema, document: operation.document, variableValues: params.variables, contextValue: call }
+    const presented = (result: ExecutionResult) => (result.errors ? { ...result, errors: present(result.errors) } : result)
+    const withCost = (result: ExecutionResult) => ({
+      ...presented(result),
+      extensions: { cost: { requested: cost, limit: MAX_COST } },
+    })
+    if (operation.definition.operation !== 'subscription') return withCost(await execute(args))
+
+    const source = await createSourceEventStream(args)
+    if (!(Symbol.asyncIterator in source)) return withCost(source)
+    // One context serves one event: scopes are cached by context, and rows in its entity manager.
+    const renewedCall = async () => makeCall({ ...visitor, principal: await visitor.renew() })
+    return eachEvent(
+      source,
+      async (event) => presented(await execute({ ...args, rootValue: event, contextValue: await renewedCall() })),
+      (thrown) => presentThrown(thrown, { requestId: visitor.requestId, log }),
+    )
+  }
+
+  function noteIfRefused(visitor: Visitor, answered: Answer): 'ok' | 'failed' | 'refused' {
+    if (Symbol.asyncIterator in answered || !answered.errors) return 'ok'
+    const code = answered.errors[0]?.extensions['code']
+    // what execution refused, the scopes have noted
+    if (answered.data === undefined && !answered.extensions && AUDITED.includes(code)) noteRefusal(visitor, code as FaultCode)
+    return answered.data === undefined ? 'refused' : 'failed'
+  }
+
+  return async (visitor, params, door) => {
+    const startedAt = performance.now()
+    const answered = await run(visitor, params, door).catch((thrown: unknown) => ({
+      errors: [presentThrown(thrown, { requestId: visitor.requestId, log })],
+    }))
+    metrics.operation(door, noteIfRefused(visitor, answered), (performance.now() - startedAt) / 1_000)
+    return answered
+  }
+}

@@ -1,0 +1,107 @@
+/** One open WebSocket: who is at its other end, and its messages, bounded both ways. */
+import type { makeServer } from 'graphql-ws'
+import type { RawData, WebSocket } from 'ws'
+import type { Origin } from '../audit/audit-entry.ts'
+import type { Caller } from '../api/context.ts'
+import { Fault } from '../errors.ts'
+import type { Authenticate } from '../identity/authenticate.ts'
+import type { Principal } from '../identity/principal.ts'
+import { newUuid } from '../ids.ts'
+import type { Logger } from '../log.ts'
+import { MAX_ANSWER_BYTES } from './answer.ts'
+import { principalOf } from './caller.ts'
+
+const MAX_MESSAGES_A_SECOND = 200
+
+/** graphql-ws clients come back after 4403 with a new token, and take 4401 and 4500 as final. */
+export const CLOSE = {
+  UNAUTHENTICATED: 4401,
+  EXPIRED: 4403,
+  DRAINING: 1012,
+  TOO_MANY_MESSAGES: 1008,
+  TRY_LATER: 1013,
+  INTERNAL: 4500,
+} as const
+
+/** Who is at the other end of one socket. */
+export interface Guest {
+  readonly socket: WebSocket
+  readonly origin: Origin
+  readonly gone: AbortController
+  /** what came with connection_init, and whom it named when it was last checked */
+  authorization?: string
+  principal?: Principal
+  checkedAt: number
+  pingedAt: number
+  alive: boolean
+  /** messages in the present second */
+  second: number
+  messages: number
+}
+
+export function openGuest(socket: WebSocket, origin: Origin): Guest {
+  const now = Date.now()
+  return { socket, origin, gone: new AbortController(), checkedAt: now, pingedAt: now, alive: true, second: 0, messages: 0 }
+}
+
+/** The principal as of now. Ends the socket when its token is over, and throws. */
+export async function renewPrincipal(guest: Guest, authenticate: Authenticate): Promise<Principal> {
+  try {
+    const principal = await principalOf(guest.authorization, authenticate)
+    if (!principal) throw new Fault('UNAUTHENTICATED', undefined, { extensions: { reason: 'INVALID' } })
+    guest.checkedAt = Date.now()
+    return (guest.principal = principal)
+  } catch (error) {
+    if (error instanceof Fault && error.code === 'UNAUTHENTICATED') {
+      const expired = error.extensions['reason'] === 'EXPIRED'
+      guest.socket.close(expired ? CLOSE.EXPIRED : CLOSE.UNAUTHENTICATED, expired ? 'Token expired' : 'Unauthenticated')
+    }
+    throw error
+  }
+}
+
+/** ws as graphql-ws wants it. Nothing is read from a socket that is closing, and nothing it sends can fail in silence. */
+export function transportOf(guest: Guest, log: Logger): Parameters<ReturnType<typeof makeServer<never, Guest>>['opened']>[0] {
+  const { socket } = guest
+  const isOpen = () => socket.readyState === socket.OPEN
+  return {
+    protocol: socket.protocol,
+    close: (code, reason) => socket.close(code, reason),
+    // resolves when it is written: a slow reader holds back its own feeds and nothing piles up
+    send: (message) => new Promise((resolve) => (isOpen() ? socket.send(withinLimit(message), () => resolve()) : resolve())),
+    onMessage: (handle) =>
+      socket.on('message', (data: RawData) => {
+        if (!isOpen()) return
+        if (tooMany(guest)) return socket.close(CLOSE.TOO_MANY_MESSAGES, 'Too many messages')
+        handle((data as Buffer).toString()).catch((error: unknown) => {
+          if (!isOpen()) return
+          log.error({ err: error }, 'a message could not be handled')
+          if (error instanceof Fault && error.code === 'UNAVAILABLE') socket.close(CLOSE.TRY_LATER, 'Try again later')
+          else socket.close(CLOSE.INTERNAL, 'Internal error')
+        })
+      }),
+  }
+}
+
+function tooMany(guest: Guest): boolean {
+  const second = Math.floor(Date.now() / 1_000)
+  guest.messages = guest.second === second ? guest.messages + 1 : 1
+  guest.second = second
+  return guest.messages > MAX_MESSAGES_A_SECOND
+}
+
+/** A message over the limit of answers becomes the error that says so. */
+function withinLimit(message: string): string {
+  if (Buffer.byteLength(message) <= MAX_ANSWER_BYTES) return message
+  const { id } = JSON.parse(message) as { id: string }
+  const { message: text, extensions } = new Fault('RESPONSE_TOO_LARGE')
+  return JSON.stringify({ id, type: 'error', payload: [{ message: text, extensions }] })
+}
+
+/** Each message is a request of its own. */
+export const callerOf = ({ principal, origin, gone }: Guest): Caller => ({
+  principal,
+  origin,
+  signal: gone.signal,
+  requestId: newUuid(),
+})

@@ -1,0 +1,129 @@
+/** The HTTP door: one request from its headers to its answer. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Fault, FAULTS } from '../errors.ts'
+import type { Authenticate } from '../identity/authenticate.ts'
+import type { Logger } from '../log.ts'
+import { MAX_ANSWER_BYTES } from './answer.ts'
+import type { NoteRefusal, Visitor } from './answer.ts'
+import { originOf, principalOf, requestIdOf } from './caller.ts'
+import type { Graphiql } from './graphiql/graphiql.ts'
+import { negotiate } from './graphql-over-http.ts'
+import type { AnswerHttp } from './graphql-over-http.ts'
+import { answerHealth } from './health.ts'
+import type { WaitsFor } from './health.ts'
+import type { AllowsOrigin } from './origins.ts'
+import type { RateState } from './rate-limit.ts'
+import { presentThrown } from './refusal.ts'
+import { readBody } from './request-body.ts'
+import { setCorsHeaders, setPreflightHeaders } from './response-headers.ts'
+
+export interface HttpDoorOptions {
+  readonly answerHttp: AnswerHttp
+  readonly authenticate: Authenticate
+  readonly allowsOrigin: AllowsOrigin
+  readonly setSecurityHeaders: (request: IncomingMessage, response: ServerResponse) => void
+  readonly graphiql: Graphiql
+  readonly waitsFor: WaitsFor
+  readonly noteRefusal: NoteRefusal
+  readonly log: Logger
+}
+
+/** Never rejects: whatever happens is an answer. */
+export function createHttpDoor(options: HttpDoorOptions): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  const { setSecurityHeaders, waitsFor, graphiql, log } = options
+
+  return async (request, response) => {
+    const visit = openVisit(request, response)
+    response.setHeader('x-request-id', visit.requestId)
+    setSecurityHeaders(request, response)
+    const path = (request.url ?? '/').split('?', 1)[0]!
+    try {
+      if (request.method === 'GET' && (await answerHealth(path, response, waitsFor))) return
+      if (request.method === 'GET' && (await graphiql.answerAsset(path, request, response))) return
+      if (path !== '/graphql') throw new Fault('NOT_FOUND', 'There is nothing here; the API is at /graphql.')
+      await answerGraphql(request, response, visit, options)
+    } catch (error) {
+      if (!response.headersSent) sendFault(request, response, error, visit, log)
+    }
+  }
+}
+
+type Visit = Omit<Visitor, 'renew'>
+
+function openVisit(request: IncomingMessage, response: ServerResponse): Visit {
+  const gone = new AbortController()
+  response.once('close', () => gone.abort())
+  return {
+    origin: originOf(request),
+    requestId: requestIdOf(request),
+    signal: gone.signal,
+    onRate: (rate) => setRateHeaders(response, rate),
+  }
+}
+
+async function answerGraphql(
+  request: IncomingMessage,
+  response: ServerResponse,
+  visit: Visit,
+  options: HttpDoorOptions,
+): Promise<void> {
+  const { authenticate, answerHttp, graphiql, noteRefusal } = options
+  checkOrigin(request, response, visit, options)
+  if (request.method === 'OPTIONS') {
+    setPreflightHeaders(response)
+    response.writeHead(204).end()
+    return
+  }
+  if (request.method === 'GET' && request.headers.accept?.includes('text/html')) return graphiql.answerPage(response)
+  if (request.method !== 'POST') {
+    response.setHeader('allow', 'POST, OPTIONS')
+    throw new Fault('METHOD_NOT_ALLOWED')
+  }
+  const accepted = negotiate(request.headers.accept)
+  const body = await readBody(request)
+  const renew = () => principalOf(request.headers.authorization, authenticate)
+  const principal = await renew().catch((error: unknown) => {
+    if (error instanceof Fault && error.code === 'UNAUTHENTICATED') noteRefusal(visit, error.code)
+    throw error
+  })
+  const answered = await answerHttp(body, accepted, { ...visit, principal, renew })
+  const text = await answered.text()
+  if (Buffer.byteLength(text) > MAX_ANSWER_BYTES) throw new Fault('RESPONSE_TOO_LARGE')
+  response.setHeader('cache-control', 'no-store')
+  response.writeHead(answered.status, { 'content-type': answered.headers.get('content-type')! })
+  response.end(text)
+}
+
+/** A page of another origin is refused, whatever it sends (B7); no Origin = not a browser. */
+function checkOrigin(
+  request: IncomingMessage,
+  response: ServerResponse,
+  visit: Visit,
+  { allowsOrigin, noteRefusal }: HttpDoorOptions,
+): void {
+  response.setHeader('vary', 'origin')
+  const { origin, host } = request.headers
+  if (origin === undefined) return
+  if (!allowsOrigin(origin, host)) {
+    noteRefusal(visit, 'FORBIDDEN')
+    throw new Fault('FORBIDDEN', 'Pages of this origin may not call the API.')
+  }
+  setCorsHeaders(response, origin)
+}
+
+function setRateHeaders(response: ServerResponse, { allowed, limit, remaining, resetMs }: RateState): void {
+  const seconds = Math.ceil(resetMs / 1_000)
+  response.setHeader('x-ratelimit-limit', limit)
+  response.setHeader('x-ratelimit-remaining', remaining)
+  response.setHeader('x-ratelimit-reset', seconds)
+  if (!allowed) response.setHeader('retry-after', seconds)
+}
+
+function sendFault(request: IncomingMessage, response: ServerResponse, thrown: unknown, { requestId }: Visit, log: Logger): void {
+  const error = presentThrown(thrown, { requestId, log })
+  const code = error.extensions['code'] as keyof typeof FAULTS
+  const type = negotiate(request.headers.accept)
+  if (code === 'UNAUTHENTICATED') response.setHeader('www-authenticate', 'Bearer')
+  response.writeHead(FAULTS[code].status, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store' })
+  response.end(JSON.stringify({ errors: [error] }))
+}

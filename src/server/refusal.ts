@@ -1,0 +1,36 @@
+/** How every top-level error looks: a code, the request's id, nothing from inside. Unknown faults are masked and logged with their cause. */
+import { GraphQLError } from 'graphql'
+import { Fault } from '../errors.ts'
+import type { Logger } from '../log.ts'
+
+export interface Refused {
+  readonly requestId: string
+  readonly log: Logger
+}
+
+/** Whatever was thrown, as the GraphQL error that a client sees. */
+export function presentThrown(thrown: unknown, refused: Refused): GraphQLError {
+  const error = thrown instanceof GraphQLError ? thrown : new GraphQLError('', { originalError: thrown as Error })
+  return presentErrors([error], refused)[0]!
+}
+
+/**
+ * `errors` as clients see them. What graphql-js refuses before it executes is the caller's (BAD_REQUEST); a `Fault` shows its
+ * code; anything else is INTERNAL, without its message.
+ */
+export function presentErrors(errors: readonly GraphQLError[], { requestId, log }: Refused): GraphQLError[] {
+  return errors.map((error) => {
+    const fault = faultOf(error)
+    if (fault.code === 'INTERNAL') log.error({ requestId, err: fault.cause, path: error.path?.join('.') }, 'a request failed')
+    const { nodes, source, positions, path } = error
+    return new GraphQLError(fault.message, { nodes, source, positions, path, extensions: { ...fault.extensions, requestId } })
+  })
+}
+
+function faultOf(error: GraphQLError): Fault {
+  let cause: unknown = error
+  while (cause instanceof GraphQLError && cause.originalError) cause = cause.originalError
+  if (cause instanceof Fault) return cause
+  const isOfTheRequest = cause instanceof GraphQLError && error.path === undefined
+  return isOfTheRequest ? new Fault('BAD_REQUEST', error.message) : new Fault('INTERNAL', undefined, { cause })
+}

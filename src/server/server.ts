@@ -1,0 +1,108 @@
+/** Starts and stops the doors on one port: HTTP and WebSocket, with the checks they share. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { GraphQLSchema } from 'graphql'
+import type { Registry } from 'prom-client'
+import type { MakeCall } from '../api/context.ts'
+import type { ServerConfig } from '../config-types.ts'
+import type { Authenticate } from '../identity/authenticate.ts'
+import type { Logger } from '../log.ts'
+import { createAnswerer } from './answer.ts'
+import type { NoteRefusal } from './answer.ts'
+import { createGraphiql } from './graphiql/graphiql.ts'
+import { createGraphqlOverHttp } from './graphql-over-http.ts'
+import type { WaitsFor } from './health.ts'
+import { createHttpDoor } from './http-door.ts'
+import { createDoorMetrics } from './metrics.ts'
+import { createOriginRule } from './origins.ts'
+import type { RateLimit } from './rate-limit.ts'
+import { createSecurityHeaders } from './response-headers.ts'
+import { createWebSocketDoor } from './websocket-door.ts'
+
+/** A whole request, its body too, within this time. */
+const REQUEST_TIMEOUT_MS = 30_000
+const HEADERS_TIMEOUT_MS = 10_000
+/** How long answers that are under way may take when the server closes. */
+const CLOSING_MS = 5_000
+
+export interface ServerOptions {
+  readonly config: ServerConfig
+  /** stricter: introspection for administrators, no suggestions, HSTS */
+  readonly production: boolean
+  readonly schema: GraphQLSchema
+  readonly makeCall: MakeCall
+  readonly authenticate: Authenticate
+  /** API requests of one principal, or of one address before there is one (B3) */
+  readonly rateLimit: RateLimit
+  readonly noteRefusal: NoteRefusal
+  /** what keeps the process from working; empty = ready */
+  readonly waitsFor: WaitsFor
+  readonly registry: Registry
+  readonly log: Logger
+}
+
+export interface Server {
+  /** as a browser on this machine would write it */
+  readonly url: string
+  /** Not ready any more, no new connections, sockets end with 1012; what is under way goes on. */
+  drain(): void
+  /** Drains, waits for answers under way (at most 5 s), ends the rest. */
+  close(): Promise<void>
+}
+
+/** Resolves when it listens; rejects when the port is taken. */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { config, production, schema, authenticate, log, registry } = options
+  let draining = false
+  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS })
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(config.port, config.host, resolve))
+  const { port } = server.address() as AddressInfo
+
+  const metrics = createDoorMetrics(registry, () => websocket.sockets())
+  const noteRefusal: NoteRefusal = (caller, code) => {
+    metrics.refused(code)
+    options.noteRefusal(caller, code)
+  }
+  const answer = createAnswerer({ ...options, noteRefusal, metrics })
+  const allowsOrigin = createOriginRule(config, port)
+  const websocket = createWebSocketDoor({ schema, answer, authenticate, allowsOrigin, noteRefusal, log })
+  const http = createHttpDoor({
+    answerHttp: createGraphqlOverHttp(answer, log),
+    authenticate,
+    allowsOrigin,
+    setSecurityHeaders: createSecurityHeaders(production),
+    graphiql: createGraphiql(),
+    waitsFor: async () => (draining ? ['draining'] : options.waitsFor()),
+    noteRefusal,
+    log,
+  })
+  server.on('request', (request, response) => void http(request, response))
+  server.on('upgrade', (request, socket, head) => websocket.upgrade(request, socket, head))
+
+  function drain(): void {
+    if (draining) return
+    draining = true
+    websocket.drain()
+    server.close()
+    server.closeIdleConnections()
+  }
+
+  return {
+    url: `http://${urlHost(config.host)}:${port}`,
+    drain,
+    async close() {
+      drain()
+      const ended = new Promise<void>((resolve) => (server.listening ? server.once('close', resolve) : resolve()))
+      const patience = setTimeout(() => server.closeAllConnections(), CLOSING_MS)
+      await websocket.close()
+      await ended
+      clearTimeout(patience)
+    },
+  }
+}
+
+/** `0.0.0.0` and `::` are every address; a browser wants one. */
+function urlHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost'
+  return host.includes(':') ? `[${host}]` : host
+}

@@ -1,0 +1,130 @@
+/** The WebSocket door: graphql-transport-ws over ws. Who may open a socket, and when it ends. https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md */
+import { once } from 'node:events'
+import { STATUS_CODES } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { GRAPHQL_TRANSPORT_WS_PROTOCOL, handleProtocols } from 'graphql-ws'
+import { WebSocketServer } from 'ws'
+import type { WebSocket } from 'ws'
+import { newUuid } from '../ids.ts'
+import { originOf } from './caller.ts'
+import { CLOSE, openGuest, renewPrincipal, transportOf } from './guest.ts'
+import type { Guest } from './guest.ts'
+import type { AllowsOrigin } from './origins.ts'
+import { createProtocol } from './websocket-protocol.ts'
+import type { ProtocolOptions } from './websocket-protocol.ts'
+
+/** Large inputs start over HTTP. */
+const MAX_MESSAGE_BYTES = 64 * 1_024
+const SWEEP_MS = 1_000
+/** A socket that has not answered the last ping by the next one is gone. */
+const PING_EVERY_MS = 15_000
+/** How long a revoked token keeps its socket when no event asks for it. */
+const RECHECK_EVERY_MS = 10_000
+const CLOSING_MS = 2_000
+
+export interface WebSocketDoorOptions extends ProtocolOptions {
+  readonly allowsOrigin: AllowsOrigin
+}
+
+export interface WebSocketDoor {
+  /** The `upgrade` event of the HTTP server. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** Ends sockets whose token is over, and asks silent ones whether they live: one loop for all, every second. */
+  sweep(): Promise<void>
+  sockets(): number
+  /** Closes every socket with 1012, which makes clients come back elsewhere; new ones get 503. */
+  drain(): void
+  /** Drains, waits for the other ends to close (at most 2 s), ends the rest. */
+  close(): Promise<void>
+}
+
+export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoor {
+  const { authenticate, allowsOrigin, noteRefusal, log } = options
+  const guests = new Set<Guest>()
+  const protocol = createProtocol(options)
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: MAX_MESSAGE_BYTES,
+    perMessageDeflate: false,
+    handleProtocols,
+  })
+  let draining = false
+
+  function admitGuest(socket: WebSocket, request: IncomingMessage): void {
+    const guest = openGuest(socket, originOf(request))
+    guests.add(guest)
+    const closed = protocol.opened(transportOf(guest, log), guest)
+    socket.on('pong', () => (guest.alive = true))
+    // ws closes the socket itself after an error (a message that is too large: 1009)
+    socket.on('error', (error) => log.debug({ err: error }, 'socket failed'))
+    socket.once('close', (code, reason) => {
+      guests.delete(guest)
+      guest.gone.abort()
+      closed(code, String(reason)).catch((error: unknown) => log.error({ err: error }, 'socket could not be closed'))
+    })
+  }
+
+  async function recheck(guest: Guest): Promise<void> {
+    try {
+      await renewPrincipal(guest, authenticate)
+    } catch (error) {
+      log.warn({ err: error }, 'socket could not be rechecked')
+    }
+  }
+
+  const door: WebSocketDoor = {
+    upgrade(request, socket, head) {
+      socket.on('error', () => socket.destroy())
+      const status = refuseUpgrade(request, draining, allowsOrigin)
+      if (!status) return sockets.handleUpgrade(request, socket, head, (opened) => admitGuest(opened, request))
+      if (status === 403) {
+        noteRefusal({ origin: originOf(request), requestId: newUuid(), signal: AbortSignal.abort() }, 'FORBIDDEN')
+      }
+      socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+    },
+
+    async sweep() {
+      const now = Date.now()
+      const rechecked: Promise<void>[] = []
+      for (const guest of guests) {
+        if (guest.principal && guest.principal.expiresAt <= now) guest.socket.close(CLOSE.EXPIRED, 'Token expired')
+        else if (guest.principal && now - guest.checkedAt >= RECHECK_EVERY_MS) rechecked.push(recheck(guest))
+        if (now - guest.pingedAt < PING_EVERY_MS) continue
+        if (!guest.alive) guest.socket.terminate()
+        else guest.socket.ping()
+        guest.alive = false
+        guest.pingedAt = now
+      }
+      await Promise.all(rechecked)
+    },
+
+    sockets: () => guests.size,
+
+    drain() {
+      draining = true
+      for (const { socket } of guests) socket.close(CLOSE.DRAINING, 'Service restart')
+    },
+
+    async close() {
+      clearInterval(sweeping)
+      const closed = [...guests].map(({ socket }) => once(socket, 'close'))
+      door.drain()
+      const patience = setTimeout(() => guests.forEach(({ socket }) => socket.terminate()), CLOSING_MS)
+      await Promise.all(closed)
+      clearTimeout(patience)
+      sockets.close()
+    },
+  }
+  const sweeping = setInterval(() => void door.sweep(), SWEEP_MS).unref()
+  return door
+}
+
+/** The status that refuses an upgrade; undefined lets it in. */
+function refuseUpgrade({ url, headers }: IncomingMessage, draining: boolean, allowsOrigin: AllowsOrigin): number | undefined {
+  if (draining) return 503
+  if (url?.split('?', 1)[0] !== '/graphql') return 404
+  if (headers.origin !== undefined && !allowsOrigin(headers.origin, headers.host)) return 403
+  const offered = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim()) ?? []
+  return offered.includes(GRAPHQL_TRANSPORT_WS_PROTOCOL) ? undefined : 400
+}

@@ -1,0 +1,67 @@
+/** Lists stay cheap beside many rows of others, with no statistics. */
+import { beforeAll, expect, test } from 'vitest'
+import { encodeId } from '../../src/ids.ts'
+import { listAgentRequests } from '../../src/operations/list-agent-requests.ts'
+import { listExecutions } from '../../src/operations/list-executions.ts'
+import { listFlows } from '../../src/operations/list-flows.ts'
+import { testApi } from '../harness/api.ts'
+import { recordStatements } from '../harness/record-statements.ts'
+
+const { database, ownerQuery, call, person } = await testApi()
+const [me, other, admin] = [await person(), await person(), await person('ADMIN')]
+let myFlow: string
+const page = { limit: 21, descending: true }
+
+beforeAll(async () => {
+  await ownerQuery(FLOWS, [other.id, 5_000])
+  await ownerQuery(FLOWS, [me.id, 20])
+  await ownerQuery(EXECUTIONS, [other.id, 60_000, 5_000])
+  await ownerQuery(EXECUTIONS, [me.id, 40, 20])
+  await ownerQuery(AGENT_REQUESTS)
+  const [flow] = await ownerQuery<{ id: string }>('select flow_id as id from sluice.executions where initiator_id = $1', [me.id])
+  myFlow = encodeId('flow', flow!.id)
+})
+
+const FLOWS = `
+  insert into sluice.flows (id, owner_id, name, visibility)
+  select gen_random_uuid(), $1, 'flow ' || n, case when n % 10 = 0 then 'PUBLIC' else 'PRIVATE' end from generate_series(1, $2::integer) n`
+const EXECUTIONS = `
+  insert into sluice.executions (id, flow_id, flow_version_id, initiator_id, status, last_event_at, state_bytes, steps_total, created_at,
+    started_at, ended_at)
+  select (lpad(to_hex(1700000000000 + n), 12, '0') || '7000' || substr(md5($1 || n::text), 1, 16))::uuid, f.id, f.id, $1::uuid,
+    case when n % 1000 = 0 then 'PAUSED' else 'SUCCEEDED' end, now(), 10, 1, now(), now(), case when n % 1000 = 0 then null else now() end
+  from generate_series(1, $2::integer) n
+  join (select id, row_number() over () as number from sluice.flows where owner_id = $1::uuid) f on f.number = 1 + n % $3::integer`
+const AGENT_REQUESTS = `
+  insert into sluice.agent_requests (id, execution_id, flow_id, initiator_id, path, attempt, kind, role, subject, body, status, created_at)
+  select id, id, flow_id, initiator_id, 'ask', 1, 'REQUEST', 'ceo', 'subject', '{}',
+    case when status = 'PAUSED' then 'OPEN' else 'EXPIRED' end, created_at from sluice.executions`
+
+test.each([
+  ['my executions', 21, () => listExecutions(call(me), {}, page)],
+  ['my failed executions', 0, () => listExecutions(call(me), { status: ['FAILED'] }, page)],
+  ['executions of one flow of mine', 2, () => listExecutions(call(me), { flow: myFlow }, page)],
+  ['all executions', 21, () => listExecutions(call(admin), {}, page)],
+  ['all paused and failed executions', 21, () => listExecutions(call(admin), { status: ['PAUSED', 'FAILED'] }, page)],
+  ['all executions of an initiator', 21, () => listExecutions(call(admin), { initiatorId: me.id }, page)],
+  [
+    'executions before there were any',
+    0,
+    () => listExecutions(call(admin), { createdBefore: new Date(1_600_000_000_000) }, page),
+  ],
+  ['agent requests of my executions', 21, () => listAgentRequests(call(me), {}, page)],
+  ['open agent requests of mine', 0, () => listAgentRequests(call(me), { status: ['OPEN'] }, page)],
+  ['open agent requests of a role', 21, () => listAgentRequests(call(admin), { role: 'ceo', status: ['OPEN'] }, page)],
+  ['flows that I can see', 21, () => listFlows(call(me), {}, page)],
+])('%s are read without reading those of others', async (_what, length, list: () => Promise<unknown[]>) => {
+  const { result, statements } = await recordStatements(list)
+  expect(result).toHaveLength(length)
+  expect(statements).toHaveLength(1)
+  const plan = await database.query<Record<string, [{ Plan: Record<string, number> }]>>(
+    `explain (analyze, buffers, format json) ${statements[0]!.text}`,
+    statements[0]!.values,
+  )
+  const { Plan } = Object.values(plan[0]!)[0]![0]
+  // the tables have some 2,500 and 1,000 pages
+  expect(Plan['Shared Hit Blocks']! + Plan['Shared Read Blocks']!).toBeLessThan(700)
+})

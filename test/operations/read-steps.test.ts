@@ -1,0 +1,98 @@
+/** What people see of steps, merged from the definition, what ended and what is under way. */
+import { expect, test } from 'vitest'
+import type { StepRun } from '../../src/engine/entities/step-run.ts'
+import type { InFlight } from '../../src/engine/in-flight.ts'
+import type { ExecutionStatus } from '../../src/engine/states.ts'
+import { compile } from '../../src/language/compile.ts'
+import { mergeSteps, nameOf } from '../../src/operations/read-steps.ts'
+import { executionWaitsFor, waitingOf } from '../../src/operations/waiting-for.ts'
+
+const allow = { roles: new Set(['ceo']), handlers: new Set(['work']) }
+const definition = {
+  name: 'example',
+  steps: {
+    ask: { type: 'agent', role: 'ceo', subject: 'x', request: {} },
+    work: { type: 'handler', handler: 'work', after: ['ask'] },
+    done: { type: 'transform', set: {}, after: ['work'] },
+  },
+}
+const compiled = compile(definition, allow)
+if (!('program' in compiled)) throw new Error(JSON.stringify(compiled))
+const { program } = compiled
+
+const execution = (status: ExecutionStatus, inFlight: InFlight[] = []) => ({ id: 'e', flowVersionId: 'v', status, inFlight })
+const run = (path: string, status: StepRun['status'], more: Partial<StepRun> = {}) =>
+  ({
+    executionId: 'e',
+    path,
+    name: nameOf(path),
+    type: 'handler',
+    status,
+    attempt: 1,
+    finishedAt: new Date(5000),
+    ...more,
+  }) as StepRun
+const statuses = (views: ReturnType<typeof mergeSteps>) => Object.fromEntries(views.map(({ path, status }) => [path, status]))
+
+const asking: InFlight = { kind: 'agent', path: 'ask', attempt: 1, startedAt: 1000, dueAt: 9000, requestId: 'r' }
+const working: InFlight = { kind: 'act', path: 'work', attempt: 2, startedAt: 2000, epoch: 1 }
+const backingOff: InFlight = { kind: 'backoff', path: 'work', attempt: 2, startedAt: 2000, dueAt: 3000 }
+
+test('a step that has not begun is pending, and canceled when its execution ended without it', () => {
+  expect(statuses(mergeSteps(execution('RUNNING'), [], program))).toEqual({ ask: 'PENDING', work: 'PENDING', done: 'PENDING' })
+  expect(statuses(mergeSteps(execution('FAILED'), [run('ask', 'FAILED')], program))).toEqual({
+    ask: 'FAILED',
+    work: 'CANCELED',
+    done: 'CANCELED',
+  })
+})
+
+test('a step under way runs or waits, with its attempt and since when', () => {
+  const views = mergeSteps(execution('RUNNING', [asking, working]), [], program)
+  expect(views[0]).toMatchObject({
+    path: 'ask',
+    type: 'agent',
+    status: 'WAITING',
+    attempt: 1,
+    startedAt: new Date(1000),
+    finishedAt: null,
+  })
+  expect(views[1]).toMatchObject({ path: 'work', type: 'handler', status: 'RUNNING', attempt: 2, startedAt: new Date(2000) })
+  expect(statuses(mergeSteps(execution('WAITING', [backingOff]), [], program))['work']).toBe('WAITING')
+})
+
+test('what has ended counts more than what was under way a moment earlier', () => {
+  expect(statuses(mergeSteps(execution('RUNNING', [asking]), [run('ask', 'SUCCEEDED')], program))['ask']).toBe('SUCCEEDED')
+})
+
+test('the order is that of the definition, whatever ended first', () => {
+  const views = mergeSteps(execution('SUCCEEDED'), [run('done', 'SUCCEEDED'), run('ask', 'SUCCEEDED')], program)
+  expect(views.map(({ name }) => name)).toEqual(['ask', 'work', 'done'])
+})
+
+test('when the definition is not allowed any more, what began is still told (A1)', () => {
+  const views = mergeSteps(execution('FAILED', [working]), [run('ask', 'SUCCEEDED')], undefined)
+  expect(statuses(views)).toEqual({ work: 'RUNNING', ask: 'SUCCEEDED' })
+})
+
+test('a path leads to the step that it belongs to', () => {
+  expect(['poll', 'poll[3]', 'poll[3].items[17]'].map(nameOf)).toEqual(['poll', 'poll', 'poll'])
+})
+
+test('what waits says for what and until when; what runs does not', () => {
+  expect(waitingOf(asking)).toEqual({ kind: 'AGENT', step: 'ask', since: new Date(1000), until: new Date(9000), requestId: 'r' })
+  expect(waitingOf(backingOff)).toMatchObject({ kind: 'RETRY', requestId: null })
+  expect(waitingOf({ ...backingOff, kind: 'wait' })).toMatchObject({ kind: 'TIMER', until: new Date(3000) })
+  expect(waitingOf(working)).toBeNull()
+})
+
+test('an execution waits for what is due first, unless something of it runs', () => {
+  const of = (status: ExecutionStatus, inFlight: InFlight[], wakeAt: Date | null = null) =>
+    executionWaitsFor({ status, inFlight, wakeAt, createdAt: new Date(500) })
+  expect(of('WAITING', [asking, backingOff])).toMatchObject({ kind: 'RETRY', step: 'work' })
+  expect(of('RUNNING', [asking, working])).toBeNull()
+  expect(of('SUCCEEDED', [])).toBeNull()
+  expect(of('PENDING', [], new Date(7000))).toEqual({
+    ...{ kind: 'START', step: null, since: new Date(500), until: new Date(7000), requestId: null },
+  })
+})

@@ -1,0 +1,79 @@
+/** What is served beside the API: GraphiQL, health, metrics. */
+import { Registry } from 'prom-client'
+import { expect, onTestFinished, test } from 'vitest'
+import { startMetricsServer } from '../../src/server/metrics.ts'
+import { post, RawSocket, serve } from './test-server.ts'
+
+test('GraphiQL is a page without inline scripts, whose assets come from this server alone', async () => {
+  const { url, server } = await serve()
+  const page = await fetch(url, { headers: { accept: 'text/html' } })
+  expect(page.status).toBe(200)
+  expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8')
+  const html = await page.text()
+  expect(html).not.toMatch(/<script(?![^>]* src=)/)
+  const assets = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1]!).filter((link) => link !== 'data:,')
+  expect(assets.length).toBeGreaterThan(2)
+  for (const path of [
+    ...assets,
+    '/graphql/assets/client.js',
+    '/graphql/assets/examples.json',
+    '/graphql/assets/graphql-worker.js',
+  ]) {
+    const asset = await fetch(new URL(path, server.url))
+    expect(asset.status, path).toBe(200)
+    expect((await asset.text()).length, path).toBeGreaterThan(20)
+  }
+})
+
+test('what graphql-ws imports is served too', async () => {
+  const { server } = await serve()
+  const assets = `${server.url}/graphql/assets/`
+  const client = await (await fetch(`${assets}client.js`)).text()
+  const imported = [...client.matchAll(/from '\.\/([^']+)'/g)].map((match) => match[1]!)
+  expect(imported.length).toBeGreaterThan(0)
+  for (const name of imported) expect((await fetch(assets + name)).status, name).toBe(200)
+})
+
+test('an asset that the browser has already is not sent again', async () => {
+  const { server } = await serve()
+  const path = `${server.url}/graphql/assets/page.js`
+  const etag = (await fetch(path)).headers.get('etag')!
+  expect((await fetch(path, { headers: { 'if-none-match': etag } })).status).toBe(304)
+})
+
+test('live is always ok; ready says what it waits for', async () => {
+  const waiting = ['database', 'migrations']
+  const { server } = await serve({ waitsFor: () => waiting })
+  const health = async (path: string) => {
+    const response = await fetch(`${server.url}/health/${path}`)
+    return [response.status, await response.json()]
+  }
+  expect(await health('live')).toEqual([200, { status: 'ok' }])
+  expect(await health('ready')).toEqual([503, { status: 'waiting', waitingFor: ['database', 'migrations'] }])
+  waiting.length = 0
+  expect(await health('ready')).toEqual([200, { status: 'ok' }])
+})
+
+test('metrics have their own port and count operations, refusals and sockets (A9)', async () => {
+  const registry = new Registry()
+  const { url, socketUrl } = await serve({ registry })
+  const metrics = await startMetricsServer(registry, '127.0.0.1', 0)
+  onTestFinished(() => metrics.close())
+  await post(url, '{ hello }')
+  await post(url, '{ broken }')
+  await post(url, '{ nothing }')
+  await post(url, '{ hello }', { token: 'unknown' })
+  await new RawSocket(socketUrl).open()
+  const text = await (await fetch(metrics.url)).text()
+  expect(text).toContain('sluice_api_operation_seconds_count{door="HTTP",outcome="ok"} 1')
+  expect(text).toContain('sluice_api_operation_seconds_count{door="HTTP",outcome="failed"} 1')
+  expect(text).toContain('sluice_api_operation_seconds_count{door="HTTP",outcome="refused"} 1')
+  expect(text).toContain('sluice_api_refused_total{code="UNAUTHENTICATED"} 1')
+  expect(text).toContain('sluice_api_sockets 1')
+  expect((await fetch(new URL('/graphql', metrics.url))).status).toBe(404)
+})
+
+test('a port that is taken is an error at start', async () => {
+  const { server } = await serve()
+  await expect(serve({ config: { port: Number(new URL(server.url).port) } })).rejects.toThrow('EADDRINUSE')
+})
