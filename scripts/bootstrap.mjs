@@ -90,6 +90,8 @@ function handOver(node, args) {
   const watch = join(root, 'scripts', 'parent-watch.mjs')
   const child = spawn(node, ['--import', watch, ...args], {
     cwd: process.cwd(),
+    // compiled code is kept: a start costs a third less, and some memory too
+    env: { NODE_COMPILE_CACHE: join(modules, '.cache', 'node-compile'), ...process.env },
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     detached: true,
   })

@@ -3,6 +3,7 @@ import { encodeId } from '../ids.ts'
 import type { Json } from '../language/program.ts'
 import type { Launch } from './decide/draft.ts'
 import type { Input, Outcome } from './decide/input.ts'
+import type { ActEntry } from './in-flight.ts'
 import type { HandlerHost } from './handlers/handler-host.ts'
 import type { HandlerOutcome } from './handlers/handler-outcome.ts'
 import type { RunningHandler } from './handlers/attempt.ts'
@@ -35,15 +36,18 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
   const byExecution = new Map<string, Map<string, Running>>()
   /** waiting for a free process: their time has not begun */
   const queue: { executionId: string; launch: Launch; running: Running }[] = []
-  /** suspects, one at a time */
-  const lane: { executionId: string; launch: Launch }[] = []
-  let laneBusy = false
+  /**
+   * Suspects, one at a time, by how often they were alone at a crash before: those hit by chance end before the guilty one's next
+   * turn, and none is in front at every crash.
+   */
+  const lanes: { executionId: string; launch: Launch }[][] = [[], [], []]
+  let onLane: ActEntry | undefined
   let size = 0
 
   return {
     launch(executionId, launch) {
       if (launch.suspect) {
-        lane.push({ executionId, launch })
+        lanes[Math.min(launch.entry.aloneCrashes ?? 0, lanes.length - 1)]!.push({ executionId, launch })
         return void nextSuspect()
       }
       const { entry, step } = launch
@@ -52,7 +56,7 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
       if (!paths) byExecution.set(executionId, (paths = new Map()))
       paths.set(entry.path, running)
       size++
-      const inline = step.spec.type === 'handler' && registry.get(step.spec.handler)?.inline && !entry.alone && !entry.crashes
+      const inline = step.spec.type === 'handler' && registry.get(step.spec.handler)?.inline && !mustIsolate(entry)
       if (inline || host.free > 0) run(executionId, launch, running)
       else queue.push({ executionId, launch, running })
     },
@@ -68,7 +72,7 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
         const queued = dequeue(executionId, path)
         if (!queued) running.handle?.abort('This worker does not hold the execution any more.')
         else if (queued.launch.entry.alone) {
-          laneBusy = false
+          onLane = undefined
           void nextSuspect()
         }
       }
@@ -79,10 +83,15 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
     },
   }
 
+  /** Suspects; and beside one that was alone at a crash before everybody, so that it is not blamed for another's first crash. */
+  function mustIsolate(entry: ActEntry): boolean {
+    return entry.alone === true || (entry.crashes ?? 0) > 0 || (onLane?.aloneCrashes ?? 0) > 0
+  }
+
   function run(executionId: string, launch: Launch, running: Running): void {
     const { entry, step, input } = launch
     if (step.spec.type !== 'handler') return
-    const isolated = entry.alone === true || (entry.crashes ?? 0) > 0
+    const isolated = mustIsolate(entry)
     running.handle = host.run({
       ...{ handler: step.spec.handler, input, isolated, executionId: encodeId('execution', executionId), path: entry.path },
       ...{ attempt: entry.attempt, deadlineMs: step.timeoutMs! },
@@ -103,7 +112,7 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
       ended(executionId, { kind: 'outcome', path, attempt: running.attempt, epoch: running.epoch, outcome: asOutcome(outcome) })
     }
     if (alone) {
-      laneBusy = false
+      onLane = undefined
       void nextSuspect()
     }
     while (queue.length > 0 && host.free > 0) {
@@ -132,14 +141,14 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
   }
 
   async function nextSuspect(): Promise<void> {
-    if (laneBusy) return
-    const next = lane.shift()
+    if (onLane) return
+    const next = lanes.find((lane) => lane.length > 0)?.shift()
     if (!next) return
-    laneBusy = true
+    onLane = next.launch.entry
     const { path, attempt } = next.launch.entry
     const launched = await isolate(next.executionId, path, attempt).catch(() => false)
     if (launched) return // its end frees the lane
-    laneBusy = false
+    onLane = undefined
     void nextSuspect()
   }
 }

@@ -44,6 +44,8 @@ const PARTITION_WEEKS_AHEAD = 4
 /** How long a mutation that found the queue full should wait. */
 const FULL_RETRY_MS = 1000
 
+const BUSY = problem('LIMIT_REACHED', { message: 'The server is busy; nothing was changed.', retryAfterMs: FULL_RETRY_MS })
+
 export function createEngine(options: EngineOptions): RunningEngine {
   const { database, bus, log } = options
   const workerId = newUuid()
@@ -84,8 +86,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   }
 
   async function start(order: StartOrder): Promise<{ executionId: string; replayed: boolean } | Problem> {
-    if (committer.full)
-      return problem('LIMIT_REACHED', { message: 'The server is busy; nothing was started.', retryAfterMs: FULL_RETRY_MS })
+    if (committer.full) return BUSY
     const bytes = Buffer.byteLength(order.inputText)
     if (bytes > MAX_STATE_BYTES) {
       return problem('STATE_TOO_LARGE', {
@@ -137,6 +138,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   }
 
   async function control(order: ControlOrder, input: Input): Promise<{ executionId: string } | Problem> {
+    if (committer.full) return BUSY
     const extras: Extras = order.audit ? { audits: order.audit } : {}
     const posted = await worker.mailboxes.post(order.executionId, input, { extras, urgent: true })
     if (posted.result === 'missing') return problem('NOT_FOUND')
@@ -149,6 +151,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   async function answer(order: AnswerOrder): Promise<{ requestId: string; replayed: boolean } | Problem> {
     const before = await findReplay(order)
     if (before) return before
+    if (committer.full) return BUSY
     const { requestId, decision, data, answeredBy, executionId, idempotency } = order
     const extras: Extras = {
       ...(order.audit && { audits: order.audit }),

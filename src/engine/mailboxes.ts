@@ -196,6 +196,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
           box.snapshot = transition.next
           track(transition.next)
           options.act(transition)
+          if (transition.more && held.has(box.id)) box.posts.unshift(silent({ kind: 'tick' }))
           if (reread)
             options.reconcile(
               transition.next,

@@ -156,6 +156,8 @@ export function createWorker(options: WorkerOptions): Worker {
     worker.onTransition?.(transition)
     bus.ring(executionTopic(next.id), String(next.seq))
     if (hasEnded(next.status)) bus.ring(endedTopic(next.id))
+    // a cancel fence may be nearer than the next look
+    if (next.deadlineAt !== null && next.deadlineAt < nextLookAt) claimLoop.wake()
     if (next.owner === workerId) {
       if (!lease.alive) return
       for (const launch of launches) attempts.launch(next.id, launch)

@@ -7,16 +7,34 @@ const MAX_WORK = 500_000
 export const WORK_EXCEEDED = new Error('the expression does too much work; use shorter lists or texts, or nest less')
 
 let left = 0
+let sharing = false
+let spentInAll = 0
 let weights = new Map<object, number>()
 
-/** Begins a new evaluation. Evaluations are synchronous and never nest. */
+/** Begins a new evaluation, inside of `shareWork` with what the ones before it left. Evaluations are synchronous and never nest. */
 export function startWork(): void {
+  if (sharing) return
   left = MAX_WORK
   if (weights.size > 0) weights = new Map()
 }
 
+/** All evaluations within `work` together may do the work of one: a step with many expressions costs no more than a step with one. */
+export function shareWork<T>(work: () => T): T {
+  startWork()
+  sharing = true
+  try {
+    return work()
+  } finally {
+    sharing = false
+  }
+}
+
+/** Units spent since the process began: the difference tells what something cost. */
+export const workSpent = (): number => spentInAll
+
 /** Takes `units` off; throws WORK_EXCEEDED, from then on every time, when nothing is left. */
 export function spend(units: number): void {
+  spentInAll += units
   if ((left -= units) < 0) throw WORK_EXCEEDED
 }
 

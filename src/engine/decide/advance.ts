@@ -1,4 +1,5 @@
 /** Which steps may run now, and their beginning; steps that take no time end here at once. */
+import { shareWork, workSpent } from '../../language/budget.ts'
 import type { Needs, ProgramStep } from '../../language/program.ts'
 import { hasEnded } from '../states.ts'
 import { beginAgent } from '../steps/agent.ts'
@@ -13,25 +14,33 @@ import { emit, scopeOf } from './draft.ts'
 import { fail, skip } from './end-step.ts'
 import { finish } from './end-execution.ts'
 
+/** Units of work after which a transition leaves the rest to the next one: some tens of milliseconds of expressions. */
+const MOST_WORK = 250_000
+
 /**
  * One pass in topological order settles everything: a step's needs stand before it.
  * Ends the execution when its last step has ended.
  */
 export function advance(draft: Draft): void {
   if (draft.pauseReason !== null || draft.cancelReason !== null) return
+  const before = workSpent()
   let open = 0
   for (const step of draft.from.program.steps) {
     if (hasEnded(draft.status)) return
     if (draft.steps.has(step.name)) continue
+    if (workSpent() - before > MOST_WORK) {
+      draft.more = true
+      return
+    }
     open++
     if (draft.inFlight.some((entry) => entry.path === step.name)) continue
     const verdict = judgeNeeds(draft, step.needs)
     if (verdict === 'wait') continue
-    if (verdict === 'run') begin(draft, step, 1)
+    if (verdict === 'run') shareWork(() => begin(draft, step, 1))
     else skip(draft, step, verdict.skip)
     if (draft.steps.has(step.name)) open--
   }
-  if (open === 0 && !hasEnded(draft.status)) finish(draft)
+  if (open === 0 && !hasEnded(draft.status)) shareWork(() => finish(draft))
 }
 
 /** Begins an attempt; `attempt` > 1 is a retry. */

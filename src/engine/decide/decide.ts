@@ -2,6 +2,7 @@
  * decide(snapshot, inputs, world) -> transition: the whole behaviour of an execution as a pure function. No clock, no I/O, no
  * chance: time comes in with `world`, ids and jitter are derived. All inputs given fold into one transition.
  */
+import { shareWork } from '../../language/budget.ts'
 import { hasEnded } from '../states.ts'
 import { endAgent, expireAgent } from '../steps/agent.ts'
 import { advance, begin } from './advance.ts'
@@ -175,7 +176,7 @@ function fireWhatIsDue(draft: Draft): void {
     else if (entry.kind === 'wait') succeed(draft, step, entry, {})
     else {
       removeInFlight(draft, entry.path)
-      begin(draft, step, entry.attempt)
+      shareWork(() => begin(draft, step, entry.attempt))
     }
   }
 }
@@ -187,7 +188,7 @@ function settle(draft: Draft): void {
   if (draft.cancelReason !== null && !acts) return endExecution(draft, 'CANCELED', draft.cancelReason)
   if (draft.pauseReason !== null && !acts) return rest(draft, 'PAUSED', null)
   if (draft.startedAt === null) return // PENDING: whoever claims it starts it
-  if (acts) {
+  if (acts || draft.more) {
     draft.status = 'RUNNING'
     draft.wakeAt = null
     return
@@ -218,7 +219,7 @@ function close(draft: Draft, inputs: readonly Input[]): Transition {
       }
     : from
   return {
-    ...{ from, next, inputs, changed, launches, events, readMessages, results: draft.results },
+    ...{ from, next, inputs, changed, launches, events, readMessages, results: draft.results, more: draft.more },
     ...{ stepRuns: draft.stepRuns, asks: draft.asks, closedAsks: draft.closedAsks, lates: draft.lates, aborts: draft.aborts },
     ...(draft.output === undefined ? {} : { output: draft.output }),
   }

@@ -107,6 +107,8 @@ export interface Draft {
   readonly readMessages: string[]
   readonly lates: LateOutcome[]
   readonly results: InputResult[]
+  /** steps are left that could begin now: another transition goes on, so that none takes long */
+  more: boolean
 }
 
 export interface Transition {
@@ -128,6 +130,8 @@ export interface Transition {
   readonly output?: Json
   /** false: there is nothing to store */
   readonly changed: boolean
+  /** it goes on at once with another transition */
+  readonly more: boolean
 }
 
 export function openDraft(from: Snapshot, world: World): Draft {
@@ -149,6 +153,7 @@ export function openDraft(from: Snapshot, world: World): Draft {
     ...{ from, world, status, owner, epoch, deadlineAt, cancelReason, pauseReason, wakeAt, seq, lastEventAt, stateBytes },
     ...{ startedAt, endedAt, reason: from.reason, error: from.error, steps: new Map(from.steps), inFlight: [...from.inFlight] },
     ...{ events: [], stepRuns: [], asks: [], closedAsks: [], launches: [], aborts: [], readMessages: [], lates: [], results: [] },
+    more: false,
   }
 }
 

@@ -35,7 +35,15 @@ export class Model {
         version: 0,
         epoch: 0,
       },
-      ...{ owner: null, wakeAt: null, deadlineAt: null, cancelReason: null, pauseReason: null, seq: 0, lastEventAt: this.now },
+      ...{
+        owner: null,
+        wakeAt: null,
+        deadlineAt: this.now + program.timeoutMs,
+        cancelReason: null,
+        pauseReason: null,
+        seq: 0,
+        lastEventAt: this.now,
+      },
       ...{
         stateBytes: 2,
         createdAt: this.now,

@@ -1,0 +1,25 @@
+/** Chance that can be repeated: `SLUICE_TEST_SEED=... npm run test:faults`. */
+
+export interface Chance {
+  readonly seed: number
+  /** 0 <= x < 1 */
+  next(): number
+  /** an integer, both ends included */
+  between(least: number, most: number): number
+  pick<T>(items: readonly T[]): T
+}
+
+/** Prints its seed. mulberry32. https://github.com/cprosche/mulberry32 */
+export function seededChance(): Chance {
+  const seed = Number(process.env['SLUICE_TEST_SEED'] ?? Date.now() % 2 ** 32)
+  console.log(`SLUICE_TEST_SEED=${seed}`)
+  let state = seed
+  function next(): number {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+  const between = (least: number, most: number): number => least + Math.floor(next() * (most - least + 1))
+  return { seed, next, between, pick: (items) => items[between(0, items.length - 1)]! }
+}
