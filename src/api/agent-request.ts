@@ -136,5 +136,5 @@ mutation('answerAgentRequest', {
     }),
     replayed: t.exposeBoolean('replayed', { description: 'An earlier call with this idempotency key answered it.' }),
   }),
-  problems: ['VALIDATION', 'NOT_FOUND', 'ILLEGAL_STATE', 'STATE_TOO_LARGE', 'IDEMPOTENCY_MISMATCH'],
+  problems: ['VALIDATION', 'NOT_FOUND', 'ILLEGAL_STATE', 'STATE_TOO_LARGE', 'IDEMPOTENCY_MISMATCH', 'LIMIT_REACHED'],
 })

@@ -68,7 +68,7 @@ function control(
     success: (t) => ({
       execution: t.field({ type: Execution, description: 'The execution as it is now.', resolve: ({ execution }) => execution }),
     }),
-    problems: ['VALIDATION', 'NOT_FOUND', 'ILLEGAL_STATE'],
+    problems: ['VALIDATION', 'NOT_FOUND', 'ILLEGAL_STATE', 'LIMIT_REACHED'],
   })
 }
 

@@ -1,0 +1,109 @@
+/** A whole server as its own process, as `npm start` runs it, on a data directory of the test's own; and a client for it. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll } from 'vitest'
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const START_MS = 30_000
+
+export interface ServerProcess {
+  readonly url: string
+  readonly process: ChildProcess
+  /** what it printed */
+  output(): string
+  /** Ends it with this signal and waits until it is gone. */
+  end(signal: NodeJS.Signals): Promise<number | null>
+}
+
+/** A directory that is removed, with everything that still runs in it, at the end of the file. */
+export async function dataDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'sluice-app-'))
+  afterAll(async () => {
+    for (const pid of await processesIn(directory)) process.kill(pid, 'SIGKILL')
+    await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+  })
+  return directory
+}
+
+/** Resolves when it says that it is ready; rejects with what it printed when it ends before. */
+export async function startServerProcess(dataDir: string, environment: Record<string, string> = {}): Promise<ServerProcess> {
+  const { PATH = '', HOME = '' } = process.env
+  const child = spawn(process.execPath, [MAIN, 'start'], {
+    env: {
+      PATH,
+      HOME,
+      PORT: '0',
+      SLUICE_DATA_DIR: dataDir,
+      SLUICE_LOG_LEVEL: 'warn',
+      SLUICE_LEASE_MS: '1500',
+      ...LIMITS,
+      ...environment,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  afterAll(() => child.kill('SIGKILL'))
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += String(text)))
+  const url = await new Promise<string>((resolve, reject) => {
+    const fail = (why: string): void => reject(new Error(`${why}\n${output}`))
+    const timer = setTimeout(fail, START_MS, 'it did not start in time')
+    child.once('exit', (code) => fail(`it ended with ${code}`))
+    child.stdout.on('data', () => {
+      const found = /GraphiQL +(\S+)\/graphql/.exec(output)?.[1]
+      if (!found) return
+      clearTimeout(timer)
+      resolve(found)
+    })
+  })
+  return {
+    url,
+    process: child,
+    output: () => output,
+    async end(signal) {
+      const exited = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined
+      child.kill(signal)
+      await exited
+      return child.exitCode
+    },
+  }
+}
+
+const LIMITS = { SLUICE_LIMIT_API_PER_MINUTE: '100000', SLUICE_LIMIT_FLOW_WRITES_PER_MINUTE: '1000' }
+
+/** Signs in as the administrator; then a function that runs documents and throws on top-level errors. */
+// oxlint-disable-next-line no-explicit-any -- what a document asks for is what its test reads
+export async function signInTo(url: string, dataDir: string): Promise<(query: string, variables?: object) => Promise<any>> {
+  let token: string | undefined
+  const run = async (query: string, variables: object = {}): Promise<unknown> => {
+    const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) }
+    const answer = await fetch(`${url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) })
+    const { data, errors } = (await answer.json()) as { data: unknown; errors?: unknown }
+    if (errors) throw new Error(JSON.stringify(errors))
+    return data
+  }
+  const password = (await readFile(join(dataDir, 'admin-password'), 'utf8')).trim()
+  const signedIn = (await run(
+    `mutation ($input: SignInInput!) { signIn(input: $input) { ... on SignInSuccess { accessToken } ... on Problem { message } } }`,
+    { input: { email: 'admin@sluice.local', password } },
+  )) as { signIn: { accessToken?: string; message?: string } }
+  token = signedIn.signIn.accessToken
+  if (!token) throw new Error(signedIn.signIn.message)
+  return run
+}
+
+/** Processes whose working directory lies in `directory`, that is, the embedded PostgreSQL's. */
+export async function processesIn(directory: string): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+  const places = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => '')))
+  return pids.filter((_, index) => places[index]!.startsWith(directory))
+}
+
+/** The postmaster of this data directory. */
+export async function postmasterOf(dataDir: string): Promise<number> {
+  return Number((await readFile(join(dataDir, 'postgres', 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
+}
