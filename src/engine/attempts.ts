@@ -27,9 +27,8 @@ export interface Attempts {
 }
 
 interface Running {
+  /** undefined while it waits for a process */
   handle: RunningHandler | undefined
-  attempt: number
-  epoch: number
 }
 
 export function createAttempts({ host, registry, ended, isolate }: AttemptsOptions): Attempts {
@@ -51,7 +50,7 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
         return void nextSuspect()
       }
       const { entry, step } = launch
-      const running: Running = { handle: undefined, attempt: entry.attempt, epoch: entry.epoch }
+      const running: Running = { handle: undefined }
       let paths = byExecution.get(executionId)
       if (!paths) byExecution.set(executionId, (paths = new Map()))
       paths.set(entry.path, running)
@@ -96,10 +95,11 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
       ...{ handler: step.spec.handler, input, isolated, executionId: encodeId('execution', executionId), path: entry.path },
       ...{ attempt: entry.attempt, deadlineMs: step.timeoutMs! },
     })
-    void running.handle.outcome.then((outcome) => settle(executionId, entry.path, running, outcome, entry.alone === true))
+    void running.handle.outcome.then((outcome) => settle(executionId, launch, running, outcome))
   }
 
-  function settle(executionId: string, path: string, running: Running, outcome: HandlerOutcome, alone: boolean): void {
+  function settle(executionId: string, { entry, input }: Launch, running: Running, outcome: HandlerOutcome): void {
+    const { path, attempt, epoch } = entry
     const paths = byExecution.get(executionId)
     // forgotten, or replaced by a later attempt: what it did after that still counts as late, unless it just stopped as told
     const current = paths?.get(path) === running
@@ -109,9 +109,9 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
       if (paths.size === 0) byExecution.delete(executionId)
     }
     if (current || outcome.ok || outcome.code !== 'CANCELED') {
-      ended(executionId, { kind: 'outcome', path, attempt: running.attempt, epoch: running.epoch, outcome: asOutcome(outcome) })
+      ended(executionId, { kind: 'outcome', path, attempt, epoch, outcome: asOutcome(outcome), input })
     }
-    if (alone) {
+    if (entry.alone) {
       onLane = undefined
       void nextSuspect()
     }
@@ -125,13 +125,7 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
   function settleQueued(executionId: string, path: string, reason: string): boolean {
     const queued = dequeue(executionId, path)
     if (!queued) return false
-    settle(
-      executionId,
-      path,
-      queued.running,
-      { ok: false, code: 'CANCELED', message: reason },
-      queued.launch.entry.alone === true,
-    )
+    settle(executionId, queued.launch, queued.running, { ok: false, code: 'CANCELED', message: reason })
     return true
   }
 

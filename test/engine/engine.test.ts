@@ -202,3 +202,28 @@ test('an initiator has at most so many executions running, counted exactly under
     retryAfterMs: expect.any(Number),
   })
 })
+
+test('a step run tells what its handler was given', async () => {
+  const steps = { a: { type: 'handler', handler: 'double', with: { n: '${{ input.n }}' } } }
+  const id = await startFlow(engine, await storeFlow(database, { name: 'given', steps }), { n: 21 })
+  await engine.ended(id, 5000)
+  const [run] = await database.query<{ input: unknown }>('select input from sluice.step_runs where execution_id = $1', [id])
+  expect(run).toEqual({ input: { n: 21 } })
+})
+
+test('what is too large for a request or a handler fails the step, with size and limit (A4)', async () => {
+  const twice = { big: '${{ input.big }}', again: '${{ input.big }}' }
+  for (const step of [
+    { type: 'handler', handler: 'double', with: twice },
+    { type: 'agent', role: 'ceo', subject: '?', request: twice },
+  ]) {
+    const id = await startFlow(engine, await storeFlow(database, { name: 'large', steps: { a: step } }), {
+      big: 'x'.repeat(600_000),
+    })
+    await engine.ended(id, 5000)
+    expect((await readExecution(database, id)).error).toMatchObject({
+      code: 'STATE_TOO_LARGE',
+      message: expect.stringContaining('1000000'),
+    })
+  }
+})

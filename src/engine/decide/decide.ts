@@ -9,7 +9,9 @@ import { advance, begin } from './advance.ts'
 import type { Draft, Transition, World } from './draft.ts'
 import { emit, openDraft, removeInFlight } from './draft.ts'
 import { endExecution } from './end-execution.ts'
-import { cancelStep, fail, succeed } from './end-step.ts'
+import { fail, succeed } from './end-step.ts'
+import { cancelStep } from './record-step.ts'
+import type { Ending } from './record-step.ts'
 import type { Input, InputResult } from './input.ts'
 import type { Snapshot } from './snapshot.ts'
 import { takeUp } from './take-up.ts'
@@ -103,9 +105,10 @@ function applyOutcome(draft: Draft, input: Input & { kind: 'outcome' }): InputRe
   const entry = draft.inFlight.find((e) => e.path === path)
   const step = draft.from.program.step(path)
   if (step && entry?.kind === 'act' && entry.attempt === attempt && entry.epoch === epoch && !hasEnded(draft.status)) {
-    if (outcome.ok) succeed(draft, step, entry, outcome.output, { bytes: outcome.bytes })
+    const ending: Ending = input.input === undefined ? entry : { ...entry, input: input.input }
+    if (outcome.ok) succeed(draft, step, ending, outcome.output, { bytes: outcome.bytes })
     else if (outcome.code === 'CANCELED' && draft.cancelReason !== null) cancelStep(draft, step, entry)
-    else fail(draft, step, entry, outcome.code, outcome.message, outcome.retryable)
+    else fail(draft, step, ending, outcome.code, outcome.message, outcome.retryable)
     return 'applied'
   }
   const ended = draft.steps.get(path)

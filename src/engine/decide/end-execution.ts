@@ -4,7 +4,7 @@ import type { ExecutionError } from '../entities/execution.ts'
 import type { EndedStatus, EventType } from '../states.ts'
 import type { Draft } from './draft.ts'
 import { emit, scopeOf } from './draft.ts'
-import { cancelStep } from './end-step.ts'
+import { cancelStep } from './record-step.ts'
 
 const END_EVENT: Record<EndedStatus, EventType> = {
   SUCCEEDED: 'execution.succeeded',

@@ -1,20 +1,30 @@
 /** How one step ends: recorded once, counted into the state, told in the history; a failure is retried or ends the execution. */
 import type { StepErrorCode } from '../../errors.ts'
 import { checkPayload, MAX_STATE_BYTES } from '../../language/payload.ts'
-import type { Json, ProgramStep } from '../../language/program.ts'
-import type { InFlight } from '../in-flight.ts'
+import type { Evaluated, Json, ProgramStep } from '../../language/program.ts'
 import type { Draft } from './draft.ts'
 import { emit, removeInFlight } from './draft.ts'
 import { endExecution } from './end-execution.ts'
 import { derivedFraction } from './derive.ts'
+import { record } from './record-step.ts'
+import type { Ending } from './record-step.ts'
 
-export interface Ending {
-  attempt: number
-  startedAt: number | null
-  input?: Json
+/** What a template made, if it may be stored; else the step has failed, and undefined. */
+export function storable(draft: Draft, step: ProgramStep, ending: Ending, made: Evaluated<Json>, what: string): Json | undefined {
+  if (!made.ok) fail(draft, step, ending, 'EXPRESSION_FAILED', `${what}: ${made.message}`)
+  else {
+    const payload = checkPayload(made.value, MAX_STATE_BYTES)
+    if (payload.ok) return made.value
+    fail(
+      draft,
+      step,
+      ending,
+      payload.code === 'TOO_LARGE' ? 'STATE_TOO_LARGE' : 'UNSTORABLE_OUTPUT',
+      `${what}: ${payload.message}`,
+    )
+  }
+  return undefined
 }
-
-const endingOf = (entry: InFlight): Ending => ({ attempt: entry.attempt, startedAt: entry.startedAt })
 
 /** `bytes`: the output's size as compact UTF-8 JSON, if it is known already. */
 export function succeed(
@@ -94,30 +104,6 @@ export function fail(
   record(draft, step, ending, { status: 'FAILED', error })
   emit(draft, 'step.failed', { step: name, path: name, attempt: ending.attempt, data: { error } })
   if (!draft.cancelReason) endExecution(draft, 'FAILED', `${code}: ${message}`, { ...error, step: name })
-}
-
-/** What was under way is over without a result, because its execution ends or its wait is not wanted any more. */
-export function cancelStep(draft: Draft, step: ProgramStep, entry: InFlight): void {
-  removeInFlight(draft, entry.path)
-  if (entry.kind === 'agent') draft.closedAsks.push({ id: entry.requestId, status: 'CANCELED' })
-  if (entry.kind === 'act' && entry.epoch !== 0) draft.aborts.push({ path: entry.path, attempt: entry.attempt })
-  draft.steps.set(step.name, { status: 'CANCELED', attempt: entry.attempt })
-  record(draft, step, endingOf(entry), { status: 'CANCELED' })
-  emit(draft, 'step.canceled', { step: step.name, path: entry.path, attempt: entry.attempt })
-}
-
-function record(
-  draft: Draft,
-  step: ProgramStep,
-  ending: Ending,
-  result: Pick<Draft['stepRuns'][number], 'status' | 'output' | 'route' | 'error'>,
-): void {
-  draft.stepRuns.push({
-    ...{ path: step.name, name: step.name, type: step.spec.type },
-    ...{ attempt: ending.attempt, startedAt: ending.startedAt, finishedAt: Math.max(draft.world.now, draft.lastEventAt) },
-    ...(ending.input === undefined ? {} : { input: ending.input }),
-    ...result,
-  })
 }
 
 /** ms before the attempt after `attempt`: exponential, bounded, with a share of jitter that is the same on every recount. */

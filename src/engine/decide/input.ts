@@ -11,7 +11,8 @@ export type Input =
   | { kind: 'started' }
   /** it was claimed: `epoch` is one higher than that of the holder before */
   | { kind: 'claimed' }
-  | { kind: 'outcome'; path: string; attempt: number; epoch: number; outcome: Outcome }
+  /** `input`: what the handler was given */
+  | { kind: 'outcome'; path: string; attempt: number; epoch: number; outcome: Outcome; input?: Json }
   /** a suspect is about to run alone */
   | { kind: 'isolated'; path: string; attempt: number }
   | { kind: 'answered'; requestId: string; decision: AgentDecision; data: Json; answeredBy: string }

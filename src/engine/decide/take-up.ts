@@ -4,7 +4,8 @@ import type { ActEntry } from '../in-flight.ts'
 import { hasEnded } from '../states.ts'
 import type { Draft } from './draft.ts'
 import { emit, replaceInFlight } from './draft.ts'
-import { cancelStep, fail } from './end-step.ts'
+import { fail } from './end-step.ts'
+import { cancelStep } from './record-step.ts'
 
 /** A path that took its worker down this often while it ran alone there is the cause (DESIGN section 3, Poison). */
 const POISON_CRASHES = 3

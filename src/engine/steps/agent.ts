@@ -4,7 +4,7 @@ import type { ProgramStep, StepSpec } from '../../language/program.ts'
 import type { Draft } from '../decide/draft.ts'
 import { emit, removeInFlight, scopeOf } from '../decide/draft.ts'
 import { derivedUuid } from '../decide/derive.ts'
-import { fail, succeed } from '../decide/end-step.ts'
+import { fail, storable, succeed } from '../decide/end-step.ts'
 import type { Input } from '../decide/input.ts'
 import type { AgentEntry } from '../in-flight.ts'
 
@@ -13,12 +13,12 @@ export function beginAgent(draft: Draft, step: ProgramStep, spec: StepSpec & { t
   const scope = scopeOf(draft)
   const subject = spec.subject.evaluate(scope)
   if (!subject.ok) return fail(draft, step, { attempt, startedAt }, 'EXPRESSION_FAILED', `subject: ${subject.message}`)
-  const body = spec.request.evaluate(scope)
-  if (!body.ok) return fail(draft, step, { attempt, startedAt }, 'EXPRESSION_FAILED', `request: ${body.message}`)
+  const body = storable(draft, step, { attempt, startedAt }, spec.request.evaluate(scope), 'request')
+  if (body === undefined) return
   const dueAt = draft.world.now + step.timeoutMs!
   const id = derivedUuid(draft.world.now, `${draft.from.id}/${step.name}/${attempt}`)
   draft.asks.push({
-    ...{ id, path: step.name, attempt, kind: 'REQUEST', role: spec.role, body: body.value, deadlineAt: dueAt },
+    ...{ id, path: step.name, attempt, kind: 'REQUEST', role: spec.role, body, deadlineAt: dueAt },
     subject: asText(subject.value),
   })
   draft.inFlight.push({ kind: 'agent', path: step.name, attempt, startedAt, dueAt, requestId: id })

@@ -1,8 +1,8 @@
 /** `handler`: runs code that the operator registered, in a process that can be killed. */
-import type { Json, ProgramStep, StepSpec } from '../../language/program.ts'
+import type { Evaluated, Json, ProgramStep, StepSpec } from '../../language/program.ts'
 import type { Draft } from '../decide/draft.ts'
 import { replaceInFlight, scopeOf } from '../decide/draft.ts'
-import { fail } from '../decide/end-step.ts'
+import { storable } from '../decide/end-step.ts'
 import type { ActEntry } from '../in-flight.ts'
 
 type HandlerSpec = StepSpec & { type: 'handler' }
@@ -23,12 +23,11 @@ export function launch(draft: Draft, step: ProgramStep, spec: HandlerSpec, entry
   const stamped = suspect ? entry : { ...entry, epoch: draft.epoch }
   replaceInFlight(draft, stamped)
   if (draft.owner !== draft.world.worker) return
-  const input = handlerInput(draft, spec)
-  if (!input.ok) return fail(draft, step, entry, 'EXPRESSION_FAILED', input.message)
-  draft.launches.push({ step, entry: stamped, input: input.value, suspect })
+  const input = storable(draft, step, entry, handlerInput(draft, spec), 'with')
+  if (input !== undefined) draft.launches.push({ step, entry: stamped, input, suspect })
 }
 
 /** What the handler gets: its `with`, evaluated. */
-export function handlerInput(draft: Draft, spec: HandlerSpec): { ok: true; value: Json } | { ok: false; message: string } {
+export function handlerInput(draft: Draft, spec: HandlerSpec): Evaluated<Json> {
   return spec.with.evaluate(scopeOf(draft))
 }
