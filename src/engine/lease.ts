@@ -21,19 +21,26 @@ export interface LeaseOptions {
   database: Database
   leaseMs: number
   log: Logger
-  /** after each renewal: the versions of what this worker holds, as stored */
-  onVersions(versions: ReadonlyMap<string, number>): void
+  /** after each renewal: what this worker holds, as stored */
+  onRenewed(stored: ReadonlyMap<string, StoredState>): void
   /** once, when the lease could not be renewed in time; it may come back */
   onLost(): void
+}
+
+/** `unread`: a word from another execution waits in its inbox. */
+export interface StoredState {
+  version: number
+  unread: boolean
 }
 
 const RENEW_TEXT = `
   with renewed as (
     insert into sluice.workers (id, expires_at) values ($1, clock_timestamp() + $2 * interval '1 millisecond')
     on conflict (id) do update set expires_at = excluded.expires_at returning id)
-  select e.id, e.version from renewed left join sluice.executions e on e.owner = renewed.id`
+  select e.id, e.version, exists (select from sluice.inbox i where i.execution_id = e.id) as unread
+  from renewed left join sluice.executions e on e.owner = renewed.id`
 
-export function createLease({ workerId, database, leaseMs, log, onVersions, onLost }: LeaseOptions): Lease {
+export function createLease({ workerId, database, leaseMs, log, onRenewed, onLost }: LeaseOptions): Lease {
   let renewedAt = Number.NEGATIVE_INFINITY
   let lost = false
   let watch: NodeJS.Timeout | undefined
@@ -42,12 +49,12 @@ export function createLease({ workerId, database, leaseMs, log, onVersions, onLo
 
   async function renew(): Promise<void> {
     const asked = performance.now()
-    const rows = await database.query<{ id: string | null; version: number }>(RENEW_TEXT, [workerId, leaseMs])
+    const rows = await database.query<StoredState & { id: string | null }>(RENEW_TEXT, [workerId, leaseMs])
     renewedAt = asked
     lost = false
     clearTimeout(watch)
     watch = setTimeout(check, leaseMs * 0.8)
-    onVersions(new Map(rows.flatMap(({ id, version }) => (id === null ? [] : [[id, version]]))))
+    onRenewed(new Map(rows.flatMap((row) => (row.id === null ? [] : [[row.id, row]]))))
   }
 
   function check(): void {

@@ -112,10 +112,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
       if (!box.busy) box.snapshot = snapshot
       const inputs: Input[] = notAllowed === undefined ? [{ kind: 'claimed' }] : [{ kind: 'notAllowed', message: notAllowed }]
       if (snapshot.startedAt === null && notAllowed === undefined) inputs.unshift({ kind: 'started' })
-      for (const { key, kind, body } of messages) {
-        if (kind === 'cancel') inputs.push({ kind: 'message', key, message: 'cancel', reason: body.reason ?? 'its parent ended' })
-      }
-      enqueue(box, inputs.map(silent))
+      enqueue(box, [...inputs, ...wordsOf(messages)].map(silent))
     },
     held: () => new Map([...held].map((id) => [id, boxes.get(id)?.busy ? undefined : boxes.get(id)?.snapshot])),
     isHeld: (executionId) => held.has(executionId),
@@ -245,6 +242,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
       return undefined
     }
     if (loaded.notAllowed !== undefined) inputs.push({ kind: 'notAllowed', message: loaded.notAllowed })
+    inputs.push(...wordsOf(loaded.messages))
     track(loaded.snapshot)
     return loaded.snapshot
   }
@@ -264,6 +262,13 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
 class Unstorable extends Error {}
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** What other executions said, as inputs; a word of a kind that this program does not know stays unread. */
+function wordsOf(messages: Loaded['messages']): Input[] {
+  return messages.flatMap(({ key, kind, body }): Input[] =>
+    kind === 'cancel' ? [{ kind: 'message', key, message: 'cancel', reason: body.reason ?? 'its parent ended' }] : [],
+  )
+}
 
 function settleAll(posts: readonly Post[], posted: Posted): void {
   for (const post of posts) post.settle(posted)

@@ -13,6 +13,7 @@ import { endedTopic, executionTopic, workerTopic, WORK_TOPIC } from './engine.ts
 import type { HandlerHost } from './handlers/handler-host.ts'
 import type { HandlerRegistry } from './handlers/load-handlers.ts'
 import { createLease } from './lease.ts'
+import type { StoredState } from './lease.ts'
 import { loadSnapshots } from './load-snapshots.ts'
 import { createLoop } from './loop.ts'
 import { createMailboxes } from './mailboxes.ts'
@@ -71,7 +72,7 @@ export function createWorker(options: WorkerOptions): Worker {
   /** owned by us in the database but unknown here at the last heartbeat: a claim under way, or an orphan */
   let unknown = new Set<string>()
 
-  const lease = createLease({ workerId, database, leaseMs: options.leaseMs, log, onVersions, onLost: dropAll })
+  const lease = createLease({ workerId, database, leaseMs: options.leaseMs, log, onRenewed, onLost: dropAll })
   const wakeQueue = createWakeQueue(now, (id) => void mailboxes.post(id, { kind: 'tick' }).catch(logFailure))
   const attempts = createAttempts({
     host: options.host,
@@ -185,10 +186,11 @@ export function createWorker(options: WorkerOptions): Worker {
     wakeQueue.set(snapshot.id, earliestDue(snapshot))
   }
 
-  function onVersions(stored: ReadonlyMap<string, number>): void {
+  function onRenewed(stored: ReadonlyMap<string, StoredState>): void {
     const here = mailboxes.held()
     for (const [id, snapshot] of here) {
-      const written = !snapshot || (stored.get(id) ?? Infinity) > snapshot.version
+      const now = stored.get(id)
+      const written = !snapshot || !now || now.version > snapshot.version || now.unread
       if (written || isIdle(snapshot)) mailboxes.reload(id)
     }
     const strangers = [...stored.keys()].filter((id) => !here.has(id))
