@@ -1,4 +1,4 @@
-/** The engine's tables: flows and their versions, executions, step runs, events, agent requests, workers (DESIGN section 3, Tables). */
+/** The engine's tables: flows and their versions, executions, step runs, events, agent requests, workers. */
 import { Migration } from '@mikro-orm/migrations'
 
 export class Engine extends Migration {

@@ -80,7 +80,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     const bus: Bus = config.database.url ? createPostgresBus({ database, connection: appUrl, log }) : createLocalBus(log)
     stack.defer(() => bus.close())
 
-    const environment = childEnvironment(options.environment)
+    const environment = childEnvironment(options.environment, config.engine.handlerEnv)
     const compileCacheDirectory = join(config.database.dataDir, 'compile-cache')
     const handling = { environment, compileCacheDirectory, memoryLimitMb: 512, log: log.child({ room: 'handlers' }) }
     const directories = [...config.engine.handlersDirs, ...(development ? [EXAMPLE_HANDLERS] : [])]

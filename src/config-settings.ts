@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { Config } from './config-types.ts'
+import { NEVER_HANDED_ON } from './engine/handlers/child-environment.ts'
 import { PASSWORD_MAX_BYTES, passwordMistakes } from './identity/password-rule.ts'
 import { weaknessOfSecret } from './identity/secret-rule.ts'
 import { DEFAULT_ROLES } from './language/roles.ts'
@@ -41,6 +42,9 @@ function secret(
 
 const text = z.string().min(1)
 const path = text.transform((value) => resolve(value))
+const variable = text
+  .regex(/^[A-Za-z_]\w*$/, { error: 'must be names of variables' })
+  .refine((name) => !NEVER_HANDED_ON.test(name), { error: 'must not name what belongs to Sluice itself' })
 
 function whole(min: number, max: number): z.ZodType<number, string> {
   const error = `must be a whole number from ${min} to ${max}`
@@ -206,6 +210,12 @@ export const SETTINGS: { [G in keyof Groups]: { [K in keyof Groups[G]]-?: Settin
     maxHeld: setting('SLUICE_MAX_HELD', 'Most executions that one worker holds at a time.', '1000', whole(1, 100_000)),
     handlerProcesses: setting('SLUICE_HANDLER_PROCESSES', 'Processes in which one worker runs handlers.', '2', whole(1, 256)),
     handlersDirs: setting('SLUICE_HANDLERS_DIR', 'Directories of handler modules, comma-separated.', '', list(path)),
+    handlerEnv: setting(
+      'SLUICE_HANDLER_ENV',
+      'Variables that handlers get too, comma-separated; never those of Sluice itself.',
+      '',
+      list(variable),
+    ),
     agentRoles: setting('SLUICE_AGENT_ROLES', 'Every role an agent may have, comma-separated.', DEFAULT_ROLES.join(','), roles),
   },
   log: {

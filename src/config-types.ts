@@ -60,6 +60,8 @@ export interface EngineConfig {
   readonly handlerProcesses: number
   /** absolute; directories of handler modules, none */
   readonly handlersDirs: readonly string[]
+  /** variables of this process that handlers get too, none */
+  readonly handlerEnv: readonly string[]
   /** every role an agent may have, `DEFAULT_ROLES` (A2) */
   readonly agentRoles: readonly string[]
 }

@@ -37,14 +37,17 @@ export function auditEntry(call: Asker, facts: AuditFacts, actor: Actor = call.p
     ip: ip && storable(ip),
     userAgent: userAgent && storable(userAgent.slice(0, USER_AGENT_LENGTH)),
     ...facts,
-    metadata:
-      facts.metadata &&
-      JSON.parse(JSON.stringify(facts.metadata, (_key, value) => (typeof value === 'string' ? storable(value) : value))),
+    metadata: facts.metadata && (storableDeep(facts.metadata) as Record<string, unknown>),
   }
 }
 
 /** Without what PostgreSQL cannot store (NUL, halves of surrogate pairs): no caller can spoil the transaction by what it sends. */
 const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '')
+
+function storableDeep(value: unknown): unknown {
+  const text = JSON.stringify(value, (_key, inner: unknown) => (typeof inner === 'string' ? storable(inner) : inner))
+  return JSON.parse(text)
+}
 
 /** Inserts the entries in `em`'s transaction. Not through the unit of work: values are bound, and no read is spent on them. */
 export async function recordAudit(em: EntityManager, ...entries: AuditEntry[]): Promise<void> {

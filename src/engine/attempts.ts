@@ -47,12 +47,14 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
     launch(executionId, launch) {
       if (launch.suspect) {
         lanes[Math.min(launch.entry.aloneCrashes ?? 0, lanes.length - 1)]!.push({ executionId, launch })
-        return void nextSuspect()
+        // later in this turn: the rest of a takeover's batch belongs in the lanes before one is chosen
+        setImmediate(() => void nextSuspect())
+        return
       }
       const { entry, step } = launch
       const running: Running = { handle: undefined }
       let paths = byExecution.get(executionId)
-      if (!paths) byExecution.set(executionId, (paths = new Map()))
+      if (!paths) byExecution.set(executionId, (paths = new Map<string, Running>()))
       paths.set(entry.path, running)
       size++
       const inline = step.spec.type === 'handler' && registry.get(step.spec.handler)?.inline && !mustIsolate(entry)

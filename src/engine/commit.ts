@@ -48,15 +48,15 @@ export interface Committer {
 interface Waiting extends CommitItem {
   bytes: number
   settle(verdict: Verdict): void
-  abandon(error: unknown): void
+  abandon(error: Error): void
 }
 
 export const COMMIT_TEXT =
   'select at, refused from sluice.commit_transitions($1::json, $2, $3::uuid[], $4::json, $5::json, $6::json, $7::json, $8::json, $9::json, $10::json, $11::json, $12::json, $13::json)'
 
 export function createCommitter(database: Database, log: Logger): Committer {
-  let urgent: Waiting[] = []
-  let queue: Waiting[] = []
+  const urgent: Waiting[] = []
+  const queue: Waiting[] = []
   let bytes = 0
   let count = 0
   let pumping: Promise<void> | undefined
@@ -75,7 +75,7 @@ export function createCommitter(database: Database, log: Logger): Committer {
         bytes += size
         count++
         const settle = (verdict: Verdict): void => (done(), resolve(verdict))
-        const abandon = (error: unknown): void => (done(), reject(error as Error))
+        const abandon = (error: Error): void => (done(), reject(error))
         ;(item.urgent ? urgent : queue).push({ ...item, bytes: size, settle, abandon })
         pumping ??= Promise.resolve().then(pump)
       })
@@ -119,7 +119,8 @@ export function createCommitter(database: Database, log: Logger): Committer {
   }
 
   /** Stores a batch, whatever happens: repeats it, splits it to find the culprit, or reads back what became of it. */
-  async function commitBatch(batch: Waiting[]): Promise<void> {
+  async function commitBatch(items: readonly Waiting[]): Promise<void> {
+    let batch = items
     // an answer was lost: nothing is sent again before it is known what became of it
     let doubtful = false
     for (let attempt = 0; batch.length > 0; attempt++) {
@@ -134,7 +135,7 @@ export function createCommitter(database: Database, log: Logger): Committer {
         const state = sqlState(error)
         if (state && /^(22|23|54|SL)/.test(state)) return await bisect(batch, error)
         log.warn({ err: error, items: batch.length }, 'commit failed, trying again')
-        if (closed && attempt >= 3) return batch.forEach((item) => item.abandon(error))
+        if (closed && attempt >= 3) return batch.forEach((item) => item.abandon(new Error('the commit failed', { cause: error })))
         if (state === '40001' || state === '40P01') continue
         doubtful = true
         await pause(Math.min(50 * 2 ** attempt, 1000))
@@ -179,7 +180,7 @@ export function createCommitter(database: Database, log: Logger): Committer {
   }
 
   /** One row that PostgreSQL will not take must not keep the others out: halves, until it stands alone. */
-  async function bisect(batch: Waiting[], error: unknown): Promise<void> {
+  async function bisect(batch: readonly Waiting[], error: unknown): Promise<void> {
     if (batch.length === 1) {
       log.error({ err: error, executionId: batch[0]!.executionId }, 'a transition cannot be stored')
       return batch[0]!.settle({ kind: 'unstorable', message: `The database refused it (SQLSTATE ${sqlState(error)}).` })
@@ -190,7 +191,7 @@ export function createCommitter(database: Database, log: Logger): Committer {
   }
 
   /** After a lost answer: what carries our mark was stored. The rest is tried again; if somebody wrote meanwhile, it will be stale. */
-  async function readBack(batch: Waiting[]): Promise<Waiting[]> {
+  async function readBack(batch: readonly Waiting[]): Promise<Waiting[]> {
     const found = await database.query<{ id: string; mark: number }>(
       'select id, mark from sluice.executions where id = any($1::uuid[])',
       [batch.map((item) => item.executionId)],

@@ -186,7 +186,7 @@ function auditRow(of: string, entry: AuditEntry): object {
   }
 }
 
-/** Every execution that ends says so in the audit log (DESIGN section 9, Audit). */
+/** Every execution that ends says so in the audit log. */
 function endEntry(next: Snapshot): AuditEntry {
   const success = next.status === 'SUCCEEDED'
   return {

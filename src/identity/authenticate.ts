@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts'
 import type { Principal, Role } from './principal.ts'
 import type { Tokens } from './tokens.ts'
 
-/** A revoked session, a disabled user or a changed role is noticed within this time (DESIGN section 7 asks for under a second). */
+/** A revoked session, a disabled user or a changed role is noticed within this time. */
 const FRESH_MS = 900
 const CACHED_SESSIONS = 10_000
 

@@ -1,5 +1,5 @@
 /** The outer bounds of a definition, before its fields matter: size, depth, keys and contents that no definition may have (C3). */
-import { IssueList } from './issue-list.ts'
+import type { IssueList } from './issue-list.ts'
 import { checkPayload } from './payload.ts'
 
 const MAX_DEFINITION_BYTES = 262_144
@@ -40,7 +40,7 @@ function checkKeys(value: object, path: string[], issues: IssueList): boolean {
     issues.add('TOO_DEEP', path, `a definition has at most ${MAX_DEFINITION_DEPTH} levels`)
     return false
   }
-  for (const [key, inner] of Object.entries(value)) {
+  for (const [key, inner] of Object.entries(value) as [string, unknown][]) {
     path.push(key)
     if (FORBIDDEN_KEYS.has(key)) {
       issues.add('FORBIDDEN_KEY', path, `${key} cannot be a key`)

@@ -100,7 +100,7 @@ export function checkSchema(schema: unknown, issues: IssueList): void {
 
   function checkReference(reference: string, path: string[]): void {
     if (reference === '#') return
-    const defs = (root['$defs'] ?? {}) as object
+    const defs = root['$defs'] ?? {}
     const name = /^#\/\$defs\/([A-Za-z0-9_.-]+)$/.exec(reference)?.[1]
     if (name !== undefined && Object.hasOwn(defs, name)) return
     const hint = name === undefined ? undefined : didYouMean(name, Object.keys(defs))

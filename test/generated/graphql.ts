@@ -174,6 +174,7 @@ export type AnswerExampleMutation = { answerAgentRequest:
     | { __typename: 'AnswerAgentRequestSuccess', replayed: boolean, agentRequest: { id: string, status: AgentRequestStatus, decision: AgentDecision | null, answer: unknown, answerBytes: number | null, answeredBy: { handle: string } | null, execution: { id: string } | null } }
     | { __typename: 'IdempotencyMismatchProblem' }
     | { __typename: 'IllegalStateProblem' }
+    | { __typename: 'LimitReachedProblem' }
     | { __typename: 'NotFoundProblem' }
     | { __typename: 'StateTooLargeProblem' }
     | { __typename: 'ValidationProblem' }
@@ -186,11 +187,13 @@ export type PauseAndResumeExampleMutationVariables = Exact<{
 
 export type PauseAndResumeExampleMutation = { pause:
     | { __typename: 'IllegalStateProblem' }
+    | { __typename: 'LimitReachedProblem' }
     | { __typename: 'NotFoundProblem' }
     | { __typename: 'PauseExecutionSuccess', execution: { status: ExecutionStatus, reason: string | null, lastSeq: number, events: Array<{ type: string }> } }
     | { __typename: 'ValidationProblem' }
   , resume:
     | { __typename: 'IllegalStateProblem' }
+    | { __typename: 'LimitReachedProblem' }
     | { __typename: 'NotFoundProblem' }
     | { __typename: 'ResumeExecutionSuccess', execution: { status: ExecutionStatus, lastSeq: number, events: Array<{ type: string }> } }
     | { __typename: 'ValidationProblem' }

@@ -76,10 +76,10 @@ export async function startServerProcess(dataDir: string, environment: Record<st
 const LIMITS = { SLUICE_LIMIT_API_PER_MINUTE: '100000', SLUICE_LIMIT_FLOW_WRITES_PER_MINUTE: '1000' }
 
 /** Signs in as the administrator; then a function that runs documents and throws on top-level errors. */
-// oxlint-disable-next-line no-explicit-any -- what a document asks for is what its test reads
+// what a document asks for is what its test reads
+// oxlint-disable-next-line no-explicit-any
 export async function signInTo(url: string, dataDir: string): Promise<(query: string, variables?: object) => Promise<any>> {
-  let token: string | undefined
-  const run = async (query: string, variables: object = {}): Promise<unknown> => {
+  const ask = async (token: string | undefined, query: string, variables: object = {}): Promise<unknown> => {
     const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) }
     const answer = await fetch(`${url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) })
     const { data, errors } = (await answer.json()) as { data: unknown; errors?: unknown }
@@ -87,13 +87,14 @@ export async function signInTo(url: string, dataDir: string): Promise<(query: st
     return data
   }
   const password = (await readFile(join(dataDir, 'admin-password'), 'utf8')).trim()
-  const signedIn = (await run(
+  const signedIn = (await ask(
+    undefined,
     `mutation ($input: SignInInput!) { signIn(input: $input) { ... on SignInSuccess { accessToken } ... on Problem { message } } }`,
     { input: { email: 'admin@sluice.local', password } },
   )) as { signIn: { accessToken?: string; message?: string } }
-  token = signedIn.signIn.accessToken
-  if (!token) throw new Error(signedIn.signIn.message)
-  return run
+  const { accessToken, message } = signedIn.signIn
+  if (!accessToken) throw new Error(message)
+  return (query, variables) => ask(accessToken, query, variables)
 }
 
 /** Processes whose working directory lies in `directory`, that is, the embedded PostgreSQL's. */

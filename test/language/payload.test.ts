@@ -4,7 +4,7 @@ import { checkPayload, MAX_STATE_BYTES } from '../../src/language/payload.ts'
 
 test('a payload of exactly 1,000,000 bytes passes and one more does not; the message names size and limit (A4)', () => {
   const text = 'é'.repeat(499_999)
-  const exact = checkPayload(`${text}`, MAX_STATE_BYTES)
+  const exact = checkPayload(text, MAX_STATE_BYTES)
   expect(exact).toMatchObject({ ok: true, bytes: 1_000_000 })
   const over = checkPayload(`${text}a`, MAX_STATE_BYTES)
   expect(over).toMatchObject({ ok: false, code: 'TOO_LARGE', bytes: 1_000_001 })

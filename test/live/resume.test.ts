@@ -75,10 +75,9 @@ const STEPS = fc.array(
   ),
   { maxLength: 12 },
 )
-type Step = { kind: 'commit'; count: number; rings: number } | { kind: 'cut'; at: number } | { kind: 'sweep' }
 
 test('rings lost or doubled, readers cut off and resumed anywhere: every history is the one in the table', async () => {
-  const property = fc.asyncProperty(STEPS as fc.Arbitrary<Step[]>, async (steps) => {
+  const property = fc.asyncProperty(STEPS, async (steps) => {
     const bus = countedBus()
     const feeds = createFeeds({ database, bus, log: createLog('silent') })
     const id = await startExecution(database)

@@ -7,7 +7,7 @@ import { emit, replaceInFlight } from './draft.ts'
 import { fail } from './end-step.ts'
 import { cancelStep } from './record-step.ts'
 
-/** A path that took its worker down this often while it ran alone there is the cause (DESIGN section 3, Poison). */
+/** A path that took its worker down this often while it ran alone there is the cause. */
 const POISON_CRASHES = 3
 
 /** All attempts in flight, or the one suspect whose turn alone has come. */

@@ -22,7 +22,7 @@ export interface HandlerContext {
 }
 
 /** A handler. `Input` is what the step's `with` gives; nothing checks it against the type, so check what you rely on. */
-export interface Handler<Input extends Json = any, Output = unknown> {
+export interface Handler<Input extends Json = Json, Output = unknown> {
   /** What steps call it by: 1-64 of A-Z a-z 0-9 _; unique among all handlers of the server. */
   name: string
   /**
@@ -57,7 +57,7 @@ export interface Handler<Input extends Json = any, Output = unknown> {
  *   The stack goes to the log only. `retryable = false` on the error says that another attempt is useless.
  * - Its environment holds PATH, HOME, TZ, LANG, NODE_ENV and what SLUICE_HANDLER_ENV names (comma-separated), nothing else.
  */
-export function defineHandler<Input extends Json = any, Output = unknown>(
+export function defineHandler<Input extends Json = Json, Output = unknown>(
   handler: Handler<Input, Output>,
 ): Handler<Input, Output> {
   return handler

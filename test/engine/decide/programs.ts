@@ -2,13 +2,10 @@
 import type { Json, Needs, Program, ProgramStep, RetryPolicy, StepSpec, Template } from '../../../src/language/program.ts'
 
 export const constant = (value: Json): Template => ({ evaluate: () => ({ ok: true, value }) })
-const failing: Template = { evaluate: () => ({ ok: false, message: 'no such key' }) }
 
 export const NO_RETRY: RetryPolicy = { attempts: 1, firstDelayMs: 100, factor: 2, maxDelayMs: 1000, jitter: 0 }
 export const START: Needs = { mode: 'all', count: 0, of: [], routes: [] }
 
-export const after = (...of: string[]): Needs => ({ mode: 'all', count: of.length, of, routes: [] })
-export const afterAny = (...of: string[]): Needs => ({ mode: 'any', count: 1, of, routes: [] })
 export const onRoute = (router: string, route: string): Needs => ({ ...START, routes: [{ router, route }] })
 
 export function step(name: string, spec: StepSpec, more: Partial<ProgramStep> = {}): ProgramStep {
@@ -18,7 +15,6 @@ export function step(name: string, spec: StepSpec, more: Partial<ProgramStep> = 
 
 export const handler: StepSpec = { type: 'handler', handler: 'work', with: constant({}), atMostOnce: false }
 export const transform: StepSpec = { type: 'transform', set: constant({ ok: true }) }
-export const brokenTransform: StepSpec = { type: 'transform', set: failing }
 export const agent: StepSpec = { type: 'agent', role: 'ceo', subject: constant('?'), request: constant({}) }
 export const waiting = (durationMs: number): StepSpec => ({ type: 'wait', durationMs })
 export const route = (to: string): StepSpec => ({ type: 'route', cases: [], otherwise: to })

@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest'
+import { startOrder, storeFlow, testEngine, unwrap } from '../harness/engine.ts'
+import { allEnded } from '../harness/invariants.ts'
+import { testDatabase } from '../harness/test-database.ts'
+
+const POOL = 3
+const { database } = await testDatabase({ poolSize: POOL })
+const engine = await testEngine(database, { handlers: { quick: async () => ({}) } })
+
+/** Every connection reports what it did when it becomes idle. */
+async function countUpdates(): Promise<{ all: number; hot: number }> {
+  await Promise.all(Array.from({ length: POOL }, () => database.query('select pg_stat_force_next_flush(), pg_sleep(0.1)')))
+  await database.query('select pg_stat_clear_snapshot()')
+  const [row] = await database.query<{ all: number; hot: number }>(
+    `select n_tup_upd as all, n_tup_hot_upd as hot from pg_stat_user_tables where schemaname = 'sluice' and relname = 'executions'`,
+  )
+  return row!
+}
+
+test('nearly all updates between claim and end are HOT', async () => {
+  const steps = Object.fromEntries(
+    Array.from({ length: 6 }, (_, i) => [`s${i}`, { type: 'handler', handler: 'quick', ...(i > 0 && { after: [`s${i - 1}`] }) }]),
+  )
+  const flow = await storeFlow(database, { name: 'six', steps })
+  const order = await startOrder(engine, flow)
+  const executions = 300
+  const before = await countUpdates()
+  for (let i = 0; i < executions; i += 50)
+    await Promise.all(Array.from({ length: 50 }, async () => unwrap(await engine.start(order))))
+  await allEnded(database, 8000)
+  const after = await countUpdates()
+  const updates = after.all - before.all
+  const hot = after.hot - before.hot
+  // the start holds it, the last update ends it: five of the six in between change no index
+  expect(updates).toBeGreaterThanOrEqual(executions * 6)
+  console.log(`${updates} updates, ${hot} of them HOT`)
+  expect(hot / (updates - executions)).toBeGreaterThan(0.95)
+})

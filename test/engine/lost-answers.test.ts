@@ -1,0 +1,137 @@
+import { expect, test, vi } from 'vitest'
+import { newUuid } from '../../src/ids.ts'
+import { readExecution, startFlow, startOrder, storeFlow, unwrap } from '../harness/engine.ts'
+import type { StoredExecution } from '../harness/engine.ts'
+import { broken, isClaim, isCommit, isLoad, isReadBack } from '../harness/intercept-queries.ts'
+import { breaches } from '../harness/invariants.ts'
+import { steeredEngine } from '../harness/steered-engine.ts'
+import type { SteeredEngine } from '../harness/steered-engine.ts'
+import { testDatabase } from '../harness/test-database.ts'
+
+const { database } = await testDatabase()
+const gated = { type: 'handler', handler: 'gated' } as const
+const one = await storeFlow(database, { name: 'one', steps: { a: gated } })
+const asking = await storeFlow(database, {
+  name: 'asking',
+  steps: { a: { type: 'agent', role: 'ceo', subject: '?', request: {} } },
+})
+
+const read = (id: string): Promise<StoredExecution> => readExecution(database, id)
+const types = ({ events }: StoredExecution): string[] => events.map(({ type }) => type)
+const until = <T>(check: () => T | Promise<T>): Promise<T> => vi.waitFor(check, { timeout: 8000, interval: 10 })
+const hasStatus = (id: string, status: string): Promise<void> =>
+  until(async () => expect(await read(id)).toMatchObject({ status }))
+const sound = async (): Promise<void> => expect(await breaches(database, { atTheEnd: false })).toEqual([])
+
+/** The next statement of the kind is done, but nobody learns of it. */
+function loseAnswer(steered: SteeredEngine, isKind: (text: string) => boolean, alsoFails?: (text: string) => boolean): void {
+  let left = 1
+  let toFail = alsoFails ? 2 : 0
+  steered.intercept = async (text, send) => {
+    if (left === 0 && alsoFails?.(text) && toFail-- > 0) throw broken()
+    if (left === 0 || !isKind(text)) return send()
+    left = 0
+    await send()
+    throw broken()
+  }
+}
+
+test('a commit whose acknowledgement is lost is found by reading back, and not done twice (A5)', async () => {
+  const steered = await steeredEngine(database)
+  const id = await startFlow(steered.engine, one)
+  const running = await steered.run(1)
+  loseAnswer(steered, isCommit)
+  running.open({ n: 1 })
+  await hasStatus(id, 'SUCCEEDED')
+  expect(types(await read(id))).toEqual(['execution.started', 'step.started', 'step.succeeded', 'execution.succeeded'])
+  expect(await read(id)).toMatchObject({ version: 2 })
+  await sound()
+})
+
+test('a commit that failed before it was done is done by the next try', async () => {
+  const steered = await steeredEngine(database)
+  const id = await startFlow(steered.engine, one)
+  const running = await steered.run(1)
+  let failures = 2
+  steered.intercept = (text, send) => (isCommit(text) && failures-- > 0 ? Promise.reject(broken('57P01')) : send())
+  running.open({ n: 1 })
+  await hasStatus(id, 'SUCCEEDED')
+  await sound()
+})
+
+test('a start whose acknowledgement is lost is one execution, and its caller gets its id (E1)', async () => {
+  const steered = await steeredEngine(database)
+  const order = await startOrder(steered.engine, one)
+  loseAnswer(steered, isCommit)
+  const { executionId } = unwrap(await steered.engine.start(order))
+  ;(await steered.run(1)).open()
+  await hasStatus(executionId, 'SUCCEEDED')
+  const rows = await database.query('select id from sluice.executions where initiator_id = $1', [order.initiatorId])
+  expect(rows).toEqual([{ id: executionId }])
+  await sound()
+})
+
+test('a start is one execution also when the database stays away after the lost acknowledgement, at the limit too (E1, A8)', async () => {
+  const steered = await steeredEngine(database)
+  const idempotency = { principalId: newUuid(), key: 'k', inputHash: Buffer.alloc(32, 1) }
+  const order = await startOrder(steered.engine, one, {}, { runningLimit: 1, idempotency })
+  loseAnswer(steered, isCommit, isReadBack)
+  const { executionId } = unwrap(await steered.engine.start(order))
+  expect(unwrap(await steered.engine.start(order))).toEqual({ executionId, replayed: true })
+  ;(await steered.run(1)).open()
+  await hasStatus(executionId, 'SUCCEEDED')
+  expect(types(await read(executionId)).length).toBe(4)
+  await sound()
+})
+
+test('an answer whose acknowledgement is lost is told as given, once (A6)', async () => {
+  const steered = await steeredEngine(database)
+  const id = await startFlow(steered.engine, asking)
+  const [request] = await database.query<{ id: string }>('select id from sluice.agent_requests where execution_id = $1', [id])
+  loseAnswer(steered, isCommit)
+  const order = { requestId: request!.id, executionId: id, decision: 'APPROVE', data: 1, answeredBy: newUuid() } as const
+  expect(await steered.engine.answer(order)).toEqual({ requestId: request!.id, replayed: false })
+  expect(types(await read(id)).filter((type) => type === 'agent.answered').length).toBe(1)
+  await sound()
+})
+
+test('what was claimed without learning of it is begun at the next heartbeats, not forgotten', async () => {
+  const api = await steeredEngine(database, { enabled: false })
+  const id = await startFlow(api.engine, one)
+  const losing = await steeredEngine(database, { leaseMs: 600 }, (each) => loseAnswer(each, isClaim))
+  const begun = await losing.run(1)
+  expect(begun.executionId).toBe(id)
+  begun.open()
+  await hasStatus(id, 'SUCCEEDED')
+  await sound()
+})
+
+test('what was claimed but could not be read is begun at the next heartbeats, not forgotten', async () => {
+  const api = await steeredEngine(database, { enabled: false })
+  const id = await startFlow(api.engine, one)
+  let failures = 1
+  const steered = await steeredEngine(database, { leaseMs: 600 }, (each) => {
+    each.intercept = (text, send) => (isLoad(text) && failures-- > 0 ? Promise.reject(broken()) : send())
+  })
+  const begun = await steered.run(1)
+  expect(begun.executionId).toBe(id)
+  begun.open()
+  await hasStatus(id, 'SUCCEEDED')
+  await sound()
+})
+
+test('an outcome is not lost when its execution cannot be read again at that moment', async () => {
+  const steered = await steeredEngine(database, { leaseMs: 60_000 })
+  const api = await steeredEngine(database, { enabled: false })
+  const id = await startFlow(steered.engine, one)
+  const running = await steered.run(1)
+  unwrap(await api.engine.pause({ executionId: id }))
+  unwrap(await api.engine.resume({ executionId: id }))
+  // the outcome meets another version, and the reload fails
+  let failures = 2
+  steered.intercept = (text, send) => (isLoad(text) && failures-- > 0 ? Promise.reject(broken()) : send())
+  running.open({ n: 1 })
+  await hasStatus(id, 'SUCCEEDED')
+  expect(steered.runs.length).toBe(1)
+  await sound()
+})

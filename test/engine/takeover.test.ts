@@ -1,0 +1,310 @@
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { createLocalBus } from '../../src/fleet/local-bus.ts'
+import { createPostgresBus } from '../../src/fleet/postgres-bus.ts'
+import type { PostgresBus } from '../../src/fleet/postgres-bus.ts'
+import { newUuid } from '../../src/ids.ts'
+import { createLog } from '../../src/log.ts'
+import { readExecution, startFlow, storeFlow, unwrap } from '../harness/engine.ts'
+import type { StoredExecution } from '../harness/engine.ts'
+import { breaches } from '../harness/invariants.ts'
+import { broken, isCommit, isRenewal } from '../harness/intercept-queries.ts'
+import { steeredEngine } from '../harness/steered-engine.ts'
+import type { SteeredEngine } from '../harness/steered-engine.ts'
+import { testDatabase } from '../harness/test-database.ts'
+
+const { database, connection } = await testDatabase()
+
+const gated = { type: 'handler', handler: 'gated' } as const
+const one = await storeFlow(database, { name: 'one', steps: { a: gated } })
+const once = await storeFlow(database, { name: 'once', steps: { a: { ...gated, atMostOnce: true } } })
+const short = await storeFlow(database, { name: 'short', timeout: 'PT0.3S', steps: { a: gated } })
+
+const read = (id: string): Promise<StoredExecution> => readExecution(database, id)
+const types = ({ events }: StoredExecution): string[] => events.map(({ type }) => type)
+const until = <T>(check: () => T | Promise<T>): Promise<T> => vi.waitFor(check, { timeout: 5000, interval: 10 })
+const hasStatus = (id: string, status: string): Promise<void> =>
+  until(async () => expect(await read(id)).toMatchObject({ status }))
+const sound = async (): Promise<void> => expect(await breaches(database, { atTheEnd: false })).toEqual([])
+
+/** As if its process had been stopped for longer than the lease: others may take over, and it does not know. */
+const expire = ({ engine }: SteeredEngine): Promise<unknown> =>
+  database.query(`update sluice.workers set expires_at = now() - interval '1 second' where id = $1`, [engine.workerId])
+const lookForWork = ({ engine }: SteeredEngine): Promise<void> => engine.worker.runOnce()
+
+/** Renewals fail from now on. */
+function cutLease(steered: SteeredEngine): void {
+  steered.intercept = (text, send) => (isRenewal(text) ? Promise.reject(broken()) : send())
+}
+
+async function postgresBus(): Promise<PostgresBus> {
+  const bus = createPostgresBus({ database, connection, log: createLog('silent') })
+  onTestFinished(() => bus.close())
+  await bus.listening()
+  return bus
+}
+
+test('an expired lease is taken over with the next epoch; what the first worker then says is late and changes nothing (D9)', async () => {
+  const first = await steeredEngine(database)
+  const id = await startFlow(first.engine, one)
+  const slow = await first.run(1)
+  const before = await read(id)
+  const second = await steeredEngine(database)
+  await expire(first)
+  await lookForWork(second)
+  const taken = await second.run(1)
+  expect(taken).toMatchObject({ executionId: id, path: 'a', attempt: 1 })
+  expect(await read(id)).toMatchObject({ owner: second.engine.workerId, epoch: before.epoch + 1 })
+
+  slow.open({ from: 'the first' })
+  await until(async () => expect(types(await read(id))).toContain('step.late'))
+  expect((await read(id)).steps).toEqual([])
+  taken.open({ from: 'the second' })
+  await hasStatus(id, 'SUCCEEDED')
+  expect(await read(id)).toMatchObject({ steps: [{ path: 'a', output: { from: 'the second' } }] })
+  expect(types(await read(id)).filter((type) => type === 'step.succeeded').length).toBe(1)
+  await sound()
+})
+
+test('a deadline fires on a node that does not hold the execution, and an outcome after the end is kept apart (D9, A5)', async () => {
+  const holder = await steeredEngine(database)
+  // the holder itself does not look
+  holder.intercept = (text, send) => (text.includes('where deadline_at <= now()') ? Promise.resolve([]) : send())
+  const id = await startFlow(holder.engine, short)
+  const slow = await holder.run(1)
+  const { epoch } = await read(id)
+  await steeredEngine(database)
+  await hasStatus(id, 'TIMED_OUT')
+  const before = await read(id)
+  expect(before).toMatchObject({ epoch: epoch + 1, owner: null, error: { code: 'FLOW_TIMEOUT' } })
+  slow.open({ n: 1 })
+  await until(async () =>
+    expect(await database.query('select path, attempt, outcome from sluice.late_outcomes where execution_id = $1', [id])).toEqual(
+      [{ path: 'a', attempt: 1, outcome: { output: { n: 1 } } }],
+    ),
+  )
+  expect(await read(id)).toEqual(before)
+  await sound()
+})
+
+test('a worker that cannot renew its lease stops what it runs in time, holds nothing, and launches nothing (D9)', async () => {
+  const leaseMs = 500
+  const first = await steeredEngine(database, { leaseMs })
+  const id = await startFlow(first.engine, one)
+  const running = await first.run(1)
+  const cutAt = performance.now()
+  cutLease(first)
+  await until(() => expect(running.signal.aborted).toBe(true))
+  expect(performance.now() - cutAt).toBeLessThan(leaseMs)
+  const later = await startFlow(first.engine, one)
+  expect(await read(later)).toMatchObject({ status: 'PENDING', owner: null })
+  await lookForWork(first)
+  expect(first.runs.length).toBe(1)
+  expect(first.engine.worker.mailboxes.size).toBe(0)
+
+  const second = await steeredEngine(database)
+  for (const n of [1, 2]) (await second.run(n)).open()
+  await hasStatus(id, 'SUCCEEDED')
+  await hasStatus(later, 'SUCCEEDED')
+  await sound()
+})
+
+test('a worker whose lease is over does not look for work all the time', async () => {
+  const bus = createLocalBus(createLog('silent'))
+  const steered = await steeredEngine(database, { leaseMs: 200, bus })
+  const sleeper = await storeFlow(database, { name: 'sleeper', steps: { a: { type: 'wait', duration: 'PT1.1S' } } })
+  await startFlow(steered.engine, sleeper)
+  let looks = 0
+  steered.intercept = (text, send) => {
+    if (isRenewal(text)) return Promise.reject(broken())
+    looks += text.includes('where wake_at is not null') ? 1 : 0
+    return send()
+  }
+  await until(() => expect(steered.engine.worker.world().adopt).toBe(false))
+  await database.query('update sluice.executions set wake_at = now() where wake_at is not null')
+  bus.ring('work')
+  const began = performance.now()
+  await until(() => expect(performance.now() - began).toBeGreaterThan(500))
+  expect(looks).toBeGreaterThan(0)
+  expect(looks).toBeLessThan(10)
+})
+
+test('a worker stops although the database is away, and what it held is taken over', async () => {
+  const first = await steeredEngine(database, { leaseMs: 500 })
+  const id = await startFlow(first.engine, one)
+  await first.run(1)
+  first.intercept = () => Promise.reject(broken())
+  await first.engine.stop()
+  const second = await steeredEngine(database)
+  ;(await second.run(1)).open()
+  await hasStatus(id, 'SUCCEEDED')
+})
+
+test('a worker whose lease comes back before anybody took over runs again what it had stopped (D9)', async () => {
+  const steered = await steeredEngine(database, { leaseMs: 300 })
+  const id = await startFlow(steered.engine, one)
+  const stopped = await steered.run(1)
+  cutLease(steered)
+  await until(() => expect(stopped.signal.aborted).toBe(true))
+  steered.intercept = undefined
+  const again = await steered.run(2)
+  expect(again).toMatchObject({ executionId: id, path: 'a', attempt: 1 })
+  again.open()
+  await hasStatus(id, 'SUCCEEDED')
+  await sound()
+})
+
+test('a step that may run at most once is not run again when the lease comes back (D9)', async () => {
+  const steered = await steeredEngine(database, { leaseMs: 300 })
+  const id = await startFlow(steered.engine, once)
+  const stopped = await steered.run(1)
+  cutLease(steered)
+  await until(() => expect(stopped.signal.aborted).toBe(true))
+  steered.intercept = undefined
+  await hasStatus(id, 'FAILED')
+  expect(await read(id)).toMatchObject({ error: { code: 'OUTCOME_UNKNOWN', step: 'a' } })
+  expect(steered.runs.length).toBe(1)
+  await sound()
+})
+
+test('what a worker stores after its lease was found to be over is taken over too', async () => {
+  const first = await steeredEngine(database)
+  const second = await steeredEngine(database)
+  const mayGo = Promise.withResolvers<void>()
+  const sent = Promise.withResolvers<void>()
+  first.intercept = async (text, send) => {
+    if (isRenewal(text)) throw broken()
+    if (isCommit(text)) sent.resolve()
+    if (isCommit(text)) await mayGo.promise
+    return send()
+  }
+  const started = startFlow(first.engine, one)
+  await sent.promise
+  await expire(first)
+  await lookForWork(second)
+  mayGo.resolve()
+  const id = await started
+  expect(await read(id)).toMatchObject({ owner: first.engine.workerId })
+  const taken = await second.run(1)
+  expect(taken.executionId).toBe(id)
+  taken.open()
+  await hasStatus(id, 'SUCCEEDED')
+})
+
+test('a draining worker hands back what still runs, and that counts as no crash (D9)', async () => {
+  const first = await steeredEngine(database)
+  const id = await startFlow(first.engine, one)
+  await first.run(1)
+  await first.engine.stop()
+  expect(await read(id)).toMatchObject({ status: 'RUNNING', owner: null })
+  const [row] = await database.query<{ in_flight: unknown }>('select in_flight from sluice.executions where id = $1', [id])
+  expect(row!.in_flight).toEqual([expect.objectContaining({ kind: 'act', path: 'a', attempt: 1, epoch: 0 })])
+  expect(JSON.stringify(row)).not.toContain('crashes')
+  const second = await steeredEngine(database)
+  ;(await second.run(1)).open()
+  await hasStatus(id, 'SUCCEEDED')
+  expect(types(await read(id))).toEqual(['execution.started', 'step.started', 'step.succeeded', 'execution.succeeded'])
+  await sound()
+})
+
+test('a draining worker lets what ends in time end, and begins nothing after it', async () => {
+  const chain = await storeFlow(database, { name: 'chain', steps: { a: gated, b: { ...gated, after: ['a'] } } })
+  const first = await steeredEngine(database, { drainMs: 5000 })
+  const id = await startFlow(first.engine, chain)
+  const running = await first.run(1)
+  const stopped = first.engine.stop()
+  await until(() => expect(first.engine.worker.world().adopt).toBe(false))
+  running.open({ n: 1 })
+  await stopped
+  expect(first.runs.length).toBe(1)
+  expect(await read(id)).toMatchObject({ owner: null, status: 'RUNNING', steps: [{ path: 'a', output: { n: 1 } }] })
+  const second = await steeredEngine(database)
+  ;(await second.run(1)).open()
+  await hasStatus(id, 'SUCCEEDED')
+  await sound()
+})
+
+test('cancel through a node that does not hold the execution reaches the holder at once over the bus (A10)', async () => {
+  // with this lease the next heartbeat is far away
+  const holder = await steeredEngine(database, { leaseMs: 60_000, fenceMs: 10_000, bus: await postgresBus() })
+  const other = await steeredEngine(database, { bus: await postgresBus(), fenceMs: 10_000 })
+  const id = await startFlow(holder.engine, one)
+  const running = await holder.run(1)
+  running.signal.addEventListener('abort', () => running.open())
+  const asked = performance.now()
+  unwrap(await other.engine.cancel({ executionId: id, reason: 'enough' }))
+  await hasStatus(id, 'CANCELED')
+  expect(performance.now() - asked).toBeLessThan(1500)
+  expect(await read(id)).toMatchObject({ reason: 'enough', steps: [{ path: 'a', status: 'CANCELED' }] })
+  await sound()
+})
+
+test('without the bus, cancel reaches the holder at its next heartbeat (A10)', async () => {
+  const holder = await steeredEngine(database, { leaseMs: 900, fenceMs: 10_000 })
+  const other = await steeredEngine(database, { fenceMs: 10_000 })
+  const id = await startFlow(holder.engine, one)
+  const running = await holder.run(1)
+  running.signal.addEventListener('abort', () => running.open())
+  unwrap(await other.engine.cancel({ executionId: id, reason: 'enough' }))
+  await hasStatus(id, 'CANCELED')
+  await sound()
+})
+
+test('a canceled step that does not stop is left behind at the fence (A10)', async () => {
+  const holder = await steeredEngine(database, { fenceMs: 300 })
+  const id = await startFlow(holder.engine, one)
+  const running = await holder.run(1)
+  unwrap(await holder.engine.cancel({ executionId: id, reason: 'enough' }))
+  expect(await read(id)).toMatchObject({ status: 'RUNNING' })
+  await until(() => expect(running.signal.aborted).toBe(true))
+  await hasStatus(id, 'CANCELED')
+  await sound()
+})
+
+test('what another node answers is gone on with at once by the holder, over the bus', async () => {
+  const flow = await storeFlow(database, {
+    name: 'beside',
+    steps: { beside: gated, ask: { type: 'agent', role: 'ceo', subject: '?', request: {} }, then: { ...gated, after: ['ask'] } },
+  })
+  const holder = await steeredEngine(database, { leaseMs: 60_000, bus: await postgresBus() })
+  const api = await steeredEngine(database, { enabled: false, bus: await postgresBus() })
+  const id = await startFlow(holder.engine, flow)
+  const beside = await holder.run(1)
+  const [request] = await database.query<{ id: string }>('select id from sluice.agent_requests where execution_id = $1', [id])
+  const order = { requestId: request!.id, executionId: id, decision: 'APPROVE', data: null, answeredBy: newUuid() } as const
+  unwrap(await api.engine.answer(order))
+  const then = await holder.run(2)
+  expect(then).toMatchObject({ executionId: id, path: 'then' })
+  then.open()
+  beside.open()
+  await hasStatus(id, 'SUCCEEDED')
+  expect(holder.runs.length).toBe(2)
+  await sound()
+})
+
+test('an outcome that meets a change by another node is decided again, and its step does not run again (A5)', async () => {
+  const holder = await steeredEngine(database)
+  const api = await steeredEngine(database, { enabled: false })
+  const id = await startFlow(holder.engine, one)
+  const running = await holder.run(1)
+  unwrap(await api.engine.pause({ executionId: id, reason: 'wait' }))
+  // the holder does not know of the pause yet
+  running.open({ n: 1 })
+  await hasStatus(id, 'PAUSED')
+  unwrap(await api.engine.resume({ executionId: id }))
+  await hasStatus(id, 'SUCCEEDED')
+  expect(holder.runs.length).toBe(1)
+  await sound()
+})
+
+test('a step that may run at most once keeps its outcome when another node changes the execution meanwhile (A5)', async () => {
+  const holder = await steeredEngine(database)
+  const api = await steeredEngine(database, { enabled: false })
+  const id = await startFlow(holder.engine, once)
+  const running = await holder.run(1)
+  unwrap(await api.engine.pause({ executionId: id }))
+  running.open({ n: 1 })
+  unwrap(await api.engine.resume({ executionId: id }))
+  await hasStatus(id, 'SUCCEEDED')
+  expect(holder.runs.length).toBe(1)
+  expect(await read(id)).toMatchObject({ steps: [{ output: { n: 1 } }] })
+})

@@ -1,0 +1,55 @@
+import { expect, test, vi } from 'vitest'
+import { readExecution, startFlow, startOrder, storeFlow } from '../harness/engine.ts'
+import { broken, isCommit } from '../harness/intercept-queries.ts'
+import { breaches } from '../harness/invariants.ts'
+import { steeredEngine } from '../harness/steered-engine.ts'
+import { testDatabase } from '../harness/test-database.ts'
+
+const { database } = await testDatabase()
+const one = await storeFlow(database, { name: 'one', steps: { a: { type: 'handler', handler: 'gated' } } })
+
+test.each(['22P05', '23514', '54000'])(
+  'a row that PostgreSQL refuses with %s fails its own execution, and the others of its batch are stored (A3)',
+  async (code) => {
+    const steered = await steeredEngine(database)
+    const ids = await Promise.all(Array.from({ length: 20 }, () => startFlow(steered.engine, one)))
+    await steered.run(20)
+    let largest = 0
+    let refusals = 0
+    steered.intercept = async (text, send, params) => {
+      if (!isCommit(text)) return send()
+      largest = Math.max(largest, (params[2] as string[]).length)
+      if (!params.some((param) => typeof param === 'string' && param.includes('poison'))) return send()
+      refusals += 1
+      throw broken(code)
+    }
+    const culprit = steered.runs[7]!.executionId
+    for (const { executionId, open } of steered.runs) open({ is: executionId === culprit ? 'poison' : 'fine' })
+    await vi.waitFor(async () => {
+      const left = await database.query('select id from sluice.executions where ended_at is null')
+      expect(left).toEqual([])
+    })
+    expect(largest, 'they came as one batch').toBeGreaterThan(10)
+    expect(refusals).toBeGreaterThan(1)
+    for (const id of ids) {
+      const execution = await readExecution(database, id)
+      if (id !== culprit) expect(execution).toMatchObject({ status: 'SUCCEEDED', steps: [{ output: { is: 'fine' } }] })
+      else expect(execution).toMatchObject({ status: 'FAILED', error: { code: 'UNSTORABLE_OUTPUT', step: 'a' } })
+    }
+    expect(await breaches(database)).toEqual([])
+  },
+)
+
+test('what cannot be stored in any form is given up: its caller is told, and nothing is tried for ever', async () => {
+  const steered = await steeredEngine(database)
+  let commits = 0
+  steered.intercept = (text, send) => {
+    commits += isCommit(text) ? 1 : 0
+    return send()
+  }
+  // beyond what the column takes; the rooms above let no such thing through
+  const order = await startOrder(steered.engine, one, {}, { priority: 100_000 })
+  await expect(steered.engine.start(order)).rejects.toThrow('cannot be stored')
+  expect(commits).toBeLessThan(5)
+  expect(await database.query('select 1 from sluice.executions where initiator_id = $1', [order.initiatorId])).toEqual([])
+})

@@ -1,0 +1,169 @@
+/** The stairs: which room may know which, what a pure room may touch, and who may know which library. */
+import { expect, test } from 'vitest'
+import { filesUnder, importsOf, read, syntaxOf } from './source-files.ts'
+import type { Import, SyntaxNode } from './source-files.ts'
+
+/** From the ground up. What is in one room may know itself; rooms on one stair do not know each other. */
+const STAIRS: readonly (readonly string[][])[] = [
+  [['errors.ts'], ['ids.ts'], ['log.ts'], ['config-types.ts']],
+  [['database/'], ['outbound/'], ['language/']],
+  [['audit/'], ['fleet/']],
+  [['engine/'], ['identity/']],
+  [['live/'], ['operations/']],
+  [['api/']],
+  [['server/']],
+  [['app.ts', 'main.ts', 'config.ts', 'config-settings.ts']],
+]
+const TOP = STAIRS.length - 1
+
+/** No clock, no chance, no I/O: what these rooms need to know comes in as data. */
+const PURE = ['src/language/', 'src/engine/decide/', 'src/engine/steps/']
+/** What they may import at run time, besides themselves. */
+const PURE_NEEDS = new Set([
+  'src/errors.ts',
+  'src/ids.ts', // encoding; making new ones is chance: see IMPURE
+  'src/engine/states.ts',
+  'src/engine/in-flight.ts',
+  '@marcbachmann/cel-js',
+  'ajv/dist/2020.js',
+  'ajv-formats/dist/formats.js',
+  'fastest-levenshtein',
+  'lru-cache',
+  'node:crypto', // createHash alone: see IMPURE
+  're2js',
+  'zod',
+])
+const IMPURE = new Set([
+  ...['Date.now', 'Math.random', 'process', 'performance', 'fetch', 'console', 'crypto'],
+  ...['setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask'],
+  ...['randomUUID', 'randomBytes', 'randomInt', 'getRandomValues', 'newUuid', 'newId'],
+])
+
+/** Libraries that only some rooms know, so that use cases know no GraphQL and no HTTP. */
+const KNOWN_BY: readonly { packages: RegExp; rooms: RegExp }[] = [
+  { packages: /^graphql$/, rooms: /^src\/(api|server)\// },
+  { packages: /^(@pothos\/core|@pothos\/plugin-(?!complexity).*)$/, rooms: /^src\/api\// },
+  { packages: /^(@pothos\/plugin-complexity)$/, rooms: /^src\/(api|server)\// },
+  { packages: /^(graphql-yoga|graphql-ws.*|ws|@envelop\/.*|@escape\.tech\/.*|helmet|node:http)$/, rooms: /^src\/server\// },
+  { packages: /^pg$/, rooms: /^src\/(database|fleet)\// },
+  { packages: /^(ioredis|bullmq)$/, rooms: /^src\/fleet\// },
+  { packages: /^undici$/, rooms: /^src\/outbound\// },
+  { packages: /^node:child_process$/, rooms: /^src\/(database|engine\/handlers)\// },
+]
+
+interface Place {
+  stair: number
+  room: readonly string[]
+}
+
+/** Where a file of `src/` stands; undefined when nobody gave it a stair. */
+function placeOf(path: string): Place | undefined {
+  for (const [stair, rooms] of STAIRS.entries()) {
+    const room = rooms.find((names) =>
+      names.some((name) => (name.endsWith('/') ? path.startsWith(`src/${name}`) : path === `src/${name}`)),
+    )
+    if (room) return { stair, room }
+  }
+  return undefined
+}
+
+/** Why a file must not import this; undefined when it may. */
+function offence(path: string, { target }: Import): string | undefined {
+  const from = placeOf(path)!
+  if (!target.startsWith('src/'))
+    return from.stair < TOP && /^(test|bench|migrations|examples|scripts)\//.test(target)
+      ? 'only the top stair looks outside src/'
+      : undefined
+  const to = placeOf(target)
+  if (to === undefined) return 'it has no stair'
+  if (to.room === from.room || to.stair < from.stair) return undefined
+  return to.stair === from.stair ? 'on the same stair' : 'on a higher stair'
+}
+
+const SOURCES = filesUnder('src', /\.ts$/)
+const IMPORTS = new Map(SOURCES.map((path) => [path, importsOf(path)]))
+
+function offences(why: (path: string, it: Import) => string | undefined, imports = IMPORTS): string[] {
+  return [...imports].flatMap(([path, list]) =>
+    list.flatMap((it) => {
+      const reason = why(path, it)
+      return reason ? [`${it.place}: ${it.line}  <- ${reason}`] : []
+    }),
+  )
+}
+
+test('every file of src stands on a stair', () => {
+  expect(SOURCES.filter((path) => placeOf(path) === undefined)).toEqual([])
+})
+
+test('imports lead down the stairs, also those of types', () => {
+  expect(offences(offence)).toEqual([])
+})
+
+test('an import that leads up or aside, in whatever way it is written, is found with its line', () => {
+  const path = 'src/engine/example.ts'
+  const lines = [
+    "import type { Call } from '../operations/call.ts'",
+    "export { signIn } from '../operations/sign-in.ts'",
+    "const later = import('../api/schema.ts')",
+    "type Server = typeof import('../server/server.ts')",
+    "import { users } from '../identity/users.ts'",
+    "const child = new URL('../app.ts', import.meta.url)",
+    "import { migrations } from '../../migrations/list.ts'",
+    "import { stray } from '../stray.ts'",
+  ]
+  const right = "import { Fault } from '../errors.ts'\nimport { claim } from './claim.ts'\nimport pg from 'pg'"
+  const found = offences(offence, new Map([[path, importsOf(path, `${right}\n${lines.join('\n')}`)]]))
+  expect(found).toHaveLength(lines.length)
+  for (const [number, line] of lines.entries()) expect(found[number]).toContain(`${path}:${number + 4}: ${line}`)
+})
+
+test('pure rooms import nothing that acts', () => {
+  const pure = (path: string): boolean => PURE.some((room) => path.startsWith(room))
+  const acts = (path: string, { target, line }: Import): string | undefined =>
+    // types are gone when it runs
+    !pure(path) || /^(import|export) type /.test(line) || pure(target) || PURE_NEEDS.has(target) ? undefined : 'not pure'
+  expect(offences(acts)).toEqual([])
+})
+
+/** Names of the clock, of chance and of the outside in a text, each with its line. */
+function impurities(path: string, text = read(path)): string[] {
+  const found: string[] = []
+  for (const node of syntaxOf(path, text)) {
+    const name = node.type === 'MemberExpression' ? memberName(node) : node.type === 'Identifier' ? (node['name'] as string) : ''
+    if (IMPURE.has(name)) found.push(`${path}:${text.slice(0, node.start).split('\n').length}: ${name}`)
+    if (node.type === 'NewExpression' && isDate(node['callee']) && (node['arguments'] as []).length === 0)
+      found.push(`${path}: new Date()`)
+  }
+  return found
+}
+
+const isDate = (callee: unknown): boolean => (callee as { name?: string }).name === 'Date'
+const memberName = ({ object, property }: SyntaxNode): string =>
+  `${(object as { name?: string }).name}.${(property as { name?: string }).name}`
+
+test('pure rooms ask no clock, no chance and no process', () => {
+  expect(SOURCES.filter((path) => PURE.some((room) => path.startsWith(room))).flatMap((path) => impurities(path))).toEqual([])
+})
+
+test('a look at the clock, at chance or at the environment is found', () => {
+  const text =
+    'const a = Date.now()\nconst b = Math.random()\nconst c = process.env.HOME\nsetTimeout(() => {}, 1)\nconst d = new Date()\n'
+  expect(impurities('example.ts', text)).toHaveLength(5)
+  expect(impurities('example.ts', 'const a = new Date(at)\nconst b = Date.parse(text)')).toEqual([])
+})
+
+test('only the rooms that need a library know it', () => {
+  const known = (path: string, { target }: Import): string | undefined => {
+    const rule = KNOWN_BY.find(({ packages }) => packages.test(target))
+    return rule && !rule.rooms.test(path) ? `only ${rule.rooms.source} knows ${target}` : undefined
+  }
+  expect(offences(known)).toEqual([])
+})
+
+test('the environment is read by main.ts alone, and in handler processes, whose environment is their own', () => {
+  const readers = SOURCES.filter((path) =>
+    [...syntaxOf(path)].some((node) => node.type === 'MemberExpression' && memberName(node) === 'process.env'),
+  )
+  expect(readers.filter((path) => path !== 'src/main.ts' && !path.startsWith('src/engine/handlers/handler-child'))).toEqual([])
+})
