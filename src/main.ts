@@ -45,7 +45,10 @@ async function run(mode: 'start' | 'serve' | 'work'): Promise<void> {
   const stop = (code: number): Promise<void> =>
     (stopping ??= (async () => {
       process.exitCode = code
-      await app?.stop()
+      if (!app) return // it is still starting, and stops when it has
+      await app.stop()
+      // all is closed in order; sockets that the other side has not closed yet are not waited for
+      process.exit()
     })())
   const startedAt = performance.now()
   // a second signal while it drains ends the process at once
@@ -63,7 +66,10 @@ async function run(mode: 'start' | 'serve' | 'work'): Promise<void> {
     log.debug({ err: error }, 'start failed')
     process.exit(EXIT.failure)
   }
-  if (stopping) return void (await app.stop())
+  if (stopping) {
+    await app.stop()
+    process.exit()
+  }
   process.stdout.write(greeting(app, config, performance.now() - startedAt))
 }
 
@@ -74,6 +80,7 @@ async function migrate(): Promise<void> {
   const { migrateOnly } = await import('./app.ts')
   const applied = await migrateOnly(config, createLog(config.log.level))
   process.stdout.write(applied.length > 0 ? `applied ${applied.join(', ')}\n` : 'nothing to do\n')
+  process.exit()
 }
 
 function readConfig(mode: 'serve' | 'work' | 'migrate'): Config | undefined {

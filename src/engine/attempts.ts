@@ -42,6 +42,7 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
   const lanes: { executionId: string; launch: Launch }[][] = [[], [], []]
   let onLane: ActEntry | undefined
   let size = 0
+  host.onFree = runQueued
 
   return {
     launch(executionId, launch) {
@@ -117,6 +118,10 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
       onLane = undefined
       void nextSuspect()
     }
+    runQueued()
+  }
+
+  function runQueued(): void {
     while (queue.length > 0 && host.free > 0) {
       const next = queue.shift()!
       run(next.executionId, next.launch, next.running)

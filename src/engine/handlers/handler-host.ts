@@ -32,6 +32,8 @@ export interface HandlerHost {
   run(call: HandlerCall): RunningHandler
   /** how many calls to non-inline handlers would start at once */
   readonly free: number
+  /** called when `free` has become more because a process is gone, which may be after the outcome of its attempt */
+  onFree?: () => void
   /** Aborts what runs (CANCELED), waits until every process is gone. From then on `run` answers CANCELED. */
   close(): Promise<void>
 }
@@ -49,7 +51,7 @@ export function createHandlerHost(settings: HandlerHostSettings): HandlerHost {
     memoryLimitMb: settings.memoryLimitMb ?? 512,
     maxOutputBytes: settings.maxOutputBytes ?? 1_000_000,
   }
-  const pool = new ProcessPool(shared)
+  const pool = new ProcessPool({ ...shared, onFree: () => host.onFree?.() })
   let closing: Promise<void> | undefined
 
   function run(call: HandlerCall): RunningHandler {
@@ -71,13 +73,14 @@ export function createHandlerHost(settings: HandlerHostSettings): HandlerHost {
     await pool.close()
   }
 
-  return {
+  const host: HandlerHost = {
     run,
     get free() {
       return pool.free
     },
     close: () => (closing ??= close()),
   }
+  return host
 }
 
 function refused(failure: HandlerFailure): RunningHandler {

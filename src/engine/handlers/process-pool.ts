@@ -10,6 +10,8 @@ import type { ProcessAttemptSettings } from './process-attempt.ts'
 export interface PoolSettings extends ProcessSettings, ProcessAttemptSettings {
   maxProcesses: number
   idleMs: number
+  /** a process is gone */
+  onFree(): void
 }
 
 export class ProcessPool {
@@ -87,6 +89,7 @@ export class ProcessPool {
     void process.ended.then(() => {
       this.#processes.delete(process)
       this.#startWaiting()
+      this.#settings.onFree()
     })
     return process
   }
