@@ -64,9 +64,7 @@ async function measure(shape: Shape): Promise<Results[string]> {
   const measured = new Map<SystemName, Measured[]>(systems.map((name) => [name, []]))
   for (let round = 0; round <= rounds; round++) {
     for (const system of opened) {
-      process.stdout.write(
-        `\r\x1b[K${shape.title}: ${round === 0 ? 'warming up' : `round ${round} of ${rounds}`}, ${system.name}`,
-      )
+      progress(`${shape.title}: ${round === 0 ? 'warming up' : `round ${round} of ${rounds}`}, ${system.name}`)
       const amount = amountOf(shape, system.name, quick)
       const result = await runRound(system, shape, round === 0 ? { ...amount, ...warmUp(amount) } : amount)
       if (round > 0) measured.get(system.name)!.push(result)

@@ -181,6 +181,11 @@ export function createCommitter(database: Database, log: Logger): Committer {
 
   /** One row that PostgreSQL will not take must not keep the others out: halves, until it stands alone. */
   async function bisect(batch: readonly Waiting[], error: unknown): Promise<void> {
+    if (sqlState(error) === '23505') {
+      // a start that was sent twice, because its first answer was lost and came late, is there already
+      const left = await readBack(batch)
+      if (left.length < batch.length) return await commitBatch(left)
+    }
     if (batch.length === 1) {
       log.error({ err: error, executionId: batch[0]!.executionId }, 'a transition cannot be stored')
       return batch[0]!.settle({ kind: 'unstorable', message: `The database refused it (SQLSTATE ${sqlState(error)}).` })

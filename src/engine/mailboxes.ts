@@ -2,44 +2,19 @@
  * One mailbox for each execution that something happens to here. Inputs wait in it and fold into one transition; at most one
  * transition of an execution is in flight. A mailbox is held (this process's worker owns the execution) or only visited.
  */
-import { randomInt } from 'node:crypto'
 import type { Database } from '../database/database.ts'
 import type { Logger } from '../log.ts'
 import type { Committer } from './commit.ts'
 import { decide } from './decide/decide.ts'
 import type { Transition, World } from './decide/draft.ts'
-import type { Input, InputResult } from './decide/input.ts'
+import type { Input } from './decide/input.ts'
 import type { Snapshot } from './decide/snapshot.ts'
-import { encodeTransition } from './encode.ts'
 import type { Extras } from './encode.ts'
 import { loadSnapshots } from './load-snapshots.ts'
 import type { Loaded } from './load-snapshots.ts'
+import type { Post, Posted, PostOptions } from './post.ts'
 import type { Programs } from './programs.ts'
-
-/** What became of a posted input; `snapshot` as it is now stored. */
-export type Posted =
-  | { result: InputResult; snapshot: Snapshot }
-  | { result: 'missing' }
-  | { result: 'limit' | 'mismatch' }
-  | { result: 'replayed'; executionId: string }
-
-export interface PostOptions {
-  /** stored if the input is applied */
-  extras?: Extras
-  /** it goes before what workers commit */
-  urgent?: boolean
-  /** inputs that belong into the same transition */
-  then?: readonly Input[]
-}
-
-interface Post {
-  input: Input
-  /** stored if the input is applied */
-  extras: Extras
-  urgent: boolean
-  settle(posted: Posted): void
-  abandon(error: unknown): void
-}
+import { storeTransition, withoutPayloads } from './store-transition.ts'
 
 interface Mailbox {
   readonly id: string
@@ -187,7 +162,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
       box.snapshot ??= await read(box, inputs)
       if (!box.snapshot) return settleAll(posts, { result: 'missing' })
       const transition = decide(box.snapshot, inputs, options.world())
-      const verdict = await store(transition, posts)
+      const verdict = await storeTransition(database, committer, transition, posts)
       switch (verdict.kind) {
         case 'committed':
           box.snapshot = transition.next
@@ -213,26 +188,6 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
           return settleAll(posts, { result: verdict.kind })
       }
     }
-  }
-
-  async function store(transition: Transition, posts: readonly Post[]): ReturnType<Committer['submit']> {
-    const { next, from, lates } = transition
-    for (const late of lates) await recordLate(database, next.id, late)
-    if (!transition.changed && from.version > 0) return { kind: 'committed' }
-    const extras: Extras = {}
-    let urgent = false
-    for (const [index, post] of posts.entries()) {
-      urgent ||= post.urgent
-      if (transition.results[index] !== 'applied') continue
-      extras.start ??= post.extras.start
-      for (const list of ['keys', 'sends', 'audits'] as const) {
-        if (post.extras[list]) Object.assign(extras, { [list]: [...(extras[list] ?? []), ...post.extras[list]] })
-      }
-    }
-    const mark = randomInt(2 ** 47)
-    const kind = from.version === 0 ? 'start' : 'update'
-    const keyed = extras.start?.idempotency !== undefined
-    return committer.submit({ executionId: next.id, kind, mark, rows: encodeTransition(transition, mark, extras), urgent, keyed })
   }
 
   async function read(box: Mailbox, inputs: Input[]): Promise<Snapshot | undefined> {
@@ -272,22 +227,4 @@ function wordsOf(messages: Loaded['messages']): Input[] {
 
 function settleAll(posts: readonly Post[], posted: Posted): void {
   for (const post of posts) post.settle(posted)
-}
-
-/** The same inputs, with outputs replaced by their refusal; if there was none, the execution itself has to end. */
-function withoutPayloads(inputs: readonly Input[], message: string): Input[] {
-  let found = false
-  const lighter = inputs.map((input): Input => {
-    if (input.kind !== 'outcome' || !input.outcome.ok) return input
-    found = true
-    return { ...input, outcome: { ok: false, code: 'UNSTORABLE_OUTPUT', message } }
-  })
-  return found ? lighter : [...inputs, { kind: 'unstorable', message }]
-}
-
-async function recordLate(database: Database, executionId: string, late: Transition['lates'][number]): Promise<void> {
-  await database.query(
-    `insert into sluice.late_outcomes (execution_id, path, attempt, epoch, outcome) values ($1, $2, $3, $4, $5) on conflict do nothing`,
-    [executionId, late.path, late.attempt, late.epoch, JSON.stringify(late.outcome)],
-  )
 }

@@ -71,7 +71,7 @@ test('handlers that never yield in every process stop neither inline handlers no
   await engine.ended(id, 5000)
   expect(await readExecution(database, id)).toMatchObject({ status: 'SUCCEEDED' })
   for (const each of spinning) expect(await readExecution(database, each)).toMatchObject({ status: 'RUNNING' })
-  // its turn comes when a process is free again: the wait for one is not part of its time
+  // its turn comes when a process is gone: the wait for one is not part of its time
   const queued = await runStep({ handler: 'echo', timeout: 'PT1S' })
   expect(queued).toMatchObject({ status: 'SUCCEEDED' })
   await Promise.all(spinning.map((each) => engine.ended(each, 8000)))

@@ -135,3 +135,30 @@ test('an outcome is not lost when its execution cannot be read again at that mom
   expect(steered.runs.length).toBe(1)
   await sound()
 })
+
+test('the server ends all connections again and again: everything finishes, once', async () => {
+  const steered = await steeredEngine(database, { leaseMs: 5000 })
+  const quick = { type: 'handler', handler: 'quick' }
+  const chain = await storeFlow(database, {
+    name: 'chain',
+    steps: Object.fromEntries(
+      Array.from({ length: 20 }, (_, i) => [`s${i}`, { ...quick, ...(i > 0 && { after: [`s${i - 1}`] }) }]),
+    ),
+  })
+  const order = await startOrder(steered.engine, chain)
+  const starting = Array.from({ length: 50 }, () => steered.engine.start(order))
+  for (let round = 0; round < 5; round++) {
+    await database
+      .query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where pid <> pg_backend_pid() and usename = current_user and datname = current_database()`,
+      )
+      .catch(() => {})
+    await steered.engine.worker.runOnce().catch(() => {})
+  }
+  const ids = (await Promise.all(starting)).map((started) => unwrap(started).executionId)
+  expect(new Set(ids).size).toBe(50)
+  await until(async () => expect(await database.query('select id from sluice.executions where ended_at is null')).toEqual([]))
+  for (const id of ids) expect(await read(id)).toMatchObject({ status: 'SUCCEEDED', seq: 42 })
+  await sound()
+})

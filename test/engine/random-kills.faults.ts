@@ -76,7 +76,13 @@ test(`${EXECUTIONS} executions while their worker is killed ${KILLS} times at ra
   const last = await next
   await last.call({ do: 'run' })
   await allEnded(database, 60_000)
-  console.log(`${underWay} taken over in ${KILLS} kills, all ended after ${Math.round(performance.now() - began)} ms`)
+  const [isolated] = await database.query<{ most: number }>(
+    `select max(count)::int as most from (select count(*) from sluice.events where type = 'step.isolated'
+       group by execution_id, path) as counts`,
+  )
+  console.log(
+    `${underWay} taken over in ${KILLS} kills, all ended after ${Math.round(performance.now() - began)} ms; at most ${isolated!.most} turns alone`,
+  )
 
   expect(underWay).toBeGreaterThan(KILLS)
   const unhappy = await database.query(`select id, status, error from sluice.executions where status <> 'SUCCEEDED'`)

@@ -79,6 +79,9 @@ function dyingHost(inner: HandlerHost): HandlerHost {
     get free() {
       return inner.free
     },
+    set onFree(listener: () => void) {
+      inner.onFree = listener
+    },
     close: () => inner.close(),
   }
 }

@@ -1,7 +1,6 @@
 /** Chance that can be repeated: `SLUICE_TEST_SEED=... npm run test:faults`. */
 
 export interface Chance {
-  readonly seed: number
   /** 0 <= x < 1 */
   next(): number
   /** an integer, both ends included */
@@ -21,5 +20,5 @@ export function seededChance(): Chance {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
   const between = (least: number, most: number): number => least + Math.floor(next() * (most - least + 1))
-  return { seed, next, between, pick: (items) => items[between(0, items.length - 1)]! }
+  return { next, between, pick: (items) => items[between(0, items.length - 1)]! }
 }

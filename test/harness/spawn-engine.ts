@@ -6,16 +6,14 @@ import type { AnswerOrder, ControlOrder } from '../../src/engine/engine.ts'
 import type { JsonObject } from '../../src/language/program.ts'
 
 /** Where an engine's process may be told to die, always by SIGKILL. */
-export const KILL_POINTS = [
-  'after claim',
-  'before commit',
-  'during commit',
-  'after commit',
-  'after act',
-  'claimed, before commit',
-  'claimed, after commit',
-] as const
-export type KillPoint = (typeof KILL_POINTS)[number]
+export type KillPoint =
+  | 'after claim'
+  | 'before commit'
+  | 'during commit'
+  | 'after commit'
+  | 'after act'
+  | 'claimed, before commit'
+  | 'claimed, after commit'
 
 export interface ProcessOrder {
   leaseMs: number

@@ -81,6 +81,7 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
       if (draft.pauseReason === null) return 'illegal'
       draft.pauseReason = null
       if (draft.status === 'PAUSED') draft.status = draft.startedAt === null ? 'PENDING' : 'RUNNING'
+      if (draft.startedAt === null) draft.wakeAt = startOf(draft)
       emit(draft, 'execution.resumed', input.reason === undefined ? {} : { data: { reason: input.reason } })
       return 'applied'
     case 'handBack':
@@ -97,6 +98,12 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
     default:
       return input satisfies never
   }
+}
+
+/** When a start of later is due; null: now. The deadline was counted from it. */
+function startOf({ from, deadlineAt, world }: Draft): number | null {
+  const startAt = (deadlineAt ?? 0) - from.program.timeoutMs
+  return startAt > world.now ? startAt : null
 }
 
 /** An outcome names (path, attempt, epoch): recorded already is success, not in flight is late. */

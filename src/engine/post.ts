@@ -1,0 +1,29 @@
+/** An input on its way into a mailbox, with what is stored beside it, and what became of it. */
+import type { Input, InputResult } from './decide/input.ts'
+import type { Snapshot } from './decide/snapshot.ts'
+import type { Extras } from './encode.ts'
+
+/** What became of a posted input; `snapshot` as it is now stored. */
+export type Posted =
+  | { result: InputResult; snapshot: Snapshot }
+  | { result: 'missing' }
+  | { result: 'limit' | 'mismatch' }
+  | { result: 'replayed'; executionId: string }
+
+export interface PostOptions {
+  /** stored if the input is applied */
+  extras?: Extras
+  /** it goes before what workers commit */
+  urgent?: boolean
+  /** inputs that belong into the same transition */
+  then?: readonly Input[]
+}
+
+export interface Post {
+  input: Input
+  /** stored if the input is applied */
+  extras: Extras
+  urgent: boolean
+  settle(posted: Posted): void
+  abandon(error: unknown): void
+}
