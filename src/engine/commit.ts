@@ -90,30 +90,11 @@ export function createCommitter(database: Database, log: Logger): Committer {
   }
   return committer
 
-  /** The next batch is on its way before the last one's news is told: the database works while what follows is decided here. */
   async function pump(): Promise<void> {
-    let tellNews: (() => void) | undefined
-    for (;;) {
-      if (urgent.length + queue.length === 0) {
-        if (!tellNews) break
-        tellNews()
-        tellNews = undefined
-        continue
-      }
+    while (urgent.length + queue.length > 0) {
       const batch = nextBatch()
       const started = performance.now()
-      const answer = store(batch).then(
-        (refused) => ({ refused }),
-        (error: unknown) => ({ error }),
-      )
-      if (tellNews) {
-        await new Promise(setImmediate) // until it is written to the connection
-        tellNews()
-        tellNews = undefined
-      }
-      const result = await answer
-      if ('refused' in result) tellNews = () => settleBatch(batch, result.refused)
-      else await commitBatch(batch, result)
+      await commitBatch(batch)
       committer.onCommit?.({
         items: batch.length,
         bytes: batch.reduce((sum, item) => sum + item.bytes, 0),
@@ -137,17 +118,13 @@ export function createCommitter(database: Database, log: Logger): Committer {
     return batch
   }
 
-  /**
-   * Stores a batch, whatever happens: repeats it, splits it to find the culprit, or reads back what became of it.
-   * `failed`: the first attempt was made already.
-   */
-  async function commitBatch(items: readonly Waiting[], failed?: { error: unknown }): Promise<void> {
+  /** Stores a batch, whatever happens: repeats it, splits it to find the culprit, or reads back what became of it. */
+  async function commitBatch(items: readonly Waiting[]): Promise<void> {
     let batch = items
     // an answer was lost: nothing is sent again before it is known what became of it
     let doubtful = false
     for (let attempt = 0; batch.length > 0; attempt++) {
       try {
-        if (failed && attempt === 0) throw failed.error
         if (doubtful) {
           batch = await readBack(batch)
           doubtful = false
