@@ -3,7 +3,7 @@
  * statistics; and the same without the planner settings that the function carries.
  */
 import { newUuid } from '../src/ids.ts'
-import { fillReadyExecutions, isNeverAnalysed, readingsOf } from './ready-executions.ts'
+import { fillReadyExecutions, isNeverAnalysed, readingsOf, stopAnalysing } from './ready-executions.ts'
 import type { Query } from './ready-executions.ts'
 import { quantile } from './report.ts'
 import { startServer } from './server.ts'
@@ -29,6 +29,7 @@ async function measure(size: number): Promise<string> {
   const query: Query = async (text, params) => (await client.query(text, params)).rows as never
   const worker = newUuid()
   const flow = { flowId: newUuid(), flowVersionId: newUuid() }
+  await stopAnalysing(query)
   await fillReadyExecutions(query, { executions: size, ofTheHuge: size / 2, initiators: Math.max(10, size / 100), ...flow })
   await query(`insert into sluice.workers (id, expires_at) values ($1, now() + interval '1 hour')`, [worker])
   const cells: string[] = []

@@ -17,9 +17,13 @@ export interface Crowd {
 /** The `n`th initiator in the order of the walk, from 1. */
 export const initiatorNumber = (n: number): string => `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`
 
-/** PostgreSQL knows nothing of what it put there: no statistics, and nobody to gather them. */
-export async function fillReadyExecutions(query: Query, crowd: Crowd): Promise<void> {
+/** From here on nobody gathers statistics. */
+export async function stopAnalysing(query: Query): Promise<void> {
   await query('alter table sluice.executions set (autovacuum_enabled = false)')
+}
+
+/** After `stopAnalysing`, PostgreSQL knows nothing of what this puts there. */
+export async function fillReadyExecutions(query: Query, crowd: Crowd): Promise<void> {
   await query(
     `insert into sluice.executions
        (id, flow_id, flow_version_id, initiator_id, status, last_event_at, state_bytes, steps_total, created_at)
@@ -30,7 +34,15 @@ export async function fillReadyExecutions(query: Query, crowd: Crowd): Promise<v
   )
 }
 
-/** True when PostgreSQL still knows nothing: `reltuples` is -1 until something counts. */
+/** As if the table had never been analysed: neither its size nor what its columns hold. */
+export async function forgetStatistics(query: Query): Promise<void> {
+  await query(`select pg_clear_relation_stats('sluice', 'executions')`)
+  await query(
+    `select pg_clear_attribute_stats(schemaname, tablename, attname, inherited) from pg_stats where tablename = 'executions'`,
+  )
+}
+
+/** True when PostgreSQL knows nothing: `reltuples` is -1 until something counts. */
 export async function isNeverAnalysed(query: Query): Promise<boolean> {
   const [row] = await query<{ unknown: boolean }>(
     `select reltuples = -1 and not exists (select from pg_stats where schemaname = 'sluice' and tablename = 'executions') as unknown

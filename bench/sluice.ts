@@ -25,7 +25,9 @@ import type { Amount, Shape } from './shapes.ts'
 import { closedLoop, timed } from './system.ts'
 import type { Round, System } from './system.ts'
 
-const POOL = 10
+/** these two as the server's defaults */
+const POOL = 20
+const MAX_HELD = 1_000
 const INITIATORS = 10
 /** limits are not what is measured */
 const UNLIMITED = 1_000_000
@@ -110,9 +112,6 @@ export async function openSluice(connection: string): Promise<System> {
     return row!.n
   }
 }
-
-/** as the server's default */
-const MAX_HELD = 500
 
 function handlers(): HandlerRegistry {
   return new Map(
