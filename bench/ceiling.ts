@@ -147,7 +147,7 @@ function prepareExecution(
     const transition = decide(snapshot, inputs, world)
     const mark = Math.floor(Math.random() * 2 ** 47)
     const kind = snapshot.version === 0 ? 'start' : 'update'
-    items.push({ executionId: snapshot.id, kind, mark, rows: encodeTransition(transition, mark, extras) })
+    items.push({ executionId: snapshot.id, kind, mark, from: snapshot, rows: encodeTransition(transition, mark, extras) })
     snapshot = transition.next
     return transition
   }

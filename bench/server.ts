@@ -45,8 +45,20 @@ export async function startServer(settings: Record<string, string> = {}): Promis
   /** kept open: a connection that ends takes its CPU time from one count to another */
   const watching = new Map<string, Client>()
 
+  async function stop(): Promise<void> {
+    for (const client of [admin, ...watching.values()]) await client.end()
+    await server.stop()
+    await rm(dataDir, { recursive: true, force: true })
+  }
+
+  // The server would outlive us.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => void stop().finally(() => process.exit(130)))
+  }
+
   return {
     connect,
+    stop,
     async makeDatabase(name, migrated) {
       await admin.query(`create database ${name} owner sluice_owner`)
       await admin.query(`grant connect on database ${name} to sluice_app`)
@@ -66,11 +78,6 @@ export async function startServer(settings: Record<string, string> = {}): Promis
     },
     async checkpoint() {
       await admin.query('checkpoint')
-    },
-    async stop() {
-      for (const client of [admin, ...watching.values()]) await client.end()
-      await server.stop()
-      await rm(dataDir, { recursive: true, force: true })
     },
   }
 }

@@ -3,12 +3,14 @@
 -- after that touches fresh rows only. Planner settings are fixed so that stale statistics cannot flip a plan.
 create or replace function sluice.commit_transitions(
   starts json, keyed boolean, ids uuid[], updates json, step_runs json, events json, asks json, closed_asks json,
-  outputs json, reads json, sends json, keys json, audits json
+  outputs json, reads json, sends json, keys json, audits json, versions integer[], epochs integer[]
 ) returns table (at double precision, refused json)
 language plpgsql
 set enable_seqscan = off
 set enable_mergejoin = off
+set enable_hashjoin = off
 set enable_bitmapscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -16,6 +18,9 @@ declare
   out_rows jsonb := '[]';
   some_ids uuid[];
   some_rows jsonb;
+  found_ids uuid[];
+  found_versions integer[];
+  found_epochs integer[];
 begin
   if starts is not null then
     if keyed then
@@ -70,15 +75,19 @@ begin
   end if;
 
   if updates is not null then
-    select array_agg(u.id), jsonb_agg(jsonb_build_object('id', u.id, 'verdict', case when e.id is null then 'skipped' else 'stale' end))
-    into some_ids, some_rows
-    from json_to_recordset(updates) as u(id uuid, version integer, from_epoch integer)
-    left join (select x.id, x.version, x.epoch from sluice.executions x
-               where x.id = any (ids) order by x.id for no key update skip locked) as e on e.id = u.id
-    where e.id is null or e.version <> u.version or e.epoch <> u.from_epoch;
-    if some_ids is not null then
-      out_ids := out_ids || some_ids;
-      out_rows := out_rows || some_rows;
+    select array_agg(x.id), array_agg(x.version), array_agg(x.epoch) into found_ids, found_versions, found_epochs
+    from (select e.id, e.version, e.epoch from sluice.executions e
+          where e.id = any (ids) order by e.id for no key update skip locked) as x;
+    if (found_ids, found_versions, found_epochs) is distinct from (ids, versions, epochs) then
+      select array_agg(u.id), jsonb_agg(jsonb_build_object('id', u.id, 'verdict', case when e.id is null then 'skipped' else 'stale' end))
+      into some_ids, some_rows
+      from unnest(ids, versions, epochs) as u(id, version, epoch)
+      left join unnest(found_ids, found_versions, found_epochs) as e(id, version, epoch) on e.id = u.id
+      where e.id is null or e.version <> u.version or e.epoch <> u.epoch;
+      if some_ids is not null then
+        out_ids := out_ids || some_ids;
+        out_rows := out_rows || some_rows;
+      end if;
     end if;
   end if;
 

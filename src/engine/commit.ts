@@ -18,6 +18,8 @@ export interface CommitItem {
   keyed?: boolean
   /** API transitions go first */
   urgent?: boolean
+  /** of an update: what was decided on; the fence */
+  from?: { version: number; epoch: number }
 }
 
 export type Verdict =
@@ -52,7 +54,7 @@ interface Waiting extends CommitItem {
 }
 
 export const COMMIT_TEXT =
-  'select at, refused from sluice.commit_transitions($1::json, $2, $3::uuid[], $4::json, $5::json, $6::json, $7::json, $8::json, $9::json, $10::json, $11::json, $12::json, $13::json)'
+  'select at, refused from sluice.commit_transitions($1::json, $2, $3::uuid[], $4::json, $5::json, $6::json, $7::json, $8::json, $9::json, $10::json, $11::json, $12::json, $13::json, $14::integer[], $15::integer[])'
 
 export function createCommitter(database: Database, log: Logger): Committer {
   const urgent: Waiting[] = []
@@ -150,7 +152,9 @@ export function createCommitter(database: Database, log: Logger): Committer {
       if (parts.length > 0) lists.set(list, `[${parts.join(',')}]`)
     }
     const json = (list: ListName): string | null => lists.get(list) ?? null
-    const ids = batch.filter((item) => item.kind === 'update').map((item) => item.executionId)
+    // in the order in which the function locks them, so that it can tell by one comparison that nothing is stale
+    const updates = batch.filter((item) => item.kind === 'update').sort((a, b) => (a.executionId < b.executionId ? -1 : 1))
+    const ids = updates.map((item) => item.executionId)
     const sent = performance.now()
     const [answer] = await database.query<{ at: number; refused: Refusal[] | null }>(COMMIT_TEXT, [
       ...[
@@ -163,20 +167,25 @@ export function createCommitter(database: Database, log: Logger): Committer {
         json('asks'),
       ],
       ...[json('closed_asks'), json('outputs'), json('reads'), json('sends'), json('keys'), json('audits')],
+      ...[updates.map((item) => item.from?.version ?? 0), updates.map((item) => item.from?.epoch ?? 0)],
     ])
     database.clock.sample(answer!.at, sent, performance.now())
     return answer!.refused ?? []
   }
 
+  /** Told in the next turn of the event loop: first the next batch is on its way, then what this one sets off is computed. */
   function settleBatch(batch: readonly Waiting[], refused: readonly Refusal[]): void {
     const refusals = new Map(refused.map((refusal) => [refusal.id, refusal]))
+    const told: [Waiting, Verdict][] = []
     for (const item of batch) {
       const refusal = refusals.get(item.executionId)
-      if (!refusal) item.settle({ kind: 'committed' })
-      else if (refusal.verdict === 'skipped') (item.urgent ? urgent : queue).push(item)
-      else if (refusal.verdict === 'replayed') item.settle({ kind: 'replayed', executionId: refusal.subject! })
-      else item.settle({ kind: refusal.verdict })
+      if (refusal?.verdict === 'skipped') (item.urgent ? urgent : queue).push(item)
+      else if (refusal?.verdict === 'replayed') told.push([item, { kind: 'replayed', executionId: refusal.subject! }])
+      else told.push([item, { kind: refusal?.verdict ?? 'committed' }])
     }
+    setImmediate(() => {
+      for (const [item, verdict] of told) item.settle(verdict)
+    })
   }
 
   /** One row that PostgreSQL will not take must not keep the others out: halves, until it stands alone. */

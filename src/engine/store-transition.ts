@@ -17,7 +17,7 @@ export async function storeTransition(
 ): Promise<Verdict> {
   const { next, from, lates } = transition
   for (const late of lates) await recordLate(database, next.id, late)
-  if (!transition.changed && from.version > 0) return { kind: 'committed' }
+  if (!transition.changed) return { kind: 'committed' }
   const extras: Extras = {}
   let urgent = false
   for (const [index, post] of posts.entries()) {
@@ -31,7 +31,15 @@ export async function storeTransition(
   const mark = randomInt(2 ** 47)
   const kind = from.version === 0 ? 'start' : 'update'
   const keyed = extras.start?.idempotency !== undefined
-  return committer.submit({ executionId: next.id, kind, mark, rows: encodeTransition(transition, mark, extras), urgent, keyed })
+  return committer.submit({
+    executionId: next.id,
+    kind,
+    mark,
+    rows: encodeTransition(transition, mark, extras),
+    urgent,
+    keyed,
+    from,
+  })
 }
 
 /** The same inputs, with outputs replaced by their refusal; if there was none, the execution itself has to end. */

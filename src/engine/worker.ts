@@ -69,6 +69,8 @@ export function createWorker(options: WorkerOptions): Worker {
   let draining = false
   let afterInitiator: string | null = null
   let nextLookAt = 0
+  /** the last claim took all that there was room for: there is more */
+  let more = false
   /** owned by us in the database but unknown here at the last heartbeat: a claim under way, or an orphan */
   let unknown = new Set<string>()
 
@@ -90,6 +92,8 @@ export function createWorker(options: WorkerOptions): Worker {
     ...{ database, committer, programs, log, act, reconcile, workerId: enabled ? workerId : null },
     world,
     released(executionId) {
+      // not for each of them: a claim is worth a roomful
+      if (more && options.maxHeld - mailboxes.size >= Math.min(MAX_CLAIM, options.maxHeld / 2)) claimLoop.wake()
       attempts.forget(executionId)
       wakeQueue.set(executionId, null)
     },
@@ -131,16 +135,15 @@ export function createWorker(options: WorkerOptions): Worker {
 
   /** One look for work: claims while there is some and room for it, fires stored deadlines; says when to look again. */
   async function look(): Promise<number> {
-    let claimed = 0
     do {
       const wanted = Math.min(options.maxHeld - mailboxes.size, MAX_CLAIM)
       if (wanted <= 0 || committer.full || !lease.alive || draining) break
       const rows = await claimExecutions(database, workerId, wanted, afterInitiator)
-      claimed = rows.length
+      more = rows.length === wanted
       afterInitiator = rows.at(-1)?.initiator_id ?? null
       const ids = rows.map(({ id }) => id)
       for (const loaded of await loadSnapshots(database, programs, ids)) mailboxes.hold(loaded)
-    } while (claimed === MAX_CLAIM)
+    } while (more)
     for (const id of await findOverdue(database, 100)) await mailboxes.post(id, { kind: 'tick' })
     const { wakeAt, deadlineAt } = await nextDue(database)
     const pause = Math.max(0, Math.min(POLL_MS, (wakeAt ?? Infinity) - now(), (deadlineAt ?? Infinity) - now()))

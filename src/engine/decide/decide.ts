@@ -218,7 +218,9 @@ function rest(draft: Draft, status: 'WAITING' | 'PAUSED', wakeAt: number | null)
 function close(draft: Draft, inputs: readonly Input[]): Transition {
   const { from, events, launches, readMessages } = draft
   const moved = draft.status !== from.status || draft.owner !== from.owner || draft.wakeAt !== from.wakeAt
-  const changed = moved || events.length > 0 || readMessages.length > 0 || launches.some(({ suspect }) => !suspect)
+  // what is not stored yet is stored, whatever it says
+  const changed =
+    from.version === 0 || moved || events.length > 0 || readMessages.length > 0 || launches.some(({ suspect }) => !suspect)
   const { status, owner, epoch, wakeAt, deadlineAt, cancelReason, pauseReason, seq, lastEventAt, stateBytes } = draft
   const next: Snapshot = changed
     ? {
