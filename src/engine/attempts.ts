@@ -23,7 +23,6 @@ export interface Attempts {
   /** Aborts all of an execution's attempts; their outcomes are not told any more. */
   forget(executionId: string): void
   running(executionId: string): ReadonlySet<string>
-  readonly size: number
 }
 
 interface Running {
@@ -41,7 +40,6 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
    */
   const lanes: { executionId: string; launch: Launch }[][] = [[], [], []]
   let onLane: ActEntry | undefined
-  let size = 0
   host.onFree = runQueued
 
   return {
@@ -57,7 +55,6 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
       let paths = byExecution.get(executionId)
       if (!paths) byExecution.set(executionId, (paths = new Map<string, Running>()))
       paths.set(entry.path, running)
-      size++
       const inline = step.spec.type === 'handler' && registry.get(step.spec.handler)?.inline && !mustIsolate(entry)
       if (inline || host.free > 0) run(executionId, launch, running)
       else queue.push({ executionId, launch, running })
@@ -70,7 +67,6 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
       const paths = byExecution.get(executionId)
       byExecution.delete(executionId)
       for (const [path, running] of paths ?? []) {
-        size--
         const queued = dequeue(executionId, path)
         if (!queued) running.handle?.abort('This worker does not hold the execution any more.')
         else if (queued.launch.entry.alone) {
@@ -80,9 +76,6 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
       }
     },
     running: (executionId) => new Set(byExecution.get(executionId)?.keys()),
-    get size() {
-      return size
-    },
   }
 
   /** Suspects; and beside one that was alone at a crash before everybody, so that it is not blamed for another's first crash. */
@@ -108,7 +101,6 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
     const current = paths?.get(path) === running
     if (current) {
       paths.delete(path)
-      size--
       if (paths.size === 0) byExecution.delete(executionId)
     }
     if (current || outcome.ok || outcome.code !== 'CANCELED') {

@@ -38,7 +38,7 @@ export interface RetryPolicy {
   maxDelayMs: number
   /** 0..1: the share of the delay that is random */
   jitter: number
-  /** step error codes that are retried; undefined = all that can be (see RETRYABLE) */
+  /** step error codes that are retried; undefined = all that another attempt can help */
   on?: readonly string[]
 }
 
