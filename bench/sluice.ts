@@ -12,6 +12,7 @@ import type { HandlerRegistry } from '../src/engine/handlers/load-handlers.ts'
 import { isProblem } from '../src/errors.ts'
 import type { Bus } from '../src/fleet/bus.ts'
 import { createLocalBus } from '../src/fleet/local-bus.ts'
+import { createAuthChanges } from '../src/identity/auth-changes.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../src/identity/identity.ts'
 import type { Principal } from '../src/identity/principal.ts'
 import { localAttemptLimiter } from '../src/identity/attempt-limiter.ts'
@@ -44,7 +45,9 @@ export async function openSluice(connection: string): Promise<System> {
   const allow = { roles: new Set<string>(), handlers: new Set(registry.keys()) }
   const host = createHandlerHost({ registry, environment: {}, log })
   const bus = countingBus(createLocalBus(log))
-  const identity = createIdentity({ database, jwtSecret: newUuid(), signInAttempts: localAttemptLimiter(UNLIMITED) })
+  const authChanges = createAuthChanges({ database, bus, log })
+  const signInAttempts = localAttemptLimiter(UNLIMITED)
+  const identity = createIdentity({ database, jwtSecret: newUuid(), authChanges, signInAttempts })
   const refusals = new Refusals({ database, log })
   const people = Array.from({ length: INITIATORS }, somebody)
   let engine = newEngine(true)

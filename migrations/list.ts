@@ -4,6 +4,7 @@ import { Schema } from './000-schema.ts'
 import { Identity } from './001-identity.ts'
 import { Audit } from './002-audit.ts'
 import { Engine } from './003-engine.ts'
+import { People } from './004-people.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
 export const migrations: MigrationPlan['migrations'] = [
@@ -11,6 +12,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '001-identity', class: Identity },
   { name: '002-audit', class: Audit },
   { name: '003-engine', class: Engine },
+  { name: '004-people', class: People },
 ]
 
 /** `create or replace` only; each lies beside the TypeScript that calls it: `new URL('../src/engine/commit.sql', import.meta.url)`. */

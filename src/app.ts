@@ -24,6 +24,7 @@ import type { Bus } from './fleet/bus.ts'
 import { createLocalBus } from './fleet/local-bus.ts'
 import { createPostgresBus } from './fleet/postgres-bus.ts'
 import { localAttemptLimiter } from './identity/attempt-limiter.ts'
+import { createAuthChanges } from './identity/auth-changes.ts'
 import { developmentSecrets } from './identity/development-secrets.ts'
 import { ensureAdmin } from './identity/ensure-admin.ts'
 import type { AdminResult } from './identity/ensure-admin.ts'
@@ -98,7 +99,10 @@ export async function startApp(options: AppOptions): Promise<App> {
 
     const { jwtSecret } = development ? developmentSecrets(config.database.dataDir, config.identity) : config.identity
     const signInAttempts = localAttemptLimiter(config.limits.signInPerMinute)
-    const identity = createIdentity({ database, jwtSecret: jwtSecret ?? '', signInAttempts })
+    const authChanges = createAuthChanges({ database, bus, log })
+    authChanges.start()
+    stack.defer(() => authChanges.stop())
+    const identity = createIdentity({ database, jwtSecret: jwtSecret ?? '', authChanges, signInAttempts })
     const { adminEmail: email, adminPassword: password } = config.identity
     const dataDir = development ? config.database.dataDir : undefined
     const admin = await ensureAdmin({

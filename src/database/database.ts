@@ -40,6 +40,8 @@ export interface Database {
    * asks for it (40001, 40P01), so `work` has no effects elsewhere. Bounded at 5 s. Statements inside: `queryIn(em, ...)`.
    */
   transaction<T>(work: (em: EntityManager) => Promise<T>): Promise<T>
+  /** Calls `listener` with what a transaction of this process left by `tellAfterCommit`: once it is committed, before it resolves. */
+  onCommitted(topic: string, listener: (news: readonly string[]) => void): void
   /** An entity manager of its own, for reading; nothing that is flushed in it is retried. */
   fork(): EntityManager
   readonly clock: DatabaseClock
@@ -58,10 +60,18 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     return (await kysely.executeQuery<Row>(CompiledQuery.raw(text, params as unknown[]))).rows
   }
 
+  const listeners = new Map<string, (news: readonly string[]) => void>()
+
   async function transaction<T>(work: (em: EntityManager) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
+      const left: News = new Map()
       try {
-        return await orm.em.fork().transactional((inside) => work(inside as EntityManager))
+        const result = await orm.em.fork().transactional((inside) => {
+          NEWS.set(inside, left)
+          return work(inside)
+        })
+        for (const [topic, news] of left) listeners.get(topic)?.(news)
+        return result
       } catch (error) {
         if (attempt === ATTEMPTS || !REPEATABLE.has(sqlState(error) ?? '')) throw error
       }
@@ -76,6 +86,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     orm,
     query,
     transaction,
+    onCommitted: (topic, listener) => void listeners.set(topic, listener),
     fork: () => orm.em.fork(),
     clock,
     ping: () => clock.sync(),
@@ -90,6 +101,16 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     throw error
   }
   return database
+}
+
+type News = Map<string, string[]>
+const NEWS = new WeakMap<EntityManager, News>()
+
+/** Leaves `news` for whoever listens to `topic` in this process when the transaction that `em` stands in has been committed. */
+export function tellAfterCommit(em: EntityManager, topic: string, news: readonly string[]): void {
+  const left = NEWS.get(em)
+  if (!left) throw new Error(`news of ${topic} outside of a transaction`)
+  left.set(topic, [...(left.get(topic) ?? []), ...news])
 }
 
 /** One statement inside the transaction that `em` stands in (else by itself). As `Database.query`. */

@@ -1,57 +1,82 @@
-/** From a bearer token to a principal: the token's signature, then whether its session and user still live. */
-import { LRUCache } from 'lru-cache'
+/** From a bearer token to a principal: the token's signature, then whether its session and user still live; remembered until that changes. */
 import type { Database } from '../database/database.ts'
+import type { AuthChanges } from './auth-changes.ts'
+import { createPrincipalCache } from './principal-cache.ts'
 import type { Principal, Role } from './principal.ts'
-import type { Tokens } from './tokens.ts'
-
-/** A revoked session, a disabled user or a changed role is noticed within this time. */
-const FRESH_MS = 900
-const CACHED_SESSIONS = 10_000
+import type { AccessToken, Tokens } from './tokens.ts'
 
 /**
  * EXPIRED: it was good, come back with a new one (close code 4403). INVALID: never one of ours; REVOKED: its session
  * or user is no more (both 4401, both UNAUTHENTICATED: the difference is for the log, not for the caller).
  */
 export type Authentication = { ok: true; principal: Principal } | { ok: false; reason: 'EXPIRED' | 'INVALID' | 'REVOKED' }
+/** Rejects when nobody can tell now: the database does not answer, or changes are not known here. Then nobody is let in. */
 export type Authenticate = (accessToken: string) => Promise<Authentication>
 
-interface Standing {
-  userId: string
-  handle: string
-  role: Role
+/** The same principals as of now, in their order; undefined for those whose session, user or key is no more. One query for all. */
+export type RenewPrincipals = (principals: readonly Principal[]) => Promise<(Principal | undefined)[]>
+
+export interface AuthenticateOptions {
+  readonly tokens: Tokens
+  readonly database: Pick<Database, 'query' | 'clock'>
+  readonly authChanges: Pick<AuthChanges, 'fresh' | 'changedSince' | 'onAuthChange'>
 }
 
-/** `monotonic` in ms: `performance.now` outside of tests. Rejects when the database does not answer: no standing, no entry. */
-export function createAuthenticate(
-  tokens: Tokens,
-  database: Pick<Database, 'query'>,
-  monotonic: () => number = () => performance.now(),
-): Authenticate {
-  // The age counts from before the question, and simultaneous callers share one question.
-  const known = new LRUCache<string, { askedAt: number; standing: Promise<Standing | undefined> }>({ max: CACHED_SESSIONS })
+export function createAuthenticate({ tokens, database, authChanges }: AuthenticateOptions): Authenticate {
+  const cache = createPrincipalCache(authChanges)
 
-  function standingOf(sessionId: string): Promise<Standing | undefined> {
-    const cached = known.get(sessionId)
-    if (cached && monotonic() - cached.askedAt < FRESH_MS) return cached.standing
-    const fresh = { askedAt: monotonic(), standing: database.query<Standing>(STANDING, [sessionId]).then(([row]) => row) }
-    known.set(sessionId, fresh)
-    fresh.standing.catch(() => known.get(sessionId) === fresh && known.delete(sessionId))
-    return fresh.standing
+  async function verify(accessToken: string): Promise<Authentication> {
+    const checked = await tokens.check(accessToken)
+    if (!checked.ok) return checked
+    const standing = (await standingsOf(database, [checked.token.sessionId])).get(checked.token.sessionId)
+    const principal = standing && principalOf(checked.token, standing)
+    return principal ? { ok: true, principal } : { ok: false, reason: 'REVOKED' }
   }
 
   return async (accessToken) => {
-    const checked = await tokens.check(accessToken)
-    if (!checked.ok) return checked
-    const { userId, sessionId, expiresAt } = checked.token
-    const standing = await standingOf(sessionId)
-    if (standing?.userId !== userId) return { ok: false, reason: 'REVOKED' }
-    const { handle, role } = standing
-    return { ok: true, principal: { kind: 'USER', id: userId, role, handle, sessionId, expiresAt } }
+    const authentication = await cache.find(accessToken, verify)
+    if (authentication.ok && authentication.principal.expiresAt <= database.clock.now()) return { ok: false, reason: 'EXPIRED' }
+    return authentication
   }
 }
 
-const STANDING = `
-select u.id as "userId", u.handle, u.role
+export const createRenewPrincipals =
+  (database: Pick<Database, 'query'>): RenewPrincipals =>
+  async (principals) => {
+    const sessionIds = principals.map(({ sessionId }) => sessionId)
+    const standings = await standingsOf(database, [...new Set(sessionIds)])
+    return principals.map(({ id, sessionId, expiresAt }) => {
+      const standing = standings.get(sessionId)
+      return standing && principalOf({ userId: id, sessionId, expiresAt }, standing)
+    })
+  }
+
+interface Standing {
+  sessionId: string
+  userId: string
+  handle: string
+  role: Role
+  /** the session's end, ms since 1970 */
+  endsAt: number
+}
+
+async function standingsOf(
+  database: Pick<Database, 'query'>,
+  sessionIds: readonly string[],
+): Promise<ReadonlyMap<string, Standing>> {
+  const rows = await database.query<Standing>(STANDINGS, [sessionIds])
+  return new Map(rows.map((row) => [row.sessionId, row]))
+}
+
+/** Undefined when the session is another user's. */
+function principalOf({ userId, sessionId, expiresAt }: AccessToken, standing: Standing): Principal | undefined {
+  if (standing.userId !== userId) return undefined
+  const { handle, role, endsAt } = standing
+  return { kind: 'USER', id: userId, role, handle, sessionId, expiresAt: Math.min(expiresAt, endsAt) }
+}
+
+const STANDINGS = `
+select s.id as "sessionId", u.id as "userId", u.handle, u.role, floor(extract(epoch from s.expires_at) * 1000)::float8 as "endsAt"
 from sluice.sessions s
 join sluice.users u on u.id = s.user_id
-where s.id = $1 and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null`
+where s.id = any($1) and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null`

@@ -1,8 +1,9 @@
 /** The identity room as the rooms above see it, made once by the composition root. */
 import type { Database } from '../database/database.ts'
 import type { AttemptLimiter } from './attempt-limiter.ts'
-import { createAuthenticate } from './authenticate.ts'
-import type { Authenticate } from './authenticate.ts'
+import type { AuthChanges } from './auth-changes.ts'
+import { createAuthenticate, createRenewPrincipals } from './authenticate.ts'
+import type { Authenticate, RenewPrincipals } from './authenticate.ts'
 import { RefreshToken } from './entities/refresh-token.ts'
 import { Session } from './entities/session.ts'
 import { User } from './entities/user.ts'
@@ -16,18 +17,29 @@ export const IDENTITY_ENTITIES = [User, Session, RefreshToken]
 export interface IdentityOptions {
   database: Database
   jwtSecret: string
+  authChanges: AuthChanges
   signInAttempts: AttemptLimiter
   passwords?: PasswordOptions
 }
 
 export interface IdentityServices {
   readonly authenticate: Authenticate
+  readonly renewPrincipals: RenewPrincipals
+  readonly authChanges: AuthChanges
   readonly tokens: Tokens
   readonly passwords: Passwords
   readonly signInAttempts: AttemptLimiter
 }
 
-export function createIdentity({ database, jwtSecret, signInAttempts, passwords }: IdentityOptions): IdentityServices {
+export function createIdentity(options: IdentityOptions): IdentityServices {
+  const { database, jwtSecret, authChanges, signInAttempts, passwords } = options
   const tokens = createTokens(jwtSecret, database.clock)
-  return { tokens, signInAttempts, passwords: createPasswords(passwords), authenticate: createAuthenticate(tokens, database) }
+  return {
+    tokens,
+    signInAttempts,
+    authChanges,
+    passwords: createPasswords(passwords),
+    authenticate: createAuthenticate({ tokens, database, authChanges }),
+    renewPrincipals: createRenewPrincipals(database),
+  }
 }

@@ -1,5 +1,7 @@
 /** Who asks: the verified result of a token, as everything above identity sees it. */
 
+import type { AuthSubject } from './auth-changes.ts'
+
 export const ROLES = ['ADMIN', 'USER', 'VIEWER'] as const
 /** ADMIN may do everything, USER owns flows and executions, VIEWER only reads (B4). */
 export type Role = (typeof ROLES)[number]
@@ -15,3 +17,6 @@ export interface Principal {
   /** ms since 1970: the access token's end */
   expiresAt: number
 }
+
+/** What the principal stands on: when one of these changes, it must be looked at again. */
+export const subjectsOf = ({ id, sessionId }: Principal): AuthSubject[] => [`user:${id}`, `session:${sessionId}`]

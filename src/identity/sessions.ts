@@ -3,6 +3,7 @@ import type { EntityManager } from '@mikro-orm/postgresql'
 import { createHash, randomBytes } from 'node:crypto'
 import { queryIn } from '../database/database.ts'
 import { newUuid } from '../ids.ts'
+import { recordAuthChange } from './auth-changes.ts'
 
 /** Says what a leaked one is, to people and to scanners for secrets. */
 const PREFIX = 'sluice_rt_'
@@ -55,7 +56,9 @@ export async function rotateToken(em: EntityManager, refreshToken: string): Prom
 /** Ends a session and with it every token of it; false when it had ended. */
 export async function revokeSession(em: EntityManager, sessionId: string): Promise<boolean> {
   const revoke = 'update sluice.sessions set revoked_at = now() where id = $1 and revoked_at is null returning id'
-  return (await queryIn(em, revoke, [sessionId])).length > 0
+  const revoked = (await queryIn(em, revoke, [sessionId])).length > 0
+  if (revoked) await recordAuthChange(em, `session:${sessionId}`)
+  return revoked
 }
 
 const FIND = `

@@ -9,6 +9,7 @@ import { AuditEvent } from '../../src/audit/entities/audit-event.ts'
 import { Refusals } from '../../src/audit/refusals.ts'
 import { ENGINE_ENTITIES } from '../../src/engine/entities/all.ts'
 import { localAttemptLimiter } from '../../src/identity/attempt-limiter.ts'
+import { createAuthChanges } from '../../src/identity/auth-changes.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../../src/identity/identity.ts'
 import type { Principal, Role } from '../../src/identity/principal.ts'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
@@ -54,12 +55,16 @@ export async function testApi({
   const bus = createLocalBus(log)
   const engine = await testEngine(database, { registry, allow, bus })
   const jwtSecret = randomBytes(32).toString('hex')
-  const identity = createIdentity({ database, jwtSecret, signInAttempts: localAttemptLimiter(5), passwords: { cost: 4 } })
+  const authChanges = createAuthChanges({ database, bus, log })
+  authChanges.start()
+  const signInAttempts = localAttemptLimiter(5)
+  const identity = createIdentity({ database, jwtSecret, authChanges, signInAttempts, passwords: { cost: 4 } })
   const refusals = new Refusals({ database, log })
   const services: Services = { database, engine, identity, allow, refusals, limits: { runningPerInitiator, flowWritesPerMinute } }
   const feeds = createFeeds({ database, bus, log })
   feeds.start()
   const calls = createCalls(services, feeds, log)
+  afterAll(() => authChanges.stop())
   afterAll(() => feeds.stop())
   afterAll(() => refusals.stop())
 

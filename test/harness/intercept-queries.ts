@@ -17,6 +17,7 @@ export function interceptQueries(database: Database, intercept: Interceptor): Da
   return {
     orm: database.orm,
     transaction: (work) => database.transaction(work),
+    onCommitted: (topic, listener) => database.onCommitted(topic, listener),
     fork: () => database.fork(),
     clock: database.clock,
     ping: () => database.ping(),

@@ -2,9 +2,11 @@
 import { randomBytes } from 'node:crypto'
 import { AuditEvent } from '../../src/audit/entities/audit-event.ts'
 import { Refusals } from '../../src/audit/refusals.ts'
+import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import type { Problem } from '../../src/errors.ts'
 import { isProblem } from '../../src/errors.ts'
 import { localAttemptLimiter } from '../../src/identity/attempt-limiter.ts'
+import { createAuthChanges } from '../../src/identity/auth-changes.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../../src/identity/identity.ts'
 import type { Principal, Role } from '../../src/identity/principal.ts'
 import { insertUser } from '../../src/identity/users.ts'
@@ -20,7 +22,8 @@ export async function people({ signInPerMinute = 5 } = {}) {
   const log = createLog('silent')
   const jwtSecret = randomBytes(32).toString('hex')
   const signInAttempts = localAttemptLimiter(signInPerMinute)
-  const identity = createIdentity({ database, jwtSecret, signInAttempts, passwords: { cost: 4 } })
+  const authChanges = createAuthChanges({ database, bus: createLocalBus(log), log })
+  const identity = createIdentity({ database, jwtSecret, authChanges, signInAttempts, passwords: { cost: 4 } })
   const refusals = new Refusals({ database, log })
   // the engine is not part of this room: no use case of identity touches it
   const services = { database, identity, refusals } as unknown as Services
