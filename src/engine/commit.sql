@@ -1,9 +1,45 @@
 -- The one write path (src/engine/commit.ts calls it): many executions' transitions in one transaction of simple set-based statements.
 -- Rows that another transaction holds are refused as 'skipped', rows whose version or epoch differ as 'stale'; everything
 -- after that touches fresh rows only. Planner settings are fixed so that stale statistics cannot flip a plan.
-create or replace function sluice.commit_transitions(
-  starts json, keyed boolean, ids uuid[], updates json, step_runs json, events json, asks json, closed_asks json,
-  outputs json, reads json, sends json, keys json, audits json, versions integer[], epochs integer[]
+--
+-- The types are the rows that src/engine/encode.ts writes, column by column. Processes of two releases may call at once: a
+-- released type is never changed; a new shape is a new type and a new function beside the old one, which goes a release later.
+drop function if exists sluice.commit_transitions;
+drop type if exists sluice.start_row, sluice.update_row, sluice.step_run_row, sluice.event_row, sluice.ask_row,
+  sluice.closed_ask_row, sluice.output_row, sluice.read_row, sluice.send_row, sluice.key_row, sluice.audit_row;
+
+create type sluice.start_row as (id uuid, flow_id uuid, flow_version_id uuid, initiator_id uuid, parent_id uuid, retry_of uuid,
+  priority smallint, labels jsonb, created_at timestamptz, status text, epoch integer, owner uuid, wake_at timestamptz,
+  deadline_at timestamptz, cancel_reason text, pause_reason text, seq integer, last_event_at timestamptz, mark bigint,
+  state_bytes integer, steps_total smallint, steps_succeeded smallint, steps_failed smallint, steps_skipped smallint,
+  in_flight jsonb, started_at timestamptz, ended_at timestamptz, reason text, error jsonb, input json, running_limit integer,
+  principal_id uuid, key text, input_hash bytea);
+create type sluice.update_row as (id uuid, version integer, status text, epoch integer, owner uuid, wake_at timestamptz,
+  deadline_at timestamptz, cancel_reason text, pause_reason text, seq integer, last_event_at timestamptz, mark bigint,
+  state_bytes integer, steps_succeeded smallint, steps_failed smallint, steps_skipped smallint, in_flight jsonb,
+  started_at timestamptz, ended_at timestamptz, reason text, error jsonb);
+create type sluice.step_run_row as (execution_id uuid, path text, name text, type text, status text, attempt integer,
+  started_at timestamptz, finished_at timestamptz, route text, input json, output json, error json);
+create type sluice.event_row as (execution_id uuid, seq integer, type text, at timestamptz, step text, path text,
+  attempt integer, data json);
+create type sluice.ask_row as (id uuid, execution_id uuid, flow_id uuid, initiator_id uuid, path text, attempt integer,
+  kind text, role text, subject text, body json, status text, created_at timestamptz, deadline_at timestamptz);
+create type sluice.closed_ask_row as (execution_id uuid, id uuid, status text, decision text, answer json, answered_by uuid,
+  answered_at timestamptz);
+create type sluice.output_row as (execution_id uuid, body json);
+create type sluice.read_row as (execution_id uuid, key text);
+create type sluice.send_row as (execution_id uuid, key text, sender_id uuid, kind text, body json);
+create type sluice.key_row as (execution_id uuid, principal_id uuid, operation text, key text, input_hash bytea,
+  subject_id uuid);
+create type sluice.audit_row as ("of" uuid, id uuid, at timestamptz, type text, severity text, actor_kind text, actor_id uuid,
+  flow_id uuid, execution_id uuid, success boolean, duration_ms double precision, tokens integer, error_code text,
+  metadata jsonb, ip text, user_agent text);
+
+create function sluice.commit_transitions(
+  starts sluice.start_row[], keyed boolean, ids uuid[], versions integer[], epochs integer[], updates sluice.update_row[],
+  step_runs sluice.step_run_row[], events sluice.event_row[], asks sluice.ask_row[], closed_asks sluice.closed_ask_row[],
+  outputs sluice.output_row[], reads sluice.read_row[], sends sluice.send_row[], keys sluice.key_row[],
+  audits sluice.audit_row[]
 ) returns table (at double precision, refused json)
 language plpgsql
 set enable_seqscan = off
@@ -25,15 +61,15 @@ begin
   if starts is not null then
     if keyed then
       insert into sluice.idempotency_keys (principal_id, operation, key, input_hash, subject_id)
-      select distinct on (s.principal_id, s.key) s.principal_id, 'startExecution', s.key, decode(s.input_hash, 'hex'), s.id
-      from json_to_recordset(starts) as s(id uuid, principal_id uuid, key text, input_hash text)
+      select distinct on (s.principal_id, s.key) s.principal_id, 'startExecution', s.key, s.input_hash, s.id
+      from unnest(starts) as s
       where s.key is not null order by s.principal_id, s.key
       on conflict do nothing;
       -- the losers, in a statement of its own: it sees what the winner committed meanwhile
       select array_agg(s.id), jsonb_agg(jsonb_build_object('id', s.id, 'subject', k.subject_id,
-          'verdict', case when k.input_hash = decode(s.input_hash, 'hex') then 'replayed' else 'mismatch' end))
+          'verdict', case when k.input_hash = s.input_hash then 'replayed' else 'mismatch' end))
       into some_ids, some_rows
-      from json_to_recordset(starts) as s(id uuid, principal_id uuid, key text, input_hash text)
+      from unnest(starts) as s
       join sluice.idempotency_keys k on k.principal_id = s.principal_id and k.operation = 'startExecution' and k.key = s.key
       where k.subject_id <> s.id;
       if some_ids is not null then
@@ -45,11 +81,11 @@ begin
     -- admission: one at a time per initiator, then a count through the partial index in a later statement
     perform pg_advisory_xact_lock(1396855107, lock) from (
       select distinct hashtext(s.initiator_id::text) as lock
-      from json_to_recordset(starts) as s(id uuid, initiator_id uuid, running_limit integer)
+      from unnest(starts) as s
       where s.running_limit is not null order by lock) as locks;
     with asking as materialized (
       select s.id, s.initiator_id, s.running_limit, row_number() over (partition by s.initiator_id order by s.id) as place
-      from json_to_recordset(starts) as s(id uuid, initiator_id uuid, running_limit integer)
+      from unnest(starts) as s
       where s.running_limit is not null and s.id <> all (out_ids)
     ), initiators as materialized (
       select a.initiator_id, max(a.running_limit) as most from asking a group by a.initiator_id
@@ -63,7 +99,7 @@ begin
     into some_ids, some_rows
     from asking a join running r using (initiator_id) where r.count + a.place > a.running_limit;
     if some_ids is not null then
-      delete from sluice.idempotency_keys k using json_to_recordset(starts) as s(id uuid, principal_id uuid, key text)
+      delete from sluice.idempotency_keys k using unnest(starts) as s
       where s.id = any (some_ids) and k.principal_id = s.principal_id and k.operation = 'startExecution' and k.key = s.key
         and k.subject_id = s.id;
       -- a replay of a start that this very statement refuses is refused with it
@@ -92,17 +128,17 @@ begin
   end if;
 
   if cardinality(out_ids) > 0 then
-    starts := (select json_agg(x) from json_array_elements(starts) as x where (x ->> 'id')::uuid <> all (out_ids));
-    updates := (select json_agg(x) from json_array_elements(updates) as x where (x ->> 'id')::uuid <> all (out_ids));
-    step_runs := (select json_agg(x) from json_array_elements(step_runs) as x where (x ->> 'execution_id')::uuid <> all (out_ids));
-    events := (select json_agg(x) from json_array_elements(events) as x where (x ->> 'execution_id')::uuid <> all (out_ids));
-    asks := (select json_agg(x) from json_array_elements(asks) as x where (x ->> 'execution_id')::uuid <> all (out_ids));
-    closed_asks := (select json_agg(x) from json_array_elements(closed_asks) as x where (x ->> 'execution_id')::uuid <> all (out_ids));
-    outputs := (select json_agg(x) from json_array_elements(outputs) as x where (x ->> 'execution_id')::uuid <> all (out_ids));
-    reads := (select json_agg(x) from json_array_elements(reads) as x where (x ->> 'execution_id')::uuid <> all (out_ids));
-    sends := (select json_agg(x) from json_array_elements(sends) as x where (x ->> 'sender_id')::uuid <> all (out_ids));
-    keys := (select json_agg(x) from json_array_elements(keys) as x where (x ->> 'execution_id')::uuid <> all (out_ids));
-    audits := (select json_agg(x) from json_array_elements(audits) as x where (x ->> 'of')::uuid <> all (out_ids));
+    starts := array(select x from unnest(starts) as x where x.id <> all (out_ids));
+    updates := array(select x from unnest(updates) as x where x.id <> all (out_ids));
+    step_runs := array(select x from unnest(step_runs) as x where x.execution_id <> all (out_ids));
+    events := array(select x from unnest(events) as x where x.execution_id <> all (out_ids));
+    asks := array(select x from unnest(asks) as x where x.execution_id <> all (out_ids));
+    closed_asks := array(select x from unnest(closed_asks) as x where x.execution_id <> all (out_ids));
+    outputs := array(select x from unnest(outputs) as x where x.execution_id <> all (out_ids));
+    reads := array(select x from unnest(reads) as x where x.execution_id <> all (out_ids));
+    sends := array(select x from unnest(sends) as x where x.sender_id <> all (out_ids));
+    keys := array(select x from unnest(keys) as x where x.execution_id <> all (out_ids));
+    audits := array(select x from unnest(audits) as x where x."of" <> all (out_ids));
   end if;
 
   if starts is not null then
@@ -113,13 +149,9 @@ begin
       s.status, 1, s.epoch, s.owner, s.wake_at, s.deadline_at, s.cancel_reason, s.pause_reason, s.seq, s.last_event_at, s.mark,
       s.state_bytes, s.steps_total, s.steps_succeeded, s.steps_failed, s.steps_skipped, s.in_flight, s.started_at, s.ended_at,
       s.reason, s.error
-    from json_to_recordset(starts) as s(id uuid, flow_id uuid, flow_version_id uuid, initiator_id uuid, parent_id uuid,
-      retry_of uuid, priority smallint, labels jsonb, created_at timestamptz, status text, epoch integer, owner uuid,
-      wake_at timestamptz, deadline_at timestamptz, cancel_reason text, pause_reason text, seq integer, last_event_at timestamptz,
-      mark bigint, state_bytes integer, steps_total smallint, steps_succeeded smallint, steps_failed smallint,
-      steps_skipped smallint, in_flight jsonb, started_at timestamptz, ended_at timestamptz, reason text, error jsonb);
+    from unnest(starts) as s;
     insert into sluice.execution_inputs (execution_id, body)
-    select s.id, s.input from json_to_recordset(starts) as s(id uuid, input json);
+    select s.id, s.input from unnest(starts) as s;
   end if;
 
   if updates is not null then
@@ -129,61 +161,55 @@ begin
       last_event_at = u.last_event_at, mark = u.mark, state_bytes = u.state_bytes, steps_succeeded = u.steps_succeeded,
       steps_failed = u.steps_failed, steps_skipped = u.steps_skipped, in_flight = u.in_flight, started_at = u.started_at,
       ended_at = u.ended_at, reason = u.reason, error = u.error
-    from json_to_recordset(updates) as u(id uuid, version integer, status text, epoch integer, owner uuid, wake_at timestamptz,
-      deadline_at timestamptz, cancel_reason text, pause_reason text, seq integer, last_event_at timestamptz, mark bigint,
-      state_bytes integer, steps_succeeded smallint, steps_failed smallint, steps_skipped smallint, in_flight jsonb,
-      started_at timestamptz, ended_at timestamptz, reason text, error jsonb)
+    from unnest(updates) as u
     where e.id = u.id;
   end if;
 
   if step_runs is not null then
     insert into sluice.step_runs
       (execution_id, path, name, type, status, attempt, started_at, finished_at, route, input, output, error)
-    select * from json_to_recordset(step_runs) as s(execution_id uuid, path text, name text, type text, status text,
-      attempt integer, started_at timestamptz, finished_at timestamptz, route text, input json, output json, error json);
+    select * from unnest(step_runs);
   end if;
   if events is not null then
     insert into sluice.events (execution_id, seq, type, at, step, path, attempt, data)
-    select * from json_to_recordset(events) as s(execution_id uuid, seq integer, type text, at timestamptz, step text,
-      path text, attempt integer, data json);
+    select * from unnest(events);
   end if;
   if asks is not null then
     insert into sluice.agent_requests
       (id, execution_id, flow_id, initiator_id, path, attempt, kind, role, subject, body, status, created_at, deadline_at)
-    select * from json_to_recordset(asks) as s(id uuid, execution_id uuid, flow_id uuid, initiator_id uuid, path text,
-      attempt integer, kind text, role text, subject text, body json, status text, created_at timestamptz, deadline_at timestamptz);
+    select * from unnest(asks);
   end if;
   if closed_asks is not null then
     update sluice.agent_requests r set status = s.status, decision = s.decision, answer = s.answer, answered_by = s.answered_by,
       answered_at = s.answered_at, version = r.version + 1
-    from json_to_recordset(closed_asks) as s(id uuid, status text, decision text, answer json, answered_by uuid, answered_at timestamptz)
+    from unnest(closed_asks) as s
     where r.id = s.id;
   end if;
   if outputs is not null then
     insert into sluice.execution_outputs (execution_id, body)
-    select * from json_to_recordset(outputs) as s(execution_id uuid, body json);
+    select * from unnest(outputs);
   end if;
   if reads is not null then
-    delete from sluice.inbox i using json_to_recordset(reads) as s(execution_id uuid, key text)
+    delete from sluice.inbox i using unnest(reads) as s
     where i.execution_id = s.execution_id and i.key = s.key;
   end if;
   if sends is not null then
     insert into sluice.inbox (execution_id, key, sender_id, kind, body)
-    select * from json_to_recordset(sends) as s(execution_id uuid, key text, sender_id uuid, kind text, body json)
+    select * from unnest(sends)
     order by 1, 2 on conflict do nothing;
   end if;
   if keys is not null then
     insert into sluice.idempotency_keys (principal_id, operation, key, input_hash, subject_id)
-    select s.principal_id, s.operation, s.key, decode(s.input_hash, 'hex'), s.subject_id
-    from json_to_recordset(keys) as s(principal_id uuid, operation text, key text, input_hash text, subject_id uuid)
+    select s.principal_id, s.operation, s.key, s.input_hash, s.subject_id
+    from unnest(keys) as s
     order by 1, 2, 3 on conflict do nothing;
   end if;
   if audits is not null then
     insert into sluice.audit_events (id, at, type, severity, actor_kind, actor_id, flow_id, execution_id, success, duration_ms,
       tokens, error_code, metadata, ip, user_agent)
-    select * from json_to_recordset(audits) as s(id uuid, at timestamptz, type text, severity text, actor_kind text, actor_id uuid,
-      flow_id uuid, execution_id uuid, success boolean, duration_ms double precision, tokens integer, error_code text,
-      metadata jsonb, ip text, user_agent text);
+    select s.id, s.at, s.type, s.severity, s.actor_kind, s.actor_id, s.flow_id, s.execution_id, s.success, s.duration_ms,
+      s.tokens, s.error_code, s.metadata, s.ip, s.user_agent
+    from unnest(audits) as s;
   end if;
 
   return query select extract(epoch from clock_timestamp())::double precision * 1000, case when out_rows = '[]' then null else out_rows::json end;

@@ -2,6 +2,7 @@
  * Group commit: transitions that arrive while a commit is in flight form the next batch. No timer, no delay when idle; what waits
  * is bounded. The text of the function that it calls is commit.sql beside it.
  */
+import { int4Array, rowArray, uuidArray } from '../database/binary-rows.ts'
 import type { Database } from '../database/database.ts'
 import { sqlState } from '../database/database.ts'
 import type { Logger } from '../log.ts'
@@ -54,7 +55,9 @@ interface Waiting extends CommitItem {
 }
 
 export const COMMIT_TEXT =
-  'select at, refused from sluice.commit_transitions($1::json, $2, $3::uuid[], $4::json, $5::json, $6::json, $7::json, $8::json, $9::json, $10::json, $11::json, $12::json, $13::json, $14::integer[], $15::integer[])'
+  'select at, refused from sluice.commit_transitions($1::sluice.start_row[], $2, $3::uuid[], $4::integer[], $5::integer[], ' +
+  '$6::sluice.update_row[], $7::sluice.step_run_row[], $8::sluice.event_row[], $9::sluice.ask_row[], $10::sluice.closed_ask_row[], ' +
+  '$11::sluice.output_row[], $12::sluice.read_row[], $13::sluice.send_row[], $14::sluice.key_row[], $15::sluice.audit_row[])'
 
 export function createCommitter(database: Database, log: Logger): Committer {
   const urgent: Waiting[] = []
@@ -69,7 +72,7 @@ export function createCommitter(database: Database, log: Logger): Committer {
       if (closed) return Promise.reject(new Error('the committer is closed'))
       return new Promise<Verdict>((resolve, reject) => {
         let size = 200
-        for (const list of LISTS) size += item.rows[list]?.length ?? 0
+        for (const list of LISTS) size += item.rows[list]?.bytes.length ?? 0
         const done = (): void => {
           bytes -= size
           count--
@@ -146,28 +149,16 @@ export function createCommitter(database: Database, log: Logger): Committer {
   }
 
   async function store(batch: readonly Waiting[]): Promise<Refusal[]> {
-    const lists = new Map<ListName, string>()
-    for (const list of LISTS) {
-      const parts = batch.flatMap((item) => item.rows[list] ?? [])
-      if (parts.length > 0) lists.set(list, `[${parts.join(',')}]`)
-    }
-    const json = (list: ListName): string | null => lists.get(list) ?? null
+    const list = (name: ListName): Buffer | null => rowArray(batch.flatMap(({ rows }) => rows[name] ?? []))
     // in the order in which the function locks them, so that it can tell by one comparison that nothing is stale
     const updates = batch.filter((item) => item.kind === 'update').sort((a, b) => (a.executionId < b.executionId ? -1 : 1))
     const ids = updates.map((item) => item.executionId)
     const sent = performance.now()
     const [answer] = await database.query<{ at: number; refused: Refusal[] | null }>(COMMIT_TEXT, [
-      ...[
-        json('starts'),
-        batch.some((item) => item.keyed),
-        ids,
-        json('updates'),
-        json('step_runs'),
-        json('events'),
-        json('asks'),
-      ],
-      ...[json('closed_asks'), json('outputs'), json('reads'), json('sends'), json('keys'), json('audits')],
-      ...[updates.map((item) => item.from?.version ?? 0), updates.map((item) => item.from?.epoch ?? 0)],
+      ...[list('starts'), batch.some((item) => item.keyed), uuidArray(ids)],
+      ...[int4Array(updates.map(({ from }) => from!.version)), int4Array(updates.map(({ from }) => from!.epoch))],
+      ...[list('updates'), list('step_runs'), list('events'), list('asks'), list('closed_asks'), list('outputs')],
+      ...[list('reads'), list('sends'), list('keys'), list('audits')],
     ])
     database.clock.sample(answer!.at, sent, performance.now())
     return answer!.refused ?? []

@@ -18,8 +18,9 @@ test.each(['22P05', '23514', '54000'])(
     let refusals = 0
     steered.intercept = async (text, send, params) => {
       if (!isCommit(text)) return send()
-      largest = Math.max(largest, (params[2] as string[]).length)
-      if (!params.some((param) => typeof param === 'string' && param.includes('poison'))) return send()
+      const rows = params.filter((param) => Buffer.isBuffer(param))
+      largest = Math.max(largest, ...rows.map((array) => array.readInt32BE(12)))
+      if (!rows.some((array) => array.includes('poison'))) return send()
       refusals += 1
       throw broken(code)
     }
