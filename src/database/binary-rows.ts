@@ -70,7 +70,7 @@ export class RowWriter {
   int2(value: Maybe<number>): void {
     if (value == null) return this.#head(OID.int2, NULL)
     this.#head(OID.int2, 2)
-    if (value !== (value << 16 >> 16)) return this.#refuse()
+    if (value !== (value << 16) >> 16) return this.#refuse()
     this.#view.setInt16(this.#at, value)
     this.#at += 2
   }

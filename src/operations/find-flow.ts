@@ -22,38 +22,34 @@ export function flowReference(text: string): FlowReference {
 }
 
 /** Problems: NOT_FOUND, AMBIGUOUS with the candidates that the caller can see. */
-export const findFlow = (call: Call, by: FlowReference): Promise<Flow | Problem> => find<Flow>(call, by, sql``)
-
-/** With the id of its newest version, in the same statement. */
-export const findFlowToStart = (call: Call, by: FlowReference): Promise<(Flow & { newestVersionId: string }) | Problem> =>
-  find(
-    call,
-    by,
-    sql`, (select v.id from sluice.flow_versions as v where v.flow_id = t.id and v.number = t.latest_number) as "newestVersionId"`,
-  )
-
-async function find<Found extends Flow>(call: Call, by: FlowReference, also: Condition): Promise<Found | Problem> {
+export async function findFlow(call: Call, by: FlowReference): Promise<Flow | Problem> {
   const principal = requirePrincipal(call)
   const named = 'id' in by ? sql`t.id = ${by.id}` : isCalled(by.name)
   if (!named) return problem('NOT_FOUND')
   const flows = await selectRows(call, Flow, {
     where: sql`${named} and ${visibleFlows(principal)}`,
     then: sql`order by t.owner_id = ${principal.id} desc, t.id limit ${MAX_CANDIDATES}`,
-    also,
   })
-  const [first, second] = flows as Found[]
+  const [first, second] = flows
   if (!first) return problem('NOT_FOUND')
   if (!second || first.ownerId === principal.id) return first
   return problem('AMBIGUOUS', { candidates: await namesWithOwner(call, flows) })
 }
 
-/** `owner/name` or `name`; undefined when nothing can be called so. */
-function isCalled(text: string): Condition | undefined {
+/** The parts of `owner/name` or `name`; undefined when nothing can be called so. */
+export function nameOf(text: string): { name: string; owner?: string } | undefined {
   if (!isStorableText(text)) return undefined
   const slash = text.indexOf('/')
-  const isNamed = sql`t.name = ${text.slice(slash + 1).trim()}`
-  if (slash < 0) return isNamed
-  return sql`${isNamed} and t.owner_id = (select u.id from sluice.users as u where u.handle = ${text.slice(0, slash).trim()})`
+  if (slash < 0) return { name: text.trim() }
+  return { name: text.slice(slash + 1).trim(), owner: text.slice(0, slash).trim() }
+}
+
+function isCalled(text: string): Condition | undefined {
+  const called = nameOf(text)
+  if (!called) return undefined
+  const isNamed = sql`t.name = ${called.name}`
+  if (called.owner === undefined) return isNamed
+  return sql`${isNamed} and t.owner_id = (select u.id from sluice.users as u where u.handle = ${called.owner})`
 }
 
 async function namesWithOwner(call: Call, flows: readonly Flow[]): Promise<string[]> {

@@ -30,8 +30,11 @@ const NOTHING = sql`false`
 /** A condition on `sluice.flows`. */
 export function visibleFlows(principal: Principal): Condition {
   if (principal.role === 'ADMIN') return EVERYTHING
-  return sql`(t.visibility = 'PUBLIC' or t.owner_id = ${principal.id})`
+  return visibleFlowsOf(sql`${principal.id}`)
 }
+
+/** The same for whoever is not ADMIN; `principalId` may be a column, where many ask in one statement. */
+export const visibleFlowsOf = (principalId: Condition): Condition => sql`(t.visibility = 'PUBLIC' or t.owner_id = ${principalId})`
 
 /** A condition on `sluice.flow_versions`: seen with their flow. */
 export function visibleFlowVersions(principal: Principal): Condition {

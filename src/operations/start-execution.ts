@@ -1,7 +1,6 @@
 /** Starts an execution of a flow's newest version. */
 import { auditEntry } from '../audit/record-audit.ts'
 import type { Engine } from '../engine/engine.ts'
-import type { Flow } from '../engine/entities/flow.ts'
 import { isProblem, problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
 import { checkPayload, MAX_STATE_BYTES } from '../language/payload.ts'
@@ -10,7 +9,9 @@ import type { Call } from './call.ts'
 import { hashOf } from './canonical-json.ts'
 import { ArgumentCheck, MAX_KEY } from './check-arguments.ts'
 import type { Label } from './check-arguments.ts'
-import { findFlowToStart, flowReference } from './find-flow.ts'
+import { findFlowToStart } from './find-flow-to-start.ts'
+import type { FlowToStart } from './find-flow-to-start.ts'
+import { flowReference } from './find-flow.ts'
 import { mayStartExecutions, requirePrincipal } from './permissions.ts'
 import { forbid, noteRefusal } from './refuse.ts'
 
@@ -113,7 +114,7 @@ function checkInput(program: Program, input: unknown): { input: JsonObject; text
 const invalidInput = (code: string, message: string): Problem =>
   problem('VALIDATION', { path: ['input'], issues: [{ code, message, path: ['input'] }] })
 
-async function refused(call: Call, flow: Flow, started: Problem): Promise<Problem> {
+async function refused(call: Call, flow: FlowToStart, started: Problem): Promise<Problem> {
   if (started.problem === 'LIMIT_REACHED')
     await noteRefusal(call, { type: 'execution.startRefused', flowId: flow.id, errorCode: started.problem })
   return started

@@ -35,9 +35,33 @@ const read = (rows: Buffer | null): Promise<Record<string, unknown>[]> =>
 
 const SAMPLES: Values[] = [
   [newUuid(), 0, 0, 0, 0, false, 0, '', {}, {}, Buffer.alloc(0)],
-  [newUuid().toUpperCase(), -1, -1, -1, -0.5, true, -1, 'a "quoted", {braced} \\ text\n', [1, null], { a: [] }, Buffer.from('ab')],
+  [
+    newUuid().toUpperCase(),
+    -1,
+    -1,
+    -1,
+    -0.5,
+    true,
+    -1,
+    'a "quoted", {braced} \\ text\n',
+    [1, null],
+    { a: [] },
+    Buffer.from('ab'),
+  ],
   [newUuid(), -32768, -(2 ** 31), -(2 ** 53 - 1), -1e300, true, Date.UTC(1969, 0), '😀 ünïcödé', 'x', 1.5, Buffer.alloc(300)],
-  [newUuid(), 32767, 2 ** 31 - 1, 2 ** 53 - 1, 5e-324, false, Date.UTC(2500, 11, 31, 23, 59), 'é'.repeat(70_000), { a: 'é' }, [], Buffer.from([0])],
+  [
+    newUuid(),
+    32767,
+    2 ** 31 - 1,
+    2 ** 53 - 1,
+    5e-324,
+    false,
+    Date.UTC(2500, 11, 31, 23, 59),
+    'é'.repeat(70_000),
+    { a: 'é' },
+    [],
+    Buffer.from([0]),
+  ],
 ]
 
 test('every type and its limits come back as they were written', async () => {

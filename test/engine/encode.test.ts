@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { AuditEntry } from '../../src/audit/audit-entry.ts'
 import { rowArray } from '../../src/database/binary-rows.ts'
 import type { Transition } from '../../src/engine/decide/draft.ts'
 import { encodeTransition, LISTS } from '../../src/engine/encode.ts'
@@ -37,9 +38,24 @@ const next = {
 }
 const run = {
   ...{ path: text('path'), name: text('name'), type: text('type'), status: text('status'), attempt: number() },
-  ...{ startedAt: at(), finishedAt: at(), route: text('route'), input: text('in'), output: text('out'), error: { code: text('e') } },
+  ...{
+    startedAt: at(),
+    finishedAt: at(),
+    route: text('route'),
+    input: text('in'),
+    output: text('out'),
+    error: { code: text('e') },
+  },
 }
-const event = { seq: number(), type: text('type'), at: at(), step: text('step'), path: text('path'), attempt: number(), data: [number()] }
+const event = {
+  seq: number(),
+  type: text('type'),
+  at: at(),
+  step: text('step'),
+  path: text('path'),
+  attempt: number(),
+  data: [number()],
+}
 const ask = {
   ...{ id: newUuid(), path: text('path'), attempt: number(), kind: 'NOTICE', role: text('role'), subject: text('subject') },
   ...{ body: [number()], deadlineAt: at() },
@@ -52,11 +68,18 @@ const transition = {
 const send = { executionId: newUuid(), key: text('key'), kind: 'cancel', body: { reason: text('reason') } } as const
 const idempotency = { principalId: newUuid(), key: text('key'), inputHash: Buffer.from(text('hash')) }
 const key = { idempotency, operation: text('operation'), subjectId: newUuid() }
-const audit = {
-  ...{ id: newUuid(), type: text('type'), severity: 'NOTICE', at: new Date(at()).toISOString(), actorKind: 'USER', actorId: newUuid() },
+const audit: Required<AuditEntry> = {
+  ...{
+    id: newUuid(),
+    type: text('type'),
+    severity: 'NOTICE' as const,
+    at: new Date(at()).toISOString(),
+    actorKind: 'USER' as const,
+    actorId: newUuid(),
+  },
   ...{ flowId: newUuid(), executionId: newUuid(), success: true, durationMs: number() + 0.5, tokens: number() },
   ...{ errorCode: text('code'), metadata: { is: text('metadata') }, ip: text('ip'), userAgent: text('agent') },
-} as const
+}
 const start = {
   ...{ inputText: '{"is":1}', priority: number(), labels: { a: text('label') }, parentId: newUuid(), retryOf: newUuid() },
   ...{ runningLimit: number(), idempotency },
@@ -64,7 +87,13 @@ const start = {
 const date = (ms: number): Date => new Date(ms)
 
 const execution = {
-  ...{ status: next.status, epoch: next.epoch, owner: next.owner, wake_at: date(next.wakeAt), deadline_at: date(next.deadlineAt) },
+  ...{
+    status: next.status,
+    epoch: next.epoch,
+    owner: next.owner,
+    wake_at: date(next.wakeAt),
+    deadline_at: date(next.deadlineAt),
+  },
   ...{ cancel_reason: next.cancelReason, pause_reason: next.pauseReason, seq: next.seq, last_event_at: date(next.lastEventAt) },
   ...{ mark: 12_345, state_bytes: next.stateBytes, steps_succeeded: 1, steps_failed: 2, steps_skipped: 3 },
   ...{ in_flight: next.inFlight, started_at: date(next.startedAt), ended_at: date(next.endedAt), reason: next.reason },
@@ -119,5 +148,7 @@ test.each(LISTS)('the rows of %s are written in the order of their type', async 
 test('an execution that ends says so in the audit log', async () => {
   const { audits } = encodeTransition(transition, 1)
   const read = await database.query('select * from unnest($1::sluice.audit_row[])', [rowArray([audits!])])
-  expect(read).toMatchObject([{ of: id, type: 'execution.finished', severity: 'NOTICE', success: false, error_code: next.error.code }])
+  expect(read).toMatchObject([
+    { of: id, type: 'execution.finished', severity: 'NOTICE', success: false, error_code: next.error.code },
+  ])
 })

@@ -1,0 +1,71 @@
+/** Finds the flow to start and its newest version. Starts that come at once, of whomever, look together in one statement. */
+import { sql } from 'kysely'
+import type { Database } from '../database/database.ts'
+import { together } from '../database/together.ts'
+import { isProblem, problem } from '../errors.ts'
+import type { Problem } from '../errors.ts'
+import type { Principal } from '../identity/principal.ts'
+import type { Call } from './call.ts'
+import { findFlow, nameOf } from './find-flow.ts'
+import type { FlowReference } from './find-flow.ts'
+import { requirePrincipal, visibleFlowsOf } from './permissions.ts'
+
+export interface FlowToStart {
+  id: string
+  newestVersionId: string
+}
+
+interface Question {
+  by: FlowReference
+  principal: Principal
+}
+
+interface Found extends FlowToStart {
+  place: number
+  isOwn: boolean
+}
+
+/** Problems: NOT_FOUND, AMBIGUOUS with the candidates that the caller can see. */
+export async function findFlowToStart(call: Call, by: FlowReference): Promise<FlowToStart | Problem> {
+  const principal = requirePrincipal(call)
+  const [first, second] = await lookOn(call.services.database)({ by, principal })
+  if (!first) return problem('NOT_FOUND')
+  if (!second || first.isOwn) return first
+  const flow = await findFlow(call, by)
+  return isProblem(flow) ? flow : findFlowToStart(call, { id: flow.id })
+}
+
+const LOOKS = new WeakMap<Database, (question: Question) => Promise<Found[]>>()
+
+function lookOn(database: Database): (question: Question) => Promise<Found[]> {
+  let look = LOOKS.get(database)
+  if (!look) LOOKS.set(database, (look = together((questions) => lookForAll(database, questions))))
+  return look
+}
+
+/** Two at most for each: more than one that is not one's own is ambiguous. */
+async function lookForAll(database: Database, questions: readonly Question[]): Promise<Found[][]> {
+  const names = questions.map(({ by }) => ('name' in by ? nameOf(by.name) : undefined))
+  const columns = [
+    sql`${questions.map(({ by }) => ('id' in by ? by.id : null))}::uuid[]`,
+    sql`${names.map((name) => name?.name ?? null)}::text[]`,
+    sql`${names.map((name) => name?.owner ?? null)}::text[]`,
+    sql`${questions.map(({ principal }) => principal.id)}::uuid[]`,
+    sql`${questions.map(({ principal }) => principal.role === 'ADMIN')}::boolean[]`,
+  ]
+  const isVisible = sql`(q.is_admin or ${visibleFlowsOf(sql`q.principal_id`)})`
+  const query = sql<Found>`
+    select q.place::integer as place, f.id, v.id as "newestVersionId", f.owner_id = q.principal_id as "isOwn"
+    from unnest(${sql.join(columns)}) with ordinality as q(flow_id, name, owner, principal_id, is_admin, place),
+    lateral (select * from (
+      select t.* from sluice.flows as t where t.id = q.flow_id and ${isVisible}
+      union all
+      select t.* from sluice.flows as t where t.name = q.name and ${isVisible}
+        and (q.owner is null or t.owner_id = (select u.id from sluice.users as u where u.handle = q.owner))
+    ) as named order by owner_id = q.principal_id desc, id limit 2) as f
+    join sluice.flow_versions as v on v.flow_id = f.id and v.number = f.latest_number
+    order by q.place, "isOwn" desc`
+  const answers: Found[][] = questions.map(() => [])
+  for (const row of (await query.execute(database.fork().getKysely<unknown>())).rows) answers[row.place - 1]!.push(row)
+  return answers
+}
