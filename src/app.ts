@@ -35,6 +35,7 @@ import type { Logger } from './log.ts'
 import type { Services } from './operations/call.ts'
 import { ensureExampleFlows } from './operations/ensure-example-flows.ts'
 import { startMetricsServer } from './server/metrics.ts'
+import { readPersistedOperations } from './server/persisted-operations.ts'
 import { createRateLimit } from './server/rate-limit.ts'
 import { startServer } from './server/server.ts'
 
@@ -138,6 +139,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     }
     if (!serve) return app
     const server = await startServer({
+      persisted: { documents: readPersistedOperations(config.server.persistedOperations), only: config.server.persistedOnly },
       ...{ config: config.server, production: !development, schema, authenticate: identity.authenticate, registry, log },
       makeCall: createCalls(services, feeds, log),
       rateLimit: createRateLimit(config.limits.apiPerMinute),

@@ -59,6 +59,8 @@ function oneOf<const T extends string>(...values: T[]): z.ZodType<T, string> {
   return text.refine((value) => values.includes(value as T), { error }).transform((value) => value as T)
 }
 
+const yesOrNo = oneOf('true', 'false').transform((value) => value === 'true')
+
 /** Comma-separated; blanks around items are dropped; the empty text is the empty list. */
 function list<T>(item: z.ZodType<T, string>): z.ZodType<readonly T[], string> {
   const items = z
@@ -128,6 +130,13 @@ export const SETTINGS: { [G in keyof Groups]: { [K in keyof Groups[G]]-?: Settin
       'http://localhost:3000,http://internal-dashboard',
       list(origin),
     ),
+    persistedOperations: setting(
+      'SLUICE_PERSISTED_OPERATIONS',
+      'Persisted operations: manifests (`.json`), documents (`.graphql`) or directories of them, comma-separated.',
+      '',
+      list(path),
+    ),
+    persistedOnly: setting('SLUICE_PERSISTED_ONLY', '`true`: nothing but persisted operations runs.', 'false', yesOrNo),
   },
   database: {
     dataDir: setting(

@@ -11,6 +11,10 @@ export interface ServerConfig {
   readonly publicUrl?: string
   /** exact origins whose pages may call, besides the server's own (E4) */
   readonly allowedOrigins: readonly string[]
+  /** absolute; files and directories of persisted operations, none */
+  readonly persistedOperations: readonly string[]
+  /** nothing but persisted operations runs, false */
+  readonly persistedOnly: boolean
 }
 
 export interface DatabaseConfig {

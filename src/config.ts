@@ -88,6 +88,9 @@ function missing(env: Environment, mode: Mode, inProduction: boolean): string[] 
   }
   if (mode === 'work' && inProduction && !isSet('REDIS_URL')) mistakes.push('REDIS_URL must be set for workers in production')
   if (isSet('DATABASE_OWNER_URL') && !isSet('DATABASE_URL')) mistakes.push('DATABASE_URL must be set when DATABASE_OWNER_URL is')
+  if (env['SLUICE_PERSISTED_ONLY'] === 'true' && !isSet('SLUICE_PERSISTED_OPERATIONS')) {
+    mistakes.push('SLUICE_PERSISTED_OPERATIONS must be set when SLUICE_PERSISTED_ONLY is true: nothing could run')
+  }
   return mistakes
 }
 

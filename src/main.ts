@@ -3,6 +3,7 @@ import { relative } from 'node:path'
 import { startApp } from './app.ts'
 import type { App } from './app.ts'
 import { ConfigError, loadConfig } from './config.ts'
+import type { Mode } from './config.ts'
 import type { Config } from './config-types.ts'
 import { createLog } from './log.ts'
 
@@ -13,6 +14,7 @@ const USAGE = `usage: sluice <command>
   work      a worker alone (needs DATABASE_URL)
   migrate   brings the database up to date, then ends
   schema    prints the GraphQL schema
+  persisted lists the persisted operations, and fails when one does not fit the schema
 `
 
 /** sysexits.h: wrong usage, wrong configuration, everything else. */
@@ -30,6 +32,9 @@ switch (command) {
     break
   case 'schema':
     process.stdout.write((await import('./api/schema.ts')).printSchema())
+    break
+  case 'persisted':
+    await listPersisted()
     break
   default:
     process.stderr.write(USAGE)
@@ -83,7 +88,19 @@ async function migrate(): Promise<void> {
   process.exit()
 }
 
-function readConfig(mode: 'serve' | 'work' | 'migrate'): Config | undefined {
+/** A line for each: its id, its name, what is wrong with it. */
+async function listPersisted(): Promise<void> {
+  const config = readConfig('schema')
+  if (!config) return
+  const { schema } = await import('./api/schema.ts')
+  const { checkPersisted, readPersistedOperations } = await import('./server/persisted-operations.ts')
+  for (const { id, name, problems } of checkPersisted(readPersistedOperations(config.server.persistedOperations), schema)) {
+    process.stdout.write(`${[`sha256:${id}`, name, ...problems].join('  ')}\n`)
+    if (problems.length > 0) process.exitCode = EXIT.failure
+  }
+}
+
+function readConfig(mode: Mode): Config | undefined {
   try {
     return loadConfig(process.env, { mode })
   } catch (error) {

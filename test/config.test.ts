@@ -39,6 +39,8 @@ describe('an environment with nothing set', () => {
       metricsPort: undefined,
       publicUrl: undefined,
       allowedOrigins: ['http://localhost:3000', 'http://internal-dashboard'],
+      persistedOperations: [],
+      persistedOnly: false,
     })
     expect(config.limits).toEqual({ apiPerMinute: 100, signInPerMinute: 5, flowWritesPerMinute: 10, runningPerInitiator: 100 })
     expect(config.engine.leaseMs).toBe(10_000)

@@ -1,77 +1,87 @@
 /** Admits one request to a prepared document: what needs the caller and the variables. Both doors use it, before anything runs. */
 import { complexityFromQuery } from '@pothos/plugin-complexity'
-import { getVariableValues } from 'graphql'
-import type { GraphQLError, GraphQLSchema } from 'graphql'
+import type { GraphQLError, GraphQLSchema, OperationDefinitionNode } from 'graphql'
 import { Fault } from '../errors.ts'
 import type { Call } from '../operations/call.ts'
-import type { Plan, PlannedOperation } from './prepare.ts'
+import { checkVariables } from './check-variables.ts'
+import type { Plan } from './prepare.ts'
 
 export type Door = 'HTTP' | 'WEBSOCKET'
 
 /** What a client sent, of the right shape. */
 export interface Params {
-  readonly query: string
+  readonly query?: string | null
   readonly operationName?: string | null
   readonly variables?: Record<string, unknown> | null
+  readonly extensions?: Record<string, unknown> | null
+  /** names a persisted operation */
+  readonly documentId?: unknown
 }
 
-export interface Admitted {
-  readonly operation: PlannedOperation
-  readonly cost: number
+/** What the operations of one request may cost together: those of a batch share it. */
+export interface Budget {
+  left: number
 }
 
 /** The most that an operation may cost, counted with its variables: about 100 executions with all their steps. */
 export const MAX_COST = 10_000
-const MAX_ERRORS = 20
 
 export interface AdmissionRules {
   readonly schema: GraphQLSchema
-  /** production: only administrators may introspect */
+  /** production: only administrators may introspect, and no error says what else the schema has */
   readonly production: boolean
 }
 
-/** Throws a `Fault`, or gives the errors of the variables, or admits. */
-export function admit(
-  call: Call,
-  plan: Plan,
-  params: Params,
-  door: Door,
-  rules: AdmissionRules,
-): Admitted | readonly GraphQLError[] {
-  const operation = selectOperation(plan, params.operationName)
-  if (operation.definition.operation === 'subscription' && door === 'HTTP') {
-    throw new Fault('BAD_REQUEST', 'Subscriptions go over WebSocket (graphql-transport-ws), at the same address.')
-  }
-  if (operation.introspects && rules.production && call.principal?.role !== 'ADMIN') {
-    throw new Fault('FORBIDDEN', 'Introspection is for administrators.')
-  }
-  const { schema } = rules
-  const variables = params.variables ?? {}
-  const { errors } = getVariableValues(schema, operation.definition.variableDefinitions ?? [], variables, {
-    maxErrors: MAX_ERRORS,
-  })
-  if (errors) return errors
-  const { complexity: cost } = complexityFromQuery(operation.document, { schema, ctx: call, variables })
-  if (cost > MAX_COST) {
-    throw new Fault(
-      'TOO_COMPLEX',
-      `The operation costs ${cost}; at most ${MAX_COST} is allowed. Ask for fewer items or fields.`,
-      {
-        extensions: { cost: { requested: cost, limit: MAX_COST } },
-      },
-    )
-  }
-  return { operation, cost }
+/** How a request came: a GET may only read. */
+export interface Way {
+  readonly door: Door
+  readonly readsOnly?: boolean
+  readonly budget?: Budget
 }
 
-function selectOperation({ operations }: Plan, name: string | null | undefined): PlannedOperation {
-  const operation = name ? operations.get(name) : operations.size === 1 ? [...operations.values()][0] : undefined
-  if (operation) return operation
-  if (name) throw new Fault('BAD_REQUEST', 'The document has no operation of this name.')
-  throw new Fault(
-    'BAD_REQUEST',
-    operations.size
-      ? 'The document has several operations; `operationName` says which one to run.'
-      : 'The document has no operation.',
-  )
+const PARAMETERS = new Set(['query', 'operationName', 'variables', 'extensions', 'documentId'] satisfies (keyof Params)[])
+
+/** Throws BAD_REQUEST for a parameter that is misspelt or not ours; null is as good as nothing. */
+export function checkParameters(params: Params): void {
+  const unknown = Object.entries(params).some(([name, value]) => value !== null && !PARAMETERS.has(name as keyof Params))
+  if (unknown) throw new Fault('BAD_REQUEST', `The parameters are ${[...PARAMETERS].join(', ')}.`)
+}
+
+/** Throws a `Fault`, or gives the errors of the variables, or the cost of what is admitted. */
+export function admit(call: Call, plan: Plan, params: Params, way: Way, rules: AdmissionRules): number | readonly GraphQLError[] {
+  const { operation, document, introspects } = plan
+  checkOperation(operation, params.operationName, way)
+  if (introspects && rules.production && call.principal?.role !== 'ADMIN') {
+    throw new Fault('FORBIDDEN', 'Introspection is for administrators.')
+  }
+  const { schema, production } = rules
+  const variables = params.variables ?? {}
+  const errors = checkVariables(schema, operation.variableDefinitions ?? [], variables, { hideSuggestions: production })
+  if (errors.length > 0) return errors
+  const { complexity: cost } = complexityFromQuery(document, { schema, ctx: call, variables })
+  spend(cost, way.budget ?? { left: MAX_COST })
+  return cost
+}
+
+function checkOperation(
+  { operation, name }: OperationDefinitionNode,
+  wanted: string | null | undefined,
+  { door, readsOnly }: Way,
+): void {
+  if (wanted && wanted !== name?.value) throw new Fault('BAD_REQUEST', 'The document has no operation of this name.')
+  if (operation === 'subscription' && door === 'HTTP') {
+    throw new Fault('BAD_REQUEST', 'Subscriptions go over WebSocket (graphql-transport-ws), at the same address.')
+  }
+  if (operation !== 'query' && readsOnly) throw new Fault('METHOD_NOT_ALLOWED', 'GET only reads: send this by POST.')
+}
+
+function spend(cost: number, budget: Budget): void {
+  if (cost > budget.left) {
+    const said =
+      budget.left < MAX_COST ? `only ${budget.left} of ${MAX_COST} is left for this batch` : `at most ${MAX_COST} is allowed`
+    throw new Fault('TOO_COMPLEX', `The operation costs ${cost}; ${said}. Ask for fewer items or fields.`, {
+      extensions: { cost: { requested: cost, limit: MAX_COST } },
+    })
+  }
+  budget.left -= cost
 }

@@ -5,10 +5,12 @@ import type { Caller, MakeCall } from '../api/context.ts'
 import { Fault } from '../errors.ts'
 import type { FaultCode } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import { admit, MAX_COST } from './admit.ts'
-import type { Door, Params } from './admit.ts'
+import { admit, checkParameters, MAX_COST } from './admit.ts'
+import type { Params, Way } from './admit.ts'
 import { eachEvent } from './each-event.ts'
 import type { DoorMetrics } from './metrics.ts'
+import { chooseDocument } from './persisted-operations.ts'
+import type { PersistedOperations } from './persisted-operations.ts'
 import { createPreparer } from './prepare.ts'
 import type { RateLimit, RateState } from './rate-limit.ts'
 import { presentErrors, presentThrown } from './refusal.ts'
@@ -22,7 +24,7 @@ export interface Visitor extends Caller {
 }
 
 export type Answer = ExecutionResult | AsyncIterableIterator<ExecutionResult>
-export type Answerer = (visitor: Visitor, params: Params, door: Door) => Promise<Answer>
+export type Answerer = (visitor: Visitor, params: Params, way: Way) => Promise<Answer>
 
 /** Larger answers would hold memory that others need: the doors refuse them as RESPONSE_TOO_LARGE. */
 export const MAX_ANSWER_BYTES = 10_000_000
@@ -36,6 +38,7 @@ const AUDITED: readonly unknown[] = ['RATE_LIMITED', 'TOO_COMPLEX', 'FORBIDDEN']
 export interface AnswerOptions {
   readonly schema: GraphQLSchema
   readonly production: boolean
+  readonly persisted: PersistedOperations
   readonly makeCall: MakeCall
   readonly rateLimit: RateLimit
   readonly noteRefusal: NoteRefusal
@@ -45,7 +48,7 @@ export interface AnswerOptions {
 
 /** The answerer never rejects: what is refused before it runs is an answer with `errors` and without `data`. */
 export function createAnswerer(options: AnswerOptions): Answerer {
-  const { schema, production, makeCall, rateLimit, noteRefusal, metrics, log } = options
+  const { schema, production, persisted, makeCall, rateLimit, noteRefusal, metrics, log } = options
   const prepare = createPreparer(schema, production)
 
   async function takeRate({ principal, origin, onRate }: Visitor): Promise<void> {
@@ -54,23 +57,24 @@ export function createAnswerer(options: AnswerOptions): Answerer {
     if (!rate.allowed) throw new Fault('RATE_LIMITED', undefined, { extensions: { retryAfterMs: rate.resetMs } })
   }
 
-  async function run(visitor: Visitor, params: Params, door: Door): Promise<Answer> {
+  async function run(visitor: Visitor, params: Params, way: Way): Promise<Answer> {
     const present = (errors: readonly GraphQLError[]) => presentErrors(errors, { requestId: visitor.requestId, log })
     await takeRate(visitor)
-    const plan = prepare(params.query)
-    if (!('operations' in plan)) return { errors: present(plan) }
+    checkParameters(params)
+    const plan = prepare(chooseDocument(persisted, params))
+    if (!('operation' in plan)) return { errors: present(plan) }
     const call = makeCall(visitor)
-    const admitted = admit(call, plan, params, door, { schema, production })
-    if (!('operation' in admitted)) return { errors: present(admitted) }
+    const admitted = admit(call, plan, params, way, { schema, production })
+    if (typeof admitted !== 'number') return { errors: present(admitted) }
 
-    const { operation, cost } = admitted
-    const args = { schema, document: operation.document, variableValues: params.variables, contextValue: call }
+    const { operation, document } = plan
+    const args = { schema, document, variableValues: params.variables, contextValue: call }
     const presented = (result: ExecutionResult) => (result.errors ? { ...result, errors: present(result.errors) } : result)
     const withCost = (result: ExecutionResult) => ({
       ...presented(result),
-      extensions: { cost: { requested: cost, limit: MAX_COST } },
+      extensions: { cost: { requested: admitted, limit: MAX_COST } },
     })
-    if (operation.definition.operation !== 'subscription') return withCost(await execute(args))
+    if (operation.operation !== 'subscription') return withCost(await execute(args))
 
     const source = await createSourceEventStream(args)
     if (!(Symbol.asyncIterator in source)) return withCost(source)
@@ -91,12 +95,12 @@ export function createAnswerer(options: AnswerOptions): Answerer {
     return answered.data === undefined ? 'refused' : 'failed'
   }
 
-  return async (visitor, params, door) => {
+  return async (visitor, params, way) => {
     const startedAt = performance.now()
-    const answered = await run(visitor, params, door).catch((thrown: unknown) => ({
+    const answered = await run(visitor, params, way).catch((thrown: unknown) => ({
       errors: [presentThrown(thrown, { requestId: visitor.requestId, log })],
     }))
-    metrics.operation(door, noteIfRefused(visitor, answered), (performance.now() - startedAt) / 1_000)
+    metrics.operation(way.door, noteIfRefused(visitor, answered), (performance.now() - startedAt) / 1_000)
     return answered
   }
 }

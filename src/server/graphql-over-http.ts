@@ -1,11 +1,13 @@
 /** GraphQL over HTTP, by yoga: parameters from the body, the answer as a response. https://graphql.github.io/graphql-over-http/draft/ */
 import { createYoga } from 'graphql-yoga'
-import type { GraphQLParams } from 'graphql-yoga'
+
+import { GraphQLError } from 'graphql'
 import type { ExecutionResult } from 'graphql'
 import { FAULTS } from '../errors.ts'
 import type { FaultCode } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import type { Params } from './admit.ts'
+import { MAX_COST } from './admit.ts'
+import type { Params, Way } from './admit.ts'
 import type { Answerer, Visitor } from './answer.ts'
 import { presentErrors } from './refusal.ts'
 
@@ -13,16 +15,35 @@ const STRICT = 'application/graphql-response+json'
 const LEGACY = 'application/json'
 export type AcceptedType = typeof STRICT | typeof LEGACY
 
+/** More operations in one body are refused. */
+const MAX_BATCH = 10
+
 interface ServerContext {
-  visitor: Visitor
-  accepted: AcceptedType
+  readonly visitor: Visitor
+  readonly accepted: AcceptedType
+  readonly way: Way
+  /** filled in; yoga copies the context */
+  readonly outcome: { status: number }
 }
 
-export type AnswerHttp = (body: string, accepted: AcceptedType, visitor: Visitor) => Promise<Response>
+export interface HttpRequest {
+  /** the parameters of one operation, or a list of at most 10 */
+  readonly body: string
+  readonly accepted: AcceptedType
+  /** it came by GET */
+  readonly readsOnly: boolean
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly body: string
+}
+
+export type AnswerHttp = (request: HttpRequest, visitor: Visitor) => Promise<HttpAnswer>
 
 /**
- * Yoga without what it leaves open: no GET, no forms, no batches, no SSE, no body limit of its own (the door has one), no second
- * pipeline: parsing, checks and execution are `answer`'s.
+ * Yoga without what it leaves open: no GET, no forms, no SSE, no body limit of its own (the door has one), no second pipeline:
+ * parsing, checks and execution are `answer`'s. The operations of a batch run side by side and share one budget of cost.
  */
 export function createGraphqlOverHttp(answer: Answerer, log: Logger): AnswerHttp {
   const yoga = createYoga<ServerContext>({
@@ -31,40 +52,70 @@ export function createGraphqlOverHttp(answer: Answerer, log: Logger): AnswerHttp
     landingPage: false,
     cors: false,
     multipart: false,
-    batching: false,
+    batching: { limit: MAX_BATCH },
+    extraParamNames: ['documentId'],
     maxRequestBodySize: false,
     parserAndValidationCache: false,
     maskedErrors: false,
     logging: false,
     plugins: [
       {
-        onParams: ({ setParamsHandler }) =>
-          setParamsHandler(
-            ({ params, context }) =>
-              answer((context as unknown as ServerContext).visitor, params as GraphQLParams & Params, 'HTTP') as never,
-          ),
+        onRequestParse: () => ({ onRequestParseDone: ({ requestParserResult }) => refuseEmptyBatch(requestParserResult) }),
+        onParams({ params, setParams, setParamsHandler }) {
+          // the id of a persisted operation stands for it, and yoga's check of the parameters, which comes next, wants a text
+          if (namesOperation(params) && params.query === undefined) setParams({ ...params, query: '' })
+          setParamsHandler(({ params: checked, context }) => {
+            const { visitor, way } = context as unknown as ServerContext
+            return answer(visitor, checked as Params, way) as never
+          })
+        },
         onResultProcess: ({ result, setResult, serverContext }) =>
-          setResult(finish(result as ExecutionResult, serverContext as unknown as ServerContext, log) as never),
+          setResult(finish(result as Result | Result[], serverContext as unknown as ServerContext, log) as never),
       },
     ],
   })
-  return async (body, accepted, visitor) =>
-    yoga.fetch(
+  return async ({ body, accepted, readsOnly }, visitor) => {
+    const way: Way = { door: 'HTTP', readsOnly, budget: { left: MAX_COST } }
+    const outcome = { status: 200 }
+    const headers = { 'content-type': 'application/json', accept: accepted }
+    const response = await yoga.fetch(
       'http://sluice/graphql',
-      { method: 'POST', headers: { 'content-type': 'application/json', accept: accepted }, body },
-      { visitor, accepted },
+      { method: 'POST', headers, body },
+      { visitor, accepted, way, outcome },
     )
+    return { ...outcome, body: await response.text() }
+  }
 }
 
-/** Errors of yoga itself (a body that is not JSON: it would quote it) are presented here, and the status is set. */
-function finish(result: ExecutionResult, { visitor, accepted }: ServerContext, log: Logger): ExecutionResult {
-  const isOurs = result.errors?.every((error) => 'requestId' in error.extensions) ?? true
-  const errors = isOurs ? result.errors : presentErrors(result.errors!, { requestId: visitor.requestId, log })
-  return { ...result, errors, extensions: { ...result.extensions, http: { status: statusOf({ ...result, errors }, accepted) } } }
+function refuseEmptyBatch(parsed: unknown): void {
+  if (Array.isArray(parsed) && parsed.length === 0) throw new GraphQLError('The batch is empty.')
+}
+
+/** Of what was not checked yet: it may be anything. */
+const namesOperation = (params: Params | null): boolean =>
+  (params?.documentId ?? params?.extensions?.['persistedQuery']) !== undefined
+
+type Result = ExecutionResult
+
+/** Errors of yoga itself (a body that is not JSON: it would quote it) are presented here. A batch has the status that all in it have, else 200. */
+function finish(result: Result | Result[], context: ServerContext, log: Logger): Result | Result[] {
+  const finished = [result].flat().map((one) => finishOne(one, context, log))
+  const statuses = new Set(finished.map(({ status }) => status))
+  context.outcome.status = statuses.size === 1 ? [...statuses][0]! : 200
+  const results = finished.map(({ answer }) => answer)
+  return Array.isArray(result) ? results : results[0]!
+}
+
+function finishOne(answer: Result, { visitor, accepted }: ServerContext, log: Logger): { answer: Result; status: number } {
+  const isOurs = answer.errors?.every((error) => 'requestId' in error.extensions) ?? true
+  if (isOurs) return { answer, status: statusOf(answer, accepted) }
+  const errors = presentErrors(answer.errors!, { requestId: visitor.requestId, log })
+  // what is no request at all is malformed under every media type
+  return { answer: { errors }, status: FAULTS.BAD_REQUEST.status }
 }
 
 /** Refused before GraphQL was reached: the status says so to everybody. */
-const REFUSED_AT_THE_DOOR: readonly FaultCode[] = ['UNAUTHENTICATED', 'RATE_LIMITED', 'UNAVAILABLE']
+const REFUSED_AT_THE_DOOR: readonly FaultCode[] = ['UNAUTHENTICATED', 'RATE_LIMITED', 'UNAVAILABLE', 'METHOD_NOT_ALLOWED']
 
 /** By the draft: the status tells what happened under the strict media type, and is 200 under the legacy one. */
 function statusOf({ data, errors }: ExecutionResult, accepted: AcceptedType): number {
@@ -73,8 +124,8 @@ function statusOf({ data, errors }: ExecutionResult, accepted: AcceptedType): nu
   return accepted === STRICT || (data === undefined && REFUSED_AT_THE_DOOR.includes(code)) ? FAULTS[code].status : 200
 }
 
-/** The media type to answer with: the better accepted of the two; the strict one when neither is, since an answer is owed. */
-export function negotiate(accept = '*/*'): AcceptedType {
+/** The media type to answer with: by the draft the legacy one, unless the strict one is accepted by its name and as well. */
+export function negotiate(accept = ''): AcceptedType {
   const ranges = accept
     .toLowerCase()
     .split(',')
@@ -84,5 +135,6 @@ export function negotiate(accept = '*/*'): AcceptedType {
       return { type, quality: quality || 0 }
     })
   const qualityOf = (type: string) => ranges.find((range) => range.type === type)?.quality ?? 0
-  return qualityOf(LEGACY) > Math.max(qualityOf(STRICT), qualityOf('*/*'), qualityOf('application/*')) ? LEGACY : STRICT
+  const strict = qualityOf(STRICT)
+  return strict > 0 && strict >= qualityOf(LEGACY) ? STRICT : LEGACY
 }

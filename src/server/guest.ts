@@ -19,6 +19,7 @@ export const CLOSE = {
   EXPIRED: 4403,
   DRAINING: 1012,
   TOO_MANY_MESSAGES: 1008,
+  NOT_TEXT: 1003,
   TRY_LATER: 1013,
   INTERNAL: 4500,
 } as const
@@ -70,8 +71,9 @@ export function transportOf(guest: Guest, log: Logger): Parameters<ReturnType<ty
     // resolves when it is written: a slow reader holds back its own feeds and nothing piles up
     send: (message) => new Promise((resolve) => (isOpen() ? socket.send(withinLimit(message), () => resolve()) : resolve())),
     onMessage: (handle) =>
-      socket.on('message', (data: RawData) => {
+      socket.on('message', (data: RawData, isBinary: boolean) => {
         if (!isOpen()) return
+        if (isBinary) return socket.close(CLOSE.NOT_TEXT, 'Messages are text')
         if (tooMany(guest)) return socket.close(CLOSE.TOO_MANY_MESSAGES, 'Too many messages')
         handle((data as Buffer).toString()).catch((error: unknown) => {
           if (!isOpen()) return

@@ -8,13 +8,13 @@ import type { NoteRefusal, Visitor } from './answer.ts'
 import { originOf, principalOf, requestIdOf } from './caller.ts'
 import type { Graphiql } from './graphiql/graphiql.ts'
 import { negotiate } from './graphql-over-http.ts'
-import type { AnswerHttp } from './graphql-over-http.ts'
+import type { AcceptedType, AnswerHttp } from './graphql-over-http.ts'
 import { answerHealth } from './health.ts'
 import type { WaitsFor } from './health.ts'
 import type { AllowsOrigin } from './origins.ts'
 import type { RateState } from './rate-limit.ts'
 import { presentThrown } from './refusal.ts'
-import { readBody } from './request-body.ts'
+import { readBody, readSearch } from './read-request.ts'
 import { setCorsHeaders, setPreflightHeaders } from './response-headers.ts'
 
 export interface HttpDoorOptions {
@@ -22,7 +22,8 @@ export interface HttpDoorOptions {
   readonly authenticate: Authenticate
   readonly allowsOrigin: AllowsOrigin
   readonly setSecurityHeaders: (request: IncomingMessage, response: ServerResponse) => void
-  readonly graphiql: Graphiql
+  /** undefined: no page is served */
+  readonly graphiql: Graphiql | undefined
   readonly waitsFor: WaitsFor
   readonly noteRefusal: NoteRefusal
   readonly log: Logger
@@ -38,8 +39,10 @@ export function createHttpDoor(options: HttpDoorOptions): (request: IncomingMess
     setSecurityHeaders(request, response)
     const path = (request.url ?? '/').split('?', 1)[0]!
     try {
+      if (request.httpVersion === '1.1' && request.headers.host === undefined)
+        throw new Fault('BAD_REQUEST', 'Send a host header.')
       if (request.method === 'GET' && (await answerHealth(path, response, waitsFor))) return
-      if (request.method === 'GET' && (await graphiql.answerAsset(path, request, response))) return
+      if (request.method === 'GET' && (await graphiql?.answerAsset(path, request, response))) return
       if (path !== '/graphql') throw new Fault('NOT_FOUND', 'There is nothing here; the API is at /graphql.')
       await answerGraphql(request, response, visit, options)
     } catch (error) {
@@ -74,24 +77,19 @@ async function answerGraphql(
     response.writeHead(204).end()
     return
   }
-  if (request.method === 'GET' && request.headers.accept?.includes('text/html')) return graphiql.answerPage(response)
-  if (request.method !== 'POST') {
-    response.setHeader('allow', 'POST, OPTIONS')
-    throw new Fault('METHOD_NOT_ALLOWED')
-  }
+  const readsOnly = request.method === 'GET'
+  if (readsOnly && graphiql && request.headers.accept?.includes('text/html')) return graphiql.answerPage(response)
+  if (!readsOnly && request.method !== 'POST') throw new Fault('METHOD_NOT_ALLOWED')
   const accepted = negotiate(request.headers.accept)
-  const body = await readBody(request)
+  const body = readsOnly ? readSearch(request) : await readBody(request)
   const renew = () => principalOf(request.headers.authorization, authenticate)
   const principal = await renew().catch((error: unknown) => {
     if (error instanceof Fault && error.code === 'UNAUTHENTICATED') noteRefusal(visit, error.code)
     throw error
   })
-  const answered = await answerHttp(body, accepted, { ...visit, principal, renew })
-  const text = await answered.text()
-  if (Buffer.byteLength(text) > MAX_ANSWER_BYTES) throw new Fault('RESPONSE_TOO_LARGE')
-  response.setHeader('cache-control', 'no-store')
-  response.writeHead(answered.status, { 'content-type': answered.headers.get('content-type')! })
-  response.end(text)
+  const answered = await answerHttp({ body, accepted, readsOnly }, { ...visit, principal, renew })
+  if (Buffer.byteLength(answered.body) > MAX_ANSWER_BYTES) throw new Fault('RESPONSE_TOO_LARGE')
+  send(response, answered.status, accepted, answered.body)
 }
 
 /** A page of another origin is refused, whatever it sends (B7); no Origin = not a browser. */
@@ -101,7 +99,7 @@ function checkOrigin(
   visit: Visit,
   { allowsOrigin, noteRefusal }: HttpDoorOptions,
 ): void {
-  response.setHeader('vary', 'origin')
+  response.setHeader('vary', 'origin, accept, authorization')
   const { origin, host } = request.headers
   if (origin === undefined) return
   if (!allowsOrigin(origin, host)) {
@@ -122,8 +120,13 @@ function setRateHeaders(response: ServerResponse, { allowed, limit, remaining, r
 function sendFault(request: IncomingMessage, response: ServerResponse, thrown: unknown, { requestId }: Visit, log: Logger): void {
   const error = presentThrown(thrown, { requestId, log })
   const code = error.extensions['code'] as keyof typeof FAULTS
-  const type = negotiate(request.headers.accept)
   if (code === 'UNAUTHENTICATED') response.setHeader('www-authenticate', 'Bearer')
-  response.writeHead(FAULTS[code].status, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store' })
-  response.end(JSON.stringify({ errors: [error] }))
+  if (code === 'METHOD_NOT_ALLOWED') response.setHeader('allow', 'GET, POST, OPTIONS')
+  // a body that nobody reads is not waited for
+  if (!request.complete) response.setHeader('connection', 'close')
+  send(response, FAULTS[code].status, negotiate(request.headers.accept), JSON.stringify({ errors: [error] }))
+}
+
+function send(response: ServerResponse, status: number, type: AcceptedType, body: string): void {
+  response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store' }).end(body)
 }

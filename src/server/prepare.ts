@@ -6,15 +6,9 @@ import type { DocumentNode, GraphQLSchema, OperationDefinitionNode, ValidationRu
 import { LRUCache } from 'lru-cache'
 import { Fault } from '../errors.ts'
 
-/** A document that passed every check, good for any number of requests. */
+/** A document that passed every check, good for any number of requests. It has one operation, so what was counted is what runs. */
 export interface Plan {
-  /** by name; the unnamed one is '' */
-  readonly operations: ReadonlyMap<string, PlannedOperation>
-}
-
-export interface PlannedOperation {
-  readonly definition: OperationDefinitionNode
-  /** this operation alone, with the fragments: what runs and what is counted cannot be another one of the document */
+  readonly operation: OperationDefinitionNode
   readonly document: DocumentNode
   readonly introspects: boolean
 }
@@ -26,14 +20,16 @@ const MAX_DIRECTIVES = 20
 /** The full introspection query has about 400. */
 const MAX_TOKENS = 2_000
 const MAX_LITERAL_COST = 20_000
-/** graphql-js stops at 100, which is a long answer for a short question. */
-const MAX_ERRORS = 20
+/** Comparing repeated fields takes time by their number squared: 500 took a quarter of a second. */
+const MAX_SELECTIONS = 150
+/** graphql-js stops at 100, which is a long answer for a short question; its last error says that there are more. */
+export const MAX_ERRORS = 20
 /** Plans hold syntax trees: about 20 times their text. */
 const MAX_CACHED_TEXT = 1_000_000
 
 /**
- * `prepare(query)` gives the plan, or the errors that refuse it (never throws). Armor's cost rule sees literals only; `admit`
- * counts variables too. `hideSuggestions`: no "did you mean", which would tell what the schema holds.
+ * `prepare(query)` gives the plan, or the errors that refuse it, at most 20 (never throws). Armor's cost rule sees literals only;
+ * `admit` counts variables too. `hideSuggestions`: no "did you mean", which would tell what the schema holds.
  */
 export function createPreparer(
   schema: GraphQLSchema,
@@ -51,13 +47,14 @@ export function createPreparer(
     if (known) return known
     try {
       const document = parseText(query)
+      checkWidth(document)
       const errors = check(schema, document)
-      if (errors.length > 0) return errors
+      if (errors.length > 0) return errors.map((error) => coded(hideSuggestions ? withoutSuggestion(error) : error))
       const plan = planOf(document)
       plans.set(query, plan)
       return plan
     } catch (error) {
-      return [codedArmor(error)]
+      return [coded(error)]
     }
   }
 }
@@ -71,7 +68,8 @@ function checks(schema: GraphQLSchema, hideSuggestions: boolean) {
     maxDirectives: { n: MAX_DIRECTIVES },
     maxTokens: { n: MAX_TOKENS },
     costLimit: { maxCost: MAX_LITERAL_COST, depthCostFactor: 1.1, flattenFragments: true },
-    blockFieldSuggestion: { enabled: hideSuggestions, mask: '' },
+    // graphql-js itself leaves them out, also from the errors of variables
+    blockFieldSuggestion: { enabled: false },
   })
   const engine = useEngine({
     parse,
@@ -79,7 +77,7 @@ function checks(schema: GraphQLSchema, hideSuggestions: boolean) {
     subscribe,
     specifiedRules,
     validate: (of: GraphQLSchema, document: DocumentNode, rules?: readonly ValidationRule[]) =>
-      validate(of, document, rules, { maxErrors: MAX_ERRORS }),
+      validate(of, document, rules, { maxErrors: MAX_ERRORS - 1, hideSuggestions }),
   })
   const { parse: parseText, validate: check } = envelop({ plugins: [engine, useSchema(schema), ...armor.protect().plugins] })({})
   return {
@@ -89,13 +87,21 @@ function checks(schema: GraphQLSchema, hideSuggestions: boolean) {
 }
 
 function planOf(document: DocumentNode): Plan {
-  const fragments = document.definitions.filter(({ kind }) => kind === Kind.FRAGMENT_DEFINITION)
   const operations = document.definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION)
-  const planned = operations.map((definition): PlannedOperation => {
-    const alone: DocumentNode = { kind: Kind.DOCUMENT, definitions: [definition, ...fragments] }
-    return { definition, document: alone, introspects: introspects(alone) }
+  const [operation] = operations
+  if (!operation) throw new Fault('BAD_REQUEST', 'The document has no operation.')
+  if (operations.length > 1)
+    throw new Fault('BAD_REQUEST', 'The document has several operations: send each in a request of its own.')
+  return { operation, document, introspects: introspects(document) }
+}
+
+function checkWidth(document: DocumentNode): void {
+  visit(document, {
+    SelectionSet({ selections }) {
+      if (selections.length <= MAX_SELECTIONS) return
+      throw new Fault('TOO_COMPLEX', `One selection has ${selections.length} fields; at most ${MAX_SELECTIONS} are allowed.`)
+    },
   })
-  return { operations: new Map(planned.map((operation) => [operation.definition.name?.value ?? '', operation])) }
 }
 
 function introspects(document: DocumentNode): boolean {
@@ -110,9 +116,20 @@ function introspects(document: DocumentNode): boolean {
   return found
 }
 
-/** Armor throws its refusals without a code, and calls them syntax errors: they are about size. */
-function codedArmor(error: unknown): GraphQLError {
-  const armor = error instanceof GraphQLError && /^Syntax Error: (.* limit of .* exceeded.*)$/.exec(error.message)
-  if (armor) return new GraphQLError(armor[1]!, { originalError: new Fault('TOO_COMPLEX', armor[1]) })
-  return error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error })
+/** graphql-js hides those that it looks up; what is left is advice how to write a selection. */
+function withoutSuggestion(error: GraphQLError): GraphQLError {
+  return new GraphQLError(error.message.replace(/ Did you mean [^]*$/, ''), {
+    nodes: error.nodes,
+    originalError: error.originalError,
+  })
+}
+
+/** Armor throws its refusals without a code, and calls them syntax errors; graphql-js gives up on what takes long: both are about size. */
+function coded(error: unknown): GraphQLError {
+  if (!(error instanceof GraphQLError)) return new GraphQLError((error as Error).message, { originalError: error as Error })
+  const size =
+    error.message === 'Validation aborted.'
+      ? 'The document repeats too many fields.'
+      : /^Syntax Error: (.* limit of .* exceeded.*)$/.exec(error.message)?.[1]
+  return size === undefined ? error : new GraphQLError(size, { originalError: new Fault('TOO_COMPLEX', size) })
 }

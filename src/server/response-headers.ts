@@ -1,6 +1,7 @@
 /** Headers of every answer: helmet's, the content security policy, CORS for allowed origins. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import helmet from 'helmet'
+import { PREFLIGHTED } from './read-request.ts'
 
 /** `style-src` needs 'unsafe-inline': Monaco, the editor inside GraphiQL, sets style attributes. Scripts come from here only. */
 const CONTENT_SECURITY_POLICY = {
@@ -43,7 +44,7 @@ export function setCorsHeaders(response: ServerResponse, origin: string): void {
 
 /** What a page of an allowed origin may send. */
 export function setPreflightHeaders(response: ServerResponse): void {
-  response.setHeader('access-control-allow-methods', 'POST')
-  response.setHeader('access-control-allow-headers', 'authorization, content-type, x-request-id')
+  response.setHeader('access-control-allow-methods', 'GET, POST')
+  response.setHeader('access-control-allow-headers', ['content-type', 'x-request-id', ...PREFLIGHTED].join(', '))
   response.setHeader('access-control-max-age', '600')
 }

@@ -1,5 +1,6 @@
 /** Starts and stops the doors on one port: HTTP and WebSocket, with the checks they share. */
 import { createServer } from 'node:http'
+import type { ServerOptions as HttpServerOptions } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { GraphQLSchema } from 'graphql'
 import type { Registry } from 'prom-client'
@@ -15,13 +16,27 @@ import type { WaitsFor } from './health.ts'
 import { createHttpDoor } from './http-door.ts'
 import { createDoorMetrics } from './metrics.ts'
 import { createOriginRule } from './origins.ts'
+import { answerClientError } from './raw-answer.ts'
+import { checkPersisted } from './persisted-operations.ts'
+import type { PersistedOperations } from './persisted-operations.ts'
 import type { RateLimit } from './rate-limit.ts'
 import { createSecurityHeaders } from './response-headers.ts'
 import { createWebSocketDoor } from './websocket-door.ts'
 
-/** A whole request, its body too, within this time. */
-const REQUEST_TIMEOUT_MS = 30_000
-const HEADERS_TIMEOUT_MS = 10_000
+/** What one connection may take of the server's patience and memory. */
+const CONNECTION: HttpServerOptions = {
+  /** a whole request, its body too, within this time; looked at every second */
+  requestTimeout: 30_000,
+  headersTimeout: 10_000,
+  connectionsCheckingInterval: 1_000,
+  /** longer than load balancers keep idle connections (60 s): else they send into one that was just closed */
+  keepAliveTimeout: 65_000,
+  maxHeaderSize: 16 * 1_024,
+  /** the door asks for it, and answers as it always does */
+  requireHostHeader: false,
+  /** others (h2c) are asked for by clients that go on without: some libraries do so on each request */
+  shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+}
 /** How long answers that are under way may take when the server closes. */
 const CLOSING_MS = 5_000
 
@@ -30,6 +45,7 @@ export interface ServerOptions {
   /** stricter: introspection for administrators, no suggestions, HSTS */
   readonly production: boolean
   readonly schema: GraphQLSchema
+  readonly persisted: PersistedOperations
   readonly makeCall: MakeCall
   readonly authenticate: Authenticate
   /** API requests of one principal, or of one address before there is one (B3) */
@@ -54,7 +70,8 @@ export interface Server {
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { config, production, schema, authenticate, log, registry } = options
   let draining = false
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS })
+  const server = createServer(CONNECTION)
+  server.on('clientError', answerClientError)
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(config.port, config.host, resolve))
   const { port } = server.address() as AddressInfo
 
@@ -63,6 +80,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     metrics.refused(code)
     options.noteRefusal(caller, code)
   }
+  for (const { id, problems } of checkPersisted(options.persisted.documents, schema)) {
+    if (problems.length > 0) log.warn({ documentId: id, problems }, 'a persisted operation does not fit the schema')
+  }
   const answer = createAnswerer({ ...options, noteRefusal, metrics })
   const allowsOrigin = createOriginRule(config, port)
   const websocket = createWebSocketDoor({ schema, answer, authenticate, allowsOrigin, noteRefusal, log })
@@ -70,8 +90,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     answerHttp: createGraphqlOverHttp(answer, log),
     authenticate,
     allowsOrigin,
-    setSecurityHeaders: createSecurityHeaders(production),
-    graphiql: createGraphiql(),
+    // over plain http browsers ignore it
+    setSecurityHeaders: createSecurityHeaders(production && !config.publicUrl?.startsWith('http:')),
+    graphiql: options.persisted.only ? undefined : createGraphiql(),
     waitsFor: async () => (draining ? ['draining'] : options.waitsFor()),
     noteRefusal,
     log,

@@ -1,16 +1,15 @@
 /** The WebSocket door: graphql-transport-ws over ws. Who may open a socket, and when it ends. https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md */
 import { once } from 'node:events'
-import { STATUS_CODES } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { GRAPHQL_TRANSPORT_WS_PROTOCOL, handleProtocols } from 'graphql-ws'
+import { handleProtocols } from 'graphql-ws'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
-import { newUuid } from '../ids.ts'
-import { originOf } from './caller.ts'
+import { originOf, requestIdOf } from './caller.ts'
 import { CLOSE, openGuest, renewPrincipal, transportOf } from './guest.ts'
 import type { Guest } from './guest.ts'
 import type { AllowsOrigin } from './origins.ts'
+import { answerRaw } from './raw-answer.ts'
 import { createProtocol } from './websocket-protocol.ts'
 import type { ProtocolOptions } from './websocket-protocol.ts'
 
@@ -49,6 +48,7 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
     perMessageDeflate: false,
     handleProtocols,
   })
+  sockets.on('wsClientError', (error, socket) => answerRaw(socket, 'BAD_REQUEST', error.message))
   let draining = false
 
   function admitGuest(socket: WebSocket, request: IncomingMessage): void {
@@ -76,12 +76,13 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
   const door: WebSocketDoor = {
     upgrade(request, socket, head) {
       socket.on('error', () => socket.destroy())
-      const status = refuseUpgrade(request, draining, allowsOrigin)
-      if (!status) return sockets.handleUpgrade(request, socket, head, (opened) => admitGuest(opened, request))
-      if (status === 403) {
-        noteRefusal({ origin: originOf(request), requestId: newUuid(), signal: AbortSignal.abort() }, 'FORBIDDEN')
+      const refusal = refuseUpgrade(request, draining, allowsOrigin)
+      if (!refusal) return sockets.handleUpgrade(request, socket, head, (opened) => admitGuest(opened, request))
+      const requestId = requestIdOf(request)
+      if (refusal === 'FORBIDDEN') {
+        noteRefusal({ origin: originOf(request), requestId, signal: AbortSignal.abort() }, refusal)
       }
-      socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+      answerRaw(socket, refusal, undefined, requestId)
     },
 
     async sweep() {
@@ -120,11 +121,13 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
   return door
 }
 
-/** The status that refuses an upgrade; undefined lets it in. */
-function refuseUpgrade({ url, headers }: IncomingMessage, draining: boolean, allowsOrigin: AllowsOrigin): number | undefined {
-  if (draining) return 503
-  if (url?.split('?', 1)[0] !== '/graphql') return 404
-  if (headers.origin !== undefined && !allowsOrigin(headers.origin, headers.host)) return 403
-  const offered = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim()) ?? []
-  return offered.includes(GRAPHQL_TRANSPORT_WS_PROTOCOL) ? undefined : 400
+/** Why an upgrade is refused; undefined lets it in. Without our sub-protocol the socket opens and closes with 4406. */
+function refuseUpgrade(
+  { url, headers }: IncomingMessage,
+  draining: boolean,
+  allowsOrigin: AllowsOrigin,
+): 'UNAVAILABLE' | 'NOT_FOUND' | 'FORBIDDEN' | undefined {
+  if (draining) return 'UNAVAILABLE'
+  if (url?.split('?', 1)[0] !== '/graphql') return 'NOT_FOUND'
+  return headers.origin !== undefined && !allowsOrigin(headers.origin, headers.host) ? 'FORBIDDEN' : undefined
 }

@@ -42,7 +42,9 @@ export function createProtocol({ schema, answer, authenticate, noteRefusal, log 
         const tooMany = new Fault('RATE_LIMITED', `At most ${MAX_OPERATIONS} operations run on one socket at a time.`)
         return [presentThrown(tooMany, { requestId: caller.requestId, log })]
       }
-      const answered = await answer({ ...caller, renew: () => renewPrincipal(guest, authenticate) }, payload, 'WEBSOCKET')
+      const answered = await answer({ ...caller, renew: () => renewPrincipal(guest, authenticate) }, payload, {
+        door: 'WEBSOCKET',
+      })
       if (!(Symbol.asyncIterator in answered) && answered.data === undefined) return answered.errors!
       return argsFor(schema, answered)
     },

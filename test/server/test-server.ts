@@ -1,7 +1,17 @@
 /** A server on a free port with a small schema of its own, and clients for both doors. */
 import { createClient } from 'graphql-ws'
 import type { Client } from 'graphql-ws'
-import { GraphQLBoolean, GraphQLInt, GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLSchema, GraphQLString } from 'graphql'
+import {
+  GraphQLBoolean,
+  GraphQLEnumType,
+  GraphQLInputObjectType,
+  GraphQLInt,
+  GraphQLList,
+  GraphQLNonNull,
+  GraphQLObjectType,
+  GraphQLSchema,
+  GraphQLString,
+} from 'graphql'
 import type { ExecutionResult } from 'graphql'
 import { Writable } from 'node:stream'
 import { Registry } from 'prom-client'
@@ -59,6 +69,15 @@ const Item: GraphQLObjectType = new GraphQLObjectType({
   }),
 })
 
+const NoteInput = new GraphQLInputObjectType({
+  name: 'NoteInput',
+  fields: {
+    text,
+    tags: { type: new GraphQLList(GraphQLString) },
+    tone: { type: new GraphQLEnumType({ name: 'Tone', values: { LOUD: {}, SOFT: {} } }) },
+  },
+})
+
 /** `calls` gathers the contexts that resolvers saw. */
 function smallSchema(events: Events, calls: Call[]): GraphQLSchema {
   const query = new GraphQLObjectType<unknown, Call>({
@@ -72,6 +91,7 @@ function smallSchema(events: Events, calls: Call[]): GraphQLSchema {
         args: { text: { type: GraphQLString } },
         resolve: (_root, { text }: { text: string }) => text,
       },
+      sum: { type: GraphQLInt, args: { of: { type: new GraphQLList(new GraphQLNonNull(GraphQLInt)) } }, resolve: () => 0 },
       long: { type: GraphQLString, resolve: () => 'x'.repeat(10_000_001) },
       broken: {
         type: GraphQLString,
@@ -90,7 +110,10 @@ function smallSchema(events: Events, calls: Call[]): GraphQLSchema {
   })
   const mutation = new GraphQLObjectType<unknown, Call>({
     name: 'Mutation',
-    fields: { touch: { type: GraphQLBoolean, resolve: (_root, _args, call) => (calls.push(call), true) } },
+    fields: {
+      note: { type: GraphQLBoolean, args: { input: { type: new GraphQLNonNull(NoteInput) } }, resolve: () => true },
+      touch: { type: GraphQLBoolean, resolve: (_root, _args, call) => (calls.push(call), true) },
+    },
   })
   const subscription = new GraphQLObjectType<unknown, Call>({
     name: 'Subscription',
@@ -150,6 +173,7 @@ export async function serve(
   const log = createLog('info', new Writable({ write: (chunk, _encoding, done) => (logged.push(String(chunk)), done()) }))
   const server = await startServer({
     production: false,
+    persisted: { documents: new Map(), only: false },
     schema: smallSchema(events, calls),
     makeCall: (caller) => ({ ...caller, log }) as Context,
     authenticate: async (token) => tokens.get(token) ?? { ok: false, reason: 'INVALID' },
@@ -165,6 +189,8 @@ export async function serve(
       metricsPort: undefined,
       publicUrl: undefined,
       allowedOrigins: ['https://app.example.com'],
+      persistedOperations: [],
+      persistedOnly: false,
       ...changes.config,
     },
   })
