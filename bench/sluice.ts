@@ -130,7 +130,15 @@ function handlers(): HandlerRegistry {
 /** A user as one comes in with a token. */
 function somebody(): Principal {
   const id = newUuid()
-  return { kind: 'USER', id, role: 'USER', handle: `p-${id}`, sessionId: newUuid(), expiresAt: Date.now() + 3_600_000 }
+  return {
+    kind: 'USER',
+    id,
+    actsAs: id,
+    role: 'USER',
+    handle: `p-${id}`,
+    sessionId: newUuid(),
+    expiresAt: Date.now() + 3_600_000,
+  }
 }
 
 interface CountingBus extends Bus {

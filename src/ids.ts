@@ -12,6 +12,9 @@ export const ID_PREFIX = {
   agentRequest: 'ask',
   auditEvent: 'audit',
   worker: 'worker',
+  apiKey: 'key',
+  executionLink: 'link',
+  flowGrant: 'grant',
 } as const
 export type IdKind = keyof typeof ID_PREFIX
 

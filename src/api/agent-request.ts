@@ -86,7 +86,7 @@ builder.queryField('agentRequests', (t) =>
   t.connection(
     {
       type: AgentRequest,
-      authScopes: { signedIn: true },
+      authScopes: { may: 'REQUESTS_READ' },
       description: 'The agent requests and notices of the executions that you may see.',
       complexity: connectionCost,
       args: {
@@ -116,7 +116,7 @@ builder.queryField('agentRequests', (t) =>
 
 mutation('answerAgentRequest', {
   description: 'Answers an agent request. The step that asked goes on with `{ decision, data, answeredBy }` as its output.',
-  scopes: { signedIn: true },
+  scopes: { may: 'REQUESTS_ANSWER' },
   input: (t) => ({
     id: t.id({ required: true, description: 'The agent request.' }),
     decision: t.field({ type: Decision, required: true, description: 'What the answer says.' }),

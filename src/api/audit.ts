@@ -25,6 +25,7 @@ const ActorKind = builder.enumType('ActorKind', {
     USER: { description: 'A person who signed in.' },
     API_KEY: { description: 'A program with a key.' },
     AGENT: { description: 'An agent.' },
+    LINK: { description: 'Whoever held a link to an execution.' },
     SYSTEM: { description: 'The server itself.' },
     ANONYMOUS: { description: 'Somebody who had not signed in.' },
   } satisfies Record<AuditEntry['actorKind'], { description: string }>,
@@ -96,7 +97,7 @@ builder.queryField('auditEvents', (t) =>
   t.connection(
     {
       type: AuditEvent,
-      authScopes: { signedIn: true },
+      authScopes: { may: 'AUDIT_READ' },
       description: 'The audit log, the newest first. For administrators.',
       complexity: connectionCost,
       args: { filter: t.arg({ type: AuditFilter, description: 'Which events.' }) },

@@ -6,7 +6,8 @@ import RelayPlugin from '@pothos/plugin-relay'
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth'
 import SimpleObjectsPlugin from '@pothos/plugin-simple-objects'
 import { Fault } from '../errors.ts'
-import type { Role } from '../identity/principal.ts'
+import { isAllowed } from '../identity/principal.ts'
+import type { Role, Scope } from '../identity/principal.ts'
 import { noteRefusal } from '../operations/refuse.ts'
 import type { Context } from './context.ts'
 import { decodeNodeId, encodeNodeId, MAX_NODES } from './node-ids.ts'
@@ -28,10 +29,14 @@ export interface SchemaTypes {
   AuthScopes: {
     /** anybody, also without a token */
     public: boolean
-    /** any principal */
+    /** any principal: a person, a key, an agent, whoever holds a link. Only for what loads no more than the principal may see */
+    anybody: boolean
+    /** people: what no key may do */
     signedIn: boolean
-    /** exactly this role */
+    /** people of exactly this role */
     role: Role
+    /** people, and whatever else is allowed this: keys and agents by their scopes, links by what they are for */
+    may: Scope
   }
 }
 
@@ -52,8 +57,10 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     },
     authScopes: (call) => ({
       public: true,
-      signedIn: call.principal !== undefined,
-      role: (role) => call.principal?.role === role,
+      anybody: call.principal !== undefined,
+      signedIn: call.principal?.kind === 'USER',
+      role: (role) => call.principal?.kind === 'USER' && call.principal.role === role,
+      may: (scope) => call.principal !== undefined && isAllowed(call.principal, scope),
     }),
   },
   relay: {
@@ -81,14 +88,14 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     nodeTypeOptions: { description: 'Anything that has an id of its own and can be read by it.' },
     pageInfoTypeOptions: { description: 'Where a page of a connection lies. https://relay.dev/graphql/connections.htm' },
     nodeQueryOptions: {
-      authScopes: { signedIn: true },
+      authScopes: { anybody: true },
       nullable: true,
       description: 'The thing with this id; null when there is none, or none that you may see.',
       args: { id: { description: 'Any id that the API gave out, such as `exec_01h...`.' } },
       resolve: (_root, { id }, _call, info, load) => (isNode(id, info.schema) ? load(id) : null),
     },
     nodesQueryOptions: {
-      authScopes: { signedIn: true },
+      authScopes: { anybody: true },
       nullable: { list: false, items: true },
       description: `The things with these ids (at most ${MAX_NODES}), in this order; null where there is none that you may see.`,
       complexity: ({ ids }) => ({ field: 1, multiplier: Math.min(ids.length, MAX_NODES) }),

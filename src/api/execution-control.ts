@@ -16,7 +16,7 @@ import { Execution } from './refs.ts'
 mutation('startExecution', {
   description:
     "Starts an execution of a flow's newest version and answers at once, or when it has ended if you say how long to wait.",
-  scopes: { signedIn: true },
+  scopes: { may: 'EXECUTIONS_WRITE' },
   input: (t) => ({
     flow: t.string({ required: true, description: 'The id or the name of the flow: `"x"` or `"owner/x"`.' }),
     input: t.field({
@@ -56,7 +56,7 @@ function control(
 ) {
   mutation(name, {
     description,
-    scopes: { signedIn: true },
+    scopes: { may: 'EXECUTIONS_WRITE' },
     input: (t) => ({
       id: t.id({ required: true, description: 'The execution.' }),
       reason: t.string({ description: reason }),

@@ -100,7 +100,7 @@ const ExecutionFeedFrame = builder.unionType('ExecutionFeedFrame', {
 builder.subscriptionField('executionFeed', (t) =>
   t.field({
     type: ExecutionFeedFrame,
-    authScopes: { signedIn: true },
+    authScopes: { may: 'EXECUTIONS_READ' },
     description:
       'An execution live: a snapshot, then a delta for whatever happens, a heartbeat when nothing does, and the end. With `after`, only what came after that cursor; also when the execution has ended.',
     args: {

@@ -14,7 +14,7 @@ builder.queryField('execution', (t) =>
   t.field({
     type: Execution,
     nullable: true,
-    authScopes: { signedIn: true },
+    authScopes: { may: 'EXECUTIONS_READ' },
     description: 'One execution; null when there is none, or none that you may see.',
     args: { id: t.arg.id({ required: true, description: 'Its id.' }) },
     resolve: async (_root, { id }, call) => {
@@ -48,7 +48,7 @@ builder.queryField('executions', (t) =>
   t.connection(
     {
       type: Execution,
-      authScopes: { signedIn: true },
+      authScopes: { may: 'EXECUTIONS_READ' },
       description: 'The executions that you may see: yours, and those of your flows.',
       complexity: connectionCost,
       args: {

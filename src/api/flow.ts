@@ -80,7 +80,7 @@ builder.queryField('flow', (t) =>
   t.field({
     type: Flow,
     nullable: true,
-    authScopes: { signedIn: true },
+    authScopes: { may: 'FLOWS_READ' },
     description: 'One flow, by its id or its name; null when there is none, or none that you may see. Give one of the two.',
     args: {
       id: t.arg.id({ description: 'Its id.' }),
@@ -115,7 +115,7 @@ builder.queryField('flows', (t) =>
   t.connection(
     {
       type: Flow,
-      authScopes: { signedIn: true },
+      authScopes: { may: 'FLOWS_READ' },
       description: 'The flows that you may see.',
       complexity: connectionCost,
       args: {
@@ -142,7 +142,7 @@ builder.queryField('flows', (t) =>
 
 mutation('createFlow', {
   description: 'Creates a flow of yours with its first version. Issues of the definition have paths that lead into it.',
-  scopes: { signedIn: true },
+  scopes: { may: 'FLOWS_WRITE' },
   input: (t) => ({
     definition: t.field({
       type: 'JSON',
@@ -161,7 +161,7 @@ mutation('createFlow', {
 
 mutation('publishFlowVersion', {
   description: 'Publishes a new version of a flow. Executions that run keep the version they began with.',
-  scopes: { signedIn: true },
+  scopes: { may: 'FLOWS_WRITE' },
   input: (t) => ({
     flowId: t.id({ required: true, description: 'The flow.' }),
     definition: t.field({ type: 'JSON', required: true, description: 'What the flow does from now on; its `name` stays.' }),
@@ -178,7 +178,7 @@ mutation('publishFlowVersion', {
 
 mutation('updateFlow', {
   description: 'Changes what is said about a flow, and who may see it.',
-  scopes: { signedIn: true },
+  scopes: { may: 'FLOWS_WRITE' },
   input: (t) => ({
     flowId: t.id({ required: true, description: 'The flow.' }),
     expectedVersion: t.int({ required: true, description: "The flow's `version` as you read it." }),
@@ -217,7 +217,7 @@ const ValidateFlowInput = builder.inputType('ValidateFlowInput', {
 builder.mutationField('validateFlow', (t) =>
   t.field({
     type: Validation,
-    authScopes: { signedIn: true },
+    authScopes: { may: 'FLOWS_WRITE' },
     description: 'Tells everything that is wrong or doubtful with a definition. Writes nothing.',
     complexity: 10,
     args: { input: t.arg({ type: ValidateFlowInput, required: true, description: 'What it takes.' }) },

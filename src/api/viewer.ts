@@ -61,7 +61,7 @@ builder.queryField('viewer', (t) =>
     nullable: true,
     authScopes: { public: true },
     description: 'You; null when you are not signed in.',
-    resolve: (_root, _args, { principal, em }) => (principal ? em.findOne(UserEntity, principal.id) : null),
+    resolve: (_root, _args, { principal, em }) => (principal?.kind === 'USER' ? em.findOne(UserEntity, principal.id) : null),
   }),
 )
 

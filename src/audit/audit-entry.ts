@@ -16,7 +16,7 @@ export interface AuditEntry {
   severity: Severity
   /** ISO 8601, database time */
   at: string
-  actorKind: 'USER' | 'API_KEY' | 'AGENT' | 'SYSTEM' | 'ANONYMOUS'
+  actorKind: 'USER' | 'API_KEY' | 'AGENT' | 'LINK' | 'SYSTEM' | 'ANONYMOUS'
   actorId?: string
   flowId?: string
   executionId?: string

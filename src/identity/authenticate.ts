@@ -43,9 +43,11 @@ export function createAuthenticate({ tokens, database, authChanges }: Authentica
 export const createRenewPrincipals =
   (database: Pick<Database, 'query'>): RenewPrincipals =>
   async (principals) => {
-    const sessionIds = principals.map(({ sessionId }) => sessionId)
+    const sessionIds = principals.flatMap((principal) => (principal.kind === 'USER' ? principal.sessionId : []))
     const standings = await standingsOf(database, [...new Set(sessionIds)])
-    return principals.map(({ id, sessionId, expiresAt }) => {
+    return principals.map((principal) => {
+      if (principal.kind !== 'USER') return undefined
+      const { id, sessionId, expiresAt } = principal
       const standing = standings.get(sessionId)
       return standing && principalOf({ userId: id, sessionId, expiresAt }, standing)
     })
@@ -72,7 +74,7 @@ async function standingsOf(
 function principalOf({ userId, sessionId, expiresAt }: AccessToken, standing: Standing): Principal | undefined {
   if (standing.userId !== userId) return undefined
   const { handle, role, endsAt } = standing
-  return { kind: 'USER', id: userId, role, handle, sessionId, expiresAt: Math.min(expiresAt, endsAt) }
+  return { kind: 'USER', id: userId, actsAs: userId, role, handle, sessionId, expiresAt: Math.min(expiresAt, endsAt) }
 }
 
 const STANDINGS = `

@@ -11,7 +11,7 @@ import { ENGINE_ENTITIES } from '../../src/engine/entities/all.ts'
 import { localAttemptLimiter } from '../../src/identity/attempt-limiter.ts'
 import { createAuthChanges } from '../../src/identity/auth-changes.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../../src/identity/identity.ts'
-import type { Principal, Role } from '../../src/identity/principal.ts'
+import type { Principal, Role, UserPrincipal } from '../../src/identity/principal.ts'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import { insertUser } from '../../src/identity/users.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
@@ -78,12 +78,13 @@ export async function testApi({
     })
 
   /** Somebody new, as if they had just come in with a token. */
-  async function person(role: Role = 'USER'): Promise<Principal> {
+  async function person(role: Role = 'USER'): Promise<UserPrincipal> {
     const handle = `p-${randomBytes(8).toString('hex')}`
     const user = { email: `${handle}@example.com`, handle, name: 'Somebody', role, passwordHash: 'none' }
     const stored = await database.transaction((em) => insertUser(em, user))
     if ('taken' in stored) throw new Error(`taken: ${stored.taken.join()}`)
-    return { kind: 'USER', id: stored.id, role, handle, sessionId: stored.id, expiresAt: Number.MAX_SAFE_INTEGER }
+    const { id } = stored
+    return { kind: 'USER', id, actsAs: id, role, handle, sessionId: id, expiresAt: Number.MAX_SAFE_INTEGER }
   }
 
   /** Typed when the document is one of the generated client (`graphql('...')`). */

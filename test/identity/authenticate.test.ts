@@ -39,7 +39,7 @@ test('a token becomes the principal that it names, with the role of now (C1)', a
   const { user, sessionId, accessToken, expiresAt } = await signedIn('VIEWER')
   expect(await authenticate(accessToken)).toEqual({
     ok: true,
-    principal: { kind: 'USER', id: user.id, role: 'VIEWER', handle: user.handle, sessionId, expiresAt },
+    principal: { kind: 'USER', id: user.id, actsAs: user.id, role: 'VIEWER', handle: user.handle, sessionId, expiresAt },
   })
   await database.transaction(async (em) => {
     await queryIn(em, `update sluice.users set role = 'USER' where id = $1`, [user.id])

@@ -8,7 +8,7 @@ import { isProblem } from '../../src/errors.ts'
 import { localAttemptLimiter } from '../../src/identity/attempt-limiter.ts'
 import { createAuthChanges } from '../../src/identity/auth-changes.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../../src/identity/identity.ts'
-import type { Principal, Role } from '../../src/identity/principal.ts'
+import type { Principal, Role, UserPrincipal } from '../../src/identity/principal.ts'
 import { insertUser } from '../../src/identity/users.ts'
 import { createLog } from '../../src/log.ts'
 import type { Call, Services } from '../../src/operations/call.ts'
@@ -44,9 +44,9 @@ export async function people({ signInPerMinute = 5 } = {}) {
   }
 
   /** As if they had just come in with a token. */
-  async function principal(role: Role = 'USER'): Promise<Principal> {
+  async function principal(role: Role = 'USER'): Promise<UserPrincipal> {
     const { id, handle } = await person(role)
-    return { kind: 'USER', id, role, handle, sessionId: id, expiresAt: Number.MAX_SAFE_INTEGER }
+    return { kind: 'USER', id, actsAs: id, role, handle, sessionId: id, expiresAt: Number.MAX_SAFE_INTEGER }
   }
 
   /** What the audit log says, oldest first, of the given types. */

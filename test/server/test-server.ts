@@ -84,7 +84,7 @@ function smallSchema(events: Events, calls: Call[]): GraphQLSchema {
     name: 'Query',
     fields: {
       hello: { ...text, resolve: () => 'world' },
-      who: { type: GraphQLString, resolve: (_root, _args, call) => (calls.push(call), call.principal?.handle) },
+      who: { type: GraphQLString, resolve: (_root, _args, call) => (calls.push(call), call.principal?.role.toLowerCase()) },
       item: { type: Item, resolve: () => ({ name: 'one' }) },
       echo: {
         type: GraphQLString,
@@ -150,6 +150,7 @@ export function principal(role: Role = 'USER', expiresAt = Date.now() + 60_000):
   return {
     kind: 'USER',
     id: '0190a000-0000-7000-8000-000000000001',
+    actsAs: '0190a000-0000-7000-8000-000000000001',
     role,
     handle: role.toLowerCase(),
     sessionId: '0190a000-0000-7000-8000-000000000002',
