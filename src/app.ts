@@ -31,9 +31,11 @@ import type { AdminResult } from './identity/ensure-admin.ts'
 import { createIdentity, IDENTITY_ENTITIES } from './identity/identity.ts'
 import type { AllowList } from './language/program.ts'
 import { createFeeds } from './live/feeds.ts'
+import type { FeedAccess } from './live/feeds.ts'
 import type { Logger } from './log.ts'
 import type { Services } from './operations/call.ts'
 import { ensureExampleFlows } from './operations/ensure-example-flows.ts'
+import { whoMaySee } from './operations/who-may-see.ts'
 import { startMetricsServer } from './server/metrics.ts'
 import { readPersistedOperations } from './server/persisted-operations.ts'
 import { createRateLimit } from './server/rate-limit.ts'
@@ -116,7 +118,9 @@ export async function startApp(options: AppOptions): Promise<App> {
     const refusals = new Refusals({ database, log })
     refusals.start()
     stack.defer(() => refusals.stop())
-    const feeds = createFeeds({ database, bus, log })
+    const { authenticate, renewPrincipals } = identity
+    const access: FeedAccess = { ...authChanges, renewPrincipals, whoMaySee: (asked) => whoMaySee(database, asked) }
+    const feeds = createFeeds({ database, bus, log, access })
     feeds.start()
     stack.defer(() => feeds.stop())
     const { runningPerInitiator, flowWritesPerMinute } = config.limits
@@ -140,7 +144,16 @@ export async function startApp(options: AppOptions): Promise<App> {
     if (!serve) return app
     const server = await startServer({
       persisted: { documents: readPersistedOperations(config.server.persistedOperations), only: config.server.persistedOnly },
-      ...{ config: config.server, production: !development, schema, authenticate: identity.authenticate, registry, log },
+      ...{
+        config: config.server,
+        production: !development,
+        schema,
+        authenticate,
+        renewPrincipals,
+        onAuthChange: authChanges.onAuthChange,
+        registry,
+        log,
+      },
       makeCall: createCalls(services, feeds, log),
       rateLimit: createRateLimit(config.limits.apiPerMinute),
       noteRefusal({ principal, origin }, code) {
@@ -150,7 +163,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       waitsFor: () => waitsFor(database),
     })
     stack.defer(async () => {
-      const told = feeds.closeAll('DRAINING')
+      const told = feeds.drain()
       await Promise.race([told, new Promise((resolve) => setTimeout(resolve, 500))])
       await server.close()
     })

@@ -1,12 +1,8 @@
 /** Following an execution live: `executionFeed` and its frames. */
-import { isProblem } from '../errors.ts'
-import type { ExecutionFeed } from '../live/execution-feed.ts'
 import { FEED_REASONS } from '../live/frames.ts'
 import type { ExecutionFrame, FeedReason } from '../live/frames.ts'
-import { getExecution } from '../operations/get-execution.ts'
 import { requirePrincipal } from '../operations/permissions.ts'
 import { builder } from './builder.ts'
-import type { Context } from './context.ts'
 import { loadersOf } from './loaders.ts'
 import { uuidOf } from './node-ids.ts'
 import { Execution, ExecutionEvent, StepRun } from './refs.ts'
@@ -109,13 +105,8 @@ builder.subscriptionField('executionFeed', (t) =>
         description: "A frame's `cursor`, or `Execution.feedCursor`: go on from there, without a snapshot.",
       }),
     },
-    subscribe: (_root, { id, after }, call) => follow(call, uuidOf('execution', id), after),
+    subscribe: (_root, { id, after }, call) =>
+      call.feeds.openExecutionFeed({ principal: requirePrincipal(call), executionId: uuidOf('execution', id), after }),
     resolve: (frame) => frame,
   }),
 )
-
-function follow(call: Context, executionId: string, after?: string | null): Promise<ExecutionFeed> {
-  const { id: principalId, expiresAt } = requirePrincipal(call)
-  const maySee = async () => !isProblem(await getExecution(call, executionId))
-  return call.feeds.openExecutionFeed({ executionId, after, principalId, expiresAt, maySee })
-}

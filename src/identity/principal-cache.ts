@@ -40,11 +40,16 @@ export function createPrincipalCache(
     asked.clear()
   })
 
+  /** Asks again when things changed meanwhile: no answer is older than what is known here when it is given. */
   async function ask(token: string, verify: (token: string) => Promise<Authentication>): Promise<Authentication> {
-    const since = monotonic()
-    const found = await verify(token)
-    if (found.ok && !changedSince(subjectsOf(found.principal), since)) remember(token, found.principal)
-    return found
+    for (;;) {
+      const since = monotonic()
+      const found = await verify(token)
+      if (!found.ok) return found
+      if (changedSince(subjectsOf(found.principal), since)) continue
+      remember(token, found.principal)
+      return found
+    }
   }
 
   return {

@@ -3,6 +3,7 @@ import { Fault } from '../errors.ts'
 import { encodeFeedCursor } from './cursor.ts'
 import { advance } from './frames.ts'
 import type { CloseReason, ExecutionFrame } from './frames.ts'
+import type { Principal } from '../identity/principal.ts'
 import type { ExecutionSource, SourceMember } from './execution-source.ts'
 
 /** Events in one delta: large enough for few statements, small enough (8 KB an event) for one message. */
@@ -16,12 +17,11 @@ export interface ExecutionFeedOptions {
   readonly source: ExecutionSource
   /** the seq to resume after; undefined = begin with a snapshot */
   readonly after: number | undefined
-  readonly principalId: string
-  /** ms since 1970: the end of the reader's token */
-  readonly expiresAt: number
-  /** Asked again before a frame when the last answer is older than `accessMs`. */
-  readonly maySee: () => Promise<boolean>
-  readonly accessMs: number
+  readonly principal: Principal
+  /** UUID */
+  readonly flowId: string
+  /** Resolves when all changes of access that are older than a second are known here. Asked before each frame. */
+  readonly fresh: () => Promise<void>
   readonly heartbeatMs: number
   /** ms since 1970 */
   readonly now: () => number
@@ -36,7 +36,8 @@ export interface ExecutionFeedOptions {
  * happens would stay. `next()` rejects when a read fails for good; the feed is over then.
  */
 export class ExecutionFeed implements AsyncIterableIterator<ExecutionFrame>, SourceMember {
-  readonly principalId: string
+  readonly executionId: string
+  readonly flowId: string
   readonly #options: ExecutionFeedOptions
   /** frames of the last page that were not pulled yet: at most a gap, a snapshot and an end */
   #ready: ExecutionFrame[] = []
@@ -45,8 +46,9 @@ export class ExecutionFeed implements AsyncIterableIterator<ExecutionFrame>, Sou
   /** events up to here may exist */
   #heard = Number.POSITIVE_INFINITY
   #cursor: string
+  #principal: Principal
+  #doubted = false
   #lastFrameAt: number
-  #accessAt: number
   #failingSince: number | undefined
   #heartbeatDue = false
   #closing: CloseReason | undefined
@@ -59,11 +61,29 @@ export class ExecutionFeed implements AsyncIterableIterator<ExecutionFrame>, Sou
 
   constructor(options: ExecutionFeedOptions) {
     this.#options = options
-    this.principalId = options.principalId
+    this.executionId = options.source.executionId
+    this.flowId = options.flowId
+    this.#principal = options.principal
     this.#position = options.after
     this.#cursor = encodeFeedCursor(options.source.executionId, options.after ?? 0)
-    this.#lastFrameAt = this.#accessAt = options.now()
+    this.#lastFrameAt = options.now()
     options.source.join(this)
+  }
+
+  /** Whose it is, as of the last check. */
+  get principal(): Principal {
+    return this.#principal
+  }
+
+  /** Access may have been lost: no frame goes out until it is confirmed. */
+  doubt(): void {
+    this.#doubted = true
+  }
+
+  confirm(principal: Principal): void {
+    this.#principal = principal
+    this.#doubted = false
+    this.#wake()
   }
 
   /** A ring, or what the sweep saw: sets a flag, reads nothing. */
@@ -82,7 +102,7 @@ export class ExecutionFeed implements AsyncIterableIterator<ExecutionFrame>, Sou
 
   /** The sweep's call: is the token about to end, is a heartbeat due? */
   tick(now: number): void {
-    if (now >= this.#options.expiresAt - EXPIRY_LEAD_MS) void this.close('TOKEN_EXPIRED')
+    if (now >= this.#principal.expiresAt - EXPIRY_LEAD_MS) void this.close('TOKEN_EXPIRED')
     if (now - this.#lastFrameAt < this.#options.heartbeatMs) return
     this.#heartbeatDue = true
     this.#wake()
@@ -131,17 +151,20 @@ export class ExecutionFeed implements AsyncIterableIterator<ExecutionFrame>, Sou
   /** The next frame, or undefined when there is nothing to say now. */
   async #produce(): Promise<ExecutionFrame | undefined> {
     if (this.#silent) return undefined
-    if (this.#ready.length === 0 && this.#behind && !this.#closing) await this.#read()
+    if (!this.#closing && (this.#ready.length > 0 || this.#behind || this.#heartbeatDue)) {
+      await this.#options.fresh().catch((cause: unknown) => {
+        throw new Error('who may see the execution is not known now', { cause })
+      })
+      if (!this.#closing && !this.#doubted && this.#ready.length === 0 && this.#behind) await this.#read()
+    }
     if (this.#closing) return { kind: 'closed', cursor: this.#cursor, reason: this.#closing }
+    if (this.#doubted) return undefined
     const frame = this.#ready.shift()
     if (frame || !this.#heartbeatDue) return frame
-    return (await this.#mayStillSee())
-      ? { kind: 'heartbeat', cursor: this.#cursor, serverTime: new Date(this.#options.now()) }
-      : this.#produce()
+    return { kind: 'heartbeat', cursor: this.#cursor, serverTime: new Date(this.#options.now()) }
   }
 
   async #read(): Promise<void> {
-    if (!(await this.#mayStillSee())) return
     // a ring from now on may tell of a commit that this read does not see
     this.#heard = -1
     const page = await this.#options.source.readAfter(this.#position, this.#position === undefined ? 0 : DELTA_LIMIT)
@@ -162,17 +185,6 @@ export class ExecutionFeed implements AsyncIterableIterator<ExecutionFrame>, Sou
     if (!(error instanceof Fault) && now() - this.#failingSince < PATIENCE_MS) return
     this.#leave()
     throw error
-  }
-
-  /** Closes the feed when the answer is no. */
-  async #mayStillSee(): Promise<boolean> {
-    const { maySee, accessMs, now } = this.#options
-    const askedAt = now()
-    if (askedAt - this.#accessAt < accessMs) return true
-    const yes = await maySee()
-    if (yes) this.#accessAt = askedAt
-    else void this.close('ACCESS_REVOKED')
-    return yes
   }
 
   #handOut(frame: ExecutionFrame): ExecutionFrame {

@@ -4,51 +4,60 @@ import { executionTopic } from '../engine/engine.ts'
 import { createLoop } from '../engine/loop.ts'
 import { Fault } from '../errors.ts'
 import type { Bus } from '../fleet/bus.ts'
+import type { AuthChanges } from '../identity/auth-changes.ts'
+import type { RenewPrincipals } from '../identity/authenticate.ts'
+import { subjectsOf } from '../identity/principal.ts'
+import type { Principal } from '../identity/principal.ts'
+import { recheckOnChange } from '../identity/recheck.ts'
 import type { Logger } from '../log.ts'
 import { decodeFeedCursor } from './cursor.ts'
 import { ExecutionFeed } from './execution-feed.ts'
 import { ExecutionSource } from './execution-source.ts'
-import type { CloseReason } from './frames.ts'
 import { createReadAfter, readSeqs } from './read-execution.ts'
 
 /** The longest that a lost ring or an expired token goes unnoticed. A sweep is one statement, however many feeds there are. */
 const SWEEP_MS = 1_000
 const HEARTBEAT_MS = 15_000
-/** How old the answer to "may they see it?" may be when a frame goes out. */
-const ACCESS_MS = 5_000
+
+/** An execution that somebody follows or wants to. */
+export interface Following {
+  readonly principal: Principal
+  /** UUID */
+  readonly executionId: string
+}
+
+/** Who may follow what, and when that changes. */
+export interface FeedAccess extends Pick<AuthChanges, 'fresh' | 'changedSince' | 'onAuthChange'> {
+  readonly renewPrincipals: RenewPrincipals
+  /** For each: the UUID of the execution's flow, undefined when it is not there or not visible. One query, read anew. */
+  whoMaySee(following: readonly Following[]): Promise<readonly (string | undefined)[]>
+}
 
 export interface FeedsOptions {
   readonly database: Database
   readonly bus: Bus
+  readonly access: FeedAccess
   readonly log: Logger
   readonly sweepMs?: number
   readonly heartbeatMs?: number
-  readonly accessMs?: number
   /** ms since 1970; tests have their own */
   readonly now?: () => number
 }
 
 /** Who wants to follow what. */
-export interface ExecutionFeedOrder {
-  /** UUID */
-  readonly executionId: string
+export interface ExecutionFeedOrder extends Following {
   /** resume after this cursor; none = begin with a snapshot */
   readonly after?: string | null | undefined
-  readonly principalId: string
-  /** ms since 1970: the end of the reader's token */
-  readonly expiresAt: number
-  /** Whether the execution is there and the principal may see it. Asked again while the feed lives: it must read anew each time. */
-  readonly maySee: () => Promise<boolean>
 }
 
 export interface Feeds {
   /** Throws Fault BAD_CURSOR, NOT_FOUND (not there, or not visible) and UNAVAILABLE (draining). Whoever opens must `return()` it. */
   openExecutionFeed(order: ExecutionFeedOrder): Promise<ExecutionFeed>
   /**
-   * Sends `closed` on every feed, or on those of one principal. Resolves when all of them were sent or left: a reader that does not
-   * pull never takes it, so wait with a limit. DRAINING for everybody also refuses new feeds.
+   * Sends `closed` (DRAINING) on every feed and refuses new ones. Resolves when all of them were sent or left: a reader that does
+   * not pull never takes it, so wait with a limit.
    */
-  closeAll(reason: CloseReason, principalId?: string): Promise<void>
+  drain(): Promise<void>
   /** One sweep; for tests, and what the loop does. Never rejects. */
   sweep(): Promise<void>
   start(): void
@@ -60,7 +69,7 @@ export interface Feeds {
 
 /** The feeds over this database; rings on the bus only hurry them. */
 export function createFeeds(options: FeedsOptions): Feeds {
-  const { database, bus, log, now = Date.now, sweepMs = SWEEP_MS, heartbeatMs = HEARTBEAT_MS, accessMs = ACCESS_MS } = options
+  const { database, bus, log, access, now = Date.now, sweepMs = SWEEP_MS, heartbeatMs = HEARTBEAT_MS } = options
   const feeds = new Set<ExecutionFeed>()
   const sources = new Map<string, { source: ExecutionSource; unlisten: () => void }>()
   const readAfter = createReadAfter(database)
@@ -79,30 +88,54 @@ export function createFeeds(options: FeedsOptions): Feeds {
     return source
   }
 
-  async function openExecutionFeed({ executionId, after, maySee, ...who }: ExecutionFeedOrder): Promise<ExecutionFeed> {
+  const rechecks = recheckOnChange<ExecutionFeed, Principal | undefined>({
+    onAuthChange: access.onAuthChange,
+    members: feeds,
+    subjectsOf: ({ principal, flowId }) => [...subjectsOf(principal), `flow:${flowId}`],
+    doubt: (feed) => feed.doubt(),
+    ask: reauthorize,
+    settle: (feed, principal) => (principal ? feed.confirm(principal) : void feed.close('ACCESS_REVOKED')),
+    log,
+  })
+
+  /** The principals as of now, of those feeds that may go on. */
+  async function reauthorize(doubted: readonly ExecutionFeed[]): Promise<(Principal | undefined)[]> {
+    const principals = await access.renewPrincipals(doubted.map(({ principal }) => principal))
+    const there = doubted.flatMap(({ executionId }, at) => {
+      const principal = principals[at]
+      return principal ? [{ at, principal, executionId }] : []
+    })
+    const seen = await access.whoMaySee(there)
+    const still = new Set(there.filter((_, index) => seen[index] !== undefined).map(({ at }) => at))
+    return principals.map((principal, at) => (still.has(at) ? principal : undefined))
+  }
+
+  async function openExecutionFeed({ executionId, after, principal }: ExecutionFeedOrder): Promise<ExecutionFeed> {
     const seq = after == null ? undefined : decodeFeedCursor(after, executionId)
-    if (!(await maySee())) throw new Fault('NOT_FOUND')
+    const askedAt = performance.now()
+    const [flowId] = await access.whoMaySee([{ principal, executionId }])
+    if (flowId === undefined) throw new Fault('NOT_FOUND')
     if (draining) throw new Fault('UNAVAILABLE')
     const feed = new ExecutionFeed({
-      ...who,
+      principal,
+      flowId,
       // listens before it reads, so that no commit falls between
       source: follow(executionId),
       after: seq,
-      maySee,
-      accessMs,
+      fresh: access.fresh,
       heartbeatMs,
       now,
       onFailure: (err) => log.warn({ err, execution: executionId }, 'a feed could not read'),
       onGone: (gone) => feeds.delete(gone),
     })
     feeds.add(feed)
+    if (access.changedSince([...subjectsOf(principal), `flow:${flowId}`], askedAt)) rechecks.recheck(feed)
     return feed
   }
 
-  async function closeAll(reason: CloseReason, principalId?: string): Promise<void> {
-    if (reason === 'DRAINING' && principalId === undefined) draining = true
-    const meant = [...feeds].filter((feed) => principalId === undefined || feed.principalId === principalId)
-    await Promise.all(meant.map((feed) => feed.close(reason)))
+  async function drain(): Promise<void> {
+    draining = true
+    await Promise.all([...feeds].map((feed) => feed.close('DRAINING')))
   }
 
   async function poll(): Promise<void> {
@@ -118,6 +151,7 @@ export function createFeeds(options: FeedsOptions): Feeds {
 
   function sweep(): Promise<void> {
     for (const feed of feeds) feed.tick(now())
+    void rechecks.runOnce()
     // single-flight: a database that hangs must not pile up polls, nor hold up expiries and heartbeats
     polling ??= poll().finally(() => (polling = undefined))
     return polling
@@ -131,7 +165,7 @@ export function createFeeds(options: FeedsOptions): Feeds {
 
   return {
     openExecutionFeed,
-    closeAll,
+    drain,
     sweep,
     start: loop.start,
     async stop() {

@@ -32,7 +32,6 @@ export interface Guest {
   /** what came with connection_init, and whom it named when it was last checked */
   authorization?: string
   principal?: Principal
-  checkedAt: number
   pingedAt: number
   alive: boolean
   /** messages in the present second */
@@ -42,7 +41,7 @@ export interface Guest {
 
 export function openGuest(socket: WebSocket, origin: Origin): Guest {
   const now = Date.now()
-  return { socket, origin, gone: new AbortController(), checkedAt: now, pingedAt: now, alive: true, second: 0, messages: 0 }
+  return { socket, origin, gone: new AbortController(), pingedAt: now, alive: true, second: 0, messages: 0 }
 }
 
 /** The principal as of now. Ends the socket when its token is over, and throws. */
@@ -50,7 +49,6 @@ export async function renewPrincipal(guest: Guest, authenticate: Authenticate): 
   try {
     const principal = await principalOf(guest.authorization, authenticate)
     if (!principal) throw new Fault('UNAUTHENTICATED', undefined, { extensions: { reason: 'INVALID' } })
-    guest.checkedAt = Date.now()
     return (guest.principal = principal)
   } catch (error) {
     if (error instanceof Fault && error.code === 'UNAUTHENTICATED') {

@@ -6,7 +6,8 @@ import type { GraphQLSchema } from 'graphql'
 import type { Registry } from 'prom-client'
 import type { MakeCall } from '../api/context.ts'
 import type { ServerConfig } from '../config-types.ts'
-import type { Authenticate } from '../identity/authenticate.ts'
+import type { AuthChanges } from '../identity/auth-changes.ts'
+import type { Authenticate, RenewPrincipals } from '../identity/authenticate.ts'
 import type { Logger } from '../log.ts'
 import { createAnswerer } from './answer.ts'
 import type { NoteRefusal } from './answer.ts'
@@ -48,6 +49,8 @@ export interface ServerOptions {
   readonly persisted: PersistedOperations
   readonly makeCall: MakeCall
   readonly authenticate: Authenticate
+  readonly renewPrincipals: RenewPrincipals
+  readonly onAuthChange: AuthChanges['onAuthChange']
   /** API requests of one principal, or of one address before there is one (B3) */
   readonly rateLimit: RateLimit
   readonly noteRefusal: NoteRefusal
@@ -85,7 +88,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
   const answer = createAnswerer({ ...options, noteRefusal, metrics })
   const allowsOrigin = createOriginRule(config, port)
-  const websocket = createWebSocketDoor({ schema, answer, authenticate, allowsOrigin, noteRefusal, log })
+  const websocket = createWebSocketDoor({ ...options, answer, allowsOrigin, noteRefusal })
   const http = createHttpDoor({
     answerHttp: createGraphqlOverHttp(answer, log),
     authenticate,

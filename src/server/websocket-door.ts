@@ -5,8 +5,13 @@ import type { Duplex } from 'node:stream'
 import { handleProtocols } from 'graphql-ws'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
+import type { AuthChanges } from '../identity/auth-changes.ts'
+import type { RenewPrincipals } from '../identity/authenticate.ts'
+import { subjectsOf } from '../identity/principal.ts'
+import type { Principal } from '../identity/principal.ts'
+import { recheckOnChange } from '../identity/recheck.ts'
 import { originOf, requestIdOf } from './caller.ts'
-import { CLOSE, openGuest, renewPrincipal, transportOf } from './guest.ts'
+import { CLOSE, openGuest, transportOf } from './guest.ts'
 import type { Guest } from './guest.ts'
 import type { AllowsOrigin } from './origins.ts'
 import { answerRaw } from './raw-answer.ts'
@@ -15,21 +20,22 @@ import type { ProtocolOptions } from './websocket-protocol.ts'
 
 /** Large inputs start over HTTP. */
 const MAX_MESSAGE_BYTES = 64 * 1_024
-const SWEEP_MS = 1_000
+/** Half of the second in which an expired token must end its socket. */
+const SWEEP_MS = 500
 /** A socket that has not answered the last ping by the next one is gone. */
 const PING_EVERY_MS = 15_000
-/** How long a revoked token keeps its socket when no event asks for it. */
-const RECHECK_EVERY_MS = 10_000
 const CLOSING_MS = 2_000
 
 export interface WebSocketDoorOptions extends ProtocolOptions {
   readonly allowsOrigin: AllowsOrigin
+  readonly onAuthChange: AuthChanges['onAuthChange']
+  readonly renewPrincipals: RenewPrincipals
 }
 
 export interface WebSocketDoor {
   /** The `upgrade` event of the HTTP server. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
-  /** Ends sockets whose token is over, and asks silent ones whether they live: one loop for all, every second. */
+  /** Ends sockets whose token is over, and asks silent ones whether they live: one loop for all, twice a second. */
   sweep(): Promise<void>
   sockets(): number
   /** Closes every socket with 1012, which makes clients come back elsewhere; new ones get 503. */
@@ -39,7 +45,7 @@ export interface WebSocketDoor {
 }
 
 export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoor {
-  const { authenticate, allowsOrigin, noteRefusal, log } = options
+  const { allowsOrigin, onAuthChange, renewPrincipals, noteRefusal, log } = options
   const guests = new Set<Guest>()
   const protocol = createProtocol(options)
   const sockets = new WebSocketServer({
@@ -65,13 +71,18 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
     })
   }
 
-  async function recheck(guest: Guest): Promise<void> {
-    try {
-      await renewPrincipal(guest, authenticate)
-    } catch (error) {
-      log.warn({ err: error }, 'socket could not be rechecked')
-    }
-  }
+  const rechecks = recheckOnChange<Guest, Principal | undefined>({
+    onAuthChange,
+    members: guests,
+    subjectsOf: ({ principal }) => (principal ? subjectsOf(principal) : []),
+    doubt: () => undefined,
+    ask: (doubted) => renewPrincipals(doubted.map(({ principal }) => principal!)),
+    settle(guest, principal) {
+      if (principal) guest.principal = principal
+      else guest.socket.close(CLOSE.UNAUTHENTICATED, 'Revoked')
+    },
+    log,
+  })
 
   const door: WebSocketDoor = {
     upgrade(request, socket, head) {
@@ -87,17 +98,15 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
 
     async sweep() {
       const now = Date.now()
-      const rechecked: Promise<void>[] = []
       for (const guest of guests) {
         if (guest.principal && guest.principal.expiresAt <= now) guest.socket.close(CLOSE.EXPIRED, 'Token expired')
-        else if (guest.principal && now - guest.checkedAt >= RECHECK_EVERY_MS) rechecked.push(recheck(guest))
         if (now - guest.pingedAt < PING_EVERY_MS) continue
         if (!guest.alive) guest.socket.terminate()
         else guest.socket.ping()
         guest.alive = false
         guest.pingedAt = now
       }
-      await Promise.all(rechecked)
+      await rechecks.runOnce()
     },
 
     sockets: () => guests.size,

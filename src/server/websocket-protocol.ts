@@ -23,6 +23,8 @@ export interface ProtocolOptions {
 
 /** graphql-ws answers the protocol; `answer` answers the requests. */
 export function createProtocol({ schema, answer, authenticate, noteRefusal, log }: ProtocolOptions) {
+  const presentedTo = (guest: Guest) => (thrown: unknown) => presentThrown(thrown, { requestId: callerOf(guest).requestId, log })
+
   return makeServer<{ authorization?: unknown; Authorization?: unknown }, Guest>({
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
 
@@ -37,10 +39,12 @@ export function createProtocol({ schema, answer, authenticate, noteRefusal, log 
 
     // Never throws: a refused or malformed document is an `error` message, and the socket stays.
     async onSubscribe({ subscriptions, extra: guest }, _id, payload) {
+      const ended = await renewPrincipal(guest, authenticate).then(() => undefined, presentedTo(guest))
+      if (ended) return [ended]
       const caller = callerOf(guest)
       if (Object.keys(subscriptions).length > MAX_OPERATIONS) {
         const tooMany = new Fault('RATE_LIMITED', `At most ${MAX_OPERATIONS} operations run on one socket at a time.`)
-        return [presentThrown(tooMany, { requestId: caller.requestId, log })]
+        return [presentedTo(guest)(tooMany)]
       }
       const answered = await answer({ ...caller, renew: () => renewPrincipal(guest, authenticate) }, payload, {
         door: 'WEBSOCKET',

@@ -17,6 +17,8 @@ import { insertUser } from '../../src/identity/users.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import { createLog } from '../../src/log.ts'
 import { createFeeds } from '../../src/live/feeds.ts'
+import type { FeedAccess } from '../../src/live/feeds.ts'
+import { whoMaySee } from '../../src/operations/who-may-see.ts'
 import type { Services } from '../../src/operations/call.ts'
 import type { Context } from '../../src/api/context.ts'
 import { inlineRegistry, testEngine } from './engine.ts'
@@ -61,7 +63,9 @@ export async function testApi({
   const identity = createIdentity({ database, jwtSecret, authChanges, signInAttempts, passwords: { cost: 4 } })
   const refusals = new Refusals({ database, log })
   const services: Services = { database, engine, identity, allow, refusals, limits: { runningPerInitiator, flowWritesPerMinute } }
-  const feeds = createFeeds({ database, bus, log })
+  const { renewPrincipals } = identity
+  const access: FeedAccess = { ...authChanges, renewPrincipals, whoMaySee: (asked) => whoMaySee(database, asked) }
+  const feeds = createFeeds({ database, bus, log, access })
   feeds.start()
   const calls = createCalls(services, feeds, log)
   afterAll(() => authChanges.stop())

@@ -13,6 +13,7 @@ import type { ExecutionFeedOrder } from '../../src/live/feeds.ts'
 import type { ExecutionFrame } from '../../src/live/frames.ts'
 import { createLog } from '../../src/log.ts'
 import { testDatabase } from '../harness/test-database.ts'
+import { FLOW, reader, steeredAccess } from './access.ts'
 import { countedBus } from './counted-bus.ts'
 import { commitEvents, startExecution } from './history.ts'
 
@@ -21,7 +22,8 @@ const bus = countedBus()
 let statements = 0
 const counted: Database = { ...database, query: (text, params) => ((statements += 1), database.query(text, params)) }
 let time = Date.now()
-const settings = { database: counted, bus, log: createLog('silent'), now: () => time }
+const who = steeredAccess()
+const settings = { database: counted, bus, access: who.access, log: createLog('silent'), now: () => time }
 const feeds = createFeeds(settings)
 
 afterEach(async () => {
@@ -31,7 +33,7 @@ afterEach(async () => {
 })
 
 const open = (executionId: string, more: Partial<ExecutionFeedOrder> = {}) =>
-  feeds.openExecutionFeed({ executionId, principalId: 'me', expiresAt: Infinity, maySee: async () => true, ...more })
+  feeds.openExecutionFeed({ executionId, principal: reader(), ...more })
 
 async function pull(feed: ExecutionFeed): Promise<ExecutionFrame | undefined> {
   return (await feed.next()).value
@@ -94,7 +96,9 @@ test('a bad cursor, an unknown execution and one that may not be seen are refuse
   for (const after of ['', 'x', encodeFeedCursor(other, 1)]) {
     await expect(open(id, { after })).rejects.toMatchObject({ code: 'BAD_CURSOR' })
   }
-  await expect(open(id, { maySee: async () => false })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  const blind = reader()
+  who.blind.add(blind.id)
+  await expect(open(id, { principal: blind })).rejects.toMatchObject({ code: 'NOT_FOUND' })
 })
 
 test('events that retention removed are a gap that says where the feed goes on', async () => {
@@ -132,12 +136,7 @@ test('a lost ring costs until the next sweep, and one statement for all feeds', 
 test('the loop sweeps by itself until it is stopped', async () => {
   const quick = createFeeds({ ...settings, sweepMs: 1 })
   const id = await startExecution(database)
-  const feed = await quick.openExecutionFeed({
-    executionId: id,
-    principalId: 'me',
-    expiresAt: Infinity,
-    maySee: async () => true,
-  })
+  const feed = await quick.openExecutionFeed({ executionId: id, principal: reader() })
   await pull(feed)
   quick.start()
   await commitEvents(database, id, 1)
@@ -249,9 +248,7 @@ test('a ring that comes while a read is under way is not lost, nor answered by t
   const id = await startExecution(database)
   const order = {
     executionId: id,
-    principalId: 'me',
-    expiresAt: Infinity,
-    maySee: async () => true,
+    principal: reader(),
     after: encodeFeedCursor(id, 0),
   }
   const reads = (count: number) => expect.poll(() => gates.length, { interval: 1 }).toBe(count)
@@ -279,11 +276,11 @@ test('a ring that comes while a read is under way is not lost, nor answered by t
 test('draining sends `closed` without completing, and new feeds are refused', async () => {
   const draining = createFeeds(settings)
   const id = await startExecution(database)
-  const order = { executionId: id, principalId: 'me', expiresAt: Infinity, maySee: async () => true }
+  const order = { executionId: id, principal: reader() }
   const [feed, left] = [await draining.openExecutionFeed(order), await draining.openExecutionFeed(order)]
   const snapshot = await pull(feed)
   const next = pull(feed)
-  const drained = draining.closeAll('DRAINING')
+  const drained = draining.drain()
   expect(await next).toEqual({ kind: 'closed', cursor: snapshot?.cursor, reason: 'DRAINING' })
   await left.return()
   expect(await settledNow(drained)).toBe('waiting')
@@ -297,7 +294,7 @@ test('draining sends `closed` without completing, and new feeds are refused', as
 
 test('a token near its end sends `closed` without completing; what was not sent comes after a resume (B11)', async () => {
   const id = await startExecution(database)
-  const feed = await open(id, { expiresAt: time + 60_000 })
+  const feed = await open(id, { principal: reader({ expiresAt: time + 60_000 }) })
   const snapshot = await pull(feed)
   await commitAndRing(id, 2)
   time += 58_000
@@ -314,24 +311,74 @@ test('a token near its end sends `closed` without completing; what was not sent 
 
 test('who may not see the execution any more gets `closed` instead of its events, and the feed completes (B11)', async () => {
   const id = await startExecution(database)
-  let allowed = true
-  const feed = await open(id, { maySee: async () => allowed })
+  const principal = reader()
+  const feed = await open(id, { principal })
   const snapshot = await pull(feed)
-  allowed = false
-  time += 5_000
+  who.blind.add(principal.id)
+  who.change(`flow:${FLOW}`)
   await commitAndRing(id, 1)
   expect(await rest(feed)).toEqual([{ kind: 'closed', cursor: snapshot?.cursor, reason: 'ACCESS_REVOKED' }])
 })
 
-test("one principal's feeds are closed without touching others", async () => {
+test("a session's end closes its feeds at once, while nothing happens, and no others (B11)", async () => {
   const id = await startExecution(database)
-  const [mine, theirs] = [await open(id, { principalId: 'a' }), await open(id, { principalId: 'b' })]
-  await Promise.all([pull(mine), pull(theirs)])
-  const closed = feeds.closeAll('ACCESS_REVOKED', 'a')
-  expect(await rest(mine)).toMatchObject([{ kind: 'closed', reason: 'ACCESS_REVOKED' }])
-  await closed
+  const principal = reader()
+  const [mine, elsewhere, theirs] = [
+    await open(id, { principal }),
+    await open(id, { principal: { ...principal, sessionId: newUuid() } }),
+    await open(id),
+  ]
+  await Promise.all([mine, elsewhere, theirs].map(pull))
+  const closed = rest(mine)
+  who.over.add(principal.sessionId)
+  who.questions = []
+  who.change(`session:${principal.sessionId}`)
+  expect(await closed).toMatchObject([{ kind: 'closed', reason: 'ACCESS_REVOKED' }])
+  expect(who.questions).toEqual([1])
   await commitAndRing(id, 1)
-  expect(seqs(await pull(theirs))).toEqual([1])
+  expect(await Promise.all([elsewhere, theirs].map(async (feed) => seqs(await pull(feed))))).toEqual([[1], [1]])
+})
+
+test('a change of a flow asks once for all who follow its executions; those who still may see go on (B4)', async () => {
+  const ids = [await startExecution(database), await startExecution(database)]
+  const unshared = reader()
+  const open10 = await Promise.all(
+    Array.from({ length: 10 }, (_, n) => open(ids[n % 2]!, n === 3 ? { principal: unshared } : {})),
+  )
+  await Promise.all(open10.map(pull))
+  who.blind.add(unshared.id)
+  who.questions = []
+  who.change(`flow:${FLOW}`)
+  for (const id of ids) await commitAndRing(id, 1)
+  const next = await Promise.all(open10.map(pull))
+  expect(next.map((frame) => (frame?.kind === 'closed' ? frame.reason : seqs(frame)))).toEqual(
+    Array.from({ length: 10 }, (_, n) => (n === 3 ? 'ACCESS_REVOKED' : [1])),
+  )
+  expect(who.questions).toEqual([10])
+})
+
+test('while nobody can tell who may see it, no event goes out; afterwards none is missing (B11)', async () => {
+  const id = await startExecution(database)
+  const principal = reader()
+  const feed = await open(id, { principal })
+  await pull(feed)
+  who.broken = true
+  who.change(`user:${principal.id}`)
+  await commitAndRing(id, 2)
+  const next = pull(feed)
+  await feeds.sweep()
+  expect(await settledNow(next)).toBe('waiting')
+  who.broken = false
+  await feeds.sweep()
+  expect(seqs(await next)).toEqual([1, 2])
+
+  const known = Promise.withResolvers<void>()
+  who.fresh = () => known.promise
+  await commitAndRing(id, 1)
+  const later = pull(feed)
+  expect(await settledNow(later)).toBe('waiting')
+  known.resolve()
+  expect(seqs(await later)).toEqual([3])
 })
 
 test('an execution that is deleted closes its feeds', async () => {
@@ -350,12 +397,7 @@ test('a feed outlives a database that does not answer for a while, and ends with
     broken && text.includes('sluice.events') ? database.query('select 1 / 0') : database.query(text, params)
   const shaky = createFeeds({ ...settings, database: { ...database, query } })
   const id = await startExecution(database)
-  const feed = await shaky.openExecutionFeed({
-    executionId: id,
-    principalId: 'me',
-    expiresAt: Infinity,
-    maySee: async () => true,
-  })
+  const feed = await shaky.openExecutionFeed({ executionId: id, principal: reader() })
   await pull(feed)
   const next = pull(feed)
   broken = true

@@ -5,7 +5,9 @@ import type { AddressInfo } from 'node:net'
 import { GraphQLObjectType, GraphQLSchema, GraphQLString } from 'graphql'
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import type { Authentication } from '../../src/identity/authenticate.ts'
+import type { AuthListener, AuthSubject } from '../../src/identity/auth-changes.ts'
+import type { Principal } from '../../src/identity/principal.ts'
+import { newUuid } from '../../src/ids.ts'
 import { createLog } from '../../src/log.ts'
 import { createWebSocketDoor } from '../../src/server/websocket-door.ts'
 import { principal } from './test-server.ts'
@@ -14,11 +16,18 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ['Date', 'setInterval'] }))
 afterEach(() => void vi.useRealTimers())
 
 async function open({ answersPings = true } = {}) {
-  let authentication: Authentication = { ok: true, principal: principal('USER', Date.now() + 60_000) }
+  const me = principal('USER', Date.now() + 60_000)
+  const listeners = new Set<AuthListener>()
+  let renewed: Principal | undefined | Error
   const door = createWebSocketDoor({
+    onAuthChange: (listener) => (listeners.add(listener), () => void listeners.delete(listener)),
+    async renewPrincipals(principals) {
+      if (renewed instanceof Error) throw renewed
+      return principals.map(() => renewed as Principal | undefined)
+    },
     schema: new GraphQLSchema({ query: new GraphQLObjectType({ name: 'Query', fields: { hello: { type: GraphQLString } } }) }),
     answer: async () => ({ data: {} }),
-    authenticate: async () => authentication,
+    authenticate: async () => ({ ok: true, principal: me }),
     allowsOrigin: () => true,
     noteRefusal: () => undefined,
     log: createLog('silent'),
@@ -37,7 +46,12 @@ async function open({ answersPings = true } = {}) {
   socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: 'Bearer any' } }))
   await once(socket, 'message')
   const closed = once(socket, 'close').then(([code]) => code as number)
-  return { door, socket, closed, authenticateAs: (next: Authentication) => (authentication = next) }
+  /** Something changes, and the socket's principal is now this; an error = nobody can tell. */
+  const change = (subject: AuthSubject, now: typeof renewed) => {
+    renewed = now
+    for (const listener of listeners) listener(new Set([subject]))
+  }
+  return { door, socket, closed, me, change, answerAs: (now: typeof renewed) => (renewed = now) }
 }
 
 const after = (ms: number) => vi.setSystemTime(Date.now() + ms)
@@ -68,12 +82,26 @@ test('a socket that answers stays', async () => {
   expect(door.sockets()).toBe(1)
 })
 
-test('a quiet socket whose token is revoked is closed 4401 when it is checked again (B11)', async () => {
-  const { door, closed, authenticateAs } = await open()
-  authenticateAs({ ok: false, reason: 'REVOKED' })
+test('a quiet socket whose session, user or role is revoked is closed 4401 at once (B11)', async () => {
+  const { closed, me, change } = await open()
+  change(`session:${me.sessionId}`, undefined)
+  expect(await closed).toBe(4401)
+})
+
+test('a change of somebody else, or one that leaves the principal in place, leaves the socket open (B11)', async () => {
+  const { door, me, change } = await open()
+  change(`user:${newUuid()}`, undefined)
+  change(`user:${me.id}`, { ...me, role: 'VIEWER' })
   await door.sweep()
   expect(door.sockets()).toBe(1)
-  after(10_000)
+})
+
+test('a socket that could not be asked about is asked about again by the next sweep (B11)', async () => {
+  const { door, closed, me, change, answerAs } = await open()
+  change(`user:${me.id}`, new Error('the database does not answer'))
+  await door.sweep()
+  expect(door.sockets()).toBe(1)
+  answerAs(undefined)
   await door.sweep()
   expect(await closed).toBe(4401)
 })

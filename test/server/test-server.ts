@@ -178,6 +178,8 @@ export async function serve(
     schema: smallSchema(events, calls),
     makeCall: (caller) => ({ ...caller, log }) as Context,
     authenticate: async (token) => tokens.get(token) ?? { ok: false, reason: 'INVALID' },
+    renewPrincipals: async (principals) => [...principals],
+    onAuthChange: () => () => undefined,
     rateLimit: createRateLimit(10_000),
     noteRefusal: (_caller, code) => refusals.push(code),
     waitsFor: () => [],
