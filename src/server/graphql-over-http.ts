@@ -62,6 +62,8 @@ export function createGraphqlOverHttp(answer: Answerer, log: Logger): AnswerHttp
       {
         onRequestParse: () => ({ onRequestParseDone: ({ requestParserResult }) => refuseEmptyBatch(requestParserResult) }),
         onParams({ params, setParams, setParamsHandler }) {
+          // the one parameter whose type yoga does not check
+          if (typeof (params?.operationName ?? '') !== 'string') throw new GraphQLError('`operationName` is no text.')
           // the id of a persisted operation stands for it, and yoga's check of the parameters, which comes next, wants a text
           if (namesOperation(params) && params.query === undefined) setParams({ ...params, query: '' })
           setParamsHandler(({ params: checked, context }) => {

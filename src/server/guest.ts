@@ -15,6 +15,7 @@ const MAX_MESSAGES_A_SECOND = 200
 
 /** graphql-ws clients come back after 4403 with a new token, and take 4401 and 4500 as final. */
 export const CLOSE = {
+  BAD_MESSAGE: 4400,
   UNAUTHENTICATED: 4401,
   EXPIRED: 4403,
   DRAINING: 1012,
@@ -75,6 +76,7 @@ export function transportOf(guest: Guest, log: Logger): Parameters<ReturnType<ty
         if (tooMany(guest)) return socket.close(CLOSE.TOO_MANY_MESSAGES, 'Too many messages')
         handle((data as Buffer).toString()).catch((error: unknown) => {
           if (!isOpen()) return
+          if (isForClients(error)) return socket.close(CLOSE.BAD_MESSAGE, 'Invalid message received')
           log.error({ err: error }, 'a message could not be handled')
           if (error instanceof Fault && error.code === 'UNAVAILABLE') socket.close(CLOSE.TRY_LATER, 'Try again later')
           else socket.close(CLOSE.INTERNAL, 'Internal error')
@@ -82,6 +84,9 @@ export function transportOf(guest: Guest, log: Logger): Parameters<ReturnType<ty
       }),
   }
 }
+
+/** graphql-ws throws for messages that only servers send. */
+const isForClients = (error: unknown): boolean => error instanceof Error && error.message.startsWith('Unexpected message of type')
 
 function tooMany(guest: Guest): boolean {
   const second = Math.floor(Date.now() / 1_000)

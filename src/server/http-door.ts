@@ -122,11 +122,11 @@ function sendFault(request: IncomingMessage, response: ServerResponse, thrown: u
   const code = error.extensions['code'] as keyof typeof FAULTS
   if (code === 'UNAUTHENTICATED') response.setHeader('www-authenticate', 'Bearer')
   if (code === 'METHOD_NOT_ALLOWED') response.setHeader('allow', 'GET, POST, OPTIONS')
-  // a body that nobody reads is not waited for
-  if (!request.complete) response.setHeader('connection', 'close')
   send(response, FAULTS[code].status, negotiate(request.headers.accept), JSON.stringify({ errors: [error] }))
 }
 
 function send(response: ServerResponse, status: number, type: AcceptedType, body: string): void {
-  response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store' }).end(body)
+  const bytes = Buffer.from(body)
+  const headers = { 'content-type': `${type}; charset=utf-8`, 'content-length': bytes.length, 'cache-control': 'no-store' }
+  response.writeHead(status, headers).end(bytes)
 }
