@@ -45,6 +45,7 @@ const PARAMETERS = new Set(['query', 'operationName', 'variables', 'extensions',
 export function checkParameters(params: Params): void {
   const unknown = Object.entries(params).some(([name, value]) => value !== null && !PARAMETERS.has(name as keyof Params))
   if (unknown) throw new Fault('BAD_REQUEST', `The parameters are ${[...PARAMETERS].join(', ')}.`)
+  if (typeof (params.operationName ?? '') !== 'string') throw new Fault('BAD_REQUEST', '`operationName` is no text.')
 }
 
 /** Throws a `Fault`, or gives the errors of the variables, or the cost of what is admitted. */

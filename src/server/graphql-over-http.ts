@@ -6,7 +6,7 @@ import type { ExecutionResult } from 'graphql'
 import { FAULTS } from '../errors.ts'
 import type { FaultCode } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import { MAX_COST } from './admit.ts'
+import { checkParameters, MAX_COST } from './admit.ts'
 import type { Params, Way } from './admit.ts'
 import type { Answerer, Visitor } from './answer.ts'
 import { presentErrors } from './refusal.ts'
@@ -62,10 +62,10 @@ export function createGraphqlOverHttp(answer: Answerer, log: Logger): AnswerHttp
       {
         onRequestParse: () => ({ onRequestParseDone: ({ requestParserResult }) => refuseEmptyBatch(requestParserResult) }),
         onParams({ params, setParams, setParamsHandler }) {
-          // the one parameter whose type yoga does not check
-          if (typeof (params?.operationName ?? '') !== 'string') throw new GraphQLError('`operationName` is no text.')
+          // before yoga's check, which would quote a name that it does not know
+          if (isObject(params)) checkParameters(params)
           // the id of a persisted operation stands for it, and yoga's check of the parameters, which comes next, wants a text
-          if (namesOperation(params) && params.query === undefined) setParams({ ...params, query: '' })
+          if (namesOperation(params) && (params.query ?? undefined) === undefined) setParams({ ...params, query: '' })
           setParamsHandler(({ params: checked, context }) => {
             const { visitor, way } = context as unknown as ServerContext
             return answer(visitor, checked as Params, way) as never
@@ -92,6 +92,8 @@ export function createGraphqlOverHttp(answer: Answerer, log: Logger): AnswerHttp
 function refuseEmptyBatch(parsed: unknown): void {
   if (Array.isArray(parsed) && parsed.length === 0) throw new GraphQLError('The batch is empty.')
 }
+
+const isObject = (params: unknown): params is Params => typeof params === 'object' && params !== null
 
 /** Of what was not checked yet: it may be anything. */
 const namesOperation = (params: Params | null): boolean =>

@@ -121,11 +121,11 @@ function sendFault(request: IncomingMessage, response: ServerResponse, thrown: u
   const error = presentThrown(thrown, { requestId, log })
   const code = error.extensions['code'] as keyof typeof FAULTS
   if (code === 'UNAUTHENTICATED') response.setHeader('www-authenticate', 'Bearer')
-  if (code === 'METHOD_NOT_ALLOWED') response.setHeader('allow', 'GET, POST, OPTIONS')
   send(response, FAULTS[code].status, negotiate(request.headers.accept), JSON.stringify({ errors: [error] }))
 }
 
 function send(response: ServerResponse, status: number, type: AcceptedType, body: string): void {
+  if (status === FAULTS.METHOD_NOT_ALLOWED.status) response.setHeader('allow', 'GET, POST, OPTIONS')
   const bytes = Buffer.from(body)
   const headers = { 'content-type': `${type}; charset=utf-8`, 'content-length': bytes.length, 'cache-control': 'no-store' }
   response.writeHead(status, headers).end(bytes)
