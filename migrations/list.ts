@@ -5,6 +5,7 @@ import { Identity } from './001-identity.ts'
 import { Audit } from './002-audit.ts'
 import { Engine } from './003-engine.ts'
 import { People } from './004-people.ts'
+import { CommitRows } from './008-commit-rows.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
 export const migrations: MigrationPlan['migrations'] = [
@@ -13,6 +14,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '002-audit', class: Audit },
   { name: '003-engine', class: Engine },
   { name: '004-people', class: People },
+  { name: '008-commit-rows', class: CommitRows },
 ]
 
 /** `create or replace` only; each lies beside the TypeScript that calls it: `new URL('../src/engine/commit.sql', import.meta.url)`. */

@@ -5,6 +5,7 @@ import { CompiledQuery } from 'kysely'
 import type { DatabaseConnection } from 'kysely'
 import { types } from 'pg'
 import type { Logger } from '../log.ts'
+import { PreparingClient } from './prepared.ts'
 
 export interface OrmOptions {
   /** `postgres://user:password@host:port/database`; a percent-encoded directory as the host is a Unix socket */
@@ -28,7 +29,12 @@ export async function openOrm(options: OrmOptions): Promise<MikroORM> {
     discovery: { warnWhenNoEntities: false },
     dbName: decodeURIComponent(new URL(options.connection).pathname.slice(1)),
     schema: 'sluice',
-    driverOptions: { connectionString: options.connection, application_name: 'sluice', types: { getTypeParser } },
+    driverOptions: {
+      connectionString: options.connection,
+      application_name: 'sluice',
+      types: { getTypeParser },
+      Client: PreparingClient,
+    },
     pool: { min: 0, max: options.poolSize },
     onCreateConnection: async (connection: unknown) => {
       await (connection as DatabaseConnection).executeQuery(CompiledQuery.raw(options.onConnect))

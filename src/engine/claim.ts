@@ -1,5 +1,8 @@
 /** Claims executions for a worker, in batches; the text of the function is claim.sql beside it. */
 import type { Database } from '../database/database.ts'
+import { prepared } from '../database/prepared.ts'
+
+const CLAIM_TEXT = prepared('select id, initiator_id from sluice.claim_executions($1, $2, $3)')
 
 export interface Claimed {
   id: string
@@ -16,11 +19,7 @@ export function claimExecutions(
   wanted: number,
   afterInitiator: string | null,
 ): Promise<Claimed[]> {
-  return database.query<Claimed>('select id, initiator_id from sluice.claim_executions($1, $2, $3)', [
-    worker,
-    wanted,
-    afterInitiator,
-  ])
+  return database.query<Claimed>(CLAIM_TEXT, [worker, wanted, afterInitiator])
 }
 
 /**

@@ -5,6 +5,7 @@
 import { int4Array, rowArray, uuidArray } from '../database/binary-rows.ts'
 import type { Database } from '../database/database.ts'
 import { sqlState } from '../database/database.ts'
+import { prepared } from '../database/prepared.ts'
 import type { Logger } from '../log.ts'
 import type { ListName, Rows } from './encode.ts'
 import { LISTS } from './encode.ts'
@@ -54,10 +55,11 @@ interface Waiting extends CommitItem {
   abandon(error: Error): void
 }
 
-export const COMMIT_TEXT =
+export const COMMIT_TEXT = prepared(
   'select at, refused from sluice.commit_transitions($1::sluice.start_row[], $2, $3::uuid[], $4::integer[], $5::integer[], ' +
   '$6::sluice.update_row[], $7::sluice.step_run_row[], $8::sluice.event_row[], $9::sluice.ask_row[], $10::sluice.closed_ask_row[], ' +
-  '$11::sluice.output_row[], $12::sluice.read_row[], $13::sluice.send_row[], $14::sluice.key_row[], $15::sluice.audit_row[])'
+  '$11::sluice.output_row[], $12::sluice.read_row[], $13::sluice.send_row[], $14::sluice.key_row[], $15::sluice.audit_row[])',
+)
 
 export function createCommitter(database: Database, log: Logger): Committer {
   const urgent: Waiting[] = []

@@ -1,5 +1,6 @@
 /** Reads executions back from their rows: what a claim, a reload or a visit begins with. */
 import type { Database } from '../database/database.ts'
+import { prepared } from '../database/prepared.ts'
 import { isProblem } from '../errors.ts'
 import type { Json, JsonObject, Program } from '../language/program.ts'
 import type { Snapshot, StepRecord } from './decide/snapshot.ts'
@@ -43,7 +44,7 @@ interface Row {
   messages: Loaded['messages'] | null
 }
 
-const TEXT = `
+const TEXT = prepared(`
   select e.id, e.flow_id, e.flow_version_id, e.initiator_id, e.status, e.version, e.epoch, e.owner, e.wake_at, e.deadline_at,
     e.cancel_reason, e.pause_reason, e.seq, e.last_event_at, e.state_bytes, e.created_at, e.started_at, e.ended_at, e.reason,
     e.error, e.in_flight, i.body as input,
@@ -53,7 +54,7 @@ const TEXT = `
     (select json_agg(json_build_object('key', m.key, 'kind', m.kind, 'body', m.body)) from sluice.inbox m where m.execution_id = e.id)
       as messages
   from sluice.executions e join sluice.execution_inputs i on i.execution_id = e.id
-  where e.id = any($1::uuid[])`
+  where e.id = any($1::uuid[])`)
 
 /** Executions that are not there any more are left out. */
 export async function loadSnapshots(database: Database, programs: Programs, ids: readonly string[]): Promise<Loaded[]> {

@@ -1,6 +1,7 @@
 /** Finds the flow to start and its newest version. Starts that come at once, of whomever, look together in one statement. */
 import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
+import { prepared } from '../database/prepared.ts'
 import { together } from '../database/together.ts'
 import { isProblem, problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
@@ -66,6 +67,7 @@ async function lookForAll(database: Database, questions: readonly Question[]): P
     join sluice.flow_versions as v on v.flow_id = f.id and v.number = f.latest_number
     order by q.place, "isOwn" desc`
   const answers: Found[][] = questions.map(() => [])
-  for (const row of (await query.execute(database.fork().getKysely<unknown>())).rows) answers[row.place - 1]!.push(row)
+  const { sql: text, parameters } = query.compile(database.orm.em.fork().getKysely<unknown>())
+  for (const row of await database.query<Found>(prepared(text), parameters)) answers[row.place - 1]!.push(row)
   return answers
 }
