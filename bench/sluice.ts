@@ -15,7 +15,8 @@ import { createLocalBus } from '../src/fleet/local-bus.ts'
 import { createAuthChanges } from '../src/identity/auth-changes.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../src/identity/identity.ts'
 import type { Principal } from '../src/identity/principal.ts'
-import { localAttemptLimiter } from '../src/identity/attempt-limiter.ts'
+import { createMemoryLimiter } from '../src/fleet/memory-limiter.ts'
+import { createAttemptLimiter } from '../src/identity/attempt-limiter.ts'
 import { newUuid } from '../src/ids.ts'
 import { createLog } from '../src/log.ts'
 import type { Call, Services } from '../src/operations/call.ts'
@@ -46,9 +47,10 @@ export async function openSluice(connection: string): Promise<System> {
   const host = createHandlerHost({ registry, environment: {}, log })
   const bus = countingBus(createLocalBus(log))
   const authChanges = createAuthChanges({ database, bus, log })
-  const signInAttempts = localAttemptLimiter(UNLIMITED)
+  const signInAttempts = createAttemptLimiter(createMemoryLimiter, UNLIMITED)
   const identity = createIdentity({ database, jwtSecret: newUuid(), authChanges, signInAttempts })
   const refusals = new Refusals({ database, log })
+  const flowWrites = createMemoryLimiter({ name: 'flow-writes', points: UNLIMITED })
   const people = Array.from({ length: INITIATORS }, somebody)
   let engine = newEngine(true)
   await createFlows()
@@ -60,7 +62,7 @@ export async function openSluice(connection: string): Promise<System> {
   }
 
   function call(principal: Principal): Call {
-    const limits = { runningPerInitiator: UNLIMITED, flowWritesPerMinute: UNLIMITED }
+    const limits = { runningPerInitiator: UNLIMITED, flowWrites }
     const services: Services = { database, engine, identity, allow, refusals, limits }
     const { signal } = new AbortController()
     return { principal, origin: { ip: '127.0.0.1' }, requestId: 'bench', em: database.fork(), log, signal, services }

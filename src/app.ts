@@ -20,10 +20,15 @@ import { childEnvironment } from './engine/handlers/child-environment.ts'
 import { createHandlerHost } from './engine/handlers/handler-host.ts'
 import { loadHandlers } from './engine/handlers/load-handlers.ts'
 import { measureEngine } from './engine/metrics.ts'
+import { addressKey } from './fleet/address-key.ts'
 import type { Bus } from './fleet/bus.ts'
+import type { CreateLimiter } from './fleet/limiter.ts'
 import { createLocalBus } from './fleet/local-bus.ts'
+import { createMemoryLimiter } from './fleet/memory-limiter.ts'
 import { createPostgresBus } from './fleet/postgres-bus.ts'
-import { localAttemptLimiter } from './identity/attempt-limiter.ts'
+import { connectRedis } from './fleet/redis-connection.ts'
+import { createRedisLimiters } from './fleet/redis-limiter.ts'
+import { createAttemptLimiter } from './identity/attempt-limiter.ts'
 import { createAuthChanges } from './identity/auth-changes.ts'
 import { developmentSecrets } from './identity/development-secrets.ts'
 import { ensureAdmin } from './identity/ensure-admin.ts'
@@ -38,7 +43,6 @@ import { ensureExampleFlows } from './operations/ensure-example-flows.ts'
 import { whoMaySee } from './operations/who-may-see.ts'
 import { startMetricsServer } from './server/metrics.ts'
 import { readPersistedOperations } from './server/persisted-operations.ts'
-import { createRateLimit } from './server/rate-limit.ts'
 import { startServer } from './server/server.ts'
 
 export const ENTITIES = [...IDENTITY_ENTITIES, AuditEvent, ...ENGINE_ENTITIES]
@@ -101,7 +105,9 @@ export async function startApp(options: AppOptions): Promise<App> {
     stack.defer(() => engine.stop())
 
     const { jwtSecret } = development ? developmentSecrets(config.database.dataDir, config.identity) : config.identity
-    const signInAttempts = localAttemptLimiter(config.limits.signInPerMinute)
+    const createLimiter = await findLimiters(config.fleet.redisUrl, { registry, log: log.child({ room: 'fleet' }) }, stack)
+    const { runningPerInitiator, apiPerMinute, signInPerMinute, flowWritesPerMinute } = config.limits
+    const signInAttempts = createAttemptLimiter(createLimiter, signInPerMinute)
     const authChanges = createAuthChanges({ database, bus, log })
     authChanges.start()
     stack.defer(() => authChanges.stop())
@@ -123,14 +129,14 @@ export async function startApp(options: AppOptions): Promise<App> {
     const feeds = createFeeds({ database, bus, log, access })
     feeds.start()
     stack.defer(() => feeds.stop())
-    const { runningPerInitiator, flowWritesPerMinute } = config.limits
+    const flowWrites = createLimiter({ name: 'flow-writes', points: flowWritesPerMinute })
     const services: Services = {
       database,
       engine,
       identity,
       allow,
       refusals,
-      limits: { runningPerInitiator, flowWritesPerMinute },
+      limits: { runningPerInitiator, flowWrites },
     }
     if (development) await loadExampleFlows(services)
 
@@ -155,10 +161,11 @@ export async function startApp(options: AppOptions): Promise<App> {
         log,
       },
       makeCall: createCalls(services, feeds, log),
-      rateLimit: createRateLimit(config.limits.apiPerMinute),
+      createLimiter,
+      requestsPerMinute: apiPerMinute,
       noteRefusal({ principal, origin }, code) {
         const entry = auditEntry({ ...(principal && { principal }), origin, services }, { ...REFUSED, errorCode: code })
-        void refusals.record(principal?.id ?? origin.ip ?? 'unknown', entry)
+        void refusals.record(principal?.id ?? addressKey(origin.ip), entry)
       },
       waitsFor: () => waitsFor(database),
     })
@@ -194,6 +201,18 @@ async function findDatabase(
   const embedded = await startEmbedded({ dataDir, log: log.child({ room: 'database' }), onLost: onFatal })
   stack.defer(() => embedded.stop())
   return embedded
+}
+
+/** Limits are counted in Redis where there is one, by all processes together; else in this process. */
+async function findLimiters(
+  redisUrl: string | undefined,
+  { registry, log }: { registry: Registry; log: Logger },
+  stack: AsyncDisposableStack,
+): Promise<CreateLimiter> {
+  if (!redisUrl) return createMemoryLimiter
+  const redis = await connectRedis(redisUrl, log)
+  stack.defer(() => redis.disconnect())
+  return createRedisLimiters({ redis, registry, log })
 }
 
 const roleOf = (url: string): string => decodeURIComponent(new URL(url).username) || 'sluice_app'

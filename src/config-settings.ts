@@ -6,6 +6,7 @@ import { NEVER_HANDED_ON } from './engine/handlers/child-environment.ts'
 import { PASSWORD_MAX_BYTES, passwordMistakes } from './identity/password-rule.ts'
 import { weaknessOfSecret } from './identity/secret-rule.ts'
 import { DEFAULT_ROLES } from './language/roles.ts'
+import { networkOf } from './server/client-address.ts'
 
 /** `process` holds what is nobody's own. */
 export type Groups = Omit<Config, 'nodeEnv'> & { readonly process: Pick<Config, 'nodeEnv'> }
@@ -78,6 +79,7 @@ function url(...protocols: string[]): z.ZodType<string, string> {
 const origin = text.refine((value) => URL.parse(value)?.origin === value && /^https?:/.test(value), {
   error: 'must hold exact origins such as https://app.example.com, without a path, a last slash or *',
 })
+const proxy = text.refine(isNetwork, { error: 'must hold addresses or networks such as 10.0.0.0/8, and none that is everybody' })
 const role = text.regex(/^[A-Za-z0-9_]{1,64}$/, { error: 'must hold names of letters, digits and _' })
 const roles = list(role).refine((names) => names.length > 0, { error: 'must name at least one role' })
 
@@ -85,6 +87,15 @@ const password = text.refine((value) => Buffer.byteLength(value) <= PASSWORD_MAX
   error: `must have at most ${PASSWORD_MAX_BYTES} bytes`,
 })
 const strong = (value: string): string[] => [weaknessOfSecret(value) ?? []].flat()
+
+/** A network of all addresses would believe every client what it says of itself. */
+function isNetwork(value: string): boolean {
+  try {
+    return networkOf(value)[1] > 0
+  } catch {
+    return false
+  }
+}
 
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
 
@@ -124,6 +135,12 @@ export const SETTINGS: { [G in keyof Groups]: { [K in keyof Groups[G]]-?: Settin
       ...optional('SLUICE_PUBLIC_URL', 'Where browsers reach the server, when a proxy stands before it.', url('http', 'https')),
       inProduction: overTls,
     },
+    trustedProxies: setting(
+      'SLUICE_TRUSTED_PROXIES',
+      'Addresses and networks (CIDR) of the proxies before the server, comma-separated: they alone are believed what `x-forwarded-for` says.',
+      '',
+      list(proxy),
+    ),
     allowedOrigins: setting(
       'CORS_ALLOWED_ORIGINS',
       "Origins whose pages may call the API, comma-separated; the server's own is always allowed.",

@@ -9,6 +9,8 @@ export interface ServerConfig {
   readonly metricsPort?: number
   /** where browsers reach the server through a proxy */
   readonly publicUrl?: string
+  /** addresses and networks of the proxies before the server, none */
+  readonly trustedProxies: readonly string[]
   /** exact origins whose pages may call, besides the server's own (E4) */
   readonly allowedOrigins: readonly string[]
   /** absolute; files and directories of persisted operations, none */

@@ -4,6 +4,7 @@ import type { Origin } from '../audit/audit-entry.ts'
 import type { Refusals } from '../audit/refusals.ts'
 import type { Database } from '../database/database.ts'
 import type { Engine } from '../engine/engine.ts'
+import type { Limiter } from '../fleet/limiter.ts'
 import type { IdentityServices } from '../identity/identity.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { AllowList } from '../language/program.ts'
@@ -33,6 +34,6 @@ export interface Services {
     /** executions of one initiator that have not ended (A8) */
     readonly runningPerInitiator: number
     /** flows and versions that one principal may write in a minute (B3) */
-    readonly flowWritesPerMinute: number
+    readonly flowWrites: Limiter
   }
 }

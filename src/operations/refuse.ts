@@ -2,6 +2,7 @@
 import { auditEntry } from '../audit/record-audit.ts'
 import type { AuditFacts } from '../audit/record-audit.ts'
 import { Fault } from '../errors.ts'
+import { addressKey } from '../fleet/address-key.ts'
 import type { Call } from './call.ts'
 
 /** Records `facts` (their type is `<noun>.refused`) and throws FORBIDDEN. */
@@ -12,6 +13,6 @@ export async function forbid(call: Call, facts: AuditFacts): Promise<never> {
 
 /** For refusals that are answered as problems. */
 export async function noteRefusal(call: Call, facts: AuditFacts): Promise<void> {
-  const subject = call.principal?.id ?? call.origin.ip ?? 'unknown'
+  const subject = call.principal?.id ?? addressKey(call.origin.ip)
   await call.services.refusals.record(subject, auditEntry(call, { severity: 'NOTICE', success: false, ...facts }))
 }

@@ -29,7 +29,7 @@ export const BUSY_RETRY_MS = 1_000
 export async function signIn(call: Call, { email, password }: { email: string; password: string }): Promise<SignedIn | Problem> {
   const { identity, database } = call.services
   const account = accountOf(email)
-  const attempt = await identity.signInAttempts.attempt(call.origin.ip ?? 'unknown', account)
+  const attempt = await identity.signInAttempts.attempt(call.origin.ip, account)
   if (!attempt.ok) return refuseForNow(call, attempt.retryAfterMs)
 
   const known = await findCredentials(call.em, account)

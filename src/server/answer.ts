@@ -2,8 +2,8 @@
 import { createSourceEventStream, execute } from 'graphql'
 import type { ExecutionResult, GraphQLError, GraphQLSchema } from 'graphql'
 import type { Caller, MakeCall } from '../api/context.ts'
-import { Fault } from '../errors.ts'
 import type { FaultCode } from '../errors.ts'
+import type { LimitState } from '../fleet/limiter.ts'
 import type { Logger } from '../log.ts'
 import { admit, checkParameters, MAX_COST } from './admit.ts'
 import type { Params, Way } from './admit.ts'
@@ -12,15 +12,16 @@ import type { DoorMetrics } from './metrics.ts'
 import { chooseDocument } from './persisted-operations.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
 import { createPreparer } from './prepare.ts'
-import type { RateLimit, RateState } from './rate-limit.ts'
 import { presentErrors, presentThrown } from './refusal.ts'
+import { pointsBeyond, rateLimited } from './request-limits.ts'
+import type { RequestLimits } from './request-limits.ts'
 
 /** Who asks through a door, and how to learn who they are now: a subscription asks again before each event. */
 export interface Visitor extends Caller {
   /** the same principal as of now; throws a `Fault` when the token is not good any more */
   readonly renew: () => Promise<Caller['principal']>
   /** told the state of the limit, for headers */
-  readonly onRate?: (state: RateState) => void
+  readonly onRate?: (state: LimitState) => void
 }
 
 export type Answer = ExecutionResult | AsyncIterableIterator<ExecutionResult>
@@ -40,7 +41,7 @@ export interface AnswerOptions {
   readonly production: boolean
   readonly persisted: PersistedOperations
   readonly makeCall: MakeCall
-  readonly rateLimit: RateLimit
+  readonly limits: RequestLimits
   readonly noteRefusal: NoteRefusal
   readonly metrics: DoorMetrics
   readonly log: Logger
@@ -48,24 +49,32 @@ export interface AnswerOptions {
 
 /** The answerer never rejects: what is refused before it runs is an answer with `errors` and without `data`. */
 export function createAnswerer(options: AnswerOptions): Answerer {
-  const { schema, production, persisted, makeCall, rateLimit, noteRefusal, metrics, log } = options
+  const { schema, production, persisted, makeCall, limits, noteRefusal, metrics, log } = options
   const prepare = createPreparer(schema, production)
 
-  async function takeRate({ principal, origin, onRate }: Visitor): Promise<void> {
-    const rate = await rateLimit.take(principal ? `user:${principal.id}` : `address:${origin.ip}`)
-    onRate?.(rate)
-    if (!rate.allowed) throw new Fault('RATE_LIMITED', undefined, { extensions: { retryAfterMs: rate.resetMs } })
+  async function takeRate(visitor: Visitor, points: number, detail?: string): Promise<LimitState> {
+    const rate = await limits.take(visitor, points)
+    visitor.onRate?.(rate)
+    if (!rate.allowed) throw rateLimited(rate, detail)
+    return rate
+  }
+
+  /** One request is what it is before anybody looks at it; what it costs beyond that is known once it is admitted. */
+  async function takeCost(visitor: Visitor, cost: number, rate: LimitState): Promise<void> {
+    const points = pointsBeyond(cost, rate)
+    if (points > 0) await takeRate(visitor, points, `The operation costs ${cost}, which counts as ${points + 1} requests.`)
   }
 
   async function run(visitor: Visitor, params: Params, way: Way): Promise<Answer> {
     const present = (errors: readonly GraphQLError[]) => presentErrors(errors, { requestId: visitor.requestId, log })
-    await takeRate(visitor)
+    const rate = await takeRate(visitor, 1)
     checkParameters(params)
     const plan = prepare(chooseDocument(persisted, params))
     if (!('operation' in plan)) return { errors: present(plan) }
     const call = makeCall(visitor)
     const admitted = admit(call, plan, params, way, { schema, production })
     if (typeof admitted !== 'number') return { errors: present(admitted) }
+    await takeCost(visitor, admitted, rate)
 
     const { operation, document } = plan
     const args = { schema, document, variableValues: params.variables, contextValue: call }

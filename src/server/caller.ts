@@ -5,6 +5,7 @@ import { Fault } from '../errors.ts'
 import type { Authenticate } from '../identity/authenticate.ts'
 import type { Principal } from '../identity/principal.ts'
 import { newUuid } from '../ids.ts'
+import type { ClientAddress } from './client-address.ts'
 
 /**
  * Undefined when there is no `authorization`. Throws UNAUTHENTICATED with `reason` EXPIRED (come back with a new token) or INVALID,
@@ -27,10 +28,12 @@ export async function principalOf(authorization: string | undefined, authenticat
   throw new Fault('UNAUTHENTICATED', 'The access token is not valid.', { extensions: { reason: 'INVALID' } })
 }
 
-/** Where it comes from, for the audit log. */
-export function originOf({ socket, headers }: IncomingMessage): Origin {
-  return { ip: socket.remoteAddress, userAgent: headers['user-agent']?.slice(0, 300) }
-}
+/** Where a request comes from, for limits and for the audit log. */
+export type OriginOf = (request: IncomingMessage) => Origin
+
+export const createOriginOf =
+  (clientAddress: ClientAddress): OriginOf =>
+  (request) => ({ ip: clientAddress(request), userAgent: request.headers['user-agent']?.slice(0, 300) })
 
 /** The caller's own id when it is one that can stand in a log line; else a new one. */
 export function requestIdOf(request: IncomingMessage): string {

@@ -4,16 +4,15 @@ import type { RawData, WebSocket } from 'ws'
 import type { Origin } from '../audit/audit-entry.ts'
 import type { Caller } from '../api/context.ts'
 import { Fault } from '../errors.ts'
-import type { Authenticate } from '../identity/authenticate.ts'
 import type { Principal } from '../identity/principal.ts'
 import { newUuid } from '../ids.ts'
 import type { Logger } from '../log.ts'
 import { MAX_ANSWER_BYTES } from './answer.ts'
-import { principalOf } from './caller.ts'
+import type { NoteRefusal } from './answer.ts'
 
 const MAX_MESSAGES_A_SECOND = 200
 
-/** graphql-ws clients come back after 4403 with a new token, and take 4401 and 4500 as final. */
+/** graphql-ws clients come back after 4403 (with a new token), 1012 and 1013; they take 4401, 4500 and the other 1xxx as final. */
 export const CLOSE = {
   BAD_MESSAGE: 4400,
   UNAUTHENTICATED: 4401,
@@ -33,6 +32,8 @@ export interface Guest {
   /** what came with connection_init, and whom it named when it was last checked */
   authorization?: string
   principal?: Principal
+  /** gives back its place among the sockets of its address, or of its principal */
+  leavePlace: () => void
   pingedAt: number
   alive: boolean
   /** messages in the present second */
@@ -40,15 +41,18 @@ export interface Guest {
   messages: number
 }
 
-export function openGuest(socket: WebSocket, origin: Origin): Guest {
+export function openGuest(socket: WebSocket, origin: Origin, leavePlace: () => void): Guest {
   const now = Date.now()
-  return { socket, origin, gone: new AbortController(), pingedAt: now, alive: true, second: 0, messages: 0 }
+  return { socket, origin, leavePlace, gone: new AbortController(), pingedAt: now, alive: true, second: 0, messages: 0 }
 }
 
-/** The principal as of now. Ends the socket when its token is over, and throws. */
-export async function renewPrincipal(guest: Guest, authenticate: Authenticate): Promise<Principal> {
+/** The principal as of now, as `find` finds it. Ends the socket when its token is over or too much was asked, and throws. */
+export async function renewPrincipal(
+  guest: Guest,
+  find: (authorization: string | undefined) => Promise<Principal | undefined>,
+): Promise<Principal> {
   try {
-    const principal = await principalOf(guest.authorization, authenticate)
+    const principal = await find(guest.authorization)
     if (!principal) throw new Fault('UNAUTHENTICATED', undefined, { extensions: { reason: 'INVALID' } })
     return (guest.principal = principal)
   } catch (error) {
@@ -56,12 +60,16 @@ export async function renewPrincipal(guest: Guest, authenticate: Authenticate): 
       const expired = error.extensions['reason'] === 'EXPIRED'
       guest.socket.close(expired ? CLOSE.EXPIRED : CLOSE.UNAUTHENTICATED, expired ? 'Token expired' : 'Unauthenticated')
     }
+    if (error instanceof Fault && error.code === 'RATE_LIMITED') guest.socket.close(CLOSE.TRY_LATER, 'Too many requests')
     throw error
   }
 }
 
 /** ws as graphql-ws wants it. Nothing is read from a socket that is closing, and nothing it sends can fail in silence. */
-export function transportOf(guest: Guest, log: Logger): Parameters<ReturnType<typeof makeServer<never, Guest>>['opened']>[0] {
+export function transportOf(
+  guest: Guest,
+  { log, noteRefusal }: { log: Logger; noteRefusal: NoteRefusal },
+): Parameters<ReturnType<typeof makeServer<never, Guest>>['opened']>[0] {
   const { socket } = guest
   const isOpen = () => socket.readyState === socket.OPEN
   return {
@@ -73,7 +81,10 @@ export function transportOf(guest: Guest, log: Logger): Parameters<ReturnType<ty
       socket.on('message', (data: RawData, isBinary: boolean) => {
         if (!isOpen()) return
         if (isBinary) return socket.close(CLOSE.NOT_TEXT, 'Messages are text')
-        if (tooMany(guest)) return socket.close(CLOSE.TOO_MANY_MESSAGES, 'Too many messages')
+        if (tooMany(guest)) {
+          noteRefusal(callerOf(guest), 'RATE_LIMITED')
+          return socket.close(CLOSE.TOO_MANY_MESSAGES, 'Too many messages')
+        }
         handle((data as Buffer).toString()).catch((error: unknown) => {
           if (!isOpen()) return
           if (isForClients(error)) return socket.close(CLOSE.BAD_MESSAGE, 'Invalid message received')

@@ -1,18 +1,21 @@
 /** The HTTP door: one request from its headers to its answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Fault, FAULTS } from '../errors.ts'
+import type { LimitState } from '../fleet/limiter.ts'
+import type { Origin } from '../audit/audit-entry.ts'
 import type { Authenticate } from '../identity/authenticate.ts'
 import type { Logger } from '../log.ts'
 import { MAX_ANSWER_BYTES } from './answer.ts'
 import type { NoteRefusal, Visitor } from './answer.ts'
-import { originOf, principalOf, requestIdOf } from './caller.ts'
+import { principalOf, requestIdOf } from './caller.ts'
+import type { OriginOf } from './caller.ts'
+import type { Enter } from './entrance.ts'
 import type { Graphiql } from './graphiql/graphiql.ts'
 import { negotiate } from './graphql-over-http.ts'
 import type { AcceptedType, AnswerHttp } from './graphql-over-http.ts'
 import { answerHealth } from './health.ts'
 import type { WaitsFor } from './health.ts'
 import type { AllowsOrigin } from './origins.ts'
-import type { RateState } from './rate-limit.ts'
 import { presentThrown } from './refusal.ts'
 import { readBody, readSearch } from './read-request.ts'
 import { setCorsHeaders, setPreflightHeaders } from './response-headers.ts'
@@ -20,6 +23,8 @@ import { setCorsHeaders, setPreflightHeaders } from './response-headers.ts'
 export interface HttpDoorOptions {
   readonly answerHttp: AnswerHttp
   readonly authenticate: Authenticate
+  readonly enter: Enter
+  readonly originOf: OriginOf
   readonly allowsOrigin: AllowsOrigin
   readonly setSecurityHeaders: (request: IncomingMessage, response: ServerResponse) => void
   /** undefined: no page is served */
@@ -31,10 +36,10 @@ export interface HttpDoorOptions {
 
 /** Never rejects: whatever happens is an answer. */
 export function createHttpDoor(options: HttpDoorOptions): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  const { setSecurityHeaders, waitsFor, graphiql, log } = options
+  const { setSecurityHeaders, originOf, waitsFor, graphiql, log } = options
 
   return async (request, response) => {
-    const visit = openVisit(request, response)
+    const visit = openVisit(originOf(request), request, response)
     response.setHeader('x-request-id', visit.requestId)
     setSecurityHeaders(request, response)
     const path = (request.url ?? '/').split('?', 1)[0]!
@@ -53,14 +58,14 @@ export function createHttpDoor(options: HttpDoorOptions): (request: IncomingMess
 
 type Visit = Omit<Visitor, 'renew'>
 
-function openVisit(request: IncomingMessage, response: ServerResponse): Visit {
+function openVisit(origin: Origin, request: IncomingMessage, response: ServerResponse): Visit {
   const gone = new AbortController()
   response.once('close', () => gone.abort())
   return {
-    origin: originOf(request),
+    origin,
     requestId: requestIdOf(request),
     signal: gone.signal,
-    onRate: (rate) => setRateHeaders(response, rate),
+    onRate: rateHeaders(response),
   }
 }
 
@@ -70,7 +75,7 @@ async function answerGraphql(
   visit: Visit,
   options: HttpDoorOptions,
 ): Promise<void> {
-  const { authenticate, answerHttp, graphiql, noteRefusal } = options
+  const { authenticate, enter, answerHttp, graphiql, noteRefusal } = options
   checkOrigin(request, response, visit, options)
   if (request.method === 'OPTIONS') {
     setPreflightHeaders(response)
@@ -81,12 +86,12 @@ async function answerGraphql(
   if (readsOnly && graphiql && request.headers.accept?.includes('text/html')) return graphiql.answerPage(response)
   if (!readsOnly && request.method !== 'POST') throw new Fault('METHOD_NOT_ALLOWED')
   const accepted = negotiate(request.headers.accept)
-  const body = readsOnly ? readSearch(request) : await readBody(request)
-  const renew = () => principalOf(request.headers.authorization, authenticate)
-  const principal = await renew().catch((error: unknown) => {
-    if (error instanceof Fault && error.code === 'UNAUTHENTICATED') noteRefusal(visit, error.code)
+  const principal = await enter(visit, request.headers.authorization).catch((error: unknown) => {
+    if (error instanceof Fault && error.code !== 'UNAVAILABLE') noteRefusal(visit, error.code)
     throw error
   })
+  const body = readsOnly ? readSearch(request) : await readBody(request)
+  const renew = () => principalOf(request.headers.authorization, authenticate)
   const answered = await answerHttp({ body, accepted, readsOnly }, { ...visit, principal, renew })
   if (Buffer.byteLength(answered.body) > MAX_ANSWER_BYTES) throw new Fault('RESPONSE_TOO_LARGE')
   send(response, answered.status, accepted, answered.body)
@@ -109,12 +114,18 @@ function checkOrigin(
   setCorsHeaders(response, origin)
 }
 
-function setRateHeaders(response: ServerResponse, { allowed, limit, remaining, resetMs }: RateState): void {
-  const seconds = Math.ceil(resetMs / 1_000)
-  response.setHeader('x-ratelimit-limit', limit)
-  response.setHeader('x-ratelimit-remaining', remaining)
-  response.setHeader('x-ratelimit-reset', seconds)
-  if (!allowed) response.setHeader('retry-after', seconds)
+/** Of several that are told for one answer (a batch, an operation that counts more than once) the least stands. */
+function rateHeaders(response: ServerResponse): (rate: LimitState) => void {
+  let least = Infinity
+  return ({ allowed, limit, remaining, resetMs }) => {
+    const seconds = Math.ceil(resetMs / 1_000)
+    if (!allowed) response.setHeader('retry-after', seconds)
+    if (remaining > least) return
+    least = remaining
+    response.setHeader('x-ratelimit-limit', limit)
+    response.setHeader('x-ratelimit-remaining', remaining)
+    response.setHeader('x-ratelimit-reset', seconds)
+  }
 }
 
 function sendFault(request: IncomingMessage, response: ServerResponse, thrown: unknown, { requestId }: Visit, log: Logger): void {

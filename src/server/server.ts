@@ -8,9 +8,13 @@ import type { MakeCall } from '../api/context.ts'
 import type { ServerConfig } from '../config-types.ts'
 import type { AuthChanges } from '../identity/auth-changes.ts'
 import type { Authenticate, RenewPrincipals } from '../identity/authenticate.ts'
+import type { CreateLimiter } from '../fleet/limiter.ts'
 import type { Logger } from '../log.ts'
 import { createAnswerer } from './answer.ts'
 import type { NoteRefusal } from './answer.ts'
+import { createOriginOf } from './caller.ts'
+import { createClientAddress } from './client-address.ts'
+import { createEntrance } from './entrance.ts'
 import { createGraphiql } from './graphiql/graphiql.ts'
 import { createGraphqlOverHttp } from './graphql-over-http.ts'
 import type { WaitsFor } from './health.ts'
@@ -20,7 +24,7 @@ import { createOriginRule } from './origins.ts'
 import { answerClientError } from './raw-answer.ts'
 import { checkPersisted } from './persisted-operations.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
-import type { RateLimit } from './rate-limit.ts'
+import { createRequestLimits } from './request-limits.ts'
 import { createSecurityHeaders } from './response-headers.ts'
 import { createWebSocketDoor } from './websocket-door.ts'
 
@@ -51,8 +55,9 @@ export interface ServerOptions {
   readonly authenticate: Authenticate
   readonly renewPrincipals: RenewPrincipals
   readonly onAuthChange: AuthChanges['onAuthChange']
-  /** API requests of one principal, or of one address before there is one (B3) */
-  readonly rateLimit: RateLimit
+  readonly createLimiter: CreateLimiter
+  /** of one principal, or of one address before there is one (B3) */
+  readonly requestsPerMinute: number
   readonly noteRefusal: NoteRefusal
   /** what keeps the process from working; empty = ready */
   readonly waitsFor: WaitsFor
@@ -72,6 +77,9 @@ export interface Server {
 /** Resolves when it listens; rejects when the port is taken. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { config, production, schema, authenticate, log, registry } = options
+  const limits = createRequestLimits(options.createLimiter, options.requestsPerMinute)
+  const enter = createEntrance(limits, authenticate)
+  const originOf = createOriginOf(createClientAddress(config.trustedProxies))
   let draining = false
   const server = createServer(CONNECTION)
   server.on('clientError', answerClientError)
@@ -86,12 +94,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   for (const { id, problems } of checkPersisted(options.persisted.documents, schema)) {
     if (problems.length > 0) log.warn({ documentId: id, problems }, 'a persisted operation does not fit the schema')
   }
-  const answer = createAnswerer({ ...options, noteRefusal, metrics })
+  const answer = createAnswerer({ ...options, limits, noteRefusal, metrics })
   const allowsOrigin = createOriginRule(config, port)
-  const websocket = createWebSocketDoor({ ...options, answer, allowsOrigin, noteRefusal })
+  const websocket = createWebSocketDoor({ ...options, answer, enter, limits, allowsOrigin, originOf, noteRefusal })
   const http = createHttpDoor({
     answerHttp: createGraphqlOverHttp(answer, log),
     authenticate,
+    enter,
+    originOf,
     allowsOrigin,
     // over plain http browsers ignore it
     setSecurityHeaders: createSecurityHeaders(production && !config.publicUrl?.startsWith('http:')),

@@ -5,15 +5,19 @@ import type { Duplex } from 'node:stream'
 import { handleProtocols } from 'graphql-ws'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
+import type { Origin } from '../audit/audit-entry.ts'
+import { addressKey } from '../fleet/address-key.ts'
 import type { AuthChanges } from '../identity/auth-changes.ts'
 import type { RenewPrincipals } from '../identity/authenticate.ts'
 import { subjectsOf } from '../identity/principal.ts'
 import type { Principal } from '../identity/principal.ts'
 import { recheckOnChange } from '../identity/recheck.ts'
-import { originOf, requestIdOf } from './caller.ts'
+import { requestIdOf } from './caller.ts'
+import type { OriginOf } from './caller.ts'
 import { CLOSE, openGuest, transportOf } from './guest.ts'
 import type { Guest } from './guest.ts'
 import type { AllowsOrigin } from './origins.ts'
+import { Places } from './places.ts'
 import { answerRaw } from './raw-answer.ts'
 import { createProtocol } from './websocket-protocol.ts'
 import type { ProtocolOptions } from './websocket-protocol.ts'
@@ -25,9 +29,12 @@ const SWEEP_MS = 500
 /** A socket that has not answered the last ping by the next one is gone. */
 const PING_EVERY_MS = 15_000
 const CLOSING_MS = 2_000
+/** Sockets of one address that have not said yet who they are. */
+const MAX_UNNAMED = 100
 
 export interface WebSocketDoorOptions extends ProtocolOptions {
   readonly allowsOrigin: AllowsOrigin
+  readonly originOf: OriginOf
   readonly onAuthChange: AuthChanges['onAuthChange']
   readonly renewPrincipals: RenewPrincipals
 }
@@ -45,8 +52,9 @@ export interface WebSocketDoor {
 }
 
 export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoor {
-  const { allowsOrigin, onAuthChange, renewPrincipals, noteRefusal, log } = options
+  const { allowsOrigin, originOf, onAuthChange, renewPrincipals, limits, noteRefusal, log } = options
   const guests = new Set<Guest>()
+  const places = new Places(MAX_UNNAMED)
   const protocol = createProtocol(options)
   const sockets = new WebSocketServer({
     noServer: true,
@@ -57,16 +65,19 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
   sockets.on('wsClientError', (error, socket) => answerRaw(socket, 'BAD_REQUEST', error.message))
   let draining = false
 
-  function admitGuest(socket: WebSocket, request: IncomingMessage): void {
-    const guest = openGuest(socket, originOf(request))
+  function admitGuest(socket: WebSocket, origin: Origin): void {
+    const guest = openGuest(socket, origin, places.take(addressKey(origin.ip))!)
     guests.add(guest)
-    const closed = protocol.opened(transportOf(guest, log), guest)
+    const closed = protocol.opened(transportOf(guest, { log, noteRefusal }), guest)
     socket.on('pong', () => (guest.alive = true))
     // ws closes the socket itself after an error (a message that is too large: 1009)
     socket.on('error', (error) => log.debug({ err: error }, 'socket failed'))
     socket.once('close', (code, reason) => {
       guests.delete(guest)
       guest.gone.abort()
+      guest.leavePlace()
+      // one that never said who it is counts like a request that does not; a wrong token was counted when it came
+      if (guest.authorization === undefined && !draining) void limits.take({ origin })
       closed(code, String(reason)).catch((error: unknown) => log.error({ err: error }, 'socket could not be closed'))
     })
   }
@@ -87,11 +98,13 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
   const door: WebSocketDoor = {
     upgrade(request, socket, head) {
       socket.on('error', () => socket.destroy())
-      const refusal = refuseUpgrade(request, draining, allowsOrigin)
-      if (!refusal) return sockets.handleUpgrade(request, socket, head, (opened) => admitGuest(opened, request))
+      const origin = originOf(request)
+      const refusal =
+        refuseUpgrade(request, draining, allowsOrigin) ?? (places.isFull(addressKey(origin.ip)) ? 'RATE_LIMITED' : undefined)
+      if (!refusal) return sockets.handleUpgrade(request, socket, head, (opened) => admitGuest(opened, origin))
       const requestId = requestIdOf(request)
-      if (refusal === 'FORBIDDEN') {
-        noteRefusal({ origin: originOf(request), requestId, signal: AbortSignal.abort() }, refusal)
+      if (refusal === 'FORBIDDEN' || refusal === 'RATE_LIMITED') {
+        noteRefusal({ origin, requestId, signal: AbortSignal.abort() }, refusal)
       }
       answerRaw(socket, refusal, undefined, requestId)
     },

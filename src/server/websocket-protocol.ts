@@ -3,26 +3,51 @@ import { parse } from 'graphql'
 import type { ExecutionArgs, ExecutionResult, GraphQLSchema } from 'graphql'
 import { makeServer } from 'graphql-ws'
 import { Fault } from '../errors.ts'
+import type { FaultCode } from '../errors.ts'
 import type { Authenticate } from '../identity/authenticate.ts'
 import type { Logger } from '../log.ts'
 import type { Answer, Answerer, NoteRefusal } from './answer.ts'
-import { callerOf, renewPrincipal } from './guest.ts'
+import { principalOf } from './caller.ts'
+import type { Enter } from './entrance.ts'
+import { callerOf, CLOSE, renewPrincipal } from './guest.ts'
 import type { Guest } from './guest.ts'
+import { Places } from './places.ts'
 import { presentThrown } from './refusal.ts'
+import type { RequestLimits } from './request-limits.ts'
 
 const INIT_TIMEOUT_MS = 4_000
 const MAX_OPERATIONS = 100
+/** Of one principal, in this process. */
+const MAX_SOCKETS = 100
 
 export interface ProtocolOptions {
   readonly schema: GraphQLSchema
   readonly answer: Answerer
   readonly authenticate: Authenticate
+  readonly enter: Enter
+  readonly limits: RequestLimits
   readonly noteRefusal: NoteRefusal
   readonly log: Logger
 }
 
 /** graphql-ws answers the protocol; `answer` answers the requests. */
-export function createProtocol({ schema, answer, authenticate, noteRefusal, log }: ProtocolOptions) {
+export function createProtocol({ schema, answer, authenticate, enter, limits, noteRefusal, log }: ProtocolOptions) {
+  const places = new Places(MAX_SOCKETS)
+  const renew = (guest: Guest) => renewPrincipal(guest, (authorization) => principalOf(authorization, authenticate))
+
+  /** Ends the socket when its principal has too many, or opens them too fast. */
+  async function letIn(guest: Guest): Promise<void> {
+    const principal = await renewPrincipal(guest, (authorization) => enter(guest, authorization))
+    const { allowed } = await limits.sockets.take(principal.actsAs)
+    const leavePlace = allowed && !guest.gone.signal.aborted ? places.take(principal.actsAs) : undefined
+    if (!leavePlace) {
+      guest.socket.close(CLOSE.TRY_LATER, allowed ? 'Too many sockets' : 'Too many sockets in a minute')
+      throw new Fault('RATE_LIMITED')
+    }
+    guest.leavePlace()
+    guest.leavePlace = leavePlace
+  }
+
   const presentedTo = (guest: Guest) => (thrown: unknown) => presentThrown(thrown, { requestId: callerOf(guest).requestId, log })
 
   return makeServer<{ authorization?: unknown; Authorization?: unknown }, Guest>({
@@ -31,22 +56,25 @@ export function createProtocol({ schema, answer, authenticate, noteRefusal, log 
     async onConnect({ connectionParams, extra: guest }) {
       const authorization = connectionParams?.authorization ?? connectionParams?.Authorization
       guest.authorization = typeof authorization === 'string' ? authorization : undefined
-      await renewPrincipal(guest, authenticate).catch((error: unknown) => {
-        if (!(error instanceof Fault) || error.code !== 'UNAUTHENTICATED') throw error
+      await letIn(guest).catch((error: unknown) => {
+        if (!(error instanceof Fault) || !REFUSED.includes(error.code)) throw error
         noteRefusal(callerOf(guest), error.code)
       })
     },
 
     // Never throws: a refused or malformed document is an `error` message, and the socket stays.
     async onSubscribe({ subscriptions, extra: guest }, _id, payload) {
-      const ended = await renewPrincipal(guest, authenticate).then(() => undefined, presentedTo(guest))
+      const ended = await renew(guest).then(() => undefined, presentedTo(guest))
       if (ended) return [ended]
       const caller = callerOf(guest)
       if (Object.keys(subscriptions).length > MAX_OPERATIONS) {
-        const tooMany = new Fault('RATE_LIMITED', `At most ${MAX_OPERATIONS} operations run on one socket at a time.`)
+        const tooMany = new Fault('RATE_LIMITED', `At most ${MAX_OPERATIONS} operations run on one socket at a time.`, {
+          extensions: { limit: MAX_OPERATIONS, remaining: 0 },
+        })
+        noteRefusal(caller, 'RATE_LIMITED')
         return [presentedTo(guest)(tooMany)]
       }
-      const answered = await answer({ ...caller, renew: () => renewPrincipal(guest, authenticate) }, payload, {
+      const answered = await answer({ ...caller, renew: () => renew(guest) }, payload, {
         door: 'WEBSOCKET',
       })
       if (!(Symbol.asyncIterator in answered) && answered.data === undefined) return answered.errors!
@@ -57,6 +85,8 @@ export function createProtocol({ schema, answer, authenticate, noteRefusal, log 
     subscribe: (args) => (args as Answered).answered as AsyncIterableIterator<ExecutionResult>,
   })
 }
+
+const REFUSED: readonly FaultCode[] = ['UNAUTHENTICATED', 'RATE_LIMITED']
 
 type Answered = ExecutionArgs & { answered: Answer }
 const QUERY = parse('{ __typename }')

@@ -8,7 +8,8 @@ import { createCalls } from '../../src/api/context.ts'
 import { AuditEvent } from '../../src/audit/entities/audit-event.ts'
 import { Refusals } from '../../src/audit/refusals.ts'
 import { ENGINE_ENTITIES } from '../../src/engine/entities/all.ts'
-import { localAttemptLimiter } from '../../src/identity/attempt-limiter.ts'
+import { createMemoryLimiter } from '../../src/fleet/memory-limiter.ts'
+import { createAttemptLimiter } from '../../src/identity/attempt-limiter.ts'
 import { createAuthChanges } from '../../src/identity/auth-changes.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../../src/identity/identity.ts'
 import type { Principal, Role, UserPrincipal } from '../../src/identity/principal.ts'
@@ -59,10 +60,17 @@ export async function testApi({
   const jwtSecret = randomBytes(32).toString('hex')
   const authChanges = createAuthChanges({ database, bus, log })
   authChanges.start()
-  const signInAttempts = localAttemptLimiter(5)
+  const signInAttempts = createAttemptLimiter(createMemoryLimiter, 5)
   const identity = createIdentity({ database, jwtSecret, authChanges, signInAttempts, passwords: { cost: 4 } })
   const refusals = new Refusals({ database, log })
-  const services: Services = { database, engine, identity, allow, refusals, limits: { runningPerInitiator, flowWritesPerMinute } }
+  const services: Services = {
+    database,
+    engine,
+    identity,
+    allow,
+    refusals,
+    limits: { runningPerInitiator, flowWrites: createMemoryLimiter({ name: 'flow-writes', points: flowWritesPerMinute }) },
+  }
   const { renewPrincipals } = identity
   const access: FeedAccess = { ...authChanges, renewPrincipals, whoMaySee: (asked) => whoMaySee(database, asked) }
   const feeds = createFeeds({ database, bus, log, access })

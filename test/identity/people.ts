@@ -5,7 +5,8 @@ import { Refusals } from '../../src/audit/refusals.ts'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import type { Problem } from '../../src/errors.ts'
 import { isProblem } from '../../src/errors.ts'
-import { localAttemptLimiter } from '../../src/identity/attempt-limiter.ts'
+import { createMemoryLimiter } from '../../src/fleet/memory-limiter.ts'
+import { createAttemptLimiter } from '../../src/identity/attempt-limiter.ts'
 import { createAuthChanges } from '../../src/identity/auth-changes.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../../src/identity/identity.ts'
 import type { Principal, Role, UserPrincipal } from '../../src/identity/principal.ts'
@@ -21,7 +22,7 @@ export async function people({ signInPerMinute = 5 } = {}) {
   const { database } = await testDatabase({ entities: [...IDENTITY_ENTITIES, AuditEvent] })
   const log = createLog('silent')
   const jwtSecret = randomBytes(32).toString('hex')
-  const signInAttempts = localAttemptLimiter(signInPerMinute)
+  const signInAttempts = createAttemptLimiter(createMemoryLimiter, signInPerMinute)
   const authChanges = createAuthChanges({ database, bus: createLocalBus(log), log })
   const identity = createIdentity({ database, jwtSecret, authChanges, signInAttempts, passwords: { cost: 4 } })
   const refusals = new Refusals({ database, log })

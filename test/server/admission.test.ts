@@ -1,7 +1,6 @@
 /** Both doors run the same checks: each case goes through HTTP and through WebSocket. */
 import type { ExecutionResult } from 'graphql'
 import { describe, expect, test } from 'vitest'
-import { createRateLimit } from '../../src/server/rate-limit.ts'
 import { codeOf, post, RawSocket, SECRET, serve } from './test-server.ts'
 
 type Ask = (query: string, more?: { variables?: object; operationName?: string }) => Promise<ExecutionResult>
@@ -194,7 +193,7 @@ describe.each(['HTTP', 'WEBSOCKET'] as const)('over %s', (door) => {
   })
 
   test('past the limit of requests a principal is told when to come back, and it is audited (B3)', async () => {
-    const { ask, refusals } = await open({ rateLimit: createRateLimit(2) })
+    const { ask, refusals } = await open({ requestsPerMinute: 2 })
     await ask('{ hello }')
     await ask('{ malformed')
     const answer = await ask('{ hello }')

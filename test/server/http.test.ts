@@ -2,7 +2,6 @@
 import { request } from 'node:http'
 import { connect as connectTcp } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { createRateLimit } from '../../src/server/rate-limit.ts'
 import { codeOf, post, SECRET, serve } from './test-server.ts'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
@@ -216,7 +215,7 @@ describe('how it answers', () => {
   })
 
   test('each answer carries the limit, and past it says when to come back (B3)', async () => {
-    const { url } = await serve({ rateLimit: createRateLimit(2) })
+    const { url } = await serve({ requestsPerMinute: 2 })
     const first = await post(url, '{ hello }')
     expect(first.headers.get('x-ratelimit-limit')).toBe('2')
     expect(first.headers.get('x-ratelimit-remaining')).toBe('1')

@@ -8,7 +8,9 @@ import { WebSocket } from 'ws'
 import type { AuthListener, AuthSubject } from '../../src/identity/auth-changes.ts'
 import type { Principal } from '../../src/identity/principal.ts'
 import { newUuid } from '../../src/ids.ts'
+import { createMemoryLimiter } from '../../src/fleet/memory-limiter.ts'
 import { createLog } from '../../src/log.ts'
+import { createRequestLimits } from '../../src/server/request-limits.ts'
 import { createWebSocketDoor } from '../../src/server/websocket-door.ts'
 import { principal } from './test-server.ts'
 
@@ -28,6 +30,9 @@ async function open({ answersPings = true } = {}) {
     schema: new GraphQLSchema({ query: new GraphQLObjectType({ name: 'Query', fields: { hello: { type: GraphQLString } } }) }),
     answer: async () => ({ data: {} }),
     authenticate: async () => ({ ok: true, principal: me }),
+    enter: async () => me,
+    limits: createRequestLimits(createMemoryLimiter, 100),
+    originOf: ({ socket }) => ({ ip: socket.remoteAddress }),
     allowsOrigin: () => true,
     noteRefusal: () => undefined,
     log: createLog('silent'),

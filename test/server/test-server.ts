@@ -24,7 +24,7 @@ import type { Principal, Role } from '../../src/identity/principal.ts'
 import { createLog } from '../../src/log.ts'
 import type { Context } from '../../src/api/context.ts'
 import type { Call } from '../../src/operations/call.ts'
-import { createRateLimit } from '../../src/server/rate-limit.ts'
+import { createMemoryLimiter } from '../../src/fleet/memory-limiter.ts'
 import { startServer } from '../../src/server/server.ts'
 import type { ServerOptions } from '../../src/server/server.ts'
 
@@ -180,7 +180,8 @@ export async function serve(
     authenticate: async (token) => tokens.get(token) ?? { ok: false, reason: 'INVALID' },
     renewPrincipals: async (principals) => [...principals],
     onAuthChange: () => () => undefined,
-    rateLimit: createRateLimit(10_000),
+    createLimiter: createMemoryLimiter,
+    requestsPerMinute: 10_000,
     noteRefusal: (_caller, code) => refusals.push(code),
     waitsFor: () => [],
     registry: new Registry(),
@@ -191,6 +192,7 @@ export async function serve(
       port: 0,
       metricsPort: undefined,
       publicUrl: undefined,
+      trustedProxies: [],
       allowedOrigins: ['https://app.example.com'],
       persistedOperations: [],
       persistedOnly: false,

@@ -1,0 +1,135 @@
+/** Limits that all processes of a fleet count together, in Redis; while it is away each counts for itself, in memory. */
+import type { Redis } from 'ioredis'
+import { LRUCache } from 'lru-cache'
+import { Counter, Gauge } from 'prom-client'
+import type { Registry } from 'prom-client'
+import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
+import type { Logger } from '../log.ts'
+import { WINDOW_SECONDS } from './limiter.ts'
+import type { CreateLimiter, Limiter, LimitRule, LimitState } from './limiter.ts'
+import { createMemoryLimiter } from './memory-limiter.ts'
+
+/** After a failure Redis is left alone for this long, so that requests do not all wait for one that hangs. */
+const REST_MS = 1_000
+/** A key that was refused is not asked about again for this long: a flood stays in the process that it reaches. */
+const REMEMBER_REFUSED_MS = 1_000
+const MAX_REFUSED = 10_000
+
+/**
+ * Takes ARGV[1] points of ARGV[3], all or none; a negative number gives back, and begins no window. Answers what is taken now, or
+ * would be, and the rest of the window in ms; a window has ARGV[2] seconds.
+ */
+const TAKE = `
+local points, seconds, limit = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local taken = tonumber(redis.call('get', KEYS[1]) or 0)
+local rest = redis.call('pttl', KEYS[1])
+if rest <= 0 then
+  taken, rest = 0, seconds * 1000
+  if points > 0 and points <= limit then redis.call('set', KEYS[1], 0, 'EX', seconds) end
+end
+if points > 0 and taken + points <= limit then redis.call('incrby', KEYS[1], points) end
+if points < 0 and taken > 0 then redis.call('incrby', KEYS[1], math.max(points, -taken)) end
+return { taken + points, rest }`
+
+export interface RedisLimiterOptions {
+  readonly redis: Redis
+  readonly log: Logger
+  readonly registry: Registry
+}
+
+/** Keys are `sluice:limit:<name>:<key>` and end by themselves. */
+export function createRedisLimiters({ redis, log, registry }: RedisLimiterOptions): CreateLimiter {
+  const registers = [registry]
+  const failures = new Counter({
+    name: 'sluice_limits_store_failures_total',
+    help: 'Times that the shared store of limits did not answer.',
+    registers,
+  })
+  const insured = new Gauge({
+    name: 'sluice_limits_insured',
+    help: '1 while this process counts limits for itself, since the shared store does not answer.',
+    registers,
+  })
+  let restsUntil = 0
+  let isAway = false
+
+  /** What Redis says, or what `insurance` says while it is away. Said once when it goes and once when it is back. */
+  async function ask<T>(question: () => Promise<T>, insurance: () => Promise<T>): Promise<T> {
+    if (performance.now() < restsUntil) return insurance()
+    try {
+      const answer = await question()
+      if (isAway) log.info('limits are counted in Redis again')
+      isAway = false
+      insured.set(0)
+      return answer
+    } catch (error) {
+      failures.inc()
+      restsUntil = performance.now() + REST_MS
+      if (!isAway) log.warn({ why: (error as Error).message }, 'Redis is away: limits are counted by each process for itself')
+      isAway = true
+      insured.set(1)
+      return insurance()
+    }
+  }
+
+  return (rule) => createRedisLimiter(rule, redis, ask)
+}
+
+type Ask = <T>(question: () => Promise<T>, insurance: () => Promise<T>) => Promise<T>
+
+function createRedisLimiter(rule: LimitRule, redis: Redis, ask: Ask): Limiter {
+  const { name, points: limit, windowSeconds: duration = WINDOW_SECONDS } = rule
+  const insurance = createMemoryLimiter(rule)
+  const shared = new RateLimiterRedis({
+    storeClient: redis,
+    keyPrefix: `sluice:limit:${name}`,
+    points: limit,
+    duration,
+    customIncrTtlLuaScript: TAKE,
+  })
+  const refused = new LRUCache<string, { resetsAt: number; until: number }>({ max: MAX_REFUSED })
+
+  function spent(key: string): LimitState | undefined {
+    const known = refused.get(key)
+    const now = performance.now()
+    if (!known || known.until <= now) return insurance.spent(key)
+    return { allowed: false, limit, remaining: 0, resetMs: Math.max(1, Math.ceil(known.resetsAt - now)) }
+  }
+
+  function remember(key: string, resetMs: number): void {
+    const now = performance.now()
+    refused.set(key, { resetsAt: now + resetMs, until: now + Math.min(resetMs, REMEMBER_REFUSED_MS) })
+  }
+
+  async function takeShared(key: string, points: number): Promise<LimitState> {
+    const found = await shared.consume(key, points).catch((answer: unknown) => {
+      if (answer instanceof RateLimiterRes) return answer
+      throw answer
+    })
+    const allowed = found.consumedPoints <= limit
+    const taken = allowed ? found.consumedPoints : found.consumedPoints - points
+    const state = { allowed, limit, remaining: limit - taken, resetMs: Math.max(1, found.msBeforeNext) }
+    if (!allowed && state.remaining === 0) remember(key, state.resetMs)
+    return state
+  }
+
+  return {
+    async take(key, points = 1) {
+      return (
+        spent(key) ??
+        ask(
+          () => takeShared(key, points),
+          () => insurance.take(key, points),
+        )
+      )
+    },
+    async giveBack(key, points) {
+      refused.delete(key)
+      await ask(
+        () => shared.consume(key, -points).then(() => undefined),
+        () => insurance.giveBack(key, points),
+      )
+    },
+    spent,
+  }
+}

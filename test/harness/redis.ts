@@ -1,0 +1,73 @@
+/** A Redis of a test file's own: Debian's `redis-server` on a free port of loopback, which a test may stop, pause and start again. */
+import { spawn, spawnSync } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll } from 'vitest'
+
+/** Whether there is a `redis-server`. Without one, tests that need it are skipped, which the last line of a run tells; CI fails. */
+export const hasRedis = spawnSync('redis-server', ['--version']).status === 0
+if (!hasRedis && process.env['CI']) throw new Error('redis-server is missing: apt-get install redis-server')
+
+export interface TestRedis {
+  readonly url: string
+  /** Kills it, with everything in it. */
+  stop(): Promise<void>
+  /** On the same port, empty. */
+  start(): Promise<void>
+  /** It keeps its connections and does not answer. */
+  pause(): void
+  resume(): void
+}
+
+/** To be called once, at the top of a test file, where `hasRedis`. It is gone at the end of the file. */
+export async function testRedis(): Promise<TestRedis> {
+  const directory = await mkdtemp(join(tmpdir(), 'sluice-redis-'))
+  const port = await freePort()
+  let server: ChildProcess | undefined
+
+  async function start(): Promise<void> {
+    const settings = { port, bind: '127.0.0.1', dir: directory, save: '', appendonly: 'no' }
+    const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
+    server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    let said = ''
+    for await (const text of server.stdout!) {
+      said += String(text)
+      if (said.includes('Ready to accept connections')) break
+    }
+    if (!said.includes('Ready to accept connections')) throw new Error(`redis-server did not start:\n${said}`)
+  }
+
+  async function stop(): Promise<void> {
+    if (!server || server.exitCode !== null || server.signalCode !== null) return
+    const ended = once(server, 'exit')
+    server.kill('SIGKILL')
+    await ended
+  }
+
+  afterAll(async () => {
+    await stop()
+    await rm(directory, { recursive: true, force: true })
+  })
+  await start()
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    start,
+    stop,
+    pause: () => void server?.kill('SIGSTOP'),
+    resume: () => void server?.kill('SIGCONT'),
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as AddressInfo
+  probe.close()
+  await once(probe, 'close')
+  return port
+}
