@@ -38,6 +38,7 @@ describe('an environment with nothing set', () => {
       port: 4000,
       metricsPort: undefined,
       publicUrl: undefined,
+      trustedProxies: [],
       allowedOrigins: ['http://localhost:3000', 'http://internal-dashboard'],
       persistedOperations: [],
       persistedOnly: false,
@@ -115,6 +116,20 @@ describe('mistakes', () => {
     },
   )
 })
+
+test.each([
+  ['', []],
+  ['127.0.0.1, 10.0.0.0/8,2001:db8::/32', ['127.0.0.1', '10.0.0.0/8', '2001:db8::/32']],
+])('trusted proxies %j are addresses and networks (B3)', (SLUICE_TRUSTED_PROXIES, expected) => {
+  expect(loadConfig({ SLUICE_TRUSTED_PROXIES }, { mode: 'serve' }).server.trustedProxies).toEqual(expected)
+})
+
+test.each(['*', 'proxy.example', '10.0.0.0/33', '0.0.0.0/0', '::/0', '10.0.0.1/'])(
+  'trusted proxies %j are a mistake: nobody is believed by accident (B3)',
+  (SLUICE_TRUSTED_PROXIES) => {
+    expect(mistakesOf({ SLUICE_TRUSTED_PROXIES })).toHaveLength(1)
+  },
+)
 
 test('a name set to nothing counts as unset, and an empty list of origins as none', () => {
   const config = loadConfig({ PORT: '', SLUICE_JWT_SECRET: '', HOST: '', CORS_ALLOWED_ORIGINS: '' }, { mode: 'serve' })

@@ -16,7 +16,7 @@ export interface Newcomer extends Pick<Asker, 'origin'> {
   readonly onRate?: (state: LimitState) => void
 }
 
-/** As `principalOf`; throws RATE_LIMITED too. To be asked before anything else of a request is read. */
+/** As `principalOf`; throws RATE_LIMITED too. */
 export type Enter = (newcomer: Newcomer, authorization: string | undefined) => Promise<Principal | undefined>
 
 /**
@@ -27,11 +27,12 @@ export type Enter = (newcomer: Newcomer, authorization: string | undefined) => P
 export function createEntrance(limits: RequestLimits, authenticate: Authenticate): Enter {
   const good = new LRUCache<string, true>({ max: REMEMBERED })
 
-  async function findPrincipal(newcomer: Newcomer, authorization: string): Promise<Principal | undefined> {
+  return async (newcomer, authorization) => {
+    if (authorization === undefined) return undefined
     const address = addressKey(newcomer.origin.ip)
     const isKnown = good.has(authorization)
     const state = isKnown ? undefined : await limits.wrongTokens.take(address)
-    if (state && !state.allowed) refuse(newcomer, state)
+    if (state && !state.allowed) throw refused(newcomer, state)
     try {
       const principal = await principalOf(authorization, authenticate)
       good.set(authorization, true)
@@ -45,16 +46,9 @@ export function createEntrance(limits: RequestLimits, authenticate: Authenticate
       throw error
     }
   }
-
-  return async (newcomer, authorization) => {
-    const principal = authorization === undefined ? undefined : await findPrincipal(newcomer, authorization)
-    const spent = limits.spent({ origin: newcomer.origin, ...(principal && { principal }) })
-    if (spent) refuse(newcomer, spent)
-    return principal
-  }
 }
 
-function refuse({ onRate }: Newcomer, state: LimitState): never {
+function refused({ onRate }: Newcomer, state: LimitState): Fault {
   onRate?.(state)
-  throw rateLimited(state)
+  return rateLimited(state)
 }

@@ -4,6 +4,7 @@ import { Fault, FAULTS } from '../errors.ts'
 import type { LimitState } from '../fleet/limiter.ts'
 import type { Origin } from '../audit/audit-entry.ts'
 import type { Authenticate } from '../identity/authenticate.ts'
+import type { Principal } from '../identity/principal.ts'
 import type { Logger } from '../log.ts'
 import { MAX_ANSWER_BYTES } from './answer.ts'
 import type { NoteRefusal, Visitor } from './answer.ts'
@@ -17,6 +18,8 @@ import { answerHealth } from './health.ts'
 import type { WaitsFor } from './health.ts'
 import type { AllowsOrigin } from './origins.ts'
 import { presentThrown } from './refusal.ts'
+import { rateLimited } from './request-limits.ts'
+import type { RequestLimits } from './request-limits.ts'
 import { readBody, readSearch } from './read-request.ts'
 import { setCorsHeaders, setPreflightHeaders } from './response-headers.ts'
 
@@ -24,6 +27,7 @@ export interface HttpDoorOptions {
   readonly answerHttp: AnswerHttp
   readonly authenticate: Authenticate
   readonly enter: Enter
+  readonly limits: RequestLimits
   readonly originOf: OriginOf
   readonly allowsOrigin: AllowsOrigin
   readonly setSecurityHeaders: (request: IncomingMessage, response: ServerResponse) => void
@@ -75,7 +79,7 @@ async function answerGraphql(
   visit: Visit,
   options: HttpDoorOptions,
 ): Promise<void> {
-  const { authenticate, enter, answerHttp, graphiql, noteRefusal } = options
+  const { authenticate, answerHttp, graphiql } = options
   checkOrigin(request, response, visit, options)
   if (request.method === 'OPTIONS') {
     setPreflightHeaders(response)
@@ -86,15 +90,31 @@ async function answerGraphql(
   if (readsOnly && graphiql && request.headers.accept?.includes('text/html')) return graphiql.answerPage(response)
   if (!readsOnly && request.method !== 'POST') throw new Fault('METHOD_NOT_ALLOWED')
   const accepted = negotiate(request.headers.accept)
-  const principal = await enter(visit, request.headers.authorization).catch((error: unknown) => {
-    if (error instanceof Fault && error.code !== 'UNAVAILABLE') noteRefusal(visit, error.code)
-    throw error
-  })
+  const principal = await whoAsks(request, visit, options)
   const body = readsOnly ? readSearch(request) : await readBody(request)
   const renew = () => principalOf(request.headers.authorization, authenticate)
   const answered = await answerHttp({ body, accepted, readsOnly }, { ...visit, principal, renew })
   if (Buffer.byteLength(answered.body) > MAX_ANSWER_BYTES) throw new Fault('RESPONSE_TOO_LARGE')
   send(response, answered.status, accepted, answered.body)
+}
+
+/** Before the body is read: nothing of a caller who has no requests left is. */
+async function whoAsks(
+  { headers }: IncomingMessage,
+  visit: Visit,
+  { enter, limits, noteRefusal }: HttpDoorOptions,
+): Promise<Principal | undefined> {
+  let principal: Principal | undefined
+  try {
+    principal = await enter(visit, headers.authorization)
+    const spent = limits.spent({ ...visit, principal })
+    if (!spent) return principal
+    visit.onRate?.(spent)
+    throw rateLimited(spent)
+  } catch (error) {
+    if (error instanceof Fault && error.code !== 'UNAVAILABLE') noteRefusal({ ...visit, principal }, error.code)
+    throw error
+  }
 }
 
 /** A page of another origin is refused, whatever it sends (B7); no Origin = not a browser. */

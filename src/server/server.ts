@@ -101,6 +101,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     answerHttp: createGraphqlOverHttp(answer, log),
     authenticate,
     enter,
+    limits,
     originOf,
     allowsOrigin,
     // over plain http browsers ignore it
