@@ -2,7 +2,7 @@
 import ipaddr from 'ipaddr.js'
 
 /** What one subscriber gets of IPv6, at the least: whoever has one address of such a network has all of them. */
-const SUBSCRIBER_BITS = 64
+const SUBSCRIBER_BYTES = 8
 const MAX_LENGTH = 64
 
 /** An IPv4 address is itself, also when written as IPv6; an IPv6 address is its /64 network. */
@@ -11,5 +11,6 @@ export function addressKey(ip: string | undefined): string {
   if (!ip.includes(':') || !ipaddr.isValid(ip)) return ip.slice(0, MAX_LENGTH)
   const address = ipaddr.process(ip)
   if (!(address instanceof ipaddr.IPv6)) return address.toString()
-  return `${ipaddr.IPv6.networkAddressFromCIDR(`${address.toNormalizedString().split('%')[0]}/${SUBSCRIBER_BITS}`)}/${SUBSCRIBER_BITS}`
+  const network = address.toByteArray().fill(0, SUBSCRIBER_BYTES)
+  return `${new ipaddr.IPv6(network).toString()}/${SUBSCRIBER_BYTES * 8}`
 }
