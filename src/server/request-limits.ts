@@ -35,12 +35,12 @@ export function createRequestLimits(createLimiter: CreateLimiter, perMinute: num
   }
 }
 
-/** An operation that costs more than this counts as several requests: one more for each time it does. */
+/** An operation counts as one request for each of these that it begins. */
 const COST_OF_A_REQUEST = 1_000
 
 /** What an operation counts beyond the request that it is. Never more than a minute has, or it could not be asked at all. */
 export const pointsBeyond = (cost: number, { limit }: LimitState): number =>
-  Math.min(Math.floor(cost / COST_OF_A_REQUEST), limit - 1)
+  Math.min(Math.max(1, Math.ceil(cost / COST_OF_A_REQUEST)), limit) - 1
 
 export const rateLimited = ({ limit, remaining, resetMs }: LimitState, detail?: string): Fault =>
   new Fault('RATE_LIMITED', detail, { extensions: { limit, remaining, retryAfterMs: resetMs } })

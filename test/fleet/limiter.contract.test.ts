@@ -6,7 +6,8 @@ import { createMemoryLimiter } from '../../src/fleet/memory-limiter.ts'
 import { connectRedis } from '../../src/fleet/redis-connection.ts'
 import { createRedisLimiters } from '../../src/fleet/redis-limiter.ts'
 import { createLog } from '../../src/log.ts'
-import { hasRedis, testRedis } from '../harness/redis.ts'
+import { hasRedis } from '../harness/has-redis.ts'
+import { testRedis } from '../harness/redis.ts'
 
 const log = createLog('silent')
 const redis = hasRedis ? await testRedis() : undefined
