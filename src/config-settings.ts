@@ -76,7 +76,7 @@ function url(...protocols: string[]): z.ZodType<string, string> {
   return text.refine(fits, { error: `must be a URL that begins with ${accepted}` })
 }
 
-const origin = text.refine((value) => URL.parse(value)?.origin === value && /^https?:/.test(value), {
+const origin = text.refine((value) => URL.parse(value)?.origin === value && /^https?:[^*]+$/.test(value), {
   error: 'must hold exact origins such as https://app.example.com, without a path, a last slash or *',
 })
 const proxy = text.refine(isNetwork, { error: 'must hold addresses or networks such as 10.0.0.0/8, and none that is everybody' })

@@ -16,7 +16,7 @@ const LEGACY = 'application/json'
 export type AcceptedType = typeof STRICT | typeof LEGACY
 
 /** More operations in one body are refused. */
-const MAX_BATCH = 10
+export const MAX_BATCH = 10
 
 interface ServerContext {
   readonly visitor: Visitor

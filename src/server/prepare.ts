@@ -13,15 +13,18 @@ export interface Plan {
   readonly introspects: boolean
 }
 
-/** `execution { steps { items { edges { node { error { code }}}}}}` is 6 deep; GraphiQL's introspection is not counted. */
-const MAX_DEPTH = 15
-const MAX_ALIASES = 15
-const MAX_DIRECTIVES = 20
-/** The full introspection query has about 400. */
-const MAX_TOKENS = 2_000
-const MAX_LITERAL_COST = 20_000
-/** Comparing repeated fields takes time by their number squared: 500 took a quarter of a second. */
-const MAX_SELECTIONS = 150
+export const LIMITS = {
+  /** `execution { steps { items { edges { node { error { code }}}}}}` is 6 deep; GraphiQL's introspection is not counted. */
+  depth: 15,
+  aliases: 15,
+  directives: 20,
+  /** The full introspection query has about 400. */
+  tokens: 2_000,
+  /** in one selection set: comparing repeated fields takes time by their number squared, a quarter of a second for 500 */
+  selections: 150,
+  /** seen in literals alone */
+  cost: 20_000,
+} as const
 /** graphql-js stops at 100, which is a long answer for a short question; its last error says that there are more. */
 export const MAX_ERRORS = 20
 /** Plans hold syntax trees: about 20 times their text. */
@@ -62,12 +65,12 @@ export function createPreparer(
 /** graphql-js's parse and validate with armor's rules, composed by envelop. */
 function checks(schema: GraphQLSchema, hideSuggestions: boolean) {
   const armor = new EnvelopArmor({
-    maxDepth: { n: MAX_DEPTH, flattenFragments: true },
+    maxDepth: { n: LIMITS.depth, flattenFragments: true },
     // armor's default lets any number of `__typename` aliases through
-    maxAliases: { n: MAX_ALIASES, allowList: [] },
-    maxDirectives: { n: MAX_DIRECTIVES },
-    maxTokens: { n: MAX_TOKENS },
-    costLimit: { maxCost: MAX_LITERAL_COST, depthCostFactor: 1.1, flattenFragments: true },
+    maxAliases: { n: LIMITS.aliases, allowList: [] },
+    maxDirectives: { n: LIMITS.directives },
+    maxTokens: { n: LIMITS.tokens },
+    costLimit: { maxCost: LIMITS.cost, depthCostFactor: 1.1, flattenFragments: true },
     // graphql-js itself leaves them out, also from the errors of variables
     blockFieldSuggestion: { enabled: false },
   })
@@ -98,8 +101,8 @@ function planOf(document: DocumentNode): Plan {
 function checkWidth(document: DocumentNode): void {
   visit(document, {
     SelectionSet({ selections }) {
-      if (selections.length <= MAX_SELECTIONS) return
-      throw new Fault('TOO_COMPLEX', `One selection has ${selections.length} fields; at most ${MAX_SELECTIONS} are allowed.`)
+      if (selections.length <= LIMITS.selections) return
+      throw new Fault('TOO_COMPLEX', `One selection has ${selections.length} fields; at most ${LIMITS.selections} are allowed.`)
     },
   })
 }

@@ -23,7 +23,7 @@ import { createProtocol } from './websocket-protocol.ts'
 import type { ProtocolOptions } from './websocket-protocol.ts'
 
 /** Large inputs start over HTTP. */
-const MAX_MESSAGE_BYTES = 64 * 1_024
+export const MAX_MESSAGE_BYTES = 64 * 1_024
 /** Half of the second in which an expired token must end its socket. */
 const SWEEP_MS = 500
 /** A socket that has not answered the last ping by the next one is gone. */

@@ -28,7 +28,7 @@ describe('what gets in', () => {
     expect((await fetch(url, { method })).status).toBe(405)
   })
 
-  test('bodies that a page could send without preflight are refused: forms, multipart, plain text, no type', async () => {
+  test('bodies that a page could send without preflight are refused: forms, multipart, plain text, no type (B15)', async () => {
     const { url, calls } = await serve()
     const form = new FormData()
     form.set('operations', JSON.stringify({ query: 'mutation { touch }' }))
@@ -151,7 +151,7 @@ describe('who gets in', () => {
     expect(JSON.stringify(answer)).not.toContain(SECRET)
   })
 
-  test('pages of other origins are refused, on preflight and on the request, and it is audited (B7)', async () => {
+  test('pages of other origins are refused, on preflight and on the request, and it is audited (B7, E4)', async () => {
     const { url, calls, refusals } = await serve()
     for (const origin of ['https://evil.example', 'null', 'https://app.example.com.evil.example']) {
       const preflight = await fetch(url, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } })
@@ -243,8 +243,16 @@ describe('how it answers', () => {
       expect(headers.get('strict-transport-security')).toBeNull()
       expect(headers.get('x-powered-by')).toBeNull()
     }
-    const production = await serve({ production: true })
-    expect((await fetch(production.url)).headers.get('strict-transport-security')).toContain('max-age=31536000')
+  })
+
+  test('in production browsers are told to come by https only, unless the public address is not (B8)', async () => {
+    const told = async (publicUrl?: string) => {
+      const { url } = await serve({ production: true, config: { publicUrl } })
+      return (await fetch(url)).headers.get('strict-transport-security')
+    }
+    expect(await told()).toBe('max-age=31536000; includeSubDomains')
+    expect(await told('https://flows.example.com')).toBe('max-age=31536000; includeSubDomains')
+    expect(await told('http://localhost:4000')).toBeNull()
   })
 
   test("a caller's request id comes back and stands in errors; one that could forge a log line does not", async () => {

@@ -1,5 +1,6 @@
 /** Which origins are the server's own. */
 import { expect, test } from 'vitest'
+import { loadConfig } from '../../src/config.ts'
 import { createOriginRule } from '../../src/server/origins.ts'
 
 const rule = (host: string, publicUrl?: string) =>
@@ -45,3 +46,32 @@ test('the list is compared exactly', () => {
     expect(allows(origin, undefined), origin).toBe(false)
   }
 })
+
+test('unset, the list is localhost:3000 and internal-dashboard; empty, it is the server alone (E4)', () => {
+  const own = ['http://127.0.0.1:4000', 'http://localhost:4000', 'http://[::1]:4000']
+  const candidates = [
+    ...own,
+    'http://localhost:3000',
+    'http://internal-dashboard',
+    'https://internal-dashboard',
+    'http://evil.example',
+  ]
+  const allowed = (environment: Record<string, string>) => {
+    const allows = createOriginRule(loadConfig(environment, { mode: 'serve' }).server, 4000)
+    return candidates.filter((origin) => allows(origin, 'evil.example'))
+  }
+  expect(allowed({})).toEqual([...own, 'http://localhost:3000', 'http://internal-dashboard'])
+  expect(allowed({ CORS_ALLOWED_ORIGINS: '' })).toEqual(own)
+  expect(allowed({ CORS_ALLOWED_ORIGINS: ' http://evil.example , http://internal-dashboard' })).toEqual([
+    ...own,
+    'http://internal-dashboard',
+    'http://evil.example',
+  ])
+})
+
+test.each(['*', 'null', 'https://*.example.com', 'https://app.example.com/', 'app.example.com', 'file:///'])(
+  'the list cannot hold %s (E4, B13)',
+  (origin) => {
+    expect(() => loadConfig({ CORS_ALLOWED_ORIGINS: origin }, { mode: 'serve' })).toThrow('CORS_ALLOWED_ORIGINS')
+  },
+)

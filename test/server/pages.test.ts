@@ -1,4 +1,6 @@
 /** What is served beside the API: GraphiQL, health, metrics. */
+import { parse } from 'graphql'
+import type { DocumentNode } from 'graphql'
 import { Registry } from 'prom-client'
 import { expect, onTestFinished, test } from 'vitest'
 import { startMetricsServer } from '../../src/server/metrics.ts'
@@ -16,6 +18,7 @@ test('GraphiQL is a page without inline scripts, whose assets come from this ser
   for (const path of [
     ...assets,
     '/graphql/assets/client.js',
+    '/graphql/assets/one-operation.js',
     '/graphql/assets/examples.json',
     '/graphql/assets/graphql-worker.js',
   ]) {
@@ -23,6 +26,22 @@ test('GraphiQL is a page without inline scripts, whose assets come from this ser
     expect(asset.status, path).toBe(200)
     expect((await asset.text()).length, path).toBeGreaterThan(20)
   }
+})
+
+test('of a tab with several operations the page sends the picked one, with the fragments that it uses', async () => {
+  const { oneOperation } = (await import(new URL('../../src/server/graphiql/one-operation.js', import.meta.url).href)) as {
+    oneOperation(operation: unknown, document: DocumentNode, query: string): string
+  }
+  const query = `query A { ...F } # first
+    fragment F on Query { hello item { ...G } }
+    query B { hello }
+    fragment G on Item { name ...G }
+    fragment H on Item { name }`
+  const document = parse(query)
+  expect(oneOperation(document.definitions[0], document, query)).toBe(
+    'query A { ...F }\nfragment F on Query { hello item { ...G } }\nfragment G on Item { name ...G }',
+  )
+  expect(oneOperation(document.definitions[2], document, query)).toBe('query B { hello }')
 })
 
 test('what graphql-ws imports is served too', async () => {

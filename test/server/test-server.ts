@@ -293,8 +293,18 @@ export class RawSocket {
   // what a test reads of a payload is what it asked for
   // oxlint-disable-next-line no-explicit-any
   async next(type: string, id?: string): Promise<{ id?: string; type: string; payload?: any }> {
+    return this.heard((message) => message.type === type && (id === undefined || message.id === id))
+  }
+
+  /** The message that came, or comes, at this place. */
+  async at(place: number): Promise<RawSocket['received'][number]> {
+    return this.heard((message) => message === this.received[place])
+  }
+
+  /** The first message like this that has come or comes. */
+  async heard(isWanted: (message: RawSocket['received'][number]) => boolean): Promise<RawSocket['received'][number]> {
     for (;;) {
-      const found = this.received.find((message) => message.type === type && (id === undefined || message.id === id))
+      const found = this.received.find(isWanted)
       if (found) return found
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }

@@ -50,7 +50,8 @@ async function readAsset(name: string): Promise<{ type: string; text: string } |
     case 'graphql-worker.js':
       return { type: JAVASCRIPT, text: (await bundle()).graphqlWorker }
     case 'page.js':
-      return { type: JAVASCRIPT, text: await ours('page.js') }
+    case 'one-operation.js':
+      return { type: JAVASCRIPT, text: await ours(name) }
     case 'page.css':
       return { type: 'text/css; charset=utf-8', text: await ours('page.css') }
     case 'examples.json':

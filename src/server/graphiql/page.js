@@ -1,5 +1,6 @@
 /** What runs in GraphiQL's page: sends operations over HTTP and subscriptions over WebSocket, as whoever signed in last here. */
 import { createClient } from './client.js'
+import { oneOperation } from './one-operation.js'
 
 const ASSETS = new URL('.', import.meta.url).pathname
 const MAX_EARLIER = 100
@@ -78,25 +79,10 @@ async function* watch(params, headers) {
   }
 }
 
-/** The server takes one operation a document; a tab may hold several: the one that was picked, and the fragments it uses. */
-function cutOut(operation, { definitions }, query) {
-  const fragments = new Map(
-    definitions.filter(({ kind }) => kind === 'FragmentDefinition').map((found) => [found.name.value, found]),
-  )
-  const used = new Set([operation])
-  for (const definition of used) {
-    JSON.stringify(definition, (key, node) => {
-      if (node?.kind === 'FragmentSpread' && fragments.has(node.name.value)) used.add(fragments.get(node.name.value))
-      return key === 'loc' ? undefined : node
-    })
-  }
-  return [...used].map(({ loc }) => query.slice(loc.start, loc.end)).join('\n')
-}
-
 function fetcher({ query, operationName, variables }, { headers, documentAST } = {}) {
   const operations = documentAST?.definitions.filter(({ kind }) => kind === 'OperationDefinition') ?? []
   const operation = operations.find(({ name }) => name?.value === operationName) ?? operations[0]
-  const text = operations.length > 1 ? cutOut(operation, documentAST, query) : query
+  const text = operations.length > 1 ? oneOperation(operation, documentAST, query) : query
   const params = { query: text, operationName, variables: fill(variables) }
   return operation?.operation === 'subscription' ? watch(params, headers) : send(params, headers)
 }
