@@ -71,7 +71,7 @@ async function send(block: string) {
   return { line, response, text: await response.text() }
 }
 
-test('each request on the page gets the answer on the page (B7, B8, B15, E4)', async () => {
+test('each request on the page gets the answer on the page (B7, B8, B15, E4)', { timeout: 30_000 }, async () => {
   const [requests, answers] = [blocks('http'), blocks('http answer')]
   expect(requests.length).toBeGreaterThan(10)
   expect(answers).toHaveLength(requests.length)

@@ -223,7 +223,7 @@ describe('read at start', () => {
   })
 })
 
-test('what GraphQL Code Generator extracts from a client, the server runs', async () => {
+test('what GraphQL Code Generator extracts from a client, the server runs', { timeout: 60_000 }, async () => {
   const { generate } = await import('@graphql-codegen/cli')
   const [manifest] = (await generate(
     {
