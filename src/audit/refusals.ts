@@ -102,7 +102,7 @@ export class Refusals {
       }
       for (const { id, type, errorCode, metadata } of rows) {
         this.#options.log.warn(
-          { audit: encodeId('auditEvent', id), type, code: errorCode, count: metadata?.['count'] ?? 1 },
+          { audit: encodeId('auditEvent', id), type, code: errorCode, count: Number(metadata?.['count'] ?? 1) },
           'refused',
         )
       }

@@ -1,5 +1,6 @@
 /** One attempt of a handler on its way to an outcome: deadline, abort, grace. Where it runs is its subclasses' matter. */
 import type { Json } from '../../language/program.ts'
+import type { LogFields } from '../../log.ts'
 import type { Due, DueTimer } from './due-timer.ts'
 import type { AttemptFacts } from './handler-context.ts'
 import { failed } from './handler-outcome.ts'
@@ -20,7 +21,7 @@ export interface RunningHandler {
 }
 
 /** What a log line about an attempt says of it: names and numbers, no contents. */
-export function attemptFields({ handler, executionId, path, attempt }: HandlerCall): object {
+export function attemptFields({ handler, executionId, path, attempt }: HandlerCall): LogFields {
   return { handler, executionId, path, attempt }
 }
 
