@@ -14,6 +14,7 @@ import type { Bus } from '../src/fleet/bus.ts'
 import { createLocalBus } from '../src/fleet/local-bus.ts'
 import { createAuthChanges } from '../src/identity/auth-changes.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../src/identity/identity.ts'
+import { createMailRoom } from '../src/identity/mail-room.ts'
 import type { Principal } from '../src/identity/principal.ts'
 import { createMemoryLimiter } from '../src/fleet/memory-limiter.ts'
 import { createAttemptLimiter } from '../src/identity/attempt-limiter.ts'
@@ -48,7 +49,8 @@ export async function openSluice(connection: string): Promise<System> {
   const bus = countingBus(createLocalBus(log))
   const authChanges = createAuthChanges({ database, bus, log })
   const signInAttempts = createAttemptLimiter(createMemoryLimiter, UNLIMITED)
-  const identity = createIdentity({ database, jwtSecret: newUuid(), authChanges, signInAttempts })
+  const mailRoom = createMailRoom({ database, send: undefined, passwordResetUrl: undefined, log })
+  const identity = createIdentity({ database, jwtSecrets: { signing: newUuid() }, authChanges, signInAttempts, mailRoom })
   const refusals = new Refusals({ database, log })
   const flowWrites = createMemoryLimiter({ name: 'flow-writes', points: UNLIMITED })
   const people = Array.from({ length: INITIATORS }, somebody)

@@ -33,7 +33,9 @@ import { createAuthChanges } from './identity/auth-changes.ts'
 import { developmentSecrets } from './identity/development-secrets.ts'
 import { ensureAdmin } from './identity/ensure-admin.ts'
 import type { AdminResult } from './identity/ensure-admin.ts'
+import { createCleanUp } from './identity/clean-up.ts'
 import { createIdentity, IDENTITY_ENTITIES } from './identity/identity.ts'
+import { createMailRoom } from './identity/mail-room.ts'
 import type { AllowList } from './language/program.ts'
 import { createFeeds } from './live/feeds.ts'
 import type { FeedAccess } from './live/feeds.ts'
@@ -41,6 +43,8 @@ import type { Logger } from './log.ts'
 import type { Services } from './operations/call.ts'
 import { ensureExampleFlows } from './operations/ensure-example-flows.ts'
 import { whoMaySee } from './operations/who-may-see.ts'
+import { createOutbox, createSmtp } from './outbound/mail.ts'
+import type { SendMail, SentMail } from './outbound/mail.ts'
 import { startMetricsServer } from './server/metrics.ts'
 import { readPersistedOperations } from './server/persisted-operations.ts'
 import { startServer } from './server/server.ts'
@@ -105,13 +109,21 @@ export async function startApp(options: AppOptions): Promise<App> {
     stack.defer(() => engine.stop())
 
     const { jwtSecret } = development ? developmentSecrets(config.database.dataDir, config.identity) : config.identity
+    const jwtSecrets = { signing: jwtSecret ?? '', previous: config.identity.jwtPreviousSecrets }
     const createLimiter = await findLimiters(config.fleet.redisUrl, { registry, log: log.child({ room: 'fleet' }) }, stack)
     const { runningPerInitiator, apiPerMinute, signInPerMinute, flowWritesPerMinute } = config.limits
     const signInAttempts = createAttemptLimiter(createLimiter, signInPerMinute)
     const authChanges = createAuthChanges({ database, bus, log })
     authChanges.start()
     stack.defer(() => authChanges.stop())
-    const identity = createIdentity({ database, jwtSecret: jwtSecret ?? '', authChanges, signInAttempts })
+    const mail = openMail(config, stack)
+    const mailRoom = createMailRoom({ database, send: mail.send, passwordResetUrl: config.mail.passwordResetUrl, log })
+    const cleanUp = createCleanUp(database, log)
+    for (const loop of [mailRoom, cleanUp]) {
+      loop.start()
+      stack.defer(() => loop.stop())
+    }
+    const identity = createIdentity({ database, jwtSecrets, authChanges, signInAttempts, mailRoom, outbox: mail.kept })
     const { adminEmail: email, adminPassword: password } = config.identity
     const dataDir = development ? config.database.dataDir : undefined
     const admin = await ensureAdmin({
@@ -179,6 +191,18 @@ export async function startApp(options: AppOptions): Promise<App> {
     await stack.disposeAsync()
     throw error
   }
+}
+
+/** By SMTP, or in development into an outbox that administrators can see. */
+function openMail({ mail, nodeEnv }: Config, stack: AsyncDisposableStack): { send?: SendMail; kept?: () => readonly SentMail[] } {
+  if (mail.smtpUrl) {
+    const smtp = createSmtp(mail.smtpUrl, mail.from)
+    stack.defer(() => smtp.close())
+    return { send: smtp.send }
+  }
+  if (nodeEnv === 'production') return {}
+  const outbox = createOutbox()
+  return { send: outbox.send, kept: outbox.mails }
 }
 
 /** `sluice migrate`: the names of what was applied. */

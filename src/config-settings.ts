@@ -191,6 +191,16 @@ export const SETTINGS: { [G in keyof Groups]: { [K in keyof Groups[G]]-?: Settin
       text,
       strong,
     ),
+    jwtPreviousSecrets: {
+      ...setting(
+        'SLUICE_JWT_PREVIOUS_SECRETS',
+        'Secrets that signed before `SLUICE_JWT_SECRET`, comma-separated: what they signed stays good until it expires (30 minutes).',
+        '',
+        list(text),
+      ),
+      secret: true,
+      inProduction: (values: readonly string[]) => values.flatMap(strong),
+    },
     secretsKey: secret(
       'SLUICE_SECRETS_KEY',
       'Encrypts the secrets that steps use, at least 32 bytes made by chance.',
@@ -209,6 +219,23 @@ export const SETTINGS: { [G in keyof Groups]: { [K in keyof Groups[G]]-?: Settin
       password,
       passwordMistakes,
     ),
+  },
+  mail: {
+    smtpUrl: secret(
+      'SLUICE_SMTP_URL',
+      'Server that mails go through, `smtps://user:password@host`, or `smtp://` with STARTTLS; unset = development keeps mails for administrators to see (query `outbox`), production sends none.',
+      url('smtp', 'smtps'),
+      () => [],
+    ),
+    from: setting('SLUICE_MAIL_FROM', 'Whom mails come from, `Name <address>` or an address.', 'sluice@localhost', text),
+    passwordResetUrl: {
+      ...optional(
+        'SLUICE_PASSWORD_RESET_URL',
+        'Page where a new password is chosen; the token follows as `#token=`. Unset = mails hold the token alone.',
+        url('http', 'https'),
+      ),
+      inProduction: overTls,
+    },
   },
   limits: {
     apiPerMinute: setting('SLUICE_LIMIT_API_PER_MINUTE', 'API requests a minute, per principal.', '100', whole(1, MANY)),

@@ -38,12 +38,23 @@ export interface FleetConfig {
 export interface IdentityConfig {
   /** signs access tokens; always there when serving in production, else see `developmentSecrets` */
   readonly jwtSecret?: string
+  /** signed before `jwtSecret` and still verify, none */
+  readonly jwtPreviousSecrets: readonly string[]
   /** encrypts the secrets that steps use */
   readonly secretsKey?: string
   /** admin@sluice.local */
   readonly adminEmail: string
   /** of the administrator made at the first start */
   readonly adminPassword?: string
+}
+
+export interface MailConfig {
+  /** none = development keeps mails for administrators to see, production sends none */
+  readonly smtpUrl?: string
+  /** sluice@localhost */
+  readonly from: string
+  /** the page where a new password is chosen; none = mails hold the token alone */
+  readonly passwordResetUrl?: string
 }
 
 export interface LimitsConfig {
@@ -82,6 +93,7 @@ export interface Config {
   readonly database: DatabaseConfig
   readonly fleet: FleetConfig
   readonly identity: IdentityConfig
+  readonly mail: MailConfig
   readonly limits: LimitsConfig
   readonly engine: EngineConfig
   readonly log: LogConfig

@@ -1,10 +1,11 @@
-/** Who asks: the viewer and users, signing in, staying signed in, adding users. */
+/** Who asks: the viewer and users, signing in, staying signed in. */
 import { User as UserEntity } from '../identity/entities/user.ts'
 import type { Role as RoleName } from '../identity/principal.ts'
-import { createUser } from '../operations/create-user.ts'
 import { refreshSession } from '../operations/refresh-session.ts'
 import { signIn } from '../operations/sign-in.ts'
 import { builder } from './builder.ts'
+import type { Context } from './context.ts'
+import { given } from './given.ts'
 import { mutation, mutationLike } from './mutation.ts'
 
 const ROLES_DESCRIBED = {
@@ -13,10 +14,13 @@ const ROLES_DESCRIBED = {
   VIEWER: { description: 'Only reads.' },
 } satisfies Record<RoleName, object>
 
-const Role = builder.enumType('Role', {
+export const Role = builder.enumType('Role', {
   description: 'What a user may do at all; grants on flows come on top.',
   values: ROLES_DESCRIBED,
 })
+
+const isShownAll = (principal: Context['principal'], user: UserEntity): boolean =>
+  principal?.kind === 'USER' && (principal.id === user.id || principal.role === 'ADMIN')
 
 /** Other nouns name a user by UUID: `owner: t.field({ type: User, resolve: (flow) => flow.ownerId })`. */
 export const User = builder.loadableNode(builder.objectRef<UserEntity>('User'), {
@@ -30,20 +34,25 @@ export const User = builder.loadableNode(builder.objectRef<UserEntity>('User'), 
     email: t.string({
       nullable: true,
       description: 'Null unless it is you, or you are an administrator.',
-      resolve: (user, _args, { principal }) => (principal?.id === user.id || principal?.role === 'ADMIN' ? user.email : null),
+      resolve: (user, _args, { principal }) => (isShownAll(principal, user) ? user.email : null),
     }),
     role: t.field({
       type: Role,
       nullable: true,
       description: 'Null unless it is you, or you are an administrator.',
-      resolve: (user, _args, { principal }) => (principal?.id === user.id || principal?.role === 'ADMIN' ? user.role : null),
+      resolve: (user, _args, { principal }) => (isShownAll(principal, user) ? user.role : null),
     }),
-    version: t.exposeInt('version', { description: 'Grows with every change.' }),
+    disabled: t.boolean({
+      nullable: true,
+      description: 'Whether it cannot sign in. Null unless it is you, or you are an administrator.',
+      resolve: (user, _args, { principal }) => (isShownAll(principal, user) ? user.disabledAt !== null : null),
+    }),
+    version: t.exposeInt('version', { description: 'Grows with every change; send it as `expectedVersion`.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was added.' }),
   }),
 })
 
-const Viewer = builder.objectRef<UserEntity>('Viewer').implement({
+export const Viewer = builder.objectRef<UserEntity>('Viewer').implement({
   description: 'You.',
   fields: (t) => ({
     id: t.globalID({ description: 'Your id as a user.', resolve: ({ id }) => ({ type: User, id }) }),
@@ -85,27 +94,18 @@ const SignInResult = mutation('signIn', {
     }),
     viewer: t.field({ type: Viewer, description: 'You.', resolve: (session) => session.user }),
   }),
-  problems: ['UNAUTHENTICATED', 'LIMIT_REACHED'],
+  problems: ['UNAUTHENTICATED', 'LIMIT_REACHED', 'VALIDATION'],
 })
 
 mutationLike('refreshSession', SignInResult, {
   description: 'From a refresh token to the next one and a fresh access token.',
   scopes: { public: true },
-  input: (t) => ({ refreshToken: t.string({ required: true, description: 'The last one you got.' }) }),
-  resolve: (call, input) => refreshSession(call, input),
-})
-
-mutation('createUser', {
-  description: 'Adds somebody who can sign in.',
-  scopes: { role: 'ADMIN' },
   input: (t) => ({
-    email: t.string({ required: true, description: 'What they sign in with.' }),
-    handle: t.string({ required: true, description: 'The short name, as in `owner/flow`.' }),
-    name: t.string({ required: true, description: 'The name for people.' }),
-    password: t.string({ required: true, description: 'At least 8 characters of several kinds.' }),
-    role: t.field({ type: Role, required: true, description: 'What they may do at all.' }),
+    refreshToken: t.string({ required: true, description: 'The last one you got.' }),
+    idempotencyKey: t.string({
+      description:
+        'Chosen anew, by chance, for each refresh: when the answer is lost, the same request within a minute is answered again. Without it, a second use ends the session.',
+    }),
   }),
-  resolve: (call, input) => createUser(call, input),
-  success: (t) => ({ user: t.field({ type: User, description: 'The new user.', resolve: ({ user }) => user }) }),
-  problems: ['VALIDATION', 'LIMIT_REACHED'],
+  resolve: (call, { refreshToken, ...more }) => refreshSession(call, { refreshToken, ...given(more) }),
 })

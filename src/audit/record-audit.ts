@@ -42,7 +42,7 @@ export function auditEntry(call: Asker, facts: AuditFacts, actor: Actor = call.p
 }
 
 /** Without what PostgreSQL cannot store (NUL, halves of surrogate pairs): no caller can spoil the transaction by what it sends. */
-const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '')
+export const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '')
 
 function storableDeep(value: unknown): unknown {
   const text = JSON.stringify(value, (_key, inner: unknown) => (typeof inner === 'string' ? storable(inner) : inner))

@@ -8,10 +8,7 @@ import type { Database } from '../database/database.ts'
 import { encodeId } from '../ids.ts'
 import type { Passwords } from './passwords.ts'
 import { keepSecretFile } from './secret-files.ts'
-import { insertUser } from './users.ts'
-
-/** Any constant: all that may make the administrator take this lock first. */
-const ADMIN_LOCK = 7_312_020
+import { insertUser, lockAdmins } from './users.ts'
 
 export interface AdminOptions {
   database: Database
@@ -40,7 +37,7 @@ export async function ensureAdmin(options: AdminOptions): Promise<AdminResult> {
   if (password === undefined) return { admin: 'ABSENT' }
   const passwordHash = await passwords.hash(password)
   const admin = await database.transaction(async (em) => {
-    await queryIn(em, 'select pg_advisory_xact_lock($1)', [ADMIN_LOCK])
+    await lockAdmins(em)
     if ((await queryIn(em, ANY_ADMIN)).length > 0) return 'EXISTS' as const
     const made = await insertUser(em, { email, handle: 'admin', name: 'Administrator', role: 'ADMIN', passwordHash })
     if ('taken' in made)

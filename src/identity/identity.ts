@@ -1,5 +1,6 @@
 /** The identity room as the rooms above see it, made once by the composition root. */
 import type { Database } from '../database/database.ts'
+import type { SentMail } from '../outbound/mail.ts'
 import type { AttemptLimiter } from './attempt-limiter.ts'
 import type { AuthChanges } from './auth-changes.ts'
 import { createAuthenticate, createRenewPrincipals } from './authenticate.ts'
@@ -7,19 +8,24 @@ import type { Authenticate, RenewPrincipals } from './authenticate.ts'
 import { RefreshToken } from './entities/refresh-token.ts'
 import { Session } from './entities/session.ts'
 import { User } from './entities/user.ts'
+import type { MailRoom } from './mail-room.ts'
 import { createPasswords } from './passwords.ts'
 import type { PasswordOptions, Passwords } from './passwords.ts'
+import { successorOf } from './sessions.ts'
 import { createTokens } from './tokens.ts'
-import type { Tokens } from './tokens.ts'
+import type { JwtSecrets, Tokens } from './tokens.ts'
 
 export const IDENTITY_ENTITIES = [User, Session, RefreshToken]
 
 export interface IdentityOptions {
   database: Database
-  jwtSecret: string
+  jwtSecrets: JwtSecrets
   authChanges: AuthChanges
   signInAttempts: AttemptLimiter
   passwords?: PasswordOptions
+  mailRoom: MailRoom
+  /** what development kept instead of sending it */
+  outbox?: () => readonly SentMail[]
 }
 
 export interface IdentityServices {
@@ -27,17 +33,25 @@ export interface IdentityServices {
   readonly renewPrincipals: RenewPrincipals
   readonly authChanges: AuthChanges
   readonly tokens: Tokens
+  /** the refresh token that follows one: see `sessions.ts` */
+  readonly successorOf: (refreshToken: string, idempotencyKey: string | undefined) => string
   readonly passwords: Passwords
+  readonly mailRoom: Pick<MailRoom, 'wake'>
+  /** mails that were kept instead of sent, the newest first; none where they are sent */
+  readonly outbox: () => readonly SentMail[]
   readonly signInAttempts: AttemptLimiter
 }
 
 export function createIdentity(options: IdentityOptions): IdentityServices {
-  const { database, jwtSecret, authChanges, signInAttempts, passwords } = options
-  const tokens = createTokens(jwtSecret, database.clock)
+  const { database, jwtSecrets, authChanges, signInAttempts, passwords, mailRoom, outbox = () => [] } = options
+  const tokens = createTokens(jwtSecrets, database.clock)
   return {
     tokens,
     signInAttempts,
     authChanges,
+    mailRoom,
+    outbox,
+    successorOf: (refreshToken, key) => successorOf(refreshToken, key, jwtSecrets.signing),
     passwords: createPasswords(passwords),
     authenticate: createAuthenticate({ tokens, database, authChanges }),
     renewPrincipals: createRenewPrincipals(database),

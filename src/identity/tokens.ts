@@ -1,5 +1,7 @@
 /** Access tokens: JWT, HS256 and nothing else, good for 30 minutes, naming a user and a session (B1). RFC 9068 for their type. */
+import { createHmac } from 'node:crypto'
 import { errors, jwtVerify, SignJWT } from 'jose'
+import type { JWTHeaderParameters } from 'jose'
 import { decodeId, encodeId } from '../ids.ts'
 
 export const ACCESS_TOKEN_MS = 30 * 60_000
@@ -29,34 +31,55 @@ export interface Tokens {
   check(accessToken: string): Promise<TokenCheck>
 }
 
-export function createTokens(jwtSecret: string, clock: Clock): Tokens {
-  const key = new TextEncoder().encode(jwtSecret)
+/** `signing` signs; `previous` signed before and still verify, until the last of their tokens has expired. */
+export interface JwtSecrets {
+  readonly signing: string
+  readonly previous?: readonly string[]
+}
+
+export function createTokens(secrets: JwtSecrets, clock: Clock): Tokens {
+  const keys = new Map([secrets.signing, ...(secrets.previous ?? [])].map((secret) => [kidOf(secret), keyOf(secret)]))
+  const kid = kidOf(secrets.signing)
+  /** A look-up in a map of our own and nothing else: no path, no URL, no query is ever made of a `kid`. */
+  const keyFor = (header: JWTHeaderParameters): Uint8Array => {
+    const key = typeof header.kid === 'string' ? keys.get(header.kid) : undefined
+    if (!key) throw new errors.JWKSNoMatchingKey()
+    return key
+  }
 
   return {
     async issue(userId, sessionId) {
       const issuedAt = Math.floor(clock.now() / 1_000)
       const expiresAt = issuedAt + ACCESS_TOKEN_MS / 1_000
       const accessToken = await new SignJWT({ sid: encodeId('session', sessionId) })
-        .setProtectedHeader({ alg: 'HS256', typ: TYPE })
+        .setProtectedHeader({ alg: 'HS256', typ: TYPE, kid })
         .setIssuer(ISSUER)
         .setAudience(AUDIENCE)
         .setSubject(encodeId('user', userId))
         .setIssuedAt(issuedAt)
         .setExpirationTime(expiresAt)
-        .sign(key)
+        .sign(keys.get(kid)!)
       return { accessToken, expiresAt: expiresAt * 1_000 }
     },
 
     async check(accessToken) {
       if (accessToken.length > MAX_LENGTH) return { ok: false, reason: 'INVALID' }
-      return verify(accessToken, key, clock.now())
+      return verify(accessToken, keyFor, clock.now())
     },
   }
 }
 
-async function verify(accessToken: string, key: Uint8Array, now: number): Promise<TokenCheck> {
+const keyOf = (secret: string): Uint8Array => new TextEncoder().encode(secret)
+/** Names a secret without telling of it: 64 bits of an HMAC. */
+export const kidOf = (secret: string): string => createHmac('sha256', secret).update('sluice jwt kid').digest('hex').slice(0, 16)
+
+async function verify(
+  accessToken: string,
+  keyFor: (header: JWTHeaderParameters) => Uint8Array,
+  now: number,
+): Promise<TokenCheck> {
   try {
-    const { payload } = await jwtVerify(accessToken, key, {
+    const { payload } = await jwtVerify(accessToken, keyFor, {
       algorithms: ['HS256'],
       typ: TYPE,
       issuer: ISSUER,

@@ -1,30 +1,27 @@
 /** Adding somebody who can sign in: for administrators. */
 import { auditEntry, recordAudit } from '../audit/record-audit.ts'
-import { problem } from '../errors.ts'
+import { isProblem, problem } from '../errors.ts'
 import type { Issue, Problem } from '../errors.ts'
 import { encodeId } from '../ids.ts'
 import { User } from '../identity/entities/user.ts'
-import { PasswordsBusyError } from '../identity/passwords.ts'
 import { checkNewUser, insertUser } from '../identity/users.ts'
 import type { NewUser } from '../identity/users.ts'
 import type { Call } from './call.ts'
-import { requirePrincipal } from './permissions.ts'
+import { hashPassword } from './hash-password.ts'
+import { mayManageUsers, requirePerson } from './permissions.ts'
 import { forbid } from './refuse.ts'
-import { BUSY_RETRY_MS } from './sign-in.ts'
 
 /** Faults: UNAUTHENTICATED, FORBIDDEN. Problems: VALIDATION with every issue (code TAKEN for an e-mail or handle in use), LIMIT_REACHED. */
 export async function createUser(call: Call, input: NewUser): Promise<{ user: User } | Problem> {
-  if (requirePrincipal(call).role !== 'ADMIN') return forbid(call, { type: 'user.refused' })
+  if (!mayManageUsers(requirePerson(call))) return forbid(call, { type: 'user.refused' })
   const checked = checkNewUser(input)
   if (!checked.ok) return problem('VALIDATION', { issues: checked.issues })
 
-  const { identity, database } = call.services
+  const { database } = call.services
   const { password, ...user } = checked.user
-  const passwordHash = await identity.passwords.hash(password).catch((error: unknown) => {
-    if (error instanceof PasswordsBusyError) return undefined
-    throw error
-  })
-  if (passwordHash === undefined) return problem('LIMIT_REACHED', { retryAfterMs: BUSY_RETRY_MS })
+  const hashed = await hashPassword(call, password)
+  if (isProblem(hashed)) return hashed
+  const passwordHash = hashed.hash
 
   const stored = await database.transaction(async (em) => {
     const done = await insertUser(em, { ...user, passwordHash })

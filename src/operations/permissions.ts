@@ -12,7 +12,7 @@ import { sql } from 'kysely'
 import type { Execution } from '../engine/entities/execution.ts'
 import type { Flow } from '../engine/entities/flow.ts'
 import { Fault } from '../errors.ts'
-import type { Principal } from '../identity/principal.ts'
+import type { Principal, UserPrincipal } from '../identity/principal.ts'
 import type { Call } from './call.ts'
 import { EVERYWHERE } from './page.ts'
 import type { Way } from './page.ts'
@@ -22,6 +22,13 @@ import type { Condition } from './select-rows.ts'
 export function requirePrincipal(call: Call): Principal {
   if (!call.principal) throw new Fault('UNAUTHENTICATED')
   return call.principal
+}
+
+/** The same for what only people may do. Throws FORBIDDEN for keys, agents and links. */
+export function requirePerson(call: Call): UserPrincipal {
+  const principal = requirePrincipal(call)
+  if (principal.kind !== 'USER') throw new Fault('FORBIDDEN')
+  return principal
 }
 
 const EVERYTHING = sql`true`
@@ -91,3 +98,5 @@ export const mayAnswerAgentRequest = (principal: Principal, flow: Pick<Flow, 'ow
   principal.role === 'ADMIN' || (principal.role === 'USER' && flow?.ownerId === principal.id)
 
 export const mayReadAudit = (principal: Principal): boolean => principal.role === 'ADMIN'
+
+export const mayManageUsers = (principal: UserPrincipal): boolean => principal.role === 'ADMIN'

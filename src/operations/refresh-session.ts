@@ -5,14 +5,26 @@ import type { Problem } from '../errors.ts'
 import { encodeId } from '../ids.ts'
 import { rotateToken } from '../identity/sessions.ts'
 import type { Call } from './call.ts'
+import { ArgumentCheck, MAX_KEY } from './check-arguments.ts'
 import { noteRefusal } from './refuse.ts'
 import { signedIn } from './sign-in.ts'
 import type { SignedIn } from './sign-in.ts'
 
-/** Problem: UNAUTHENTICATED, whether the token was never one, is used, too old, or its session is over. */
-export async function refreshSession(call: Call, { refreshToken }: { refreshToken: string }): Promise<SignedIn | Problem> {
+export interface RefreshSession {
+  refreshToken: string
+  /** chosen by the client for this trade: with it a lost answer can be asked for again */
+  idempotencyKey?: string | undefined
+}
+
+/** Problems: UNAUTHENTICATED, whether the token was never one, is used, too old, or its session is over; VALIDATION. */
+export async function refreshSession(call: Call, input: RefreshSession): Promise<SignedIn | Problem> {
+  const { refreshToken, idempotencyKey } = input
+  const check = new ArgumentCheck()
+  check.line(['idempotencyKey'], idempotencyKey, MAX_KEY)
+  if (check.problem) return check.problem
+  const next = call.services.identity.successorOf(refreshToken, idempotencyKey)
   const rotation = await call.services.database.transaction(async (em) => {
-    const done = await rotateToken(em, refreshToken)
+    const done = await rotateToken(em, refreshToken, next)
     if (done.outcome === 'REFUSED') return done
     const metadata = { sessionId: encodeId('session', done.sessionId) }
     if (done.outcome === 'ROTATED') {

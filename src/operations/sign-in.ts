@@ -1,13 +1,13 @@
 /** From an e-mail and a password to a session (B1, B2, B3). */
 import { auditEntry, recordAudit } from '../audit/record-audit.ts'
-import { problem } from '../errors.ts'
+import { isProblem, problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
 import { encodeId } from '../ids.ts'
 import { User } from '../identity/entities/user.ts'
-import { PasswordsBusyError } from '../identity/passwords.ts'
 import { openSession } from '../identity/sessions.ts'
 import { accountOf, findCredentials } from '../identity/users.ts'
 import type { Call } from './call.ts'
+import { unlessBusy } from './hash-password.ts'
 import { noteRefusal } from './refuse.ts'
 
 export interface SignedIn {
@@ -18,9 +18,6 @@ export interface SignedIn {
   refreshToken: string
   user: User
 }
-
-/** How long to stay away when every place for checking passwords is taken. */
-export const BUSY_RETRY_MS = 1_000
 
 /**
  * Problems: UNAUTHENTICATED (whatever is wrong, after the same work), LIMIT_REACHED (too many attempts from this address on this
@@ -33,11 +30,8 @@ export async function signIn(call: Call, { email, password }: { email: string; p
   if (!attempt.ok) return refuseForNow(call, attempt.retryAfterMs)
 
   const known = await findCredentials(call.em, account)
-  const matches = await identity.passwords.matches(password, known?.passwordHash).catch((error: unknown) => {
-    if (error instanceof PasswordsBusyError) return 'BUSY' as const
-    throw error
-  })
-  if (matches === 'BUSY') return refuseForNow(call, BUSY_RETRY_MS)
+  const matches = await unlessBusy(identity.passwords.matches(password, known?.passwordHash))
+  if (isProblem(matches)) return refuseForNow(call, matches.retryAfterMs!)
   if (!known || !matches) {
     // whose account it was is known only when there is one; what was typed instead is nobody's business
     const metadata = known && { userId: encodeId('user', known.userId) }
@@ -46,7 +40,7 @@ export async function signIn(call: Call, { email, password }: { email: string; p
   }
 
   const session = await database.transaction(async (em) => {
-    const opened = await openSession(em, known.userId)
+    const opened = await openSession(em, known.userId, call.origin)
     const metadata = { sessionId: encodeId('session', opened.sessionId) }
     await recordAudit(em, auditEntry(call, { type: 'signIn.succeeded', metadata }, { kind: 'USER', id: known.userId }))
     return opened

@@ -12,6 +12,8 @@ import { createMemoryLimiter } from '../../src/fleet/memory-limiter.ts'
 import { createAttemptLimiter } from '../../src/identity/attempt-limiter.ts'
 import { createAuthChanges } from '../../src/identity/auth-changes.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../../src/identity/identity.ts'
+import { createMailRoom } from '../../src/identity/mail-room.ts'
+import { createOutbox } from '../../src/outbound/mail.ts'
 import type { Principal, Role, UserPrincipal } from '../../src/identity/principal.ts'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import { insertUser } from '../../src/identity/users.ts'
@@ -61,7 +63,19 @@ export async function testApi({
   const authChanges = createAuthChanges({ database, bus, log })
   authChanges.start()
   const signInAttempts = createAttemptLimiter(createMemoryLimiter, 5)
-  const identity = createIdentity({ database, jwtSecret, authChanges, signInAttempts, passwords: { cost: 4 } })
+  const outbox = createOutbox()
+  const mailRoom = createMailRoom({ database, send: outbox.send, passwordResetUrl: 'https://app.example.com/reset', log })
+  const jwtSecrets = { signing: jwtSecret }
+  const passwords = { cost: 4 }
+  const identity = createIdentity({
+    database,
+    jwtSecrets,
+    authChanges,
+    signInAttempts,
+    passwords,
+    mailRoom,
+    outbox: outbox.mails,
+  })
   const refusals = new Refusals({ database, log })
   const services: Services = {
     database,

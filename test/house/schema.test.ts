@@ -50,7 +50,13 @@ test('every type, field, argument and value has a description', () => {
 })
 
 /** The fields that anybody may ask for, also without a token. */
-const PUBLIC = ['Query.viewer', 'Mutation.signIn', 'Mutation.refreshSession']
+const PUBLIC = [
+  'Query.viewer',
+  'Mutation.signIn',
+  'Mutation.refreshSession',
+  'Mutation.requestPasswordReset',
+  'Mutation.resetPassword',
+]
 
 test('every root field says who may ask for it, and only these are public (C1)', () => {
   const scopes = ROOTS.flatMap((root) =>

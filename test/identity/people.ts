@@ -9,6 +9,8 @@ import { createMemoryLimiter } from '../../src/fleet/memory-limiter.ts'
 import { createAttemptLimiter } from '../../src/identity/attempt-limiter.ts'
 import { createAuthChanges } from '../../src/identity/auth-changes.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../../src/identity/identity.ts'
+import { createMailRoom } from '../../src/identity/mail-room.ts'
+import { createOutbox } from '../../src/outbound/mail.ts'
 import type { Principal, Role, UserPrincipal } from '../../src/identity/principal.ts'
 import { insertUser } from '../../src/identity/users.ts'
 import { createLog } from '../../src/log.ts'
@@ -24,7 +26,21 @@ export async function people({ signInPerMinute = 5 } = {}) {
   const jwtSecret = randomBytes(32).toString('hex')
   const signInAttempts = createAttemptLimiter(createMemoryLimiter, signInPerMinute)
   const authChanges = createAuthChanges({ database, bus: createLocalBus(log), log })
-  const identity = createIdentity({ database, jwtSecret, authChanges, signInAttempts, passwords: { cost: 4 } })
+  const outbox = createOutbox()
+  const mailRoom = createMailRoom({ database, send: outbox.send, passwordResetUrl: 'https://app.example.com/reset', log })
+  // tests say when mails are sent
+  const driven = { ...mailRoom, wake: () => undefined }
+  const jwtSecrets = { signing: jwtSecret }
+  const passwords = { cost: 4 }
+  const identity = createIdentity({
+    database,
+    jwtSecrets,
+    authChanges,
+    signInAttempts,
+    passwords,
+    mailRoom: driven,
+    outbox: outbox.mails,
+  })
   const refusals = new Refusals({ database, log })
   // the engine is not part of this room: no use case of identity touches it
   const services = { database, identity, refusals } as unknown as Services
@@ -54,7 +70,7 @@ export async function people({ signInPerMinute = 5 } = {}) {
   const audited = (...types: string[]): Promise<AuditEvent[]> =>
     database.fork().find(AuditEvent, { type: { $in: types } }, { orderBy: { id: 'asc' } })
 
-  return { database, identity, jwtSecret, call, person, principal, audited }
+  return { database, identity, mailRoom, jwtSecret, call, person, principal, audited }
 }
 
 /** The result of a use case that must not be a problem. */

@@ -1,15 +1,16 @@
 /** Access to feeds as a test wants it: who may see, who is no more, and changes that are told when the test says so. */
 import type { AuthListener, AuthSubject } from '../../src/identity/auth-changes.ts'
-import type { Principal } from '../../src/identity/principal.ts'
+import type { UserPrincipal } from '../../src/identity/principal.ts'
 import { newUuid } from '../../src/ids.ts'
 import type { FeedAccess } from '../../src/live/feeds.ts'
 
 /** Every execution's flow. */
 export const FLOW = newUuid()
 
-export const reader = (more: Partial<Principal> = {}): Principal => ({
+export const reader = (more: Partial<UserPrincipal> = {}): UserPrincipal => ({
   kind: 'USER',
   id: newUuid(),
+  actsAs: 'me',
   role: 'USER',
   handle: 'me',
   sessionId: newUuid(),
@@ -37,7 +38,7 @@ export function steeredAccess() {
     async renewPrincipals(principals) {
       it.questions.push(principals.length)
       if (it.broken) throw new Error('broken by the test')
-      return principals.map((principal) => (it.over.has(principal.sessionId) ? undefined : principal))
+      return principals.map((principal) => (it.over.has((principal as UserPrincipal).sessionId) ? undefined : principal))
     },
     whoMaySee: async (asked) => asked.map(({ principal }) => (it.blind.has(principal.id) ? undefined : FLOW)),
   }

@@ -160,7 +160,7 @@ describe('refreshing', () => {
     expect(revoked.filter((event) => event.metadata?.['userId'] === encodeId('user', first.user.id))).toHaveLength(1)
   })
 
-  test('leaves nothing behind that has expired: tokens go with the next refresh, sessions with the next sign-in', async () => {
+  test('forgets tokens that have expired', async () => {
     const first = await signedIn()
     const second = unwrap(await refresh(first.refreshToken))
     const mine = 'session_id in (select id from sluice.sessions where user_id = $1)'
@@ -170,9 +170,60 @@ describe('refreshing', () => {
     )
     unwrap(await refresh(second.refreshToken))
     expect(await database.query(`select hash from sluice.refresh_tokens where ${mine}`, [first.user.id])).toHaveLength(2)
-    await database.query(`update sluice.sessions set expires_at = now() - interval '1 s' where user_id = $1`, [first.user.id])
-    unwrap(await signIn(call(), { email: first.user.email, password: PASSWORD }))
-    expect(await database.query('select id from sluice.sessions where user_id = $1', [first.user.id])).toHaveLength(1)
+  })
+
+  describe('again with the same token and key, after a lost answer (B1)', () => {
+    const repeat = (refreshToken: string, idempotencyKey: string) => refreshSession(call(), { refreshToken, idempotencyKey })
+
+    test('gets the same answer, and the session goes on', async () => {
+      const first = await signedIn()
+      const lost = unwrap(await repeat(first.refreshToken, 'a random key'))
+      const found = unwrap(await repeat(first.refreshToken, 'a random key'))
+      expect(found.refreshToken).toBe(lost.refreshToken)
+      expect(await standing(found.accessToken)).toMatchObject({ ok: true })
+      unwrap(await refresh(found.refreshToken))
+    })
+
+    test('20 times at once: all get one and the same token', async () => {
+      const first = await signedIn()
+      const all = await Promise.all(Array.from({ length: 20 }, () => repeat(first.refreshToken, 'one key')))
+      expect(new Set(all.map((result) => unwrap(result).refreshToken)).size).toBe(1)
+      unwrap(await refresh(unwrap(all[0]!).refreshToken))
+    })
+
+    test.each<[string, (token: string) => Promise<unknown>]>([
+      ['with another key', (token) => repeat(token, 'key 2')],
+      ['without a key', (token) => refresh(token)],
+    ])('is a reuse %s: the session ends', async (_how, again) => {
+      const first = await signedIn()
+      const second = unwrap(await repeat(first.refreshToken, 'key 1'))
+      expect(await again(first.refreshToken)).toEqual(UNAUTHENTICATED)
+      expect(await refresh(second.refreshToken)).toEqual(UNAUTHENTICATED)
+    })
+
+    test('is a reuse once somebody used what came of it, and after a minute', async () => {
+      const first = await signedIn()
+      const second = unwrap(await repeat(first.refreshToken, 'key'))
+      const third = unwrap(await refresh(second.refreshToken))
+      expect(await repeat(first.refreshToken, 'key')).toEqual(UNAUTHENTICATED)
+      expect(await refresh(third.refreshToken)).toEqual(UNAUTHENTICATED)
+
+      const late = await signedIn()
+      unwrap(await repeat(late.refreshToken, 'key'))
+      await database.query(
+        `update sluice.refresh_tokens set used_at = now() - interval '61 s' where used_at is not null and session_id in
+          (select id from sluice.sessions where user_id = $1)`,
+        [late.user.id],
+      )
+      expect(await repeat(late.refreshToken, 'key')).toEqual(UNAUTHENTICATED)
+    })
+
+    test('refuses a key that is no key', async () => {
+      const first = await signedIn()
+      expect(await repeat(first.refreshToken, '')).toMatchObject({ problem: 'VALIDATION' })
+      expect(await repeat(first.refreshToken, 'x'.repeat(201))).toMatchObject({ problem: 'VALIDATION' })
+      unwrap(await refresh(first.refreshToken))
+    })
   })
 
   test('is refused alike for a token that never was, has expired, or whose user is disabled', async () => {

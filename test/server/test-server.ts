@@ -20,7 +20,7 @@ import { WebSocket } from 'ws'
 import { Fault } from '../../src/errors.ts'
 import type { FaultCode } from '../../src/errors.ts'
 import type { Authentication } from '../../src/identity/authenticate.ts'
-import type { Principal, Role } from '../../src/identity/principal.ts'
+import type { Role, UserPrincipal } from '../../src/identity/principal.ts'
 import { createLog } from '../../src/log.ts'
 import type { Context } from '../../src/api/context.ts'
 import type { Call } from '../../src/operations/call.ts'
@@ -146,7 +146,7 @@ function smallSchema(events: Events, calls: Call[]): GraphQLSchema {
   return new GraphQLSchema({ query, mutation, subscription })
 }
 
-export function principal(role: Role = 'USER', expiresAt = Date.now() + 60_000): Principal {
+export function principal(role: Role = 'USER', expiresAt = Date.now() + 60_000): UserPrincipal {
   return {
     kind: 'USER',
     id: '0190a000-0000-7000-8000-000000000001',

@@ -10,7 +10,12 @@ const SessionSchema = defineEntity({
     id: p.uuid().primary(),
     userId: p.uuid(),
     createdAt: p.datetime(),
+    /** when its last token was traded, or it was opened */
+    refreshedAt: p.datetime(),
     expiresAt: p.datetime(),
+    /** where it was opened from */
+    ip: p.string().nullable(),
+    userAgent: p.string().nullable(),
     revokedAt: p.datetime().nullable(),
   },
 })

@@ -20,6 +20,8 @@ const UserSchema = defineEntity({
     updatedAt: p.datetime(),
     /** set = cannot sign in, and every session is dead */
     disabledAt: p.datetime().nullable(),
+    /** set = nothing is left but the id */
+    deletedAt: p.datetime().nullable(),
   },
 })
 export class User extends UserSchema.class {}

@@ -1,0 +1,152 @@
+import { describe, expect, test } from 'vitest'
+import { encodeId, newUuid } from '../../src/ids.ts'
+import { AuditEvent } from '../../src/audit/entities/audit-event.ts'
+import { deleteUser, updateUser } from '../../src/operations/edit-user.ts'
+import type { UpdateUser } from '../../src/operations/edit-user.ts'
+import { listOutbox, listUsers } from '../../src/operations/list-users.ts'
+import { signIn } from '../../src/operations/sign-in.ts'
+import { PASSWORD, people, unwrap } from '../identity/people.ts'
+
+const { database, identity, call, person, principal, audited } = await people({ signInPerMinute: 1_000 })
+const admin = await principal('ADMIN')
+const PAGE = { limit: 100, descending: true }
+
+const update = (id: string, changes: Partial<UpdateUser>) => updateUser(call(admin), { id, expectedVersion: 1, ...changes })
+
+async function signedIn() {
+  const user = await person()
+  const { accessToken } = unwrap(await signIn(call(), { email: user.email, password: PASSWORD }))
+  const standing = async () => {
+    const checked = await identity.authenticate(accessToken)
+    return checked.ok ? checked.principal.role : checked.reason
+  }
+  expect(await standing()).toBe('USER')
+  return { user, standing }
+}
+
+test('a change of role holds at once, without signing in again (B4, B11)', async () => {
+  const { user, standing } = await signedIn()
+  expect(unwrap(await update(user.id, { role: 'VIEWER' })).user).toMatchObject({ role: 'VIEWER', version: 2 })
+  expect(await standing()).toBe('VIEWER')
+  const events = (await audited('user.updated')).filter(({ metadata }) => metadata?.['userId'] === encodeId('user', user.id))
+  expect(events).toMatchObject([{ actorId: admin.id, metadata: { role: 'VIEWER' } }])
+})
+
+test('disabling ends every session for good, also after enabling again (B11)', async () => {
+  const { user, standing } = await signedIn()
+  unwrap(await update(user.id, { disabled: true }))
+  expect(await standing()).toBe('REVOKED')
+  expect(await signIn(call(), { email: user.email, password: PASSWORD })).toMatchObject({ problem: 'UNAUTHENTICATED' })
+  unwrap(await update(user.id, { disabled: false, expectedVersion: 2 }))
+  expect(await standing()).toBe('REVOKED')
+  unwrap(await signIn(call(), { email: user.email, password: PASSWORD }))
+})
+
+test('a password set by an administrator ends every session (B2, B11)', async () => {
+  const { user, standing } = await signedIn()
+  expect(await update(user.id, { password: 'weak' })).toMatchObject({
+    problem: 'VALIDATION',
+    issues: [{ path: ['password'] }, {}],
+  })
+  unwrap(await update(user.id, { password: 'Better-horse-2' }))
+  expect(await standing()).toBe('REVOKED')
+  unwrap(await signIn(call(), { email: user.email, password: 'Better-horse-2' }))
+})
+
+test('a stale change is refused with the present version, also when two come at once (A5)', async () => {
+  const user = await person()
+  const both = await Promise.all(['One', 'Two'].map((name) => update(user.id, { name })))
+  expect(both.filter((result) => 'problem' in result)).toMatchObject([{ problem: 'STALE_VERSION', currentVersion: 2 }])
+  expect(await update(user.id, { name: 'Three' })).toMatchObject({ problem: 'STALE_VERSION', currentVersion: 2 })
+  expect(await update(newUuid(), { name: 'Nobody' })).toMatchObject({ problem: 'NOT_FOUND' })
+  expect(await update(user.id, { name: ' ', expectedVersion: 2 })).toMatchObject({ problem: 'VALIDATION' })
+})
+
+test.each(['USER', 'VIEWER'] as const)('a %s may do nothing of this, and the try is audited (B4, A7)', async (role) => {
+  const [somebody, other] = [await principal(role), await person()]
+  const tries = [
+    () => updateUser(call(somebody), { id: other.id, expectedVersion: 1, role: 'ADMIN' }),
+    () => updateUser(call(somebody), { id: somebody.id, expectedVersion: 1, role: 'ADMIN' }),
+    () => deleteUser(call(somebody), { id: other.id, expectedVersion: 1 }),
+    () => listUsers(call(somebody), {}, PAGE),
+    () => listOutbox(call(somebody)),
+  ]
+  for (const attempt of tries) await expect(attempt()).rejects.toMatchObject({ code: 'FORBIDDEN' })
+  expect((await audited('user.refused')).filter(({ actorId }) => actorId === somebody.id)).toHaveLength(1)
+  expect(await listUsers(call(admin), { handle: other.handle }, PAGE)).toMatchObject([{ role: 'USER', version: 1 }])
+})
+
+test('users are found by role, state, handle and e-mail (B6)', async () => {
+  const [one, two] = [await person('VIEWER'), await person()]
+  unwrap(await update(two.id, { disabled: true }))
+  const found = async (filter: Parameters<typeof listUsers>[1]) =>
+    (await listUsers(call(admin), filter, PAGE)).map(({ id }) => id)
+  expect(await found({ role: ['VIEWER'], handle: one.handle })).toEqual([one.id])
+  expect(await found({ role: ['ADMIN', 'USER'], handle: one.handle })).toEqual([])
+  expect(await found({ disabled: true })).toContain(two.id)
+  expect(await found({ disabled: false })).not.toContain(two.id)
+  expect(await found({ email: one.email.toUpperCase() })).toEqual([one.id])
+  expect(await found({ handle: "'; drop table sluice.users; --" })).toEqual([])
+  expect(await found({ role: [] })).toEqual([])
+})
+
+describe('deleting', () => {
+  test('erases the person and keeps the id, in history and audit too (B4)', async () => {
+    const { user, standing } = await signedIn()
+    expect(unwrap(await deleteUser(call(admin), { id: user.id, expectedVersion: 1 }))).toEqual({ userId: user.id })
+    expect(await standing()).toBe('REVOKED')
+    const [row] = await database.query<{ row: string }>('select u::text as row from sluice.users u where id = $1', [user.id])
+    for (const trace of [user.email, user.handle, user.name]) expect(row!.row).not.toContain(trace)
+    expect(await database.query('select from sluice.sessions where user_id = $1', [user.id])).toEqual([])
+    expect(await listUsers(call(admin), { handle: user.handle }, PAGE)).toEqual([])
+    const kept = await database.fork().find(AuditEvent, { actorId: user.id })
+    expect(kept).toMatchObject([{ type: 'signIn.succeeded' }])
+    expect(await signIn(call(), { email: user.email, password: PASSWORD })).toMatchObject({ problem: 'UNAUTHENTICATED' })
+    expect(await update(user.id, { disabled: false, expectedVersion: 2 })).toMatchObject({ problem: 'NOT_FOUND' })
+    // the address and the handle are free again
+    await person('USER', { email: user.email })
+  })
+
+  test('is refused when the user was changed meanwhile (A5)', async () => {
+    const user = await person()
+    unwrap(await update(user.id, { name: 'Other' }))
+    const refused = await deleteUser(call(admin), { id: user.id, expectedVersion: 1 })
+    expect(refused).toMatchObject({ problem: 'STALE_VERSION', currentVersion: 2 })
+  })
+})
+
+describe('the last administrator (B4)', () => {
+  test.each<[string, (house: Awaited<ReturnType<typeof people>>, id: string) => Promise<unknown>]>([
+    [
+      'demoted',
+      async (house, id) => updateUser(house.call(await house.principal('ADMIN')), { id, expectedVersion: 1, role: 'USER' }),
+    ],
+    [
+      'disabled',
+      async (house, id) => updateUser(house.call(await house.principal('ADMIN')), { id, expectedVersion: 1, disabled: true }),
+    ],
+    ['deleted', async (house, id) => deleteUser(house.call(await house.principal('ADMIN')), { id, expectedVersion: 1 })],
+  ])('cannot be %s, while one of two can', async (_what, end) => {
+    const house = await people()
+    const one = await house.principal('ADMIN')
+    unwrap((await end(house, one.id)) as object)
+    const [last] = await house.database.query<{ id: string }>(
+      `select id from sluice.users where role = 'ADMIN' and disabled_at is null`,
+    )
+    const asLast = { ...one, id: last!.id }
+    for (const change of [{ role: 'USER' as const }, { disabled: true }]) {
+      const refused = await updateUser(house.call(asLast), { id: last!.id, expectedVersion: 1, ...change })
+      expect(refused).toMatchObject({ problem: 'ILLEGAL_STATE' })
+    }
+    expect(await deleteUser(house.call(asLast), { id: last!.id, expectedVersion: 1 })).toMatchObject({ problem: 'ILLEGAL_STATE' })
+    unwrap(await updateUser(house.call(asLast), { id: last!.id, expectedVersion: 1, name: 'Still there' }))
+  })
+
+  test('of two who demote each other at once, one remains', async () => {
+    const house = await people()
+    const [one, two] = [await house.principal('ADMIN'), await house.principal('ADMIN')]
+    const demote = (by: typeof one, id: string) => updateUser(house.call(by), { id, expectedVersion: 1, role: 'USER' })
+    const answers = await Promise.all([demote(one, two.id), demote(two, one.id)])
+    expect(answers.filter((answer) => 'problem' in answer)).toMatchObject([{ problem: 'ILLEGAL_STATE' }])
+  })
+})
