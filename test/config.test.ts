@@ -99,6 +99,20 @@ describe('mistakes', () => {
     expect(mistakes.join()).not.toContain('hunter')
   })
 
+  test('include that only persisted operations run and there are none', () => {
+    expect(mistakesOf({ SLUICE_PERSISTED_ONLY: 'true' })).toEqual([
+      'SLUICE_PERSISTED_OPERATIONS must be set when SLUICE_PERSISTED_ONLY is true: nothing could run',
+    ])
+    expect(mistakesOf({ SLUICE_PERSISTED_ONLY: 'yes' })).toEqual([
+      'SLUICE_PERSISTED_ONLY must be one of true, false (it is "yes")',
+    ])
+    const { server } = loadConfig(
+      { SLUICE_PERSISTED_ONLY: 'true', SLUICE_PERSISTED_OPERATIONS: '/a, /b.json' },
+      { mode: 'serve' },
+    )
+    expect(server).toMatchObject({ persistedOnly: true, persistedOperations: ['/a', '/b.json'] })
+  })
+
   test('include SLUICE_ names that do not exist, with the one that was meant', () => {
     expect(mistakesOf({ SLUICE_LEASE: '5' })).toEqual(['SLUICE_LEASE is not a setting; did you mean "SLUICE_LEASE_MS"?'])
     expect(mistakesOf({ SLUICE_LEASE_MS_FILE: '/x' })[0]).toContain('SLUICE_LEASE_MS_FILE is not a setting')

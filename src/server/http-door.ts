@@ -18,13 +18,15 @@ import { answerHealth } from './health.ts'
 import type { WaitsFor } from './health.ts'
 import type { AllowsOrigin } from './origins.ts'
 import { presentThrown } from './refusal.ts'
-import { rateLimited } from './request-limits.ts'
+import { keyOf, rateLimited } from './request-limits.ts'
 import type { RequestLimits } from './request-limits.ts'
-import { readBody, readSearch } from './read-request.ts'
+import { readSearch } from './read-request.ts'
+import type { ReadBody } from './read-request.ts'
 import { setCorsHeaders, setPreflightHeaders } from './response-headers.ts'
 
 export interface HttpDoorOptions {
   readonly answerHttp: AnswerHttp
+  readonly readBody: ReadBody
   readonly authenticate: Authenticate
   readonly enter: Enter
   readonly limits: RequestLimits
@@ -79,7 +81,7 @@ async function answerGraphql(
   visit: Visit,
   options: HttpDoorOptions,
 ): Promise<void> {
-  const { authenticate, answerHttp, graphiql } = options
+  const { authenticate, answerHttp, graphiql, readBody } = options
   checkOrigin(request, response, visit, options)
   if (request.method === 'OPTIONS') {
     setPreflightHeaders(response)
@@ -91,7 +93,7 @@ async function answerGraphql(
   if (!readsOnly && request.method !== 'POST') throw new Fault('METHOD_NOT_ALLOWED')
   const accepted = negotiate(request.headers.accept)
   const principal = await whoAsks(request, visit, options)
-  const body = readsOnly ? readSearch(request) : await readBody(request)
+  const body = readsOnly ? readSearch(request) : await readBody(request, keyOf({ ...visit, principal }))
   const renew = () => principalOf(request.headers.authorization, authenticate)
   const answered = await answerHttp({ body, accepted, readsOnly }, { ...visit, principal, renew })
   if (Buffer.byteLength(answered.body) > MAX_ANSWER_BYTES) throw new Fault('RESPONSE_TOO_LARGE')

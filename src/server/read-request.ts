@@ -1,6 +1,7 @@
 /** Reads a request's parameters as JSON text: a body in UTF-8, of a length that was said and is kept, or the search of a GET. */
 import type { IncomingMessage } from 'node:http'
 import { Fault } from '../errors.ts'
+import { Places } from './places.ts'
 
 /** Room for an input of 1,000,000 bytes, however it is escaped. */
 export const MAX_BODY_BYTES = 4_000_000
@@ -8,14 +9,40 @@ export const MAX_BODY_BYTES = 4_000_000
 /** What no page can send to another origin without asking first (preflight), which only allowed origins pass (B15). */
 export const PREFLIGHTED = ['authorization', 'graphql-preflight', 'apollo-require-preflight', 'x-requested-with']
 
-/** The text. Throws UNSUPPORTED_MEDIA_TYPE, LENGTH_REQUIRED, PAYLOAD_TOO_LARGE, BAD_REQUEST; never quotes the body. */
-export async function readBody(request: IncomingMessage): Promise<string> {
+/** Larger bodies are held in memory for long when they come slowly: of one caller, so many at a time. */
+const LARGE_BODY_BYTES = 65_536
+export const MAX_LARGE_BODIES = 8
+
+/** The text of a body that `key` sends. Throws UNSUPPORTED_MEDIA_TYPE, LENGTH_REQUIRED, PAYLOAD_TOO_LARGE, RATE_LIMITED, BAD_REQUEST; never quotes it. */
+export type ReadBody = (request: IncomingMessage, key: string) => Promise<string>
+
+export function createBodyReader(): ReadBody {
+  const largeBodies = new Places(MAX_LARGE_BODIES)
+  return async (request, key) => {
+    const bytes = checkHead(request)
+    if (bytes <= LARGE_BODY_BYTES) return readText(request)
+    const leave = largeBodies.take(key)
+    if (!leave) {
+      throw new Fault('RATE_LIMITED', `At most ${MAX_LARGE_BODIES} bodies over ${LARGE_BODY_BYTES} bytes are read at a time.`, {
+        extensions: { limit: MAX_LARGE_BODIES, remaining: 0 },
+      })
+    }
+    return readText(request).finally(leave)
+  }
+}
+
+/** The length that it says. */
+function checkHead(request: IncomingMessage): number {
   if (!isJson(request)) throw new Fault('UNSUPPORTED_MEDIA_TYPE')
   if (request.headers['content-encoding'] !== undefined) throw new Fault('UNSUPPORTED_MEDIA_TYPE', 'Send the body uncompressed.')
   // Node reads no further than a content-length, and refuses one that is not a number
   const said = request.headers['content-length']
   if (said === undefined) throw new Fault('LENGTH_REQUIRED')
   if (Number(said) > MAX_BODY_BYTES) throw new Fault('PAYLOAD_TOO_LARGE', `The body is over ${MAX_BODY_BYTES} bytes.`)
+  return Number(said)
+}
+
+async function readText(request: IncomingMessage): Promise<string> {
   try {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)

@@ -17,6 +17,8 @@ export interface RequestLimits {
   readonly sockets: Limiter
 }
 
+export const keyOf = ({ principal, origin }: Asker): string => principal?.actsAs ?? addressKey(origin.ip)
+
 /**
  * All sessions and keys of one user count together, and all addresses of one IPv6 network. Each kind has a count of its own: what
  * somebody does without a name, or with wrong tokens, takes nothing from others at the same address, and no number of invented
@@ -26,7 +28,6 @@ export function createRequestLimits(createLimiter: CreateLimiter, perMinute: num
   const byPrincipal = createLimiter({ name: 'api-principal', points: perMinute })
   const byAddress = createLimiter({ name: 'api-address', points: perMinute })
   const limiterOf = ({ principal }: Asker) => (principal ? byPrincipal : byAddress)
-  const keyOf = ({ principal, origin }: Asker): string => principal?.actsAs ?? addressKey(origin.ip)
   return {
     take: (asker, points) => limiterOf(asker).take(keyOf(asker), points),
     spent: (asker) => limiterOf(asker).spent(keyOf(asker)),

@@ -22,6 +22,7 @@ import { createHttpDoor } from './http-door.ts'
 import { createDoorMetrics } from './metrics.ts'
 import { createOriginRule } from './origins.ts'
 import { answerClientError } from './raw-answer.ts'
+import { createBodyReader } from './read-request.ts'
 import { checkPersisted } from './persisted-operations.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
 import { createRequestLimits } from './request-limits.ts'
@@ -99,6 +100,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const websocket = createWebSocketDoor({ ...options, answer, enter, limits, allowsOrigin, originOf, noteRefusal })
   const http = createHttpDoor({
     answerHttp: createGraphqlOverHttp(answer, log),
+    readBody: createBodyReader(),
     authenticate,
     enter,
     limits,

@@ -177,6 +177,8 @@ describe.each(['HTTP', 'WEBSOCKET'] as const)('over %s', (door) => {
       expect(codeOf({ errors }), query).toBe('BAD_REQUEST')
       expect(JSON.stringify(errors), query).not.toMatch(/did you mean/i)
     }
+    const asKey = await open({ production: true }, 'key')
+    expect(codeOf(await asKey.ask('{ __schema { queryType { name } } }'))).toBe('FORBIDDEN')
     const asAdmin = await open({ production: true }, 'admin')
     expect((await asAdmin.ask('{ __schema { queryType { name } } }')).data).toEqual({
       __schema: { queryType: { name: 'Query' } },

@@ -1,6 +1,7 @@
 /** What a connection may do before, beside and without a good request. */
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import type { ExecutionResult } from 'graphql'
 import { once } from 'node:events'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { post, serve } from './test-server.ts'
@@ -153,6 +154,31 @@ describe('what is unusual and good', () => {
     socket.end()
     expect(await reply).toBe('')
     expect((await post(url, '{ hello }')).data).toEqual({ hello: 'world' })
+  })
+
+  test('of one caller eight large bodies are read at a time, of another too; small ones are not counted (B3)', async () => {
+    const { url } = await serve()
+    const head = POST('', '').replace('content-length: 0', 'content-length: 4000000')
+    const started = await Promise.all(Array.from({ length: 8 }, () => dial(url)))
+    for (const socket of started) socket.write(`${head}{`)
+    const large = { query: '{ hello }', variables: { x: 'x'.repeat(100_000) } }
+    const ask = async (token?: string) => {
+      const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) }
+      const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(large) })
+      return (await response.json()) as ExecutionResult
+    }
+    const settled = async (isWanted: (answer: ExecutionResult) => boolean) => {
+      for (;;) {
+        const answer = await ask()
+        if (isWanted(answer)) return answer
+      }
+    }
+    const refused = await settled(({ errors }) => errors !== undefined)
+    expect(refused.errors![0]!.extensions).toMatchObject({ code: 'RATE_LIMITED', limit: 8 })
+    expect((await ask('user')).data).toEqual({ hello: 'world' })
+    expect((await post(url, '{ hello }')).data).toEqual({ hello: 'world' })
+    started[0]!.destroy()
+    expect((await settled(({ data }) => data !== undefined)).data).toEqual({ hello: 'world' })
   })
 
   test('connections that say nothing hinder nobody', async () => {

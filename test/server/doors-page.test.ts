@@ -10,7 +10,7 @@ import { MAX_ANSWER_BYTES } from '../../src/server/answer.ts'
 import { MAX_BATCH } from '../../src/server/graphql-over-http.ts'
 import { CLOSE } from '../../src/server/guest.ts'
 import { LIMITS, MAX_ERRORS } from '../../src/server/prepare.ts'
-import { MAX_BODY_BYTES } from '../../src/server/read-request.ts'
+import { MAX_BODY_BYTES, MAX_LARGE_BODIES } from '../../src/server/read-request.ts'
 import { MAX_MESSAGE_BYTES } from '../../src/server/websocket-door.ts'
 import { dataDirectory, startServerProcess } from '../harness/server-process.ts'
 import { RawSocket } from './test-server.ts'
@@ -115,6 +115,7 @@ test('the limits and codes on the page are those of the code', () => {
   const limitOf = (name: string) => rows.find(([first]) => first!.startsWith(name))?.[1]
   const told = (value: number) => value.toLocaleString('en-US')
   expect(limitOf('size of the body')).toBe(`${told(MAX_BODY_BYTES)} bytes; a WebSocket message ${told(MAX_MESSAGE_BYTES)}`)
+  expect(limitOf('bodies over 65,536')).toBe(told(MAX_LARGE_BODIES))
   expect(limitOf('operations in a batch')).toBe(told(MAX_BATCH))
   expect(limitOf('depth')).toBe(told(LIMITS.depth))
   expect(limitOf('aliases')).toBe(told(LIMITS.aliases))

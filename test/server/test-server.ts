@@ -20,6 +20,7 @@ import { WebSocket } from 'ws'
 import { Fault } from '../../src/errors.ts'
 import type { FaultCode } from '../../src/errors.ts'
 import type { Authentication } from '../../src/identity/authenticate.ts'
+import { SCOPES } from '../../src/identity/principal.ts'
 import type { Role, UserPrincipal } from '../../src/identity/principal.ts'
 import { createLog } from '../../src/log.ts'
 import type { Context } from '../../src/api/context.ts'
@@ -158,7 +159,7 @@ export function principal(role: Role = 'USER', expiresAt = Date.now() + 60_000):
   }
 }
 
-/** Tokens: `admin`, `user`, `expired`, and whatever a test adds. */
+/** Tokens: `admin`, `user`, `key` of an administrator, `expired`, and whatever a test adds. */
 export async function serve(
   changes: Partial<Omit<ServerOptions, 'config'>> & { config?: Partial<ServerOptions['config']> } = {},
 ) {
@@ -169,6 +170,10 @@ export async function serve(
   const tokens = new Map<string, Authentication>([
     ['admin', { ok: true, principal: principal('ADMIN') }],
     ['user', { ok: true, principal: principal('USER') }],
+    [
+      'key',
+      { ok: true, principal: { ...principal('ADMIN'), kind: 'API_KEY', ownerId: principal().id, scopes: new Set(SCOPES) } },
+    ],
     ['expired', { ok: false, reason: 'EXPIRED' }],
   ])
   const log = createLog('info', new Writable({ write: (chunk, _encoding, done) => (logged.push(String(chunk)), done()) }))
