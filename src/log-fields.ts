@@ -25,6 +25,8 @@ const FIELDS = {
   documentId: word,
   /** the id of an audit event */
   audit: word,
+  /** the id of what asked for a mail; never whom it is for */
+  mail: word,
   type: word,
   code: word,
   sqlState: word,
@@ -38,6 +40,8 @@ const FIELDS = {
   items: number,
   lost: number,
   pid: number,
+  /** what an SMTP server answered, such as 550 */
+  smtpStatus: number,
   waiting: number,
   /** why a persisted operation, which the operator wrote, does not fit */
   problems: texts,

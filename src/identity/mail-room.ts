@@ -49,7 +49,7 @@ export function createMailRoom({ database, send, passwordResetUrl, log }: MailRo
     const letter = await database.transaction((em) => write(em, kind, account))
     try {
       if (letter && send) await send(letter.mail)
-      else if (letter) log.warn({ mail: id, kind }, 'no mail was sent: no SMTP server is configured')
+      else if (letter) log.warn({ mail: id, type: kind }, 'no mail was sent: no SMTP server is configured')
       await database.query('delete from sluice.mail_requests where id = $1', [id])
     } catch (error) {
       const { token } = letter!
@@ -57,8 +57,8 @@ export function createMailRoom({ database, send, passwordResetUrl, log }: MailRo
       const given = attempts > RETRY_AFTER_MINUTES.length
       if (given) await database.query('delete from sluice.mail_requests where id = $1', [id])
       // the text of such errors may hold addresses
-      const { code, responseCode } = error as { code?: unknown; responseCode?: unknown }
-      log.error({ mail: id, kind, attempts, code, responseCode }, given ? 'a mail was given up' : 'a mail could not be sent')
+      const { code, responseCode: smtpStatus } = error as { code?: string; responseCode?: number }
+      log.error({ mail: id, type: kind, attempt: attempts, code, smtpStatus }, given ? 'a mail was given up' : 'a mail could not be sent')
     }
   }
 
