@@ -2,6 +2,7 @@
  * The ceiling: the commit function fed with ready transitions, encoded beforehand. No engine decides, launches or waits; what is
  * written is row for row what Sluice writes for the shape, claims included.
  */
+import { createAuditKeys } from '../src/audit/audit-keys.ts'
 import { openDatabase } from '../src/database/database.ts'
 import { claimExecutions } from '../src/engine/claim.ts'
 import { createCommitter } from '../src/engine/commit.ts'
@@ -26,6 +27,8 @@ const POOL = 10
 const CLAIM = 256
 /** claimed and not ended at once: a batch closes at 1,000 transitions */
 const HELD = 1_000
+
+const auditKeys = createAuditKeys('protects nothing')
 
 /** An execution's transitions in their order. */
 type Ready = CommitItem[]
@@ -147,7 +150,13 @@ function prepareExecution(
     const transition = decide(snapshot, inputs, world)
     const mark = Math.floor(Math.random() * 2 ** 47)
     const kind = snapshot.version === 0 ? 'start' : 'update'
-    items.push({ executionId: snapshot.id, kind, mark, from: snapshot, rows: encodeTransition(transition, mark, extras) })
+    items.push({
+      executionId: snapshot.id,
+      kind,
+      mark,
+      from: snapshot,
+      rows: encodeTransition(transition, mark, auditKeys.sign, extras),
+    })
     snapshot = transition.next
     return transition
   }
@@ -175,6 +184,6 @@ function prepareExecution(
 function startedEntry({ id, flowId, initiatorId }: Snapshot, now: number): AuditEntry {
   return {
     ...{ id: newUuid(), at: new Date(now).toISOString(), type: 'execution.started', severity: 'INFO', actorKind: 'USER' },
-    ...{ actorId: initiatorId, flowId, executionId: id, success: true, ip: '127.0.0.1' },
+    ...{ actorId: initiatorId, flowId, executionId: id, success: true, ip: '127.0.0.1', sign: auditKeys.sign },
   }
 }

@@ -1,4 +1,5 @@
 /** Sluice, as its server runs it: executions begin through the use case that `startExecution` calls, steps are inline handlers. */
+import { createAuditKeys } from '../src/audit/audit-keys.ts'
 import { AuditEvent } from '../src/audit/entities/audit-event.ts'
 import { Refusals } from '../src/audit/refusals.ts'
 import { openDatabase } from '../src/database/database.ts'
@@ -39,6 +40,8 @@ const LONGEST_DRAIN_MS = 60_000
 /** starts under way at the same time while the queue is filled */
 const FILLERS = 500
 
+const auditKeys = createAuditKeys('protects nothing')
+
 export async function openSluice(connection: string): Promise<System> {
   const log = createLog('warn')
   const entities = [...ENGINE_ENTITIES, AuditEvent, ...IDENTITY_ENTITIES]
@@ -60,12 +63,12 @@ export async function openSluice(connection: string): Promise<System> {
 
   function newEngine(enabled: boolean): RunningEngine {
     const timing = { leaseMs: 10_000, maxHeld: MAX_HELD, fenceMs: 1_000, drainMs: 1_000, enabled }
-    return createEngine({ ...timing, database, bus, host, registry, allow, log })
+    return createEngine({ ...timing, database, bus, host, registry, allow, log, signAudit: auditKeys.sign })
   }
 
   function call(principal: Principal): Call {
     const limits = { runningPerInitiator: UNLIMITED, flowWrites }
-    const services: Services = { database, engine, identity, allow, refusals, limits }
+    const services: Services = { database, engine, identity, allow, refusals, limits, auditKeys }
     const { signal } = new AbortController()
     return { principal, origin: { ip: '127.0.0.1' }, requestId: 'bench', em: database.fork(), log, signal, services }
   }

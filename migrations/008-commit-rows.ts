@@ -37,4 +37,4 @@ create type sluice.key_row as (execution_id uuid, principal_id uuid, operation t
   subject_id uuid);
 create type sluice.audit_row as ("of" uuid, id uuid, at timestamptz, type text, severity text, actor_kind text, actor_id uuid,
   flow_id uuid, execution_id uuid, success boolean, duration_ms double precision, tokens integer, error_code text,
-  metadata jsonb, ip text, user_agent text);`
+  metadata jsonb, ip text, user_agent text, mac bytea);`

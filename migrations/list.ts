@@ -6,6 +6,7 @@ import { Audit } from './002-audit.ts'
 import { Engine } from './003-engine.ts'
 import { People } from './004-people.ts'
 import { CommitRows } from './008-commit-rows.ts'
+import { AuditChain } from './009-audit-chain.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
 export const migrations: MigrationPlan['migrations'] = [
@@ -15,6 +16,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '003-engine', class: Engine },
   { name: '004-people', class: People },
   { name: '008-commit-rows', class: CommitRows },
+  { name: '009-audit-chain', class: AuditChain },
 ]
 
 /** `create or replace` only; each lies beside the TypeScript that calls it: `new URL('../src/engine/commit.sql', import.meta.url)`. */

@@ -5,9 +5,13 @@ import { Registry } from 'prom-client'
 import { migrations, repeatables } from '../migrations/list.ts'
 import { createCalls } from './api/context.ts'
 import { schema } from './api/schema.ts'
+import { createAuditKeys } from './audit/audit-keys.ts'
+import type { AuditKeys } from './audit/audit-keys.ts'
 import { auditEntry } from './audit/record-audit.ts'
 import { AuditEvent } from './audit/entities/audit-event.ts'
 import { Refusals } from './audit/refusals.ts'
+import { createSealedHead } from './audit/sealed-head.ts'
+import { createSealer } from './audit/sealer.ts'
 import type { Config } from './config-types.ts'
 import { openDatabase } from './database/database.ts'
 import type { Database } from './database/database.ts'
@@ -92,6 +96,13 @@ export async function startApp(options: AppOptions): Promise<App> {
     const bus: Bus = config.database.url ? createPostgresBus({ database, connection: appUrl, log }) : createLocalBus(log)
     stack.defer(() => bus.close())
 
+    const { jwtSecret } = development ? developmentSecrets(config.database.dataDir, config.identity) : config.identity
+    const auditKeys = auditKeysOf(config, jwtSecret)
+    const head = createSealedHead(auditKeys, config.audit.headFile ?? join(config.database.dataDir, 'audit-head'))
+    const sealer = createSealer({ database, keys: auditKeys, head, log: log.child({ room: 'audit' }) })
+    sealer.start()
+    stack.defer(() => sealer.stop())
+
     const environment = childEnvironment(options.environment, config.engine.handlerEnv)
     const compileCacheDirectory = join(config.database.dataDir, 'compile-cache')
     const handling = { environment, compileCacheDirectory, memoryLimitMb: 512, log: log.child({ room: 'handlers' }) }
@@ -103,12 +114,20 @@ export async function startApp(options: AppOptions): Promise<App> {
     const allow: AllowList = { roles: new Set(config.engine.agentRoles), handlers: new Set(handlers.keys()) }
     const { leaseMs, maxHeld } = config.engine
     const timing = { leaseMs, maxHeld, fenceMs: FENCE_MS, drainMs: DRAIN_MS, enabled: work }
-    const engine = createEngine({ ...timing, database, bus, host, registry: handlers, allow, log: log.child({ room: 'engine' }) })
+    const engine = createEngine({
+      ...timing,
+      database,
+      bus,
+      host,
+      registry: handlers,
+      allow,
+      signAudit: auditKeys.sign,
+      log: log.child({ room: 'engine' }),
+    })
     const registry = new Registry()
     measureEngine(engine, registry)
     stack.defer(() => engine.stop())
 
-    const { jwtSecret } = development ? developmentSecrets(config.database.dataDir, config.identity) : config.identity
     const jwtSecrets = { signing: jwtSecret ?? '', previous: config.identity.jwtPreviousSecrets }
     const createLimiter = await findLimiters(config.fleet.redisUrl, { registry, log: log.child({ room: 'fleet' }) }, stack)
     const { runningPerInitiator, apiPerMinute, signInPerMinute, flowWritesPerMinute } = config.limits
@@ -128,6 +147,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     const dataDir = development ? config.database.dataDir : undefined
     const admin = await ensureAdmin({
       database,
+      auditKeys,
       passwords: identity.passwords,
       email,
       ...(password && { password }),
@@ -148,6 +168,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       identity,
       allow,
       refusals,
+      auditKeys,
       limits: { runningPerInitiator, flowWrites },
     }
     if (development) await loadExampleFlows(services)
@@ -211,6 +232,14 @@ export async function migrateOnly(config: Config, log: Logger): Promise<string[]
   const options: AppOptions = { config, environment: {}, log, serve: false, work: false, onFatal: () => {} }
   const { appUrl, ownerUrl } = await findDatabase(options, stack)
   return await migrateDatabase({ connection: ownerUrl, appRole: roleOf(appUrl), migrations, repeatables, log })
+}
+
+/** The first secret that is set signs; the others still verify, so that one may be set later. */
+function auditKeysOf({ audit, identity }: Config, jwtSecret: string | undefined): AuditKeys {
+  const set = [audit.key, identity.secretsKey, jwtSecret, ...identity.jwtPreviousSecrets, ...audit.previousKeys].filter(
+    (key) => key !== undefined,
+  )
+  return createAuditKeys(set[0]!, set.slice(1))
 }
 
 const REFUSED = { type: 'request.refused', severity: 'NOTICE', success: false } as const

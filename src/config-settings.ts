@@ -237,6 +237,28 @@ export const SETTINGS: { [G in keyof Groups]: { [K in keyof Groups[G]]-?: Settin
       inProduction: overTls,
     },
   },
+  audit: {
+    key: secret(
+      'SLUICE_AUDIT_KEY',
+      'Signs the audit log, at least 32 bytes made by chance; unset = `SLUICE_SECRETS_KEY`, else `SLUICE_JWT_SECRET` (each used apart from its other purpose). What these were is needed to verify what they signed.',
+      text,
+      strong,
+    ),
+    previousKeys: {
+      ...setting(
+        'SLUICE_AUDIT_PREVIOUS_KEYS',
+        'Secrets that signed the audit log before, comma-separated: they verify what they signed, and sign nothing.',
+        '',
+        list(text),
+      ),
+      secret: true,
+    },
+    headFile: optional(
+      'SLUICE_AUDIT_HEAD_FILE',
+      'Where the end of the audit log is remembered, so that cutting it in the database shows; on another volume it is safest. Unset = `audit-head` in the data directory.',
+      path,
+    ),
+  },
   limits: {
     apiPerMinute: setting('SLUICE_LIMIT_API_PER_MINUTE', 'API requests a minute, per principal.', '100', whole(1, MANY)),
     signInPerMinute: setting(

@@ -57,6 +57,15 @@ export interface MailConfig {
   readonly passwordResetUrl?: string
 }
 
+export interface AuditConfig {
+  /** signs the audit log; none = the secrets key, else the JWT secret */
+  readonly key?: string
+  /** still verify what they signed, none */
+  readonly previousKeys: readonly string[]
+  /** absolute; where the end of the log is remembered outside the database; none = `audit-head` in the data directory */
+  readonly headFile?: string
+}
+
 export interface LimitsConfig {
   /** API requests per principal, 100 */
   readonly apiPerMinute: number
@@ -94,6 +103,7 @@ export interface Config {
   readonly fleet: FleetConfig
   readonly identity: IdentityConfig
   readonly mail: MailConfig
+  readonly audit: AuditConfig
   readonly limits: LimitsConfig
   readonly engine: EngineConfig
   readonly log: LogConfig

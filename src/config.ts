@@ -87,6 +87,9 @@ function missing(env: Environment, mode: Mode, inProduction: boolean): string[] 
     mistakes.push('DATABASE_URL must be set for a worker: the embedded database belongs to `serve`, which works too')
   }
   if (mode === 'work' && inProduction && !isSet('REDIS_URL')) mistakes.push('REDIS_URL must be set for workers in production')
+  if (mode === 'work' && inProduction && !['SLUICE_AUDIT_KEY', 'SLUICE_SECRETS_KEY', 'SLUICE_JWT_SECRET'].some(isSet)) {
+    mistakes.push('SLUICE_AUDIT_KEY must be set in production, to the one of the other processes: workers sign the audit log too')
+  }
   if (isSet('DATABASE_OWNER_URL') && !isSet('DATABASE_URL')) mistakes.push('DATABASE_URL must be set when DATABASE_OWNER_URL is')
   if (env['SLUICE_PERSISTED_ONLY'] === 'true' && !isSet('SLUICE_PERSISTED_OPERATIONS')) {
     mistakes.push('SLUICE_PERSISTED_OPERATIONS must be set when SLUICE_PERSISTED_ONLY is true: nothing could run')

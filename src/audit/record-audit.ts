@@ -1,7 +1,9 @@
 /** Building an audit entry from whoever asks, and writing it in the transaction it tells of. */
 import type { EntityManager } from '@mikro-orm/postgresql'
 import { newUuid } from '../ids.ts'
+import { signatureOf } from './audit-entry.ts'
 import type { AuditEntry, Origin } from './audit-entry.ts'
+import type { AuditKeys } from './audit-keys.ts'
 
 /** What a caller sends about itself is kept to a line. */
 const USER_AGENT_LENGTH = 256
@@ -15,7 +17,7 @@ export interface Actor {
 export interface Asker {
   readonly principal?: Actor
   readonly origin: Origin
-  readonly services: { readonly database: { readonly clock: { now(): number } } }
+  readonly services: { readonly database: { readonly clock: { now(): number } }; readonly auditKeys: Pick<AuditKeys, 'sign'> }
 }
 
 /** What happened: everything but who, where and when. */
@@ -38,6 +40,7 @@ export function auditEntry(call: Asker, facts: AuditFacts, actor: Actor = call.p
     userAgent: userAgent && storable(userAgent.slice(0, USER_AGENT_LENGTH)),
     ...facts,
     metadata: facts.metadata && (storableDeep(facts.metadata) as Record<string, unknown>),
+    sign: (text) => call.services.auditKeys.sign(text),
   }
 }
 
@@ -76,5 +79,6 @@ function row(entry: AuditEntry) {
     metadata: entry.metadata ? JSON.stringify(entry.metadata) : null,
     ip: entry.ip ?? null,
     user_agent: entry.userAgent ?? null,
+    mac: signatureOf(entry),
   }
 }

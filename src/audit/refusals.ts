@@ -119,8 +119,8 @@ export class Refusals {
 }
 
 function summary({ first, more, shared }: Window, now: number): AuditEntry {
-  const { type, severity, success, errorCode } = first
+  const { type, severity, success, errorCode, sign } = first
   const who = shared ? { actorKind: 'ANONYMOUS' as const } : { actorKind: first.actorKind, actorId: first.actorId, ip: first.ip }
   const metadata = { count: more, since: first.at }
-  return { id: newUuid(), at: new Date(now).toISOString(), type, severity, success, errorCode, metadata, ...who }
+  return { id: newUuid(), at: new Date(now).toISOString(), type, severity, success, errorCode, metadata, sign, ...who }
 }

@@ -174,9 +174,9 @@ begin
   end if;
   if audits is not null then
     insert into sluice.audit_events (id, at, type, severity, actor_kind, actor_id, flow_id, execution_id, success, duration_ms,
-      tokens, error_code, metadata, ip, user_agent)
+      tokens, error_code, metadata, ip, user_agent, mac)
     select s.id, s.at, s.type, s.severity, s.actor_kind, s.actor_id, s.flow_id, s.execution_id, s.success, s.duration_ms,
-      s.tokens, s.error_code, s.metadata, s.ip, s.user_agent
+      s.tokens, s.error_code, s.metadata, s.ip, s.user_agent, s.mac
     from unnest(audits) as s;
   end if;
 

@@ -1,5 +1,6 @@
 /** Builds the engine: one committer, one set of mailboxes, one worker; and answers for it to the rooms above. */
 import type { AuditEntry } from '../audit/audit-entry.ts'
+import type { AuditKeys } from '../audit/audit-keys.ts'
 import type { Database } from '../database/database.ts'
 import type { Problem } from '../errors.ts'
 import { problem } from '../errors.ts'
@@ -16,7 +17,7 @@ import type { Extras } from './encode.ts'
 import type { AnswerOrder, ControlOrder, Engine, StartOrder } from './engine.ts'
 import type { HandlerHost } from './handlers/handler-host.ts'
 import type { HandlerRegistry } from './handlers/load-handlers.ts'
-import { createLoop } from './loop.ts'
+import { createLoop } from '../loop.ts'
 import { createPrograms } from './programs.ts'
 import { createWaiters } from './waiters.ts'
 import { createWorker } from './worker.ts'
@@ -28,6 +29,8 @@ export interface EngineOptions extends WorkerSettings {
   host: HandlerHost
   registry: HandlerRegistry
   allow: AllowList
+  /** signs the rows of the audit log that the engine adds */
+  signAudit: AuditKeys['sign']
   log: Logger
 }
 

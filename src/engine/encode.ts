@@ -1,5 +1,7 @@
 /** A transition as the rows that the commit function reads: each becomes bytes once, here, and is joined into batches as bytes. */
+import { signatureOf } from '../audit/audit-entry.ts'
 import type { AuditEntry } from '../audit/audit-entry.ts'
+import type { AuditKeys } from '../audit/audit-keys.ts'
 import { RowWriter } from '../database/binary-rows.ts'
 import type { EncodedRows } from '../database/binary-rows.ts'
 import { newUuid } from '../ids.ts'
@@ -66,7 +68,7 @@ export interface Extras {
 const writer = new RowWriter()
 
 /** Each row in the order of its type's columns in commit.sql. */
-export function encodeTransition(transition: Transition, mark: number, extras: Extras = {}): Rows {
+export function encodeTransition(transition: Transition, mark: number, sign: AuditKeys['sign'], extras: Extras = {}): Rows {
   const { from, next, changed } = transition
   const ended = changed && hasEnded(next.status)
   const rows: Rows = {}
@@ -85,7 +87,7 @@ export function encodeTransition(transition: Transition, mark: number, extras: E
   put('reads', transition.readMessages, (key) => writeRead(next.id, key))
   put('sends', extras.sends, (message) => writeSend(next.id, message))
   put('keys', extras.keys, (key) => writeKey(next.id, key))
-  const audits = ended ? [...(extras.audits ?? []), endEntry(next)] : extras.audits
+  const audits = ended ? [...(extras.audits ?? []), endEntry(next, sign)] : extras.audits
   put('audits', audits, (entry) => writeAudit(next.id, entry))
   return rows
 }
@@ -255,7 +257,7 @@ function writeKey(executionId: string, { idempotency, operation, subjectId }: Ke
 
 /** `of` is the execution whose transition carries it: both are stored, or neither. */
 function writeAudit(of: string, entry: AuditEntry): void {
-  writer.begin(16)
+  writer.begin(17)
   writer.uuid(of)
   writer.uuid(entry.id)
   writer.time(Date.parse(entry.at))
@@ -272,11 +274,12 @@ function writeAudit(of: string, entry: AuditEntry): void {
   writer.jsonb(entry.metadata)
   writer.text(entry.ip)
   writer.text(entry.userAgent)
+  writer.bytea(signatureOf(entry))
   writer.end()
 }
 
 /** Every execution that ends says so in the audit log. */
-function endEntry(next: Snapshot): AuditEntry {
+function endEntry(next: Snapshot, sign: AuditKeys['sign']): AuditEntry {
   const success = next.status === 'SUCCEEDED'
   return {
     ...{
@@ -289,5 +292,6 @@ function endEntry(next: Snapshot): AuditEntry {
     ...{ flowId: next.flowId, executionId: next.id, success, durationMs: (next.endedAt ?? 0) - next.createdAt },
     ...(next.error && { errorCode: next.error.code }),
     metadata: { status: next.status },
+    sign,
   }
 }

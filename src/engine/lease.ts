@@ -4,7 +4,7 @@
  */
 import type { Database } from '../database/database.ts'
 import type { Logger } from '../log.ts'
-import { createLoop } from './loop.ts'
+import { createLoop } from '../loop.ts'
 
 export interface Lease {
   readonly workerId: string

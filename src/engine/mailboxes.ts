@@ -2,6 +2,7 @@
  * One mailbox for each execution that something happens to here. Inputs wait in it and fold into one transition; at most one
  * transition of an execution is in flight. A mailbox is held (this process's worker owns the execution) or only visited.
  */
+import type { AuditKeys } from '../audit/audit-keys.ts'
 import type { Database } from '../database/database.ts'
 import type { Logger } from '../log.ts'
 import type { Committer } from './commit.ts'
@@ -31,6 +32,8 @@ export interface MailboxesOptions {
   committer: Committer
   programs: Programs
   log: Logger
+  /** signs what the audit log says of an end */
+  signAudit: AuditKeys['sign']
   /** null: this process holds nothing, it only visits */
   workerId: string | null
   /** the world of this moment */
@@ -162,7 +165,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
       box.snapshot ??= await read(box, inputs)
       if (!box.snapshot) return settleAll(posts, { result: 'missing' })
       const transition = decide(box.snapshot, inputs, options.world())
-      const verdict = await storeTransition(database, committer, transition, posts)
+      const verdict = await storeTransition(database, committer, options.signAudit, transition, posts)
       switch (verdict.kind) {
         case 'committed':
           box.snapshot = transition.next

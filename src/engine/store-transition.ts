@@ -1,5 +1,6 @@
 /** Stores a transition with what came along with its inputs; and says what to store instead when the database refuses it. */
 import { randomInt } from 'node:crypto'
+import type { AuditKeys } from '../audit/audit-keys.ts'
 import type { Database } from '../database/database.ts'
 import type { Committer, Verdict } from './commit.ts'
 import type { Transition } from './decide/draft.ts'
@@ -12,6 +13,7 @@ import type { Post } from './post.ts'
 export async function storeTransition(
   database: Database,
   committer: Committer,
+  signAudit: AuditKeys['sign'],
   transition: Transition,
   posts: readonly Post[],
 ): Promise<Verdict> {
@@ -35,7 +37,7 @@ export async function storeTransition(
     executionId: next.id,
     kind,
     mark,
-    rows: encodeTransition(transition, mark, extras),
+    rows: encodeTransition(transition, mark, signAudit, extras),
     urgent,
     keyed,
     from,

@@ -3,7 +3,7 @@ import type { Database } from '../database/database.ts'
 import type { Bus } from '../fleet/bus.ts'
 import type { Logger } from '../log.ts'
 import { endedTopic } from './engine.ts'
-import { createLoop } from './loop.ts'
+import { createLoop } from '../loop.ts'
 
 const HEAL_MS = 1000
 

@@ -1,4 +1,5 @@
 /** The worker: claims executions, holds them, launches their attempts, fires what is due; drains when told to stop. */
+import type { AuditKeys } from '../audit/audit-keys.ts'
 import type { Database } from '../database/database.ts'
 import type { Bus } from '../fleet/bus.ts'
 import type { Logger } from '../log.ts'
@@ -15,7 +16,7 @@ import type { HandlerRegistry } from './handlers/load-handlers.ts'
 import { createLease } from './lease.ts'
 import type { StoredState } from './lease.ts'
 import { loadSnapshots } from './load-snapshots.ts'
-import { createLoop } from './loop.ts'
+import { createLoop } from '../loop.ts'
 import { createMailboxes } from './mailboxes.ts'
 import type { Mailboxes } from './mailboxes.ts'
 import type { Programs } from './programs.ts'
@@ -42,6 +43,7 @@ export interface WorkerOptions extends WorkerSettings {
   programs: Programs
   host: HandlerHost
   registry: HandlerRegistry
+  signAudit: AuditKeys['sign']
   log: Logger
 }
 
@@ -89,7 +91,8 @@ export function createWorker(options: WorkerOptions): Worker {
     },
   })
   const mailboxes = createMailboxes({
-    ...{ database, committer, programs, log, act, reconcile, workerId: enabled ? workerId : null },
+    ...{ database, committer, programs, log, act, reconcile, signAudit: options.signAudit },
+    workerId: enabled ? workerId : null,
     world,
     released(executionId) {
       // not for each of them: a claim is worth a roomful

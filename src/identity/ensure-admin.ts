@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { AuditKeys } from '../audit/audit-keys.ts'
 import { auditEntry, recordAudit } from '../audit/record-audit.ts'
 import { queryIn } from '../database/database.ts'
 import type { Database } from '../database/database.ts'
@@ -12,6 +13,7 @@ import { insertUser, lockAdmins } from './users.ts'
 
 export interface AdminOptions {
   database: Database
+  auditKeys: AuditKeys
   passwords: Passwords
   email: string
   /** from the configuration */
@@ -29,7 +31,7 @@ export interface AdminResult {
 
 /** Makes the administrator unless there is one. Throws when the e-mail or the handle `admin` belongs to somebody else. */
 export async function ensureAdmin(options: AdminOptions): Promise<AdminResult> {
-  const { database, passwords, email, dataDir } = options
+  const { database, auditKeys, passwords, email, dataDir } = options
   const file = dataDir === undefined || options.password !== undefined ? undefined : join(dataDir, 'admin-password')
   if ((await database.query(ANY_ADMIN)).length > 0)
     return { admin: 'EXISTS', ...(file && existsSync(file) ? { passwordFile: file } : {}) }
@@ -43,7 +45,7 @@ export async function ensureAdmin(options: AdminOptions): Promise<AdminResult> {
     if ('taken' in made)
       throw new Error(`the administrator cannot be made: another user has the same ${made.taken.join(' and ')}`)
     const entry = auditEntry(
-      { origin: {}, services: { database } },
+      { origin: {}, services: { database, auditKeys } },
       { type: 'user.created', metadata: { userId: encodeId('user', made.id), role: 'ADMIN' } },
       { kind: 'SYSTEM' },
     )

@@ -1,7 +1,7 @@
 /** All feeds of this process: opens them, sweeps for their heartbeats, expiries and lost rings, and closes them. */
 import type { Database } from '../database/database.ts'
 import { executionTopic } from '../engine/engine.ts'
-import { createLoop } from '../engine/loop.ts'
+import { createLoop } from '../loop.ts'
 import { Fault } from '../errors.ts'
 import type { Bus } from '../fleet/bus.ts'
 import type { AuthChanges } from '../identity/auth-changes.ts'

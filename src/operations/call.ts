@@ -1,6 +1,7 @@
 /** Who asks, and with what: the first argument of every use case. */
 import type { EntityManager } from '@mikro-orm/postgresql'
 import type { Origin } from '../audit/audit-entry.ts'
+import type { AuditKeys } from '../audit/audit-keys.ts'
 import type { Refusals } from '../audit/refusals.ts'
 import type { Database } from '../database/database.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -30,6 +31,7 @@ export interface Services {
   /** what definitions may name, as of now (A1) */
   readonly allow: AllowList
   readonly refusals: Refusals
+  readonly auditKeys: AuditKeys
   readonly limits: {
     /** executions of one initiator that have not ended (A8) */
     readonly runningPerInitiator: number

@@ -8,7 +8,7 @@ import { Flow } from '../engine/entities/flow.ts'
 import { validateDefinition } from '../language/validate.ts'
 import type { Definition } from '../language/definition.ts'
 import type { Services } from './call.ts'
-import { canonicalJson } from './canonical-json.ts'
+import { canonicalJson } from '../canonical-json.ts'
 import { appendVersion, insertFlow, isNameTaken } from './write-flow.ts'
 
 /** Public, owned by `ownerId` (a UUID). Servers that start at once do it once. Throws when an example is not a valid definition. */

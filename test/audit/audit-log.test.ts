@@ -5,6 +5,7 @@ import { SEVERITIES } from '../../src/audit/audit-entry.ts'
 import { AuditEvent } from '../../src/audit/entities/audit-event.ts'
 import { auditEntry, recordAudit } from '../../src/audit/record-audit.ts'
 import { newUuid } from '../../src/ids.ts'
+import { auditKeys } from '../harness/audit-keys.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
 const { database, connection, ownerConnection } = await testDatabase({ entities: [AuditEvent] })
@@ -13,7 +14,7 @@ const owner = new Client({ connectionString: ownerConnection })
 beforeAll(() => Promise.all([app.connect(), owner.connect()]))
 afterAll(() => Promise.all([app.end(), owner.end()]))
 
-const asker = { origin: { ip: '192.0.2.7', userAgent: 'curl/8' }, services: { database } }
+const asker = { origin: { ip: '192.0.2.7', userAgent: 'curl/8' }, services: { database, auditKeys } }
 const count = async (): Promise<number> => (await database.query('select id from sluice.audit_events')).length
 
 test('an entry comes back as it was written, with database time (C7)', async () => {
@@ -31,7 +32,7 @@ test('an entry comes back as it was written, with database time (C7)', async () 
     actorKind: 'USER',
     actorId: actor.id,
   })
-  expect(event).toMatchObject({ ip: '192.0.2.7', userAgent: 'curl/8', mac: null })
+  expect(event).toMatchObject({ ip: '192.0.2.7', userAgent: 'curl/8', mac: expect.any(Buffer) })
   const [{ apart } = { apart: NaN }] = await database.query<{ apart: number }>(
     'select abs(extract(epoch from clock_timestamp() - at))::float8 as apart from sluice.audit_events where id = $1',
     [entry.id],

@@ -5,6 +5,7 @@ import { auditEntry } from '../../src/audit/record-audit.ts'
 import { Refusals } from '../../src/audit/refusals.ts'
 import { newUuid } from '../../src/ids.ts'
 import { createLog } from '../../src/log.ts'
+import { auditKeys } from '../harness/audit-keys.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
 const { database } = await testDatabase({ entities: [AuditEvent] })
@@ -28,7 +29,7 @@ const written = async (): Promise<AuditEvent[]> => (await all()).filter((event) 
 
 function refusal(ip: string, type = 'signIn.refused'): AuditEntry {
   return auditEntry(
-    { origin: { ip, userAgent: 'x' }, services: { database: { clock } } },
+    { origin: { ip, userAgent: 'x' }, services: { database: { clock }, auditKeys } },
     { type, success: false, errorCode: 'UNAUTHENTICATED' },
   )
 }

@@ -19,6 +19,7 @@ import { createPrograms } from '../../src/engine/programs.ts'
 import { newUuid } from '../../src/ids.ts'
 import { createLog } from '../../src/log.ts'
 import { storeFlow } from '../harness/engine.ts'
+import { signAudit } from '../harness/audit-keys.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
 const EXECUTIONS = 1_000_000
@@ -97,7 +98,7 @@ async function commitStarted(claimed: readonly Claimed[]): Promise<number> {
   const committer = createCommitter(explaining(database, (more) => void (buffers += more)), log) // prettier-ignore
   const programs = createPrograms(database, { roles: new Set(), handlers: new Set(['work']) })
   const world = { now: database.clock.now(), worker, adopt: true, keepMs: 1000, fenceMs: 1000 }
-  const idle = { act: () => {}, reconcile: () => {}, released: () => {} }
+  const idle = { act: () => {}, reconcile: () => {}, released: () => {}, signAudit }
   const mailboxes = createMailboxes({ database, committer, programs, log, workerId: worker, world: () => world, ...idle })
   for (const loaded of await loadSnapshots(database, programs, ids)) mailboxes.hold(loaded)
   await committer.close()

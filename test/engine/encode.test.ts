@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest'
+import { signatureOf } from '../../src/audit/audit-entry.ts'
 import type { AuditEntry } from '../../src/audit/audit-entry.ts'
 import { rowArray } from '../../src/database/binary-rows.ts'
 import type { Transition } from '../../src/engine/decide/draft.ts'
 import { encodeTransition, LISTS } from '../../src/engine/encode.ts'
 import type { Extras, ListName } from '../../src/engine/encode.ts'
 import { newUuid } from '../../src/ids.ts'
+import { signAudit } from '../harness/audit-keys.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
 const { database } = await testDatabase()
@@ -78,7 +80,7 @@ const audit: Required<AuditEntry> = {
     actorId: newUuid(),
   },
   ...{ flowId: newUuid(), executionId: newUuid(), success: true, durationMs: number() + 0.5, tokens: number() },
-  ...{ errorCode: text('code'), metadata: { is: text('metadata') }, ip: text('ip'), userAgent: text('agent') },
+  ...{ errorCode: text('code'), metadata: { is: text('metadata') }, ip: text('ip'), userAgent: text('agent'), sign: signAudit },
 }
 const start = {
   ...{ inputText: '{"is":1}', priority: number(), labels: { a: text('label') }, parentId: newUuid(), retryOf: newUuid() },
@@ -134,19 +136,19 @@ const expected: Record<ListName, object> = {
     ...{ of: id, id: audit.id, at: new Date(audit.at), type: audit.type, severity: audit.severity, actor_kind: audit.actorKind },
     ...{ actor_id: audit.actorId, flow_id: audit.flowId, execution_id: audit.executionId, success: audit.success },
     ...{ duration_ms: audit.durationMs, tokens: audit.tokens, error_code: audit.errorCode, metadata: audit.metadata },
-    ...{ ip: audit.ip, user_agent: audit.userAgent },
+    ...{ ip: audit.ip, user_agent: audit.userAgent, mac: signatureOf(audit) },
   },
 }
 
 test.each(LISTS)('the rows of %s are written in the order of their type', async (list) => {
   const extras: Extras = { sends: [send], keys: [key], audits: [audit], ...(list === 'starts' && { start }) }
-  const rows = encodeTransition(transition, 12_345, extras)[list]!
+  const rows = encodeTransition(transition, 12_345, signAudit, extras)[list]!
   const read = await database.query(`select * from unnest($1::sluice.${TYPES[list]}[])`, [rowArray([rows])])
   expect(read[0]).toEqual(expected[list])
 })
 
 test('an execution that ends says so in the audit log', async () => {
-  const { audits } = encodeTransition(transition, 1)
+  const { audits } = encodeTransition(transition, 1, signAudit)
   const read = await database.query('select * from unnest($1::sluice.audit_row[])', [rowArray([audits!])])
   expect(read).toMatchObject([
     { of: id, type: 'execution.finished', severity: 'NOTICE', success: false, error_code: next.error.code },

@@ -24,6 +24,7 @@ import type { FeedAccess } from '../../src/live/feeds.ts'
 import { whoMaySee } from '../../src/operations/who-may-see.ts'
 import type { Services } from '../../src/operations/call.ts'
 import type { Context } from '../../src/api/context.ts'
+import { auditKeys } from './audit-keys.ts'
 import { inlineRegistry, testEngine } from './engine.ts'
 import type { InlineHandlers } from './engine.ts'
 import { testDatabase } from './test-database.ts'
@@ -83,6 +84,7 @@ export async function testApi({
     identity,
     allow,
     refusals,
+    auditKeys,
     limits: { runningPerInitiator, flowWrites: createMemoryLimiter({ name: 'flow-writes', points: flowWritesPerMinute }) },
   }
   const { renewPrincipals } = identity

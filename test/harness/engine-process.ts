@@ -13,6 +13,7 @@ import { createPostgresBus } from '../../src/fleet/postgres-bus.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import { createLog } from '../../src/log.ts'
 import { isProblem } from '../../src/errors.ts'
+import { signAudit } from './audit-keys.ts'
 import { interceptQueries, isClaim, isCommit } from './intercept-queries.ts'
 import type { EngineCall, FromEngine, ProcessOrder, ToEngine } from './spawn-engine.ts'
 
@@ -57,7 +58,7 @@ const settings = { environment: childEnvironment(process.env), memoryLimitMb: 12
 const registry = await loadHandlers({ ...settings, directories: [`${import.meta.dirname}/../engine/fixtures/handlers`] })
 const host = createHandlerHost({ ...settings, registry, graceMs: 200, maxProcesses: 3 })
 const engine = createEngine({
-  ...{ database, registry, log, leaseMs: order.leaseMs, maxHeld: 500, fenceMs: 1000, drainMs: 300, enabled: true },
+  ...{ database, registry, log, signAudit, leaseMs: order.leaseMs, maxHeld: 500, fenceMs: 1000, drainMs: 300, enabled: true },
   host: dyingHost(host),
   bus: createPostgresBus({ database: plain, connection, log }),
   allow: { roles: new Set(DEFAULT_ROLES), handlers: new Set(registry.keys()) },

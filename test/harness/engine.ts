@@ -13,6 +13,7 @@ import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import { newUuid } from '../../src/ids.ts'
 import type { Json, JsonObject, Program } from '../../src/language/program.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
+import { signAudit } from './audit-keys.ts'
 import { createLog } from '../../src/log.ts'
 
 export type InlineHandlers = Record<string, (input: Json, context: HandlerContext) => unknown>
@@ -35,7 +36,7 @@ export async function testEngine(database: Database, options: TestEngineOptions 
   const log = createLog(process.env['SLUICE_TEST_LOG'] ?? 'fatal')
   const registry = options.registry ?? inlineRegistry(options.handlers ?? {})
   const engine = createEngine({
-    ...{ database, log, registry, leaseMs: 2000, maxHeld: 500, fenceMs: 500, drainMs: 500, enabled: true },
+    ...{ database, log, registry, signAudit, leaseMs: 2000, maxHeld: 500, fenceMs: 500, drainMs: 500, enabled: true },
     bus: createLocalBus(log),
     host: createHandlerHost({ registry, environment: {}, log, graceMs: 200 }),
     allow: { roles: new Set(DEFAULT_ROLES), handlers: new Set(registry.keys()) },

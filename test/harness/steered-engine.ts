@@ -9,6 +9,7 @@ import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import type { Json } from '../../src/language/program.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import { createLog } from '../../src/log.ts'
+import { signAudit } from './audit-keys.ts'
 import { inlineRegistry } from './engine.ts'
 import { interceptQueries } from './intercept-queries.ts'
 import type { Interceptor } from './intercept-queries.ts'
@@ -62,7 +63,7 @@ export async function steeredEngine(
     steered.intercept ? steered.intercept(text, send, params) : send(),
   )
   steered.engine = createEngine({
-    ...{ database, log, registry, leaseMs: 10_000, maxHeld: 500, fenceMs: 500, drainMs: 50, enabled: true },
+    ...{ database, log, registry, signAudit, leaseMs: 10_000, maxHeld: 500, fenceMs: 500, drainMs: 50, enabled: true },
     bus: createLocalBus(log),
     // where a suspect runs is the host's matter and tested there: here it stays in the test's hands
     host: { run: (call) => host.run({ ...call, isolated: false }), free: 100, close: () => host.close() },

@@ -5,8 +5,14 @@ import type { Import, SyntaxNode } from './source-files.ts'
 
 /** From the ground up. What is in one room may know itself; rooms on one stair do not know each other. */
 const STAIRS: readonly (readonly string[][])[] = [
-  [['errors.ts'], ['ids.ts'], ['log.ts', 'log-error.ts', 'log-fields.ts', 'log-text.ts'], ['config-types.ts']],
-  [['database/'], ['outbound/'], ['language/']],
+  [
+    ['canonical-json.ts'],
+    ['errors.ts'],
+    ['ids.ts'],
+    ['log.ts', 'log-error.ts', 'log-fields.ts', 'log-text.ts'],
+    ['config-types.ts'],
+  ],
+  [['loop.ts'], ['database/'], ['outbound/'], ['language/']],
   [['audit/'], ['fleet/']],
   [['engine/'], ['identity/']],
   [['live/'], ['operations/']],

@@ -8,6 +8,7 @@ import { passwordMistakes } from '../../src/identity/password-rule.ts'
 import { weaknessOfSecret } from '../../src/identity/secret-rule.ts'
 import { signIn } from '../../src/operations/sign-in.ts'
 import { people, unwrap } from './people.ts'
+import { auditKeys } from '../harness/audit-keys.ts'
 
 const { database, identity, call, person, audited } = await people()
 const email = 'admin@sluice.local'
@@ -16,7 +17,7 @@ afterAll(() => rmSync(root, { recursive: true }))
 beforeEach(() => database.query('delete from sluice.users'))
 
 const ensure = (more: { dataDir?: string; password?: string }) =>
-  ensureAdmin({ database, passwords: identity.passwords, email, ...more })
+  ensureAdmin({ database, auditKeys, passwords: identity.passwords, email, ...more })
 const admins = () => database.query(`select id from sluice.users where role = 'ADMIN'`)
 
 test('development makes an administrator whose password lies 0600 in the data directory, and says where', async () => {

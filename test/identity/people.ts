@@ -15,6 +15,7 @@ import type { Principal, Role, UserPrincipal } from '../../src/identity/principa
 import { insertUser } from '../../src/identity/users.ts'
 import { createLog } from '../../src/log.ts'
 import type { Call, Services } from '../../src/operations/call.ts'
+import { auditKeys } from '../harness/audit-keys.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
 export const PASSWORD = 'Correct-horse-1'
@@ -43,7 +44,7 @@ export async function people({ signInPerMinute = 5 } = {}) {
   })
   const refusals = new Refusals({ database, log })
   // the engine is not part of this room: no use case of identity touches it
-  const services = { database, identity, refusals } as unknown as Services
+  const services = { database, identity, refusals, auditKeys } as unknown as Services
 
   function call(principal?: Principal, ip = `192.0.2.${randomBytes(4).toString('hex')}`): Call {
     const signal = new AbortController().signal

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { canonicalJson, hashOf } from '../../src/operations/canonical-json.ts'
+import { canonicalJson, hashOf } from '../src/canonical-json.ts'
 
 /** The same value with the fields of its objects in another order. */
 function reordered(value: unknown): unknown {

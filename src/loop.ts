@@ -1,5 +1,5 @@
-/** A background loop: runs once at a time, again after a while, sooner when woken. All loops of the engine are of this kind. */
-import type { Logger } from '../log.ts'
+/** A background loop: runs once at a time, again after a while, sooner when woken. All loops are of this kind. */
+import type { Logger } from './log.ts'
 
 export interface Loop {
   start(): void
