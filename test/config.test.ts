@@ -221,9 +221,12 @@ describe('production', () => {
 
 test('a worker needs a database of its own address, in production Redis too (E5)', () => {
   expect(mistakesOf({}, 'work')).toEqual([expect.stringMatching(/^DATABASE_URL must be set/)])
-  const remote = { NODE_ENV: 'production', DATABASE_URL: 'postgres://u:p@localhost/sluice' }
+  const remote = { NODE_ENV: 'production', DATABASE_URL: 'postgres://u:p@localhost/sluice', SLUICE_AUDIT_KEY: STRONG }
   expect(mistakesOf(remote, 'work')).toEqual([expect.stringMatching(/^REDIS_URL must be set/)])
-  expect(mistakesOf({ ...remote, REDIS_URL: 'redis://localhost' }, 'work')).toEqual([])
+  const whole = { ...remote, REDIS_URL: 'redis://localhost' }
+  expect(mistakesOf(whole, 'work')).toEqual([])
+  expect(mistakesOf({ ...whole, SLUICE_AUDIT_KEY: '' }, 'work')).toEqual([expect.stringMatching(/^SLUICE_AUDIT_KEY must be set/)])
+  expect(mistakesOf({ ...whole, SLUICE_AUDIT_KEY: '', SLUICE_SECRETS_KEY: STRONG }, 'work')).toEqual([])
 })
 
 describe('a secret from a file (B13)', () => {
