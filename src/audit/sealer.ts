@@ -59,7 +59,7 @@ export function createSealer({ database, keys, head, log }: SealerOptions): Seal
   async function isStored(known: Head): Promise<boolean> {
     const stored = await readSeal(database, known.position)
     const same = stored !== undefined && Buffer.compare(stored.hash, known.hash) === 0
-    if (!same) log.fatal({ position: known.position }, 'the audit log was cut: the end that was remembered is not there')
+    if (!same) log.fatal(`the audit log was cut: its end, seal ${known.position}, is not there`)
     return same
   }
 
