@@ -176,6 +176,14 @@ describe('production', () => {
     expect(mistakesOf({ SLUICE_JWT_SECRET: secret }), 'development may').toEqual([])
   })
 
+  test('does not start with a weak secret among those that signed before (B1)', () => {
+    const previous = (...secrets: string[]) => production({ SLUICE_JWT_PREVIOUS_SECRETS: secrets.join(', ') })
+    expect(mistakesOf(previous(STRONG, 'changeme'))).toEqual([expect.stringMatching(/^SLUICE_JWT_PREVIOUS_SECRETS must/)])
+    expect(mistakesOf(previous(STRONG, randomBytes(48).toString('base64')))).toEqual([])
+    const { identity } = loadConfig(previous(STRONG), { mode: 'serve' })
+    expect(identity.jwtPreviousSecrets).toEqual([STRONG])
+  })
+
   test('accepts what generators of secrets make', () => {
     for (let i = 0; i < 200; i++) {
       for (const encoding of ['hex', 'base64', 'base64url'] as const) {

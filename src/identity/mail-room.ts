@@ -58,7 +58,10 @@ export function createMailRoom({ database, send, passwordResetUrl, log }: MailRo
       if (given) await database.query('delete from sluice.mail_requests where id = $1', [id])
       // the text of such errors may hold addresses
       const { code, responseCode: smtpStatus } = error as { code?: string; responseCode?: number }
-      log.error({ mail: id, type: kind, attempt: attempts, code, smtpStatus }, given ? 'a mail was given up' : 'a mail could not be sent')
+      log.error(
+        { mail: id, type: kind, attempt: attempts, code, smtpStatus },
+        given ? 'a mail was given up' : 'a mail could not be sent',
+      )
     }
   }
 

@@ -53,7 +53,7 @@ const KNOWN_BY: readonly { packages: RegExp; rooms: RegExp }[] = [
   { packages: /^(graphql-yoga|graphql-ws.*|ws|@envelop\/.*|@escape\.tech\/.*|helmet|node:http)$/, rooms: /^src\/server\// },
   { packages: /^pg$/, rooms: /^src\/(database|fleet)\// },
   { packages: /^(ioredis|bullmq)$/, rooms: /^src\/fleet\// },
-  { packages: /^undici$/, rooms: /^src\/outbound\// },
+  { packages: /^(undici|nodemailer)$/, rooms: /^src\/outbound\// },
   { packages: /^node:child_process$/, rooms: /^src\/(database|engine\/handlers)\// },
 ]
 
