@@ -53,7 +53,15 @@ export async function openSluice(connection: string): Promise<System> {
   const authChanges = createAuthChanges({ database, bus, log })
   const signInAttempts = createAttemptLimiter(createMemoryLimiter, UNLIMITED)
   const mailRoom = createMailRoom({ database, send: undefined, passwordResetUrl: undefined, log })
-  const identity = createIdentity({ database, jwtSecrets: { signing: newUuid() }, authChanges, signInAttempts, mailRoom })
+  const identity = createIdentity({
+    database,
+    jwtSecrets: { signing: newUuid() },
+    authChanges,
+    signInAttempts,
+    mailRoom,
+    agentRoles: allow.roles,
+    log,
+  })
   const refusals = new Refusals({ database, log })
   const flowWrites = createMemoryLimiter({ name: 'flow-writes', points: UNLIMITED })
   const people = Array.from({ length: INITIATORS }, somebody)

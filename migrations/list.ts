@@ -5,6 +5,7 @@ import { Identity } from './001-identity.ts'
 import { Audit } from './002-audit.ts'
 import { Engine } from './003-engine.ts'
 import { People } from './004-people.ts'
+import { Principals } from './005-principals.ts'
 import { CommitRows } from './008-commit-rows.ts'
 import { AuditChain } from './009-audit-chain.ts'
 
@@ -15,6 +16,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '002-audit', class: Audit },
   { name: '003-engine', class: Engine },
   { name: '004-people', class: People },
+  { name: '005-principals', class: Principals },
   { name: '008-commit-rows', class: CommitRows },
   { name: '009-audit-chain', class: AuditChain },
 ]

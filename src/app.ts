@@ -44,6 +44,7 @@ import type { AllowList } from './language/program.ts'
 import { createFeeds } from './live/feeds.ts'
 import type { FeedAccess } from './live/feeds.ts'
 import type { Logger } from './log.ts'
+import { admitStarts } from './operations/admit-starts.ts'
 import type { Services } from './operations/call.ts'
 import { ensureExampleFlows } from './operations/ensure-example-flows.ts'
 import { whoMaySee } from './operations/who-may-see.ts'
@@ -122,6 +123,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       registry: handlers,
       allow,
       signAudit: auditKeys.sign,
+      admitStarts: (starts) => admitStarts(services, starts),
       log: log.child({ room: 'engine' }),
     })
     const registry = new Registry()
@@ -142,7 +144,12 @@ export async function startApp(options: AppOptions): Promise<App> {
       loop.start()
       stack.defer(() => loop.stop())
     }
-    const identity = createIdentity({ database, jwtSecrets, authChanges, signInAttempts, mailRoom, outbox: mail.kept })
+    const identity = createIdentity({
+      ...{ database, jwtSecrets, authChanges, signInAttempts, mailRoom, outbox: mail.kept, log },
+      agentRoles: allow.roles,
+    })
+    identity.keyUse.start()
+    stack.defer(() => identity.keyUse.stop())
     const { adminEmail: email, adminPassword: password } = config.identity
     const dataDir = development ? config.database.dataDir : undefined
     const admin = await ensureAdmin({

@@ -47,7 +47,8 @@ export const STEP_ERRORS = {
   STATE_TOO_LARGE: 'The state is over its limit; the message names size and limit.',
   HANDLER_CRASHED: 'The process that ran the handler ended while it ran.',
   HANDLER_NOT_REGISTERED: 'No handler of this name is registered where the step ran.',
-  NOT_ALLOWED: 'The definition names something that is not on the allow-list any more.',
+  NOT_ALLOWED:
+    'The definition names something that is not on the allow-list any more, or whoever started it may not run it any more.',
   OUTCOME_UNKNOWN: 'The worker was lost while the step ran, and the step may run at most once.',
   POISONED: 'The step crashed its worker three times while it ran alone.',
   AGENT_TIMEOUT: 'Nobody answered in time.',

@@ -2,10 +2,13 @@
 import DataLoader from 'dataloader'
 import type { Execution } from '../engine/entities/execution.ts'
 import type { Flow } from '../engine/entities/flow.ts'
+import type { FlowGrant } from '../identity/entities/flow-grant.ts'
 import type { JsonObject } from '../language/program.ts'
 import type { Call } from '../operations/call.ts'
 import { loadDefinitions, loadNewestVersions } from '../operations/load-by-id.ts'
 import type { FlowVersionHead } from '../operations/load-by-id.ts'
+import type { FlowAction } from '../operations/permissions.ts'
+import { readAllowedActions, readFlowGrants } from '../operations/read-flow-access.ts'
 import { readEvents } from '../operations/read-events.ts'
 import type { EventRow, EventsWanted } from '../operations/read-events.ts'
 import * as payloads from '../operations/read-payloads.ts'
@@ -28,6 +31,8 @@ export interface Loaders {
   requestAnswers: DataLoader<AsOf, Payload | null, string>
   definitions: DataLoader<string, JsonObject | null>
   newestVersions: DataLoader<Flow, FlowVersionHead, string>
+  allowedActions: DataLoader<string, FlowAction[]>
+  flowGrants: DataLoader<string, FlowGrant[] | null>
 }
 
 const BY_CALL = new WeakMap<Call, Loaders>()
@@ -57,6 +62,8 @@ function createLoaders(call: Call): Loaders {
     requestBodies: batch((keys) => payloads.readRequestBodies(call, keys), itself),
     requestAnswers: batch((keys) => payloads.readRequestAnswers(call, ids(keys)), asOf),
     definitions: batch((keys) => loadDefinitions(call, keys), itself),
+    allowedActions: anew((ids) => readAllowedActions(call, ids)),
+    flowGrants: anew((ids) => readFlowGrants(call, ids)),
     newestVersions: batch(
       (flows) => loadNewestVersions(call, flows),
       (flow) => `${flow.id} ${flow.latestNumber}`,
@@ -68,6 +75,10 @@ const batch = <Key, Value, CacheKey>(
   read: (keys: readonly Key[]) => Promise<Value[]>,
   cacheKeyFn: (key: Key) => CacheKey,
 ): DataLoader<Key, Value, CacheKey> => new DataLoader(read, { cacheKeyFn })
+
+/** What has no version to be cached by is read again by whoever asks later. */
+const anew = <Value>(read: (ids: readonly string[]) => Promise<Value[]>): DataLoader<string, Value> =>
+  new DataLoader(read, { cache: false })
 
 const itself = (id: string): string => id
 const asOf = ({ id, version }: AsOf): string => `${id} ${version}`

@@ -19,6 +19,8 @@ const KIND_OF_TYPE: Record<string, IdKind> = {
   Execution: 'execution',
   AgentRequest: 'agentRequest',
   AuditEvent: 'auditEvent',
+  ApiKey: 'apiKey',
+  ExecutionLink: 'executionLink',
 }
 
 /** No type has this name: an id that means nothing loads nothing. */

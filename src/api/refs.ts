@@ -1,7 +1,17 @@
 /** Every object that several nouns name. They live here, since noun files that import each other end in `any`. */
 import type { Execution as ExecutionRow } from '../engine/entities/execution.ts'
 import type { Flow as FlowRow } from '../engine/entities/flow.ts'
-import { loadAgentRequests, loadAuditEvents, loadExecutions, loadFlows, loadFlowVersions } from '../operations/load-by-id.ts'
+import type { ApiKey as ApiKeyRow } from '../identity/entities/api-key.ts'
+import type { ExecutionLink as ExecutionLinkRow } from '../identity/entities/execution-link.ts'
+import {
+  loadAgentRequests,
+  loadApiKeys,
+  loadAuditEvents,
+  loadExecutionLinks,
+  loadExecutions,
+  loadFlows,
+  loadFlowVersions,
+} from '../operations/load-by-id.ts'
 import type { AgentRequestHead, AuditEventHead, FlowVersionHead } from '../operations/load-by-id.ts'
 import type { EventRow } from '../operations/read-events.ts'
 import type { StepView } from '../operations/read-steps.ts'
@@ -32,6 +42,16 @@ export const AgentRequest = builder.loadableNodeRef('AgentRequest', {
 export const AuditEvent = builder.loadableNodeRef('AuditEvent', {
   id: { resolve: (event: AuditEventHead) => event.id },
   load: (ids: string[], call) => loadAuditEvents(call, ids) as Promise<AuditEventHead[]>,
+})
+
+export const ApiKey = builder.loadableNodeRef('ApiKey', {
+  id: { resolve: (key: ApiKeyRow) => key.id },
+  load: (ids: string[], call) => loadApiKeys(call, ids) as Promise<ApiKeyRow[]>,
+})
+
+export const ExecutionLink = builder.loadableNodeRef('ExecutionLink', {
+  id: { resolve: (link: ExecutionLinkRow) => link.id },
+  load: (ids: string[], call) => loadExecutionLinks(call, ids) as Promise<ExecutionLinkRow[]>,
 })
 
 export const StepRun = builder.objectRef<StepView>('StepRun')

@@ -19,6 +19,7 @@ import type { HandlerHost } from './handlers/handler-host.ts'
 import type { HandlerRegistry } from './handlers/load-handlers.ts'
 import { createLoop } from '../loop.ts'
 import { createPrograms } from './programs.ts'
+import type { AdmitStarts } from './refuse-starts.ts'
 import { createWaiters } from './waiters.ts'
 import { createWorker } from './worker.ts'
 import type { Worker, WorkerSettings } from './worker.ts'
@@ -32,6 +33,8 @@ export interface EngineOptions extends WorkerSettings {
   /** signs the rows of the audit log that the engine adds */
   signAudit: AuditKeys['sign']
   log: Logger
+  /** asked before starts that waited begin; without it, all may */
+  admitStarts?: AdmitStarts
 }
 
 export interface RunningEngine extends Engine {

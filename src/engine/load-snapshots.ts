@@ -13,7 +13,7 @@ export interface Loaded {
   snapshot: Snapshot
   /** words from other executions, not read yet */
   messages: { key: string; kind: string; body: { reason?: string } }[]
-  /** set when the definition names what is not allowed any more: its program is empty then */
+  /** set when it must not run: its definition names what is not allowed any more (its program is empty then), or its start is refused */
   notAllowed?: string
 }
 

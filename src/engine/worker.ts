@@ -21,6 +21,8 @@ import { createMailboxes } from './mailboxes.ts'
 import type { Mailboxes } from './mailboxes.ts'
 import type { Programs } from './programs.ts'
 import { hasEnded } from './states.ts'
+import { refuseStarts } from './refuse-starts.ts'
+import type { AdmitStarts } from './refuse-starts.ts'
 import { createWakeQueue } from './wake-queue.ts'
 
 export interface WorkerSettings {
@@ -45,6 +47,7 @@ export interface WorkerOptions extends WorkerSettings {
   registry: HandlerRegistry
   signAudit: AuditKeys['sign']
   log: Logger
+  admitStarts?: AdmitStarts
 }
 
 export interface Worker {
@@ -144,8 +147,7 @@ export function createWorker(options: WorkerOptions): Worker {
       const rows = await claimExecutions(database, workerId, wanted, afterInitiator)
       more = rows.length === wanted
       afterInitiator = rows.at(-1)?.initiator_id ?? null
-      const ids = rows.map(({ id }) => id)
-      for (const loaded of await loadSnapshots(database, programs, ids)) mailboxes.hold(loaded)
+      await holdAll(rows.map(({ id }) => id))
     } while (more)
     for (const id of await findOverdue(database, 100)) await mailboxes.post(id, { kind: 'tick' })
     const { wakeAt, deadlineAt } = await nextDue(database)
@@ -154,6 +156,11 @@ export function createWorker(options: WorkerOptions): Worker {
     // what is due stays due while it cannot be claimed
     const blocked = mailboxes.size >= options.maxHeld || committer.full || !lease.alive
     return blocked ? POLL_MS / 10 : pause
+  }
+
+  async function holdAll(ids: readonly string[]): Promise<void> {
+    const loaded = await loadSnapshots(database, programs, ids)
+    for (const one of await refuseStarts(loaded, options.admitStarts, now())) mailboxes.hold(one)
   }
 
   /** What a committed transition asks for: stop, ring, run. */
@@ -207,8 +214,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   /** Claimed without learning of it, or dropped when the lease was lost: a takeover from ourselves. */
   async function takeBack(orphans: readonly string[]): Promise<void> {
-    const ids = await reclaimExecutions(database, workerId, orphans)
-    for (const loaded of await loadSnapshots(database, programs, ids)) mailboxes.hold(loaded)
+    await holdAll(await reclaimExecutions(database, workerId, orphans))
   }
 
   /** It says that it runs something here, and nothing runs: the lease was lost and came back. */

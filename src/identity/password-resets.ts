@@ -1,24 +1,23 @@
 /** Tokens that let somebody choose a new password: good once, for half an hour, stored as hashes (B2). */
 import type { EntityManager } from '@mikro-orm/postgresql'
-import { createHash, randomBytes } from 'node:crypto'
 import { queryIn } from '../database/database.ts'
+import { hashOf, isToken, newToken } from './opaque-tokens.ts'
 
 const PREFIX = 'sluice_pr_'
-const SHAPE = /^sluice_pr_[A-Za-z0-9_-]{43}$/
 export const RESET_MINUTES = 30
 /** Asking again does not spoil the mails before, and asking without end does not flood somebody's mailbox. */
 const LIVE_PER_USER = 3
 
 /** A new token, shown once; undefined when the user has enough of them. */
 export async function issueReset(em: EntityManager, userId: string): Promise<string | undefined> {
-  const token = `${PREFIX}${randomBytes(32).toString('base64url')}`
+  const token = newToken(PREFIX)
   const issued = await queryIn(em, ISSUE, [hashOf(token), userId])
   return issued.length > 0 ? token : undefined
 }
 
 /** Whose token it is, while it is good. */
 export async function findReset(em: EntityManager, token: string): Promise<string | undefined> {
-  if (!SHAPE.test(token)) return undefined
+  if (!isToken(PREFIX, token)) return undefined
   return (await queryIn<{ userId: string }>(em, `select ${GOOD}`, [hashOf(token)]))[0]?.userId
 }
 
@@ -50,5 +49,3 @@ returning hash`
 const GOOD = `
 r.user_id as "userId" from sluice.password_resets r join sluice.users u on u.id = r.user_id
 where r.hash = $1 and r.expires_at > now() and u.disabled_at is null`
-
-const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest()

@@ -1,9 +1,9 @@
 /** Who asks: the verified result of a token, as everything above identity sees it. */
+import type { Role } from '../language/roles.ts'
 import type { AuthSubject } from './auth-changes.ts'
 
-export const ROLES = ['ADMIN', 'USER', 'VIEWER'] as const
-/** ADMIN may do everything, USER owns flows and executions, VIEWER only reads (B4). */
-export type Role = (typeof ROLES)[number]
+export { ROLES } from '../language/roles.ts'
+export type { Role }
 
 /** What a key may be allowed at most; whoever owns it must be allowed it too (B9). */
 export const SCOPES = [
@@ -29,7 +29,7 @@ const IMPLIED: Partial<Record<Scope, Scope>> = {
 }
 
 /** These, and what they imply. */
-const scopesOf = (given: readonly Scope[]): ReadonlySet<Scope> =>
+export const scopesOf = (given: readonly Scope[]): ReadonlySet<Scope> =>
   new Set(given.flatMap((scope) => [scope, IMPLIED[scope] ?? scope]))
 
 interface AnyPrincipal {

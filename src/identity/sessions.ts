@@ -1,16 +1,15 @@
 /** Sessions and their refresh tokens: good for 30 days, rotated on use, and one used twice ends its session (B1). RFC 9700, 4.14.2. */
 import type { EntityManager } from '@mikro-orm/postgresql'
-import { createHash, createHmac, randomBytes } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import type { Origin } from '../audit/audit-entry.ts'
 import { storable } from '../audit/record-audit.ts'
 import { queryIn } from '../database/database.ts'
 import { newUuid } from '../ids.ts'
 import { recordAuthChange } from './auth-changes.ts'
 import type { AuthSubject } from './auth-changes.ts'
+import { hashOf, isToken, newToken } from './opaque-tokens.ts'
 
-/** Says what a leaked one is, to people and to scanners for secrets. */
 const PREFIX = 'sluice_rt_'
-const SHAPE = /^sluice_rt_[A-Za-z0-9_-]{43}$/
 const USER_AGENT_LENGTH = 256
 const LIFETIME = `interval '30 days'`
 
@@ -33,7 +32,7 @@ export async function openSession(em: EntityManager, userId: string, { ip, userA
   const open = `insert into sluice.sessions (id, user_id, ip, user_agent, expires_at) values ($1, $2, $3, $4, now() + ${LIFETIME})`
   const agent = userAgent === undefined ? undefined : storable(userAgent.slice(0, USER_AGENT_LENGTH))
   await queryIn(em, open, [sessionId, userId, ip ?? null, agent ?? null])
-  const refreshToken = randomToken()
+  const refreshToken = newToken(PREFIX)
   await addToken(em, sessionId, refreshToken)
   return { sessionId, refreshToken }
 }
@@ -44,7 +43,7 @@ export async function openSession(em: EntityManager, userId: string, { ip, userA
  */
 export const successorOf = (refreshToken: string, key: string | undefined, secret: string): string =>
   key === undefined
-    ? randomToken()
+    ? newToken(PREFIX)
     : `${PREFIX}${createHmac('sha256', secret)
         .update(JSON.stringify(['refresh', refreshToken, key]))
         .digest('base64url')}`
@@ -55,7 +54,7 @@ export const successorOf = (refreshToken: string, key: string | undefined, secre
  * within a minute and before anybody used what came of it.
  */
 export async function rotateToken(em: EntityManager, refreshToken: string, next: string): Promise<Rotation> {
-  if (!SHAPE.test(refreshToken)) return { outcome: 'REFUSED' }
+  if (!isToken(PREFIX, refreshToken)) return { outcome: 'REFUSED' }
   const hash = hashOf(refreshToken)
   // a statement of its own: the next one sees what whoever held the locks has committed
   await queryIn(em, LOCK, [hash])
@@ -118,7 +117,3 @@ async function addToken(em: EntityManager, sessionId: string, token: string): Pr
   const add = `insert into sluice.refresh_tokens (hash, session_id, expires_at) values ($1, $2, now() + ${LIFETIME})`
   await queryIn(em, add, [hashOf(token), sessionId])
 }
-
-const randomToken = (): string => `${PREFIX}${randomBytes(32).toString('base64url')}`
-
-const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest()

@@ -22,6 +22,7 @@ export function compile(definition: unknown, allow: AllowList): { program: Progr
     dependents: (name) => dependents.get(name) ?? [],
     ...(output && { output }),
     timeoutMs,
+    ...(read.definition.permissions && { permissions: read.definition.permissions }),
     checkInput: (value) => input?.check(value) ?? [],
   }
   return { program }

@@ -1,6 +1,7 @@
 /** The definition of a flow, version 1: its types, and the strict schema that tells whether a value is one. */
 import { z } from 'zod'
 import type { JsonObject, Json, StepType } from './program.ts'
+import { ROLES, type Role } from './roles.ts'
 
 /** Every name of steps and routes (C3). */
 export const NAME = /^[A-Za-z0-9_]{1,64}$/
@@ -71,6 +72,14 @@ export interface FailStep extends AnyStep {
 }
 export type StepDefinition = TransformStep | RouteStep | AgentStep | NotifyStep | WaitStep | HandlerStep | FailStep
 
+/** What grants give, this takes away (C2): whoever is not named may not start it, or not answer what it asks. Absent = everybody. */
+export interface FlowPermissions {
+  /** roles of people who may start it */
+  readonly roles?: readonly Role[]
+  /** roles of agents who may start it, and answer what it asks them */
+  readonly agents?: readonly string[]
+}
+
 /** Which fields of a step hold templates is told by `compile-step.ts`. */
 export interface Definition {
   readonly version?: 1
@@ -83,6 +92,7 @@ export interface Definition {
   /** template of the execution's output */
   readonly output?: JsonObject
   readonly timeout?: string
+  readonly permissions?: FlowPermissions
   readonly metadata?: JsonObject
 }
 
@@ -166,6 +176,11 @@ export const STEP_SCHEMAS = {
 
 export const STEP_TYPES = Object.keys(STEP_SCHEMAS) as StepType[]
 
+const permissions = z.strictObject({
+  roles: z.array(z.enum(ROLES)).max(ROLES.length).optional(),
+  agents: z.array(name).max(50).optional(),
+})
+
 /** The definition around its steps. */
 export const DEFINITION_SCHEMA = z.strictObject({
   version: z.literal(1).optional(),
@@ -185,6 +200,7 @@ export const DEFINITION_SCHEMA = z.strictObject({
     .refine((steps) => Object.keys(steps).length <= MAX_STEPS, `at most ${MAX_STEPS} steps`),
   output: template.optional(),
   timeout: name.optional(),
+  permissions: permissions.optional(),
   metadata: template.optional(),
 })
 
@@ -193,6 +209,7 @@ export const FIELD_NAMES: readonly string[] = [
   ...Object.keys(DEFINITION_SCHEMA.shape),
   ...Object.values(STEP_SCHEMAS).flatMap((schema) => Object.keys(schema.shape)),
   ...Object.keys(retry.shape),
+  ...Object.keys(permissions.shape),
   'to',
   'any',
   'atLeast',

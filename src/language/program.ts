@@ -1,5 +1,6 @@
 /** A compiled definition: what the engine runs. Made by `compile()`, never changed afterwards. */
 import type { Issue } from '../errors.ts'
+import type { FlowPermissions } from './definition.ts'
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 export type JsonObject = { [key: string]: Json }
@@ -71,6 +72,7 @@ export interface Program {
   dependents(name: string): readonly string[]
   output?: Template
   timeoutMs: number
+  permissions?: FlowPermissions
   /** [] when the input fits the flow's JSON Schema; each issue's path starts with "input" */
   checkInput(input: JsonObject): Issue[]
 }

@@ -72,6 +72,7 @@ export function readDefinition(value: unknown, allow: AllowList): ReadDefinition
   }
   result.steps = compileSteps(declared, context)
   if (raw.participants) checkRoles(raw.participants, ['participants'], context)
+  if (raw.permissions?.agents) checkRoles(raw.permissions.agents, ['permissions', 'agents'], context)
   if (raw.timeout !== undefined) result.timeoutMs = readDuration(raw.timeout, ['timeout'], context, 1)
   if (raw.output) result.output = compileTemplate(raw.output, ['output'], context)
   if (raw.input) {

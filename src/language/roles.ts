@@ -1,3 +1,7 @@
+/** The roles of people (B4): an administrator may do everything, a user owns flows and executions, a viewer only reads. */
+export const ROLES = ['ADMIN', 'USER', 'VIEWER'] as const
+export type Role = (typeof ROLES)[number]
+
 /** The roles that agents may have unless the operator configures others (A2). */
 export const DEFAULT_ROLES = [
   'ceo',

@@ -2,7 +2,6 @@
 import { sql } from 'kysely'
 import { auditEntry } from '../audit/record-audit.ts'
 import { AgentRequest } from '../engine/entities/agent-request.ts'
-import { Flow } from '../engine/entities/flow.ts'
 import type { AgentDecision } from '../engine/states.ts'
 import { isProblem, problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
@@ -13,7 +12,7 @@ import { hashOf } from '../canonical-json.ts'
 import { ArgumentCheck, MAX_KEY } from './check-arguments.ts'
 import { AGENT_REQUEST_BODIES } from './load-by-id.ts'
 import type { AgentRequestHead } from './load-by-id.ts'
-import { mayAnswerAgentRequest, requirePrincipal, visibleExecutions } from './permissions.ts'
+import { answerableRequests, isLeftBy, requirePrincipal, visibleAgentRequests } from './permissions.ts'
 import { forbid } from './refuse.ts'
 import { selectRows } from './select-rows.ts'
 
@@ -35,8 +34,7 @@ export async function answerAgentRequest(
   const request = await readRequest(call, id)
   if (!request) return problem('NOT_FOUND')
   const { executionId, flowId, kind } = request
-  const [flow] = await selectRows(call, Flow, { where: sql`t.id = ${flowId}` })
-  if (!mayAnswerAgentRequest(principal, flow)) return forbid(call, { type: 'agentRequest.answerRefused', executionId, flowId })
+  if (!(await mayAnswer(call, request))) return forbid(call, { type: 'agentRequest.answerRefused', executionId, flowId })
   if (kind === 'NOTICE') return problem('ILLEGAL_STATE', { message: 'It is a notice, which wants no answer.' })
 
   const check = new ArgumentCheck()
@@ -49,10 +47,10 @@ export async function answerAgentRequest(
   if (check.problem) return check.problem
 
   const answered = await call.services.engine.answer({
-    ...{ requestId: id, executionId, decision, data: data as Json, answeredBy: principal.id },
+    ...{ requestId: id, executionId, decision, data: data as Json, answeredBy: principal.actsAs },
     audit: [auditEntry(call, { type: 'agentRequest.answered', executionId, flowId, metadata: { decision } })],
     ...(idempotencyKey !== undefined && {
-      idempotency: { principalId: principal.id, key: idempotencyKey, inputHash: hashOf([id, decision, data]) },
+      idempotency: { principalId: principal.actsAs, key: idempotencyKey, inputHash: hashOf([id, decision, data]) },
     }),
   })
   if (isProblem(answered)) return answered
@@ -60,7 +58,26 @@ export async function answerAgentRequest(
   return agentRequest ? { agentRequest, replayed: answered.replayed } : problem('NOT_FOUND')
 }
 
-async function readRequest(call: Call, id: string): Promise<AgentRequestHead | undefined> {
-  const where = sql`t.id = ${id} and ${visibleExecutions(requirePrincipal(call))}`
-  return (await selectRows(call, AgentRequest, { where, without: AGENT_REQUEST_BODIES }))[0]
+interface Answerable {
+  answerable: boolean
+  flowVersionId: string
+}
+
+async function readRequest(call: Call, id: string): Promise<(AgentRequestHead & Answerable) | undefined> {
+  const principal = requirePrincipal(call)
+  const [request] = await selectRows<AgentRequest, (typeof AGENT_REQUEST_BODIES)[number], Answerable>(call, AgentRequest, {
+    where: sql`t.id = ${id} and ${visibleAgentRequests(principal)}`,
+    without: AGENT_REQUEST_BODIES,
+    also: sql`, ${answerableRequests(principal)} as answerable,
+      (select e.flow_version_id from sluice.executions as e where e.id = t.execution_id) as "flowVersionId"`,
+  })
+  return request
+}
+
+/** What grants let agents do, the version that asks may take away. */
+async function mayAnswer(call: Call, { answerable, flowVersionId, role }: AgentRequestHead & Answerable): Promise<boolean> {
+  const principal = requirePrincipal(call)
+  if (!answerable || principal.kind !== 'AGENT') return answerable
+  const program = await call.services.engine.program(flowVersionId)
+  return !isProblem(program) && isLeftBy(program.permissions, { ...principal, agentRoles: [role] })
 }

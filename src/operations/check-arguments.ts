@@ -22,8 +22,8 @@ export class ArgumentCheck {
     return this.issues.length > 0 ? problem('VALIDATION', { issues: this.issues }) : undefined
   }
 
-  add(code: string, path: string[], message: string): void {
-    this.issues.push({ code, path, message })
+  add(code: string, path: string[], message: string, hint?: string): void {
+    this.issues.push({ code, path, message, ...(hint !== undefined && { hint }) })
   }
 
   /** One line of 1 to `max` characters; undefined passes. */

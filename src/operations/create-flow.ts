@@ -26,7 +26,7 @@ export async function createFlow(call: Call, { definition, visibility = 'PRIVATE
   if (limited) return limited
   try {
     return await call.services.database.transaction(async (em) => {
-      const { flow } = await insertFlow(em, { ownerId: principal.id, definition: checked.definition, visibility })
+      const { flow } = await insertFlow(em, { ownerId: principal.actsAs, definition: checked.definition, visibility })
       await recordAudit(em, auditEntry(call, { type: 'flow.created', flowId: flow.id, metadata: { visibility } }))
       return flow
     })

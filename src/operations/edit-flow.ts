@@ -9,7 +9,8 @@ import type { Problem } from '../errors.ts'
 import type { Call } from './call.ts'
 import { findFlow } from './find-flow.ts'
 import { limitFlowWrites } from './limit-flow-writes.ts'
-import { mayEditFlow, requirePrincipal } from './permissions.ts'
+import { mayOnFlow, requirePrincipal } from './permissions.ts'
+import type { FlowAction, Leveled } from './permissions.ts'
 import { forbid } from './refuse.ts'
 
 export interface FlowEdit {
@@ -17,6 +18,8 @@ export interface FlowEdit {
   flowId: string
   /** `Flow.version` as the caller read it */
   expectedVersion: number
+  /** what the caller must be allowed, seeing the flow as it is */
+  action: FlowAction | 'OWN' | ((flow: Leveled<Flow>) => Promise<FlowAction>)
   /** what the audit log says when it is done, and when it is refused */
   audit: { done: AuditFacts['type']; refused: AuditFacts['type'] }
 }
@@ -27,12 +30,13 @@ export interface FlowEdit {
  */
 export async function editFlow<T>(
   call: Call,
-  { flowId, expectedVersion, audit }: FlowEdit,
+  { flowId, expectedVersion, action, audit }: FlowEdit,
   change: (em: EntityManager, flow: Flow) => Promise<T>,
 ): Promise<T | Problem> {
   const seen = await findFlow(call, { id: flowId })
   if (isProblem(seen)) return seen
-  if (!mayEditFlow(requirePrincipal(call), seen)) return forbid(call, { type: audit.refused, flowId })
+  const needed = typeof action === 'string' ? action : await action(seen)
+  if (!mayOnFlow(requirePrincipal(call), needed, seen)) return forbid(call, { type: audit.refused, flowId })
   if (seen.version !== expectedVersion) return stale(seen.version)
   const limited = await limitFlowWrites(call)
   if (limited) return limited

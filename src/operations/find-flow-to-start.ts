@@ -9,11 +9,13 @@ import type { Principal } from '../identity/principal.ts'
 import type { Call } from './call.ts'
 import { findFlow, nameOf } from './find-flow.ts'
 import type { FlowReference } from './find-flow.ts'
-import { requirePrincipal, visibleFlowsOf } from './permissions.ts'
+import { askers, flowsSeenByEach, levelOf, requirePrincipal } from './permissions.ts'
 
 export interface FlowToStart {
   id: string
   newestVersionId: string
+  /** what the caller may do on it: a number of LEVELS, or 5 */
+  level: number
 }
 
 interface Question {
@@ -51,19 +53,18 @@ async function lookForAll(database: Database, questions: readonly Question[]): P
     sql`${questions.map(({ by }) => ('id' in by ? by.id : null))}::uuid[]`,
     sql`${names.map((name) => name?.name ?? null)}::text[]`,
     sql`${names.map((name) => name?.owner ?? null)}::text[]`,
-    sql`${questions.map(({ principal }) => principal.id)}::uuid[]`,
-    sql`${questions.map(({ principal }) => principal.role === 'ADMIN')}::boolean[]`,
   ]
-  const isVisible = sql`(q.is_admin or ${visibleFlowsOf(sql`q.principal_id`)})`
+  const { columns: whoAsks, names: asNames, asker } = askers(questions.map(({ principal }) => principal))
+  const isVisible = flowsSeenByEach(asker)
   const query = sql<Found>`
-    select q.place::integer as place, f.id, v.id as "newestVersionId", f.owner_id = q.principal_id as "isOwn"
-    from unnest(${sql.join(columns)}) with ordinality as q(flow_id, name, owner, principal_id, is_admin, place),
-    lateral (select * from (
+    select q.place::integer as place, f.id, v.id as "newestVersionId", f.owner_id = q.acts_as as "isOwn", f.level
+    from unnest(${sql.join(columns)}, ${whoAsks}) with ordinality as q(flow_id, name, owner, ${asNames}, place),
+    lateral (select *, ${levelOf(asker)} as level from (
       select t.* from sluice.flows as t where t.id = q.flow_id and ${isVisible}
       union all
       select t.* from sluice.flows as t where t.name = q.name and ${isVisible}
         and (q.owner is null or t.owner_id = (select u.id from sluice.users as u where u.handle = q.owner))
-    ) as named order by owner_id = q.principal_id desc, id limit 2) as f
+    ) as t order by owner_id = q.acts_as desc, id limit 2) as f
     join sluice.flow_versions as v on v.flow_id = f.id and v.number = f.latest_number
     order by q.place, "isOwn" desc`
   const answers: Found[][] = questions.map(() => [])

@@ -6,7 +6,8 @@ import type { Problem } from '../errors.ts'
 import { decodeId } from '../ids.ts'
 import type { Call } from './call.ts'
 import { isStorableText } from './check-arguments.ts'
-import { requirePrincipal, visibleFlows } from './permissions.ts'
+import { requirePrincipal, visibleFlows, withLevel } from './permissions.ts'
+import type { Leveled } from './permissions.ts'
 import { selectRows } from './select-rows.ts'
 import type { Condition } from './select-rows.ts'
 
@@ -21,19 +22,27 @@ export function flowReference(text: string): FlowReference {
   return id ? { id } : { name: text }
 }
 
-/** Problems: NOT_FOUND, AMBIGUOUS with the candidates that the caller can see. */
-export async function findFlow(call: Call, by: FlowReference): Promise<Flow | Problem> {
+/** With what the caller may do on it. Problems: NOT_FOUND, AMBIGUOUS with the candidates that the caller can see. */
+export async function findFlow(call: Call, by: FlowReference): Promise<Leveled<Flow> | Problem> {
   const principal = requirePrincipal(call)
   const named = 'id' in by ? sql`t.id = ${by.id}` : isCalled(by.name)
   if (!named) return problem('NOT_FOUND')
-  const flows = await selectRows(call, Flow, {
+  const flows = await selectRows<Flow, never, { level: number }>(call, Flow, {
     where: sql`${named} and ${visibleFlows(principal)}`,
-    then: sql`order by t.owner_id = ${principal.id} desc, t.id limit ${MAX_CANDIDATES}`,
+    then: sql`order by t.owner_id = ${principal.actsAs} desc, t.id limit ${MAX_CANDIDATES}`,
+    also: withLevel(principal),
   })
   const [first, second] = flows
   if (!first) return problem('NOT_FOUND')
-  if (!second || first.ownerId === principal.id) return first
+  if (!second || first.ownerId === principal.actsAs) return first
   return problem('AMBIGUOUS', { candidates: await namesWithOwner(call, flows) })
+}
+
+/** What the caller may do on a flow, whether or not its scopes show it flows: 0 to 5. */
+export async function findFlowLevel(call: Call, flowId: string): Promise<number> {
+  const level = withLevel(requirePrincipal(call))
+  const [flow] = await selectRows<Flow, never, { level: number }>(call, Flow, { where: sql`t.id = ${flowId}`, also: level })
+  return flow?.level ?? 0
 }
 
 /** The parts of `owner/name` or `name`; undefined when nothing can be called so. */

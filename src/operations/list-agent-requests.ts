@@ -9,7 +9,7 @@ import { AGENT_REQUEST_BODIES } from './load-by-id.ts'
 import type { AgentRequestHead } from './load-by-id.ts'
 import { eachOf, readRows } from './page.ts'
 import type { Page } from './page.ts'
-import { requirePrincipal, waysToExecutions } from './permissions.ts'
+import { requirePrincipal, waysToAgentRequests } from './permissions.ts'
 
 /** All that is given must hold. */
 export interface AgentRequestFilter {
@@ -22,7 +22,7 @@ export interface AgentRequestFilter {
 
 export async function listAgentRequests(call: Call, filter: AgentRequestFilter, page: Page): Promise<AgentRequestHead[]> {
   const { status = AGENT_REQUEST_STATUSES, role, executionId } = filter
-  const ways = waysToExecutions(requirePrincipal(call))
+  const ways = waysToAgentRequests(requirePrincipal(call))
   if (status.length === 0 || (role !== undefined && !isStorableText(role))) return []
   const filters = [
     role === undefined ? [] : [sql`t.role = ${role}`],

@@ -6,9 +6,20 @@ import { AgentRequest } from '../engine/entities/agent-request.ts'
 import { Execution } from '../engine/entities/execution.ts'
 import { FlowVersion } from '../engine/entities/flow-version.ts'
 import { Flow } from '../engine/entities/flow.ts'
+import { ApiKey } from '../identity/entities/api-key.ts'
+import { ExecutionLink } from '../identity/entities/execution-link.ts'
 import type { JsonObject } from '../language/program.ts'
 import type { Call } from './call.ts'
-import { requirePrincipal, visibleAuditEvents, visibleExecutions, visibleFlows, visibleFlowVersions } from './permissions.ts'
+import {
+  requirePrincipal,
+  visibleAgentRequests,
+  visibleApiKeys,
+  visibleExecutionLinks,
+  visibleAuditEvents,
+  visibleExecutions,
+  visibleFlows,
+  visibleFlowVersions,
+} from './permissions.ts'
 import { selectRows } from './select-rows.ts'
 import type { Condition } from './select-rows.ts'
 
@@ -25,13 +36,18 @@ export type AgentRequestHead = Omit<AgentRequest, (typeof AGENT_REQUEST_BODIES)[
 export const AGENT_REQUEST_BODIES = ['body', 'answer'] as const
 
 export const loadAgentRequests: Load<AgentRequestHead> = (call, ids) =>
-  load(call, AgentRequest, ids, visibleExecutions(requirePrincipal(call)), AGENT_REQUEST_BODIES)
+  load(call, AgentRequest, ids, visibleAgentRequests(requirePrincipal(call)), AGENT_REQUEST_BODIES)
 
 /** Without what may be large. */
 export type FlowVersionHead = Omit<FlowVersion, 'definition'>
 
 export const loadFlowVersions: Load<FlowVersionHead> = (call, ids) =>
   load(call, FlowVersion, ids, visibleFlowVersions(requirePrincipal(call)), ['definition'])
+
+export const loadApiKeys: Load<ApiKey> = (call, ids) => load(call, ApiKey, ids, visibleApiKeys(requirePrincipal(call)))
+
+export const loadExecutionLinks: Load<ExecutionLink> = (call, ids) =>
+  load(call, ExecutionLink, ids, visibleExecutionLinks(requirePrincipal(call)))
 
 /** Without what only verification reads. */
 export type AuditEventHead = Omit<AuditEvent, 'mac'>

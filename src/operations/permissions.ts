@@ -1,18 +1,28 @@
 /**
- * Who may see and do what (B4): the one place of these rules. What may be seen is a condition of the query, so that only permitted
- * rows are ever loaded and "not visible" costs and answers the same as "not there".
+ * Who may see and do what (B4, C1, C2): the one place of these rules. What may be seen is a condition of the query, so that only
+ * permitted rows are ever loaded and "not visible" costs and answers the same as "not there". docs/permissions.md tells it to people.
  *
- *             flows                        executions                       agent requests
- *   ADMIN     everything                   everything                       everything
- *   USER      own: see, edit, start        own: see, control                seen with their execution
- *             public: see, start           of own flows: see                answered by the flow's owner
- *   VIEWER    sees what a USER would       sees what a USER would           sees what a USER would
+ *   on a flow     nobody's    PUBLIC flow   VIEW    EXECUTE   EDIT    MANAGE   its owner, ADMIN
+ *   see it        -           people        yes     yes       yes     yes      yes
+ *   start it      -           people        -       yes       yes     yes      yes
+ *   publish       -           -             -       -         yes     yes      yes
+ *   share, narrow -           -             -       -         -       yes      yes
+ *   give it away  -           -             -       -         -       -        yes
+ *
+ *   executions: seen by their initiator, and by whoever has MANAGE on their flow; canceled, paused and resumed by their initiator.
+ *   agent requests: seen with their execution, and by agents of the role that is asked, if that role has EXECUTE on the flow;
+ *   answered by these agents, and by people with MANAGE on the flow.
+ *
+ * A grant is for a user, a role, an agent role or everyone (people; agents only by their roles: deny by default). VIEWER only sees,
+ * whatever is granted. A key acts as its owner, cut down to its role and its scopes; a link as whoever made it, cut down to reading
+ * one execution or answering what it asks. `permissions` in a definition only takes away: who may start it, which agents answer.
  */
 import { sql } from 'kysely'
 import type { Execution } from '../engine/entities/execution.ts'
-import type { Flow } from '../engine/entities/flow.ts'
 import { Fault } from '../errors.ts'
-import type { Principal, UserPrincipal } from '../identity/principal.ts'
+import { isAllowed } from '../identity/principal.ts'
+import type { LinkPrincipal, Principal, Scope, UserPrincipal } from '../identity/principal.ts'
+import type { Program } from '../language/program.ts'
 import type { Call } from './call.ts'
 import { EVERYWHERE } from './page.ts'
 import type { Way } from './page.ts'
@@ -24,79 +34,249 @@ export function requirePrincipal(call: Call): Principal {
   return call.principal
 }
 
-/** The same for what only people may do. Throws FORBIDDEN for keys, agents and links. */
+/** The person who asks. Throws UNAUTHENTICATED for anonymous callers, and FORBIDDEN for keys, agents and links. */
 export function requirePerson(call: Call): UserPrincipal {
   const principal = requirePrincipal(call)
   if (principal.kind !== 'USER') throw new Fault('FORBIDDEN')
   return principal
 }
 
+/** What can be granted on a flow; each holds what is below it. */
+export const LEVELS = { VIEW: 1, EXECUTE: 2, EDIT: 3, MANAGE: 4 } as const
+export type FlowAction = keyof typeof LEVELS
+const OWNER = 5
+/** The name of a level that was granted. */
+export const actionOf = (level: number): FlowAction =>
+  (Object.keys(LEVELS) as FlowAction[]).find((action) => LEVELS[action] === level) ?? 'VIEW'
+
+/** A flow with what the caller may do on it: a number of LEVELS, or 5 for its owner and administrators. */
+export type Leveled<Row> = Row & { level: number }
+
 const EVERYTHING = sql`true`
 const NOTHING = sql`false`
 
-/** A condition on `sluice.flows`. */
-export function visibleFlows(principal: Principal): Condition {
-  if (principal.role === 'ADMIN') return EVERYTHING
-  return visibleFlowsOf(sql`${principal.id}`)
+/** Whoever asks, for SQL: constants, or columns where many ask in one statement. */
+export interface Asker {
+  /** boolean */
+  isAdmin: Condition
+  /** uuid */
+  actsAs: Condition
+  /** text[]: every grantee (`sluice.flow_grants`) that it is */
+  grantees: Condition
+  /** boolean: public flows are for people and their keys */
+  isPerson: Condition
 }
 
-/** The same for whoever is not ADMIN; `principalId` may be a column, where many ask in one statement. */
-export const visibleFlowsOf = (principalId: Condition): Condition => sql`(t.visibility = 'PUBLIC' or t.owner_id = ${principalId})`
+/** Whose rights count: those of the caller, or of whoever made its link. */
+type Rights = Pick<Principal, 'kind' | 'actsAs' | 'role'> & { agentRoles?: readonly string[] }
+
+function granteesOf({ kind, actsAs, role, agentRoles = [] }: Rights): string[] {
+  return kind === 'AGENT' ? agentRoles.map((name) => `agent:${name}`) : [`user:${actsAs}`, `role:${role}`, 'everyone']
+}
+
+const rightsOf = (principal: Principal): Rights =>
+  principal.kind === 'LINK' ? { kind: 'USER', actsAs: principal.issuer.id, role: principal.issuer.role } : principal
+
+const askerOf = (rights: Rights): Asker => ({
+  isAdmin: sql`${rights.role === 'ADMIN'}::boolean`,
+  actsAs: sql`${rights.actsAs}::uuid`,
+  grantees: sql`${granteesOf(rights)}::text[]`,
+  isPerson: sql`${rights.kind !== 'AGENT'}::boolean`,
+})
+
+/** Many askers as columns of an `unnest` that is called `q`: arrays, the names they get, and what `levelOf` and the like take. */
+export function askers(rights: readonly Rights[]): { columns: Condition; names: Condition; asker: Asker } {
+  const columns = [
+    sql`${rights.map(({ actsAs }) => actsAs)}::uuid[]`,
+    sql`${rights.map(({ role }) => role === 'ADMIN')}::boolean[]`,
+    sql`${rights.map(({ kind }) => kind !== 'AGENT')}::boolean[]`,
+    // lists of several lengths make no matrix; no grantee has a space
+    sql`${rights.map((one) => granteesOf(one).join(' '))}::text[]`,
+  ]
+  return {
+    columns: sql.join(columns),
+    names: sql`acts_as, is_admin, is_person, grantees`,
+    asker: {
+      ...{ isAdmin: sql`q.is_admin`, actsAs: sql`q.acts_as`, isPerson: sql`q.is_person` },
+      grantees: sql`string_to_array(q.grantees, ' ')`,
+    },
+  }
+}
+
+const granted = (flowId: Condition, grantees: Condition, least: number): Condition =>
+  sql`exists (select from sluice.flow_grants as g where g.flow_id = ${flowId} and g.grantee = any(${grantees}) and g.level >= ${least})`
+
+/** A condition on `sluice.flows` for whoever is not ADMIN. */
+const flowsSeenBy = ({ actsAs, grantees, isPerson }: Asker): Condition =>
+  sql`((t.visibility = 'PUBLIC' and ${isPerson}) or t.owner_id = ${actsAs} or ${granted(sql`t.id`, grantees, LEVELS.VIEW)})`
+
+/** The same with administrators, where many ask in one statement. */
+export const flowsSeenByEach = (asker: Asker): Condition => sql`(${asker.isAdmin} or ${flowsSeenBy(asker)})`
+
+/** What the asker may do on the flow `t`: 0 to 5. */
+export const levelOf = ({ isAdmin, actsAs, grantees, isPerson }: Asker): Condition => sql`
+  case when ${isAdmin} or t.owner_id = ${actsAs} then ${OWNER}::integer else greatest(
+    case when t.visibility = 'PUBLIC' and ${isPerson} then ${LEVELS.EXECUTE}::integer else 0 end,
+    (select max(g.level) from sluice.flow_grants as g where g.flow_id = t.id and g.grantee = any(${grantees}))) end`
+
+/** The column `level` of a flow, for `also`. */
+export const withLevel = (principal: Principal): Condition => sql`, ${levelOf(askerOf(rightsOf(principal)))} as level`
+
+/** A condition on `sluice.flows`, whatever the caller's scopes are. */
+const ownSight = (principal: Principal): Condition => {
+  if (principal.kind === 'LINK') return NOTHING
+  return principal.role === 'ADMIN' ? EVERYTHING : flowsSeenBy(askerOf(principal))
+}
+
+const within = (principal: Principal, scope: Scope, condition: Condition): Condition =>
+  isAllowed(principal, scope) ? condition : NOTHING
+
+/** A condition on `sluice.flows`. */
+export const visibleFlows = (principal: Principal): Condition => within(principal, 'FLOWS_READ', ownSight(principal))
 
 /** A condition on `sluice.flow_versions`: seen with their flow. */
 export function visibleFlowVersions(principal: Principal): Condition {
-  if (principal.role === 'ADMIN') return EVERYTHING
-  return sql`t.flow_id in (select t.id from sluice.flows as t where ${visibleFlows(principal)})`
+  const visible = visibleFlows(principal)
+  return visible === EVERYTHING ? visible : sql`t.flow_id in (select t.id from sluice.flows as t where ${visible})`
 }
 
-/** A condition on `sluice.executions`, and on `sluice.agent_requests`, which are seen with their execution. */
-export function visibleExecutions(principal: Principal): Condition {
-  if (principal.role === 'ADMIN') return EVERYTHING
-  return sql`(t.initiator_id = ${principal.id} or t.flow_id in ${ownFlows(principal)})`
-}
-
-/**
- * The rule of `visibleExecutions` taken apart into ways that each walk an index: a list is the union of their pages.
- * (One `or` would walk the whole table when little of it is visible.)
- */
-export function waysToExecutions(principal: Principal): readonly Way[] {
-  if (principal.role === 'ADMIN') return [EVERYWHERE]
-  return [
-    { ...EVERYWHERE, where: sql`t.initiator_id = ${principal.id}` },
-    { from: sql`${ownFlows(principal)} as own`, where: sql`t.flow_id = own.id` },
-  ]
-}
-
-/** `visibleFlows`, taken apart alike. */
+/** `visibleFlows` taken apart into ways that each walk an index: a list is the union of their pages. (One `or` would walk the whole table when little of it is visible.) */
 export function waysToFlows(principal: Principal): readonly Way[] {
+  if (!isAllowed(principal, 'FLOWS_READ') || principal.kind === 'LINK') return []
   if (principal.role === 'ADMIN') return [EVERYWHERE]
+  const { actsAs, grantees } = askerOf(principal)
   return [
-    { ...EVERYWHERE, where: sql`t.owner_id = ${principal.id}` },
-    { ...EVERYWHERE, where: sql`t.visibility = 'PUBLIC'` },
+    { ...EVERYWHERE, where: sql`t.owner_id = ${actsAs}` },
+    {
+      from: sql`(select flow_id from sluice.flow_grants where grantee = any(${grantees})) as shared`,
+      where: sql`t.id = shared.flow_id`,
+    },
+    ...(principal.kind === 'AGENT' ? [] : [{ ...EVERYWHERE, where: sql`t.visibility = 'PUBLIC'` }]),
   ]
 }
 
-const ownFlows = (principal: Principal) => sql`(select id from sluice.flows where owner_id = ${principal.id})`
+/** Flows whose executions the asker sees: its own, and those that it manages. */
+const managedFlows = ({ actsAs, grantees }: Asker): Condition => sql`(
+  select id from sluice.flows where owner_id = ${actsAs}
+  union select flow_id from sluice.flow_grants where grantee = any(${grantees}) and level = ${sql.lit(LEVELS.MANAGE)})`
+
+/** A condition on what has `initiator_id` and `flow_id`: executions, and agent requests. */
+function executionsSeenWith(rights: Rights): Condition {
+  if (rights.role === 'ADMIN') return EVERYTHING
+  const asker = askerOf(rights)
+  return sql`(t.initiator_id = ${asker.actsAs} or t.flow_id in ${managedFlows(asker)})`
+}
+
+function waysWith(rights: Rights): Way[] {
+  if (rights.role === 'ADMIN') return [EVERYWHERE]
+  const asker = askerOf(rights)
+  return [
+    { ...EVERYWHERE, where: sql`t.initiator_id = ${asker.actsAs}` },
+    { from: sql`${managedFlows(asker)} as managed`, where: sql`t.flow_id = managed.id` },
+  ]
+}
+
+/** A condition on `sluice.executions`. */
+export function visibleExecutions(principal: Principal): Condition {
+  const seen = executionsSeenWith(rightsOf(principal))
+  const visible = principal.kind === 'LINK' ? sql`(t.id = ${principal.executionId} and ${seen})` : seen
+  return within(principal, 'EXECUTIONS_READ', visible)
+}
+
+/** The rule of `visibleExecutions` taken apart. */
+export function waysToExecutions(principal: Principal): readonly Way[] {
+  if (!isAllowed(principal, 'EXECUTIONS_READ')) return []
+  if (principal.kind === 'LINK') return [{ ...EVERYWHERE, where: visibleExecutions(principal) }]
+  return waysWith(principal)
+}
+
+/** What agents of these roles are asked, by flows that let that role answer. */
+const askedOf = (agentRoles: readonly string[]): Condition =>
+  sql`(t.role = any(${agentRoles}::text[]) and ${granted(sql`t.flow_id`, sql`array['agent:' || t.role]`, LEVELS.EXECUTE)})`
+
+/** A condition on `sluice.agent_requests`. */
+export function visibleAgentRequests(principal: Principal): Condition {
+  const seen = executionsSeenWith(rightsOf(principal))
+  if (principal.kind === 'LINK')
+    return within(principal, 'REQUESTS_READ', sql`(t.execution_id = ${principal.executionId} and ${seen})`)
+  const visible = principal.kind === 'AGENT' ? sql`(${seen} or ${askedOf(principal.agentRoles)})` : seen
+  return within(principal, 'REQUESTS_READ', visible)
+}
+
+/** The rule of `visibleAgentRequests` taken apart. */
+export function waysToAgentRequests(principal: Principal): readonly Way[] {
+  if (!isAllowed(principal, 'REQUESTS_READ')) return []
+  if (principal.kind === 'LINK') return [{ ...EVERYWHERE, where: visibleAgentRequests(principal) }]
+  if (principal.kind !== 'AGENT') return waysWith(principal)
+  const asking = sql`(select flow_id, substr(grantee, 7) as role from sluice.flow_grants
+    where grantee = any(${granteesOf(principal)}::text[]) and level >= ${LEVELS.EXECUTE}) as asking`
+  return [...waysWith(principal), { from: asking, where: sql`t.flow_id = asking.flow_id and t.role = asking.role` }]
+}
+
+/** A condition on `sluice.agent_requests` that are visible: which of them the caller may answer, but for what the definition takes away. */
+export function answerableRequests(principal: Principal): Condition {
+  if (principal.kind === 'AGENT') return askedOf(principal.agentRoles)
+  const rights = rightsOf(principal)
+  if (rights.role === 'ADMIN') return EVERYTHING
+  return rights.role === 'VIEWER' ? NOTHING : sql`t.flow_id in ${managedFlows(askerOf(rights))}`
+}
 
 /** A condition on `sluice.audit_events`. */
-export const visibleAuditEvents = (principal: Principal): Condition => (mayReadAudit(principal) ? EVERYTHING : NOTHING)
+export const visibleAuditEvents = (principal: Principal): Condition =>
+  within(principal, 'AUDIT_READ', mayReadAudit(principal) ? EVERYTHING : NOTHING)
 
 export const mayCreateFlows = (principal: Principal): boolean => principal.role !== 'VIEWER'
 
-export const mayEditFlow = (principal: Principal, flow: Pick<Flow, 'ownerId'>): boolean =>
-  principal.role === 'ADMIN' || (principal.role === 'USER' && flow.ownerId === principal.id)
+/** Whether the caller may do this on a flow that it has this level on. VIEWER only sees; agents have no role, only grants. */
+export function mayOnFlow(
+  principal: Pick<Principal, 'kind' | 'role'>,
+  action: FlowAction | 'OWN',
+  { level }: { level: number },
+): boolean {
+  if (principal.kind === 'LINK') return false
+  const most = principal.kind !== 'AGENT' && principal.role === 'VIEWER' ? LEVELS.VIEW : OWNER
+  return Math.min(level, most) >= (action === 'OWN' ? OWNER : LEVELS[action])
+}
 
-/** Of a flow that is visible. */
-export const mayStartExecutions = (principal: Principal): boolean => principal.role !== 'VIEWER'
+/** `EXECUTE` on the flow, as far as the definition does not take it away (C2). */
+export const mayStartExecutions = (principal: Rights, flow: { level: number }, program: Pick<Program, 'permissions'>): boolean =>
+  mayOnFlow(principal, 'EXECUTE', flow) && isLeftBy(program.permissions, principal)
 
-/** Cancel, pause, resume. */
-export const mayControlExecution = (principal: Principal, execution: Pick<Execution, 'initiatorId'>): boolean =>
-  principal.role === 'ADMIN' || (principal.role === 'USER' && execution.initiatorId === principal.id)
+/** A definition lets administrators and the owner through only if it names their role, like anybody else. */
+export function isLeftBy(permissions: Program['permissions'], { kind, role, ...principal }: Rights): boolean {
+  const { roles, agents } = permissions ?? {}
+  if (kind !== 'AGENT') return roles === undefined || roles.includes(role)
+  return agents === undefined || (principal.agentRoles ?? []).some((name) => agents.includes(name))
+}
 
-/** `flow`: the one whose execution asks. Agents are not principals yet; until then its owner speaks for them. */
-export const mayAnswerAgentRequest = (principal: Principal, flow: Pick<Flow, 'ownerId'> | undefined): boolean =>
-  principal.role === 'ADMIN' || (principal.role === 'USER' && flow?.ownerId === principal.id)
+/** Cancel, pause, resume: of an execution that is visible. */
+export const mayControlExecution = (principal: Principal, execution: Pick<Execution, 'initiatorId'>): boolean => {
+  if (principal.kind === 'LINK') return false
+  if (principal.role === 'ADMIN') return true
+  return (principal.kind === 'AGENT' || principal.role === 'USER') && execution.initiatorId === principal.actsAs
+}
 
 export const mayReadAudit = (principal: Principal): boolean => principal.role === 'ADMIN'
 
 export const mayManageUsers = (principal: UserPrincipal): boolean => principal.role === 'ADMIN'
+
+/** A condition on `sluice.api_keys`: seen by their owners and administrators, and ended by whoever sees them. No key sees any. */
+export function visibleApiKeys(principal: Principal): Condition {
+  if (principal.kind !== 'USER') return NOTHING
+  return principal.role === 'ADMIN' ? EVERYTHING : sql`t.owner_id = ${principal.id}`
+}
+
+export const waysToApiKeys = (principal: Principal): readonly Way[] => [{ ...EVERYWHERE, where: visibleApiKeys(principal) }]
+
+/** A condition on `sluice.execution_links`: seen and ended by whoever made them, whoever has MANAGE on the flow, and administrators. */
+export function visibleExecutionLinks(principal: Principal): Condition {
+  if (principal.kind === 'AGENT' || !isAllowed(principal, 'LINKS_WRITE')) return NOTHING
+  if (principal.role === 'ADMIN') return EVERYTHING
+  return sql`(t.issuer_id = ${principal.actsAs} or t.flow_id in ${managedFlows(askerOf(principal))})`
+}
+
+/** What a link lends its maker must have, now and whenever the link is used. */
+export function mayLink(principal: Principal, may: LinkPrincipal['may'], flow: { level: number }): boolean {
+  if (principal.kind === 'AGENT' || principal.role === 'VIEWER') return false
+  return may === 'READ' || (isAllowed(principal, 'REQUESTS_ANSWER') && mayOnFlow(principal, 'MANAGE', flow))
+}

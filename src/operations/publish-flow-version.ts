@@ -3,10 +3,14 @@ import type { FlowVersion } from '../engine/entities/flow-version.ts'
 import type { Flow } from '../engine/entities/flow.ts'
 import { problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
+import type { Definition } from '../language/definition.ts'
 import type { Call } from './call.ts'
+import { canonicalJson } from '../canonical-json.ts'
 import { checkDefinition } from './check-definition.ts'
 import { editFlow } from './edit-flow.ts'
+import { loadDefinitions, loadNewestVersions } from './load-by-id.ts'
 import { requirePrincipal } from './permissions.ts'
+import type { FlowAction } from './permissions.ts'
 import { appendVersion } from './write-flow.ts'
 
 export interface PublishFlowVersion {
@@ -28,13 +32,21 @@ export async function publishFlowVersion(
   if (!checked.ok) return checked.problem
   return editFlow<{ flow: Flow; flowVersion: FlowVersion } | Problem>(
     call,
-    { flowId, expectedVersion, audit: AUDIT },
+    { flowId, expectedVersion, action: (flow) => neededFor(call, flow, checked.definition), audit: AUDIT },
     async (em, flow) => {
       if (checked.definition.name !== flow.name) return nameChanged(flow.name)
-      const flowVersion = await appendVersion(em, flow, checked.definition, principal.id)
+      const flowVersion = await appendVersion(em, flow, checked.definition, principal.actsAs)
       return { flow, flowVersion }
     },
   )
+}
+
+/** Who may do what is not for those who only edit. */
+async function neededFor(call: Call, flow: Pick<Flow, 'id' | 'latestNumber'>, definition: Definition): Promise<FlowAction> {
+  const [newest] = await loadNewestVersions(call, [flow])
+  const [before] = await loadDefinitions(call, newest ? [newest.id] : [])
+  const same = canonicalJson(before?.['permissions'] ?? null) === canonicalJson(definition.permissions ?? null)
+  return same ? 'EDIT' : 'MANAGE'
 }
 
 function nameChanged(name: string): Problem {

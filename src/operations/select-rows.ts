@@ -16,16 +16,20 @@ export interface Selection<Row, Without extends keyof Row> {
   then?: RawBuilder<unknown>
   /** large columns that are not wanted */
   without?: readonly Without[]
+  /** more columns, each after a comma; the caller says in `More` what they are */
+  also?: RawBuilder<unknown>
 }
 
-export async function selectRows<Row extends object, Without extends keyof Row & string = never>(
+export async function selectRows<Row extends object, Without extends keyof Row & string = never, More = unknown>(
   { em, services }: Pick<Call, 'em' | 'services'>,
   entity: EntityClass<Row>,
-  { where, then = sql``, without = [] }: Selection<Row, Without>,
-): Promise<Omit<Row, Without>[]> {
+  { where, then = sql``, without = [], also = sql`` }: Selection<Row, Without>,
+): Promise<(Omit<Row, Without> & More)[]> {
   const { table, columns } = shapeOf(services.database.orm.getMetadata(entity))
   const wanted = [...columns].filter(([name]) => !without.includes(name as Without)).map(([, column]) => column)
-  const query = sql<Omit<Row, Without>>`select ${sql.raw(wanted.join(', '))} from ${sql.raw(table)} as t where ${where} ${then}`
+  const query = sql<
+    Omit<Row, Without> & More
+  >`select ${sql.raw(wanted.join(', '))}${also} from ${sql.raw(table)} as t where ${where} ${then}`
   return (await query.execute(em.getKysely<unknown>())).rows
 }
 

@@ -44,10 +44,10 @@ export async function startExecution(
   const principal = requirePrincipal(call)
   const flow = await findFlowToStart(call, flowReference(args.flow))
   if (isProblem(flow)) return { ...flow, path: ['flow'] }
-  if (!mayStartExecutions(principal)) return forbid(call, { type: 'execution.startRefused', flowId: flow.id })
-
   const flowVersionId = flow.newestVersionId
   const program = await engine.program(flowVersionId)
+  if (!mayStartExecutions(principal, flow, isProblem(program) ? {} : program))
+    return forbid(call, { type: 'execution.startRefused', flowId: flow.id })
   if (isProblem(program)) return { ...program, path: ['flow'] }
   const wrong = checkArguments(args)
   if (wrong) return wrong
@@ -64,7 +64,7 @@ export async function startExecution(
       program,
       input: checked.input,
       inputText: checked.text,
-      initiatorId: principal.id,
+      initiatorId: principal.actsAs,
       priority,
     },
     runningLimit: limits.runningPerInitiator,
@@ -73,7 +73,7 @@ export async function startExecution(
     ...(startAt !== undefined && { startAt }),
     ...(idempotencyKey !== undefined && {
       idempotency: {
-        principalId: principal.id,
+        principalId: principal.actsAs,
         key: idempotencyKey,
         inputHash: hashOf([flow.id, checked.input, labels ?? {}, priority, startAt ?? null]),
       },

@@ -1,6 +1,7 @@
 /** Changes what is said about a flow: its description, and who may see it. */
 import type { Flow } from '../engine/entities/flow.ts'
 import type { Problem } from '../errors.ts'
+import { recordAuthChange } from '../identity/auth-changes.ts'
 import type { Call } from './call.ts'
 import { ArgumentCheck } from './check-arguments.ts'
 import { editFlow } from './edit-flow.ts'
@@ -28,8 +29,11 @@ export async function updateFlow(
   const check = new ArgumentCheck()
   check.text(['description'], description ?? undefined, MAX_DESCRIPTION)
   if (check.problem) return check.problem
-  return editFlow(call, { flowId, expectedVersion, audit: AUDIT }, async (em, flow) => {
-    if (visibility) flow.visibility = visibility
+  return editFlow(call, { flowId, expectedVersion, action: visibility ? 'MANAGE' : 'EDIT', audit: AUDIT }, async (em, flow) => {
+    if (visibility) {
+      flow.visibility = visibility
+      await recordAuthChange(em, `flow:${flowId}`)
+    }
     if (description !== undefined) flow.description = description
     await em.flush()
     return flow

@@ -22,6 +22,7 @@ import { createLog } from '../../src/log.ts'
 import { createFeeds } from '../../src/live/feeds.ts'
 import type { FeedAccess } from '../../src/live/feeds.ts'
 import { whoMaySee } from '../../src/operations/who-may-see.ts'
+import { admitStarts } from '../../src/operations/admit-starts.ts'
 import type { Services } from '../../src/operations/call.ts'
 import type { Context } from '../../src/api/context.ts'
 import { auditKeys } from './audit-keys.ts'
@@ -59,7 +60,7 @@ export async function testApi({
   const registry = inlineRegistry(handlers)
   const allow = { roles: new Set(DEFAULT_ROLES), handlers: new Set(registry.keys()) }
   const bus = createLocalBus(log)
-  const engine = await testEngine(database, { registry, allow, bus })
+  const engine = await testEngine(database, { registry, allow, bus, admitStarts: (starts) => admitStarts(services, starts) })
   const jwtSecret = randomBytes(32).toString('hex')
   const authChanges = createAuthChanges({ database, bus, log })
   authChanges.start()
@@ -76,6 +77,8 @@ export async function testApi({
     passwords,
     mailRoom,
     outbox: outbox.mails,
+    agentRoles: allow.roles,
+    log,
   })
   const refusals = new Refusals({ database, log })
   const services: Services = {

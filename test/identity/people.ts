@@ -13,6 +13,7 @@ import { createMailRoom } from '../../src/identity/mail-room.ts'
 import { createOutbox } from '../../src/outbound/mail.ts'
 import type { Principal, Role, UserPrincipal } from '../../src/identity/principal.ts'
 import { insertUser } from '../../src/identity/users.ts'
+import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import { createLog } from '../../src/log.ts'
 import type { Call, Services } from '../../src/operations/call.ts'
 import { auditKeys } from '../harness/audit-keys.ts'
@@ -41,6 +42,8 @@ export async function people({ signInPerMinute = 5 } = {}) {
     passwords,
     mailRoom: driven,
     outbox: outbox.mails,
+    agentRoles: new Set(DEFAULT_ROLES),
+    log,
   })
   const refusals = new Refusals({ database, log })
   // the engine is not part of this room: no use case of identity touches it
