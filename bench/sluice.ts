@@ -2,6 +2,7 @@
 import { createAuditKeys } from '../src/audit/audit-keys.ts'
 import { AuditEvent } from '../src/audit/entities/audit-event.ts'
 import { Refusals } from '../src/audit/refusals.ts'
+import { createSealedHead } from '../src/audit/sealed-head.ts'
 import { openDatabase } from '../src/database/database.ts'
 import { createEngine } from '../src/engine/create-engine.ts'
 import type { RunningEngine } from '../src/engine/create-engine.ts'
@@ -41,6 +42,7 @@ const LONGEST_DRAIN_MS = 60_000
 const FILLERS = 500
 
 const auditKeys = createAuditKeys('protects nothing')
+const auditHead = createSealedHead(auditKeys)
 
 export async function openSluice(connection: string): Promise<System> {
   const log = createLog('warn')
@@ -76,7 +78,7 @@ export async function openSluice(connection: string): Promise<System> {
 
   function call(principal: Principal): Call {
     const limits = { runningPerInitiator: UNLIMITED, flowWrites }
-    const services: Services = { database, engine, identity, allow, refusals, limits, auditKeys }
+    const services: Services = { database, engine, identity, allow, refusals, limits, auditKeys, auditHead }
     const { signal } = new AbortController()
     return { principal, origin: { ip: '127.0.0.1' }, requestId: 'bench', em: database.fork(), log, signal, services }
   }

@@ -98,9 +98,9 @@ export async function startApp(options: AppOptions): Promise<App> {
     stack.defer(() => bus.close())
 
     const { jwtSecret } = development ? developmentSecrets(config.database.dataDir, config.identity) : config.identity
-    const auditKeys = auditKeysOf(config, jwtSecret)
-    const head = createSealedHead(auditKeys, config.audit.headFile ?? join(config.database.dataDir, 'audit-head'))
-    const sealer = createSealer({ database, keys: auditKeys, head, log: log.child({ room: 'audit' }) })
+    const auditKeys = auditKeysOf(config)
+    const auditHead = createSealedHead(auditKeys, config.audit.headFile ?? join(config.database.dataDir, 'audit-head'))
+    const sealer = createSealer({ database, keys: auditKeys, head: auditHead, log: log.child({ room: 'audit' }) })
     sealer.start()
     stack.defer(() => sealer.stop())
 
@@ -176,6 +176,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       allow,
       refusals,
       auditKeys,
+      auditHead,
       limits: { runningPerInitiator, flowWrites },
     }
     if (development) await loadExampleFlows(services)
@@ -242,11 +243,13 @@ export async function migrateOnly(config: Config, log: Logger): Promise<string[]
 }
 
 /** The first secret that is set signs; the others still verify, so that one may be set later. */
-function auditKeysOf({ audit, identity }: Config, jwtSecret: string | undefined): AuditKeys {
+export function auditKeysOf({ audit, database, identity, nodeEnv }: Config): AuditKeys {
+  const { jwtSecret } = nodeEnv === 'production' ? identity : developmentSecrets(database.dataDir, identity)
   const set = [audit.key, identity.secretsKey, jwtSecret, ...identity.jwtPreviousSecrets, ...audit.previousKeys].filter(
     (key) => key !== undefined,
   )
-  return createAuditKeys(set[0]!, set.slice(1))
+  if (!set[0]) throw new Error('the audit log needs a key: set SLUICE_AUDIT_KEY, or the secret that signed it')
+  return createAuditKeys(set[0], set.slice(1))
 }
 
 const REFUSED = { type: 'request.refused', severity: 'NOTICE', success: false } as const

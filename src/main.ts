@@ -12,6 +12,7 @@ const USAGE = `usage: sluice <command>
   start     the API and a worker in one process (what \`npm start\` runs)
   serve     the API alone
   work      a worker alone (needs DATABASE_URL)
+  audit     verifies and exports the audit log (\`sluice audit\` says how)
   migrate   brings the database up to date, then ends
   schema    prints the GraphQL schema
   persisted lists the persisted operations, and fails when one does not fit the schema
@@ -29,6 +30,9 @@ switch (command) {
     break
   case 'migrate':
     await migrate()
+    break
+  case 'audit':
+    await audit()
     break
   case 'schema':
     process.stdout.write((await import('./api/schema.ts')).printSchema())
@@ -86,6 +90,17 @@ async function migrate(): Promise<void> {
   const applied = await migrateOnly(config, createLog(config.log.level))
   process.stdout.write(applied.length > 0 ? `applied ${applied.join(', ')}\n` : 'nothing to do\n')
   process.exit()
+}
+
+async function audit(): Promise<void> {
+  const config = readConfig('migrate')
+  if (!config) return
+  const { AUDIT_USAGE, runAuditCommand } = await import('./audit-command.ts')
+  const code = await runAuditCommand(process.argv.slice(3), config, createLog('warn')).catch((error: Error) => {
+    process.stderr.write(`${error.message}\n${'code' in error && String(error.code).startsWith('ERR_PARSE') ? AUDIT_USAGE : ''}`)
+    return EXIT.failure
+  })
+  process.exit(code)
 }
 
 /** A line for each: its id, its name, what is wrong with it. */

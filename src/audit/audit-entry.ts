@@ -6,6 +6,10 @@ import type { AuditKeys } from './audit-keys.ts'
 export const SEVERITIES = ['INFO', 'NOTICE', 'WARNING', 'CRITICAL'] as const
 export type Severity = (typeof SEVERITIES)[number]
 
+export const ACTOR_KINDS = ['USER', 'API_KEY', 'AGENT', 'LINK', 'SYSTEM', 'ANONYMOUS'] as const
+/** What kind of principal did it. */
+export type ActorKind = (typeof ACTOR_KINDS)[number]
+
 /** Where a request came from; undefined for what the server does by itself. */
 export interface Origin {
   ip?: string
@@ -19,7 +23,7 @@ export interface AuditEntry {
   severity: Severity
   /** ISO 8601, database time */
   at: string
-  actorKind: 'USER' | 'API_KEY' | 'AGENT' | 'LINK' | 'SYSTEM' | 'ANONYMOUS'
+  actorKind: ActorKind
   actorId?: string
   flowId?: string
   executionId?: string

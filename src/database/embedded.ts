@@ -59,6 +59,14 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
   return supervisor
 }
 
+/** The same for a command beside a server that runs: its PostgreSQL is used and left alone; when none runs, one is started. */
+export async function visitEmbedded(options: EmbeddedOptions): Promise<Pick<EmbeddedPostgres, 'appUrl' | 'stop'>> {
+  const cluster = await openCluster(options.dataDir)
+  const found = await readLockFile(cluster)
+  if (!found || !(await isPostgres(found.pid))) return startEmbedded(options)
+  return { appUrl: connectionUrl(cluster, found.socketDir, 'app', 'sluice'), stop: async () => {} }
+}
+
 interface LockFile {
   readonly text: string
   readonly pid: number
@@ -229,11 +237,8 @@ class Supervisor implements EmbeddedPostgres {
     }
   }
 
-  async #readLockFile(): Promise<LockFile | undefined> {
-    const text = await readFile(join(this.#cluster.data, 'postmaster.pid'), 'utf8').catch(() => '')
-    const [pid, , , , socketDir] = text.split('\n')
-    // Written in pieces: without its fifth line the server is still starting.
-    return socketDir ? { text, pid: Number(pid), socketDir } : undefined
+  #readLockFile(): Promise<LockFile | undefined> {
+    return readLockFile(this.#cluster)
   }
 
   /** PostgreSQL itself believes any living pid of its user: a reused one, or a zombie that nobody reaps, would block it for ever. */
@@ -242,6 +247,13 @@ class Supervisor implements EmbeddedPostgres {
       await unlink(join(this.#cluster.data, 'postmaster.pid')).catch(() => undefined)
     if (found.socketDir !== this.#socketDir) await this.#removeSocketDir(found.socketDir)
   }
+}
+
+async function readLockFile({ data }: Cluster): Promise<LockFile | undefined> {
+  const text = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')
+  const [pid, , , , socketDir] = text.split('\n')
+  // Written in pieces: without its fifth line the server is still starting.
+  return socketDir ? { text, pid: Number(pid), socketDir } : undefined
 }
 
 async function nameHolder(guard: Client): Promise<string> {

@@ -2,6 +2,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql'
 import type { Origin } from '../audit/audit-entry.ts'
 import type { AuditKeys } from '../audit/audit-keys.ts'
+import type { SealedHead } from '../audit/sealed-head.ts'
 import type { Refusals } from '../audit/refusals.ts'
 import type { Database } from '../database/database.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -32,6 +33,7 @@ export interface Services {
   readonly allow: AllowList
   readonly refusals: Refusals
   readonly auditKeys: AuditKeys
+  readonly auditHead: SealedHead
   readonly limits: {
     /** executions of one initiator that have not ended (A8) */
     readonly runningPerInitiator: number

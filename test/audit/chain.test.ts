@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
-import { afterAll, beforeEach, expect, inject, test, vi } from 'vitest'
+import { afterAll, beforeEach, expect, inject, test } from 'vitest'
 import { createAuditKeys } from '../../src/audit/audit-keys.ts'
 import { auditEntry, recordAudit } from '../../src/audit/record-audit.ts'
 import { createSealedHead } from '../../src/audit/sealed-head.ts'
@@ -16,6 +16,7 @@ import { createLog } from '../../src/log.ts'
 import { auditKeys } from '../harness/audit-keys.ts'
 import { testDatabase } from '../harness/test-database.ts'
 import { onDatabase } from '../harness/urls.ts'
+import { settled } from './settled.ts'
 
 const { database, name } = await testDatabase()
 const log = createLog('silent')
@@ -30,17 +31,9 @@ let head: SealedHead
 const sealer = (): Sealer => createSealer({ database, keys: auditKeys, head, log })
 /** Seals so many rows, as one; no sooner than transactions of other tests on the same server let them be settled. */
 async function seal(rows: number): Promise<void> {
-  await settled()
+  await settled(database)
   expect(await sealer().runOnce()).toBe(rows)
 }
-const settled = (): Promise<void> =>
-  vi.waitFor(
-    async () => {
-      const unsettled = 'select id from sluice.audit_events where xid >= pg_snapshot_xmin(pg_current_snapshot())'
-      expect(await database.query(unsettled)).toEqual([])
-    },
-    { timeout: 9_000 },
-  )
 const verify = (limit = 1000, after = 0): Promise<AuditVerification> =>
   verifyAudit({ database, keys: auditKeys, head, limit, after })
 
@@ -221,7 +214,7 @@ test('a chain that is computed anew without the key does not fit', async () => {
   const forged = createAuditKeys('what the intruder thinks up')
   await tamper('truncate sluice.audit_seals')
   const own = createSealer({ database, keys: forged, head: createSealedHead(forged), log })
-  await settled()
+  await settled(database)
   expect(await own.runOnce()).toBe(7)
   expect(
     await verifyAudit({ database, keys: forged, head: createSealedHead(forged), limit: 1000 }),
@@ -246,7 +239,7 @@ test('keys can be changed: what older ones signed still verifies, and without th
   const rotated = createAuditKeys('the next key', ['the audit key of tests, which protects nothing'])
   const entry = auditEntry({ origin: {}, services: { database, auditKeys: rotated } }, { type: 'flow.created' })
   await database.transaction((em) => recordAudit(em, entry))
-  await settled()
+  await settled(database)
   expect(await createSealer({ database, keys: rotated, head: createSealedHead(rotated), log }).runOnce()).toBe(1)
   const options = { database, head: createSealedHead(rotated), limit: 1000 }
   expect(await verifyAudit({ ...options, keys: rotated })).toMatchObject({ intact: true, checked: 8 })
@@ -270,7 +263,7 @@ test('two sealers make one chain, also of rows whose transactions end in another
   expect(await sealer().runOnce(), 'nothing may be sealed that the slow one could come before').toBe(0)
   mayEnd.resolve()
   await slow
-  await settled()
+  await settled(database)
   const both = await Promise.all([sealer().runOnce(), sealer().runOnce()])
   expect(both[0] + both[1]).toBe(4)
   expect(await verify()).toMatchObject({ intact: true, complete: true, checked: 11 })

@@ -7,6 +7,7 @@ import { schema } from '../../src/api/schema.ts'
 import { createCalls } from '../../src/api/context.ts'
 import { AuditEvent } from '../../src/audit/entities/audit-event.ts'
 import { Refusals } from '../../src/audit/refusals.ts'
+import { createSealedHead } from '../../src/audit/sealed-head.ts'
 import { ENGINE_ENTITIES } from '../../src/engine/entities/all.ts'
 import { createMemoryLimiter } from '../../src/fleet/memory-limiter.ts'
 import { createAttemptLimiter } from '../../src/identity/attempt-limiter.ts'
@@ -88,6 +89,7 @@ export async function testApi({
     allow,
     refusals,
     auditKeys,
+    auditHead: createSealedHead(auditKeys),
     limits: { runningPerInitiator, flowWrites: createMemoryLimiter({ name: 'flow-writes', points: flowWritesPerMinute }) },
   }
   const { renewPrincipals } = identity

@@ -86,7 +86,6 @@ export const CONTRACT: Readonly<Record<string, readonly string[]>> = {
 
 /** Which of these are not there yet, and the area of work that brings them. */
 export const LATER: Readonly<Record<string, string>> = {
-  'Query.auditVerification': 'audit',
   'Mutation.retryExecution': 'engine',
   'Mutation.signalExecution': 'engine',
   'Subscription.executionsFeed': 'live',

@@ -18,7 +18,7 @@ const STAIRS: readonly (readonly string[][])[] = [
   [['live/'], ['operations/']],
   [['api/']],
   [['server/']],
-  [['app.ts', 'main.ts', 'config.ts', 'config-settings.ts']],
+  [['app.ts', 'audit-command.ts', 'main.ts', 'config.ts', 'config-settings.ts']],
 ]
 const TOP = STAIRS.length - 1
 

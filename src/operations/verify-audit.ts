@@ -1,0 +1,28 @@
+/** Verifies the audit log, a page at a time, for administrators. */
+import { auditEntry, recordAudit } from '../audit/record-audit.ts'
+import { verifyAudit } from '../audit/verify-audit.ts'
+import type { AuditVerification } from '../audit/verify-audit.ts'
+import type { Call } from './call.ts'
+import { mayReadAudit, requirePrincipal } from './permissions.ts'
+import { forbid } from './refuse.ts'
+
+/**
+ * `after`: the seal that an earlier page ended with. What is found broken is itself an audit event of severity CRITICAL.
+ * Throws FORBIDDEN for all but administrators.
+ */
+export async function verifyAuditLog(call: Call, { after, limit }: { after: number; limit: number }): Promise<AuditVerification> {
+  if (!mayReadAudit(requirePrincipal(call))) return forbid(call, { type: 'audit.readingRefused' })
+  const { database, auditKeys, auditHead } = call.services
+  const found = await verifyAudit({ database, keys: auditKeys, head: auditHead, after, limit })
+  if (found.broken) {
+    const { id, why } = found.broken
+    const facts = {
+      type: 'audit.broken',
+      severity: 'CRITICAL',
+      success: false,
+      metadata: { id, why, position: found.position },
+    } as const
+    await database.transaction((em) => recordAudit(em, auditEntry(call, facts)))
+  }
+  return found
+}
