@@ -90,18 +90,38 @@ export function connectionUrl(cluster: Cluster, socketDir: string, role: keyof P
 
 /** Makes the roles and the database `sluice`, whichever is missing. */
 export async function ensureDatabase(cluster: Cluster, socketDir: string): Promise<void> {
-  const client = new Client({ connectionString: connectionUrl(cluster, socketDir, 'superuser', 'postgres') })
-  await client.connect()
-  try {
+  await asSuperuser(cluster, socketDir, 'postgres', async (client) => {
     for (const role of ['owner', 'app'] as const) {
-      const known = await client.query('select from pg_roles where rolname = $1', [`sluice_${role}`])
+      const known = await client.query<{ quiet: boolean }>(
+        `select rolconfig @> '{log_min_messages=fatal}' as quiet from pg_roles where rolname = $1`,
+        [`sluice_${role}`],
+      )
       // Passwords are hexadecimal: nothing to escape, and a role's statement takes no parameters.
       if (known.rowCount === 0) await client.query(`create role sluice_${role} login password '${cluster.passwords[role]}'`)
+      // The text of an error quotes values (`invalid input syntax for type uuid: "..."`): it goes to whoever asked, not to the log.
+      if (!known.rows[0]?.quiet) await client.query(`alter role sluice_${role} set log_min_messages = 'fatal'`)
     }
     const known = await client.query(`select from pg_database where datname = 'sluice'`)
     if (known.rowCount === 0) await client.query('create database sluice owner sluice_owner')
     await client.query('revoke all on database sluice from public')
     await client.query('grant connect on database sluice to sluice_app')
+  })
+  await asSuperuser(cluster, socketDir, 'sluice', async (client) => {
+    // Large objects are the one kind of thing that every role may make, whatever else it may.
+    await client.query('revoke execute on function lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) from public')
+  })
+}
+
+async function asSuperuser(
+  cluster: Cluster,
+  socketDir: string,
+  database: string,
+  work: (client: Client) => Promise<void>,
+): Promise<void> {
+  const client = new Client({ connectionString: connectionUrl(cluster, socketDir, 'superuser', database) })
+  await client.connect()
+  try {
+    await work(client)
   } finally {
     await client.end()
   }

@@ -87,6 +87,38 @@ test('the first start makes a cluster that only its passwords open, on a private
   expect(await isPostgres(sluice.pid)).toBe(false)
 })
 
+test('no value that a statement carries reaches the log of PostgreSQL, also when it fails (C6, D1)', async () => {
+  const sluice = await startSluice()
+  const client = new Client({ connectionString: sluice.appUrl })
+  await client.connect()
+  const secret = 'correct-horse-battery'
+  await client.query('select $1::text', [secret])
+  const failing: [string, string[]][] = [
+    ['select $1::uuid', [secret]],
+    [`select '${secret}'::int`, []],
+    [`select '${secret}' from`, []],
+    [`do $$ begin raise exception '${secret}'; end $$`, []],
+    [`do $$ begin raise warning '${secret}'; end $$`, []],
+    [`set statement_timeout = 1; select pg_sleep(1), '${secret}'`, []],
+  ]
+  for (const [text, values] of failing) await client.query(text, values).catch(() => undefined)
+  await client.end()
+  await sluice.stop()
+  expect(await readFile(join(dataDir, 'postgres', 'postgres.log'), 'utf8')).not.toContain(secret)
+})
+
+test('the role of the application makes nothing there, not even a large object (D1)', async () => {
+  const sluice = await startSluice()
+  for (const text of [
+    'select lo_create(0)',
+    'select lo_creat(-1)',
+    `select lo_from_bytea(0, 'x')`,
+    'create temporary table x (a int)',
+  ]) {
+    await expect(ask(sluice.appUrl, text)).rejects.toMatchObject({ code: '42501' })
+  }
+})
+
 test('what was written is there after a stop and a start', async () => {
   const first = await startSluice()
   await ask(first.superuserUrl, 'create table if not exists kept (id int)')
