@@ -21,6 +21,7 @@ const script = (name: string, ...args: string[]): string[] => [join(root, 'scrip
 const STAGES: Readonly<Record<string, Stage>> = {
   format: { run: program('oxfmt', '--check', '.'), fix: program('oxfmt', '.') },
   lint: { run: program('oxlint'), fix: program('oxlint', '--fix') },
+  secrets: { run: program('secretlint', '--maskSecrets', '**/*') },
   types: { run: program('tsc', '-p', root) },
   schema: { run: script('schema.ts', '--check'), fix: script('schema.ts') },
   codegen: {

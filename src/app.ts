@@ -13,7 +13,7 @@ import { Refusals } from './audit/refusals.ts'
 import { createSealedHead } from './audit/sealed-head.ts'
 import { createSealer } from './audit/sealer.ts'
 import type { Config } from './config-types.ts'
-import { checkServer } from './database/check-server.ts'
+import { requireSafeServer } from './database/check-server.ts'
 import { openDatabase } from './database/database.ts'
 import type { Database } from './database/database.ts'
 import { startEmbedded } from './database/embedded.ts'
@@ -95,7 +95,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     await migrateDatabase({ connection: ownerUrl, appRole: roleOf(appUrl), migrations, repeatables, log })
     const database = await openDatabase({ connection: appUrl, entities: ENTITIES, poolSize: config.database.poolSize, log })
     stack.defer(() => database.close())
-    if (config.database.url) await judgeServer(database, { production: !development, log })
+    if (config.database.url) await requireSafeServer(database, { production: !development, log })
     const bus: Bus = config.database.url ? createPostgresBus({ database, connection: appUrl, log }) : createLocalBus(log)
     stack.defer(() => bus.close())
 
@@ -278,15 +278,6 @@ async function findLimiters(
   const redis = await connectRedis(redisUrl, log)
   stack.defer(() => redis.disconnect())
   return createRedisLimiters({ redis, registry, log })
-}
-
-/** An operator's own PostgreSQL. Throws in production when it is beyond doubt unsafe; else says what could be better. */
-async function judgeServer(database: Database, { production, log }: { production: boolean; log: Logger }): Promise<void> {
-  const faults = await checkServer(database)
-  const unsafe = faults.filter(({ certain }) => certain)
-  if (production && unsafe.length > 0)
-    throw new Error(`the database is not safe for production:\n${unsafe.map(({ text }) => `  - ${text}`).join('\n')}`)
-  if (faults.length > 0) log.warn({ problems: faults.map(({ text }) => text) }, 'the database server could be safer')
 }
 
 const roleOf = (url: string): string => decodeURIComponent(new URL(url).username) || 'sluice_app'

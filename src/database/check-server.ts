@@ -1,4 +1,5 @@
 /** What an operator's own PostgreSQL may do wrong: an application role that can do too much, a log that keeps values, no TLS (D1, D6). */
+import type { Logger } from '../log.ts'
 import type { Database } from './database.ts'
 
 export interface ServerFault {
@@ -35,6 +36,18 @@ interface Facts {
 export async function checkServer(database: Pick<Database, 'query'>): Promise<ServerFault[]> {
   const [facts] = await database.query<Facts>(FACTS)
   return facts ? [...faultsOfRole(facts), ...faultsOfConnection(facts), ...faultsOfLog(facts)] : []
+}
+
+/** Throws in production when the server is beyond doubt unsafe; else says what could be better. */
+export async function requireSafeServer(
+  database: Pick<Database, 'query'>,
+  { production, log }: { production: boolean; log: Logger },
+): Promise<void> {
+  const faults = await checkServer(database)
+  const unsafe = faults.filter(({ certain }) => certain)
+  if (production && unsafe.length > 0)
+    throw new Error(`the database is not safe for production:\n${unsafe.map(({ text }) => `  - ${text}`).join('\n')}`)
+  if (faults.length > 0) log.warn({ problems: faults.map(({ text }) => text) }, 'the database server could be safer')
 }
 
 function faultsOfRole({ role, powers, owns, creates, rewrites }: Facts): ServerFault[] {

@@ -1,7 +1,7 @@
 /** What the application's role can do to the database: use it. Everything else is tried here (D1). */
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
-import { checkServer } from '../../src/database/check-server.ts'
+import { checkServer, requireSafeServer } from '../../src/database/check-server.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { newUuid } from '../../src/ids.ts'
 import { createLog } from '../../src/log.ts'
@@ -211,6 +211,22 @@ describe('the server is asked at start', () => {
     expect((await ask(onDatabase(superuser, name))).join()).toMatch(
       /unsafe: .* postgres can do everything \(superuser\), create roles, /,
     )
+  })
+
+  test('in production it does not start on what is beyond doubt unsafe; elsewhere it says so (B13, D1)', async () => {
+    const url = onDatabase(inject('cluster').owner, name)
+    const opened = await openDatabase({ connection: url, entities: [], poolSize: 2, log: createLog('silent') })
+    onTestFinished(() => opened.close())
+    const lines: string[] = []
+    const log = createLog('warn', { write: (line) => void lines.push(line) })
+    await expect(requireSafeServer(opened, { production: true, log })).rejects.toThrow(
+      /not safe for production:\n {2}- .*sluice_owner/,
+    )
+    expect(lines).toEqual([])
+    await requireSafeServer(opened, { production: false, log })
+    expect(lines.join()).toMatch(/the database server could be safer/)
+    await requireSafeServer(database, { production: true, log })
+    expect(lines).toHaveLength(1)
   })
 
   test('a log that would keep values is found, each setting with its remedy (C6, D1)', async () => {

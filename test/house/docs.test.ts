@@ -17,7 +17,7 @@ import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import { validateDefinition } from '../../src/language/validate.ts'
 import { filesUnder, read } from './source-files.ts'
 
-const PAGES = ['README.md', 'CONTRIBUTING.md', ...filesUnder('docs', /\.md$/)]
+const PAGES = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...filesUnder('docs', /\.md$/)]
 
 interface Block {
   readonly place: string
