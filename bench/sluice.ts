@@ -15,6 +15,7 @@ import { isProblem } from '../src/errors.ts'
 import type { Bus } from '../src/fleet/bus.ts'
 import { createLocalBus } from '../src/fleet/local-bus.ts'
 import { createAuthChanges } from '../src/identity/auth-changes.ts'
+import { createSecretKeys } from '../src/identity/secret-keys.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../src/identity/identity.ts'
 import { createMailRoom } from '../src/identity/mail-room.ts'
 import type { Principal } from '../src/identity/principal.ts'
@@ -58,6 +59,7 @@ export async function openSluice(connection: string): Promise<System> {
   const identity = createIdentity({
     database,
     jwtSecrets: { signing: newUuid() },
+    secretKeys: createSecretKeys(newUuid()),
     authChanges,
     signInAttempts,
     mailRoom,

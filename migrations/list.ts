@@ -8,6 +8,7 @@ import { People } from './004-people.ts'
 import { Principals } from './005-principals.ts'
 import { CommitRows } from './008-commit-rows.ts'
 import { AuditChain } from './009-audit-chain.ts'
+import { Secrets } from './010-secrets.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
 export const migrations: MigrationPlan['migrations'] = [
@@ -19,6 +20,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '005-principals', class: Principals },
   { name: '008-commit-rows', class: CommitRows },
   { name: '009-audit-chain', class: AuditChain },
+  { name: '010-secrets', class: Secrets },
 ]
 
 /** `create or replace` only; each lies beside the TypeScript that calls it: `new URL('../src/engine/commit.sql', import.meta.url)`. */

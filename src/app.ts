@@ -41,12 +41,15 @@ import type { AdminResult } from './identity/ensure-admin.ts'
 import { createCleanUp } from './identity/clean-up.ts'
 import { createIdentity, IDENTITY_ENTITIES } from './identity/identity.ts'
 import { createMailRoom } from './identity/mail-room.ts'
+import { createSecretKeys } from './identity/secret-keys.ts'
+import { rekeyAtStart } from './identity/rekey-secrets.ts'
 import type { AllowList } from './language/program.ts'
 import { createFeeds } from './live/feeds.ts'
 import type { FeedAccess } from './live/feeds.ts'
 import type { Logger } from './log.ts'
 import { admitStarts } from './operations/admit-starts.ts'
 import type { Services } from './operations/call.ts'
+import { createOpenSecrets } from './operations/open-secrets.ts'
 import { ensureExampleFlows } from './operations/ensure-example-flows.ts'
 import { whoMaySee } from './operations/who-may-see.ts'
 import { createOutbox, createSmtp } from './outbound/mail.ts'
@@ -99,7 +102,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     const bus: Bus = config.database.url ? createPostgresBus({ database, connection: appUrl, log }) : createLocalBus(log)
     stack.defer(() => bus.close())
 
-    const { jwtSecret } = development ? developmentSecrets(config.database.dataDir, config.identity) : config.identity
+    const made = development ? developmentSecrets(config.database.dataDir, config.identity) : config.identity
+    const { jwtSecret, secretsKey = '' } = made
     const auditKeys = auditKeysOf(config)
     const auditHead = createSealedHead(auditKeys, config.audit.headFile ?? join(config.database.dataDir, 'audit-head'))
     const sealer = createSealer({ database, keys: auditKeys, head: auditHead, log: log.child({ room: 'audit' }) })
@@ -115,6 +119,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     stack.defer(() => host.close())
 
     const allow: AllowList = { roles: new Set(config.engine.agentRoles), handlers: new Set(handlers.keys()) }
+    const secretKeys = createSecretKeys(secretsKey, config.identity.secretsPreviousKeys)
+    const openSecrets = createOpenSecrets({ database, keys: secretKeys, auditKeys, log })
     const { leaseMs, maxHeld } = config.engine
     const timing = { leaseMs, maxHeld, fenceMs: FENCE_MS, drainMs: DRAIN_MS, enabled: work }
     const engine = createEngine({
@@ -124,6 +130,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       host,
       registry: handlers,
       allow,
+      openSecrets,
       signAudit: auditKeys.sign,
       admitStarts: (starts) => admitStarts(services, starts),
       log: log.child({ room: 'engine' }),
@@ -147,20 +154,19 @@ export async function startApp(options: AppOptions): Promise<App> {
       stack.defer(() => loop.stop())
     }
     const identity = createIdentity({
-      ...{ database, jwtSecrets, authChanges, signInAttempts, mailRoom, outbox: mail.kept, log },
+      ...{ database, jwtSecrets, secretKeys, authChanges, signInAttempts, mailRoom, outbox: mail.kept, log },
       agentRoles: allow.roles,
     })
     identity.keyUse.start()
     stack.defer(() => identity.keyUse.stop())
     const { adminEmail: email, adminPassword: password } = config.identity
-    const dataDir = development ? config.database.dataDir : undefined
     const admin = await ensureAdmin({
       database,
       auditKeys,
       passwords: identity.passwords,
       email,
       ...(password && { password }),
-      ...(dataDir && { dataDir }),
+      ...(development && { dataDir: config.database.dataDir }),
     })
     const refusals = new Refusals({ database, log })
     refusals.start()
@@ -183,6 +189,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     }
     if (development) await loadExampleFlows(services)
 
+    const rekeyed = rekeyAtStart(database, secretKeys, log)
+    stack.defer(() => rekeyed)
     await engine.run()
     const app = { admin, engine, database, stop: () => stack.disposeAsync() }
     if (config.server.metricsPort !== undefined) {
@@ -247,9 +255,9 @@ export async function migrateOnly(config: Config, log: Logger): Promise<string[]
 /** The first secret that is set signs; the others still verify, so that one may be set later. */
 export function auditKeysOf({ audit, database, identity, nodeEnv }: Config): AuditKeys {
   const { jwtSecret } = nodeEnv === 'production' ? identity : developmentSecrets(database.dataDir, identity)
-  const set = [audit.key, identity.secretsKey, jwtSecret, ...identity.jwtPreviousSecrets, ...audit.previousKeys].filter(
-    (key) => key !== undefined,
-  )
+  const { secretsKey, secretsPreviousKeys, jwtPreviousSecrets } = identity
+  const older = [...secretsPreviousKeys, ...jwtPreviousSecrets, ...audit.previousKeys]
+  const set = [audit.key, secretsKey, jwtSecret, ...older].filter((key) => key !== undefined)
   if (!set[0]) throw new Error('the audit log needs a key: set SLUICE_AUDIT_KEY, or the secret that signed it')
   return createAuditKeys(set[0], set.slice(1))
 }

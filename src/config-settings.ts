@@ -203,10 +203,20 @@ export const SETTINGS: { [G in keyof Groups]: { [K in keyof Groups[G]]-?: Settin
     },
     secretsKey: secret(
       'SLUICE_SECRETS_KEY',
-      'Encrypts the secrets that steps use, at least 32 bytes made by chance.',
+      'Seals the secrets that steps use (AES-256-GCM), at least 32 bytes made by chance; development makes its own.',
       text,
       strong,
     ),
+    secretsPreviousKeys: {
+      ...setting(
+        'SLUICE_SECRETS_PREVIOUS_KEYS',
+        'Keys that were `SLUICE_SECRETS_KEY` before, comma-separated: they open, and what they sealed is sealed anew at start.',
+        '',
+        list(text),
+      ),
+      secret: true,
+      inProduction: (values: readonly string[]) => values.flatMap(strong),
+    },
     adminEmail: setting(
       'SLUICE_ADMIN_EMAIL',
       'E-mail of the administrator made at the first start.',

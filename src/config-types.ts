@@ -40,8 +40,10 @@ export interface IdentityConfig {
   readonly jwtSecret?: string
   /** signed before `jwtSecret` and still verify, none */
   readonly jwtPreviousSecrets: readonly string[]
-  /** encrypts the secrets that steps use */
+  /** seals the secrets that steps use; always there in production, else see `developmentSecrets` */
   readonly secretsKey?: string
+  /** open what was sealed before the key was changed, none */
+  readonly secretsPreviousKeys: readonly string[]
   /** admin@sluice.local */
   readonly adminEmail: string
   /** of the administrator made at the first start */

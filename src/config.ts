@@ -83,6 +83,11 @@ function missing(env: Environment, mode: Mode, inProduction: boolean): string[] 
       'SLUICE_JWT_SECRET must be set in production, or SLUICE_JWT_SECRET_FILE: make one with `openssl rand -base64 48`',
     )
   }
+  if (inProduction && (mode === 'serve' || mode === 'work') && !isSet('SLUICE_SECRETS_KEY')) {
+    mistakes.push(
+      'SLUICE_SECRETS_KEY must be set in production, or SLUICE_SECRETS_KEY_FILE: make one with `openssl rand -base64 48`, and keep it',
+    )
+  }
   if (mode === 'work' && !isSet('DATABASE_URL')) {
     mistakes.push('DATABASE_URL must be set for a worker: the embedded database belongs to `serve`, which works too')
   }

@@ -30,6 +30,8 @@ const FIELDS = {
   type: word,
   code: word,
   sqlState: word,
+  /** which key sealed or signed; says nothing about it */
+  keyId: word,
   handler: word,
   /** of a step run, or of a field in an answer */
   path: word,

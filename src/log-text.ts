@@ -4,7 +4,7 @@ const MAX_TEXT = 2_000
 const REDACTED = '[redacted]'
 
 /** Secrets by their shape: the last guard, for text that comes from outside of us. Each is linear in the text, which is short. */
-const SHAPES: readonly (readonly [RegExp, string])[] = [
+const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z ]{1,40}-----[^]*?(?:-----END [A-Z ]{1,40}-----|$)/g, REDACTED],
   // tokens of ours: JWT, keys and links
   [/\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}/g, REDACTED],
@@ -21,13 +21,17 @@ const SHAPES: readonly (readonly [RegExp, string])[] = [
     /((?:passw(?:or)?d|secret|token|api[_-]?key|authorization|cookie)["']?\s{0,3}[:=]\s{0,3}["']?)[^\s"',;&)}\]]{1,500}/gi,
     `$1${REDACTED}`,
   ],
-  [/[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}/g, '[e-mail]'],
 ]
+const E_MAIL = /[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}/g
+
+/** `text`, which is short, without what looks like a secret. */
+export const withoutSecrets = (text: string): string =>
+  SECRETS.reduce((rest, [shape, instead]) => rest.replace(shape, instead), text)
 
 /** `text` without what looks like a secret or an e-mail address, and cut when it is long. */
 export function redact(text: string): string {
   const short = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)} ... (${text.length - MAX_TEXT} more)` : text
-  return SHAPES.reduce((rest, [shape, instead]) => rest.replace(shape, instead), short)
+  return withoutSecrets(short).replace(E_MAIL, '[e-mail]')
 }
 
 /**

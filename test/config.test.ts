@@ -19,7 +19,12 @@ function mistakesOf(env: Environment, mode: Mode = 'serve'): readonly string[] {
     throw error
   }
 }
-const production = (env: Environment = {}): Environment => ({ NODE_ENV: 'production', SLUICE_JWT_SECRET: STRONG, ...env })
+const production = (env: Environment = {}): Environment => ({
+  NODE_ENV: 'production',
+  SLUICE_JWT_SECRET: STRONG,
+  SLUICE_SECRETS_KEY: STRONG,
+  ...env,
+})
 
 function secretFile(text: string, mode = 0o600): string {
   const path = join(directory, randomBytes(6).toString('hex'))
@@ -159,6 +164,7 @@ describe('production', () => {
   test('does not start without a signing secret (B1)', () => {
     expect(mistakesOf({ NODE_ENV: 'production' })).toEqual([
       expect.stringContaining('SLUICE_JWT_SECRET must be set in production'),
+      expect.stringContaining('SLUICE_SECRETS_KEY must be set in production'),
     ])
     expect(mistakesOf({ NODE_ENV: 'production' }, 'migrate')).toEqual([])
   })
@@ -229,11 +235,19 @@ describe('production', () => {
 
 test('a worker needs a database of its own address, in production Redis too (E5)', () => {
   expect(mistakesOf({}, 'work')).toEqual([expect.stringMatching(/^DATABASE_URL must be set/)])
-  const remote = { NODE_ENV: 'production', DATABASE_URL: 'postgres://u:p@localhost/sluice', SLUICE_AUDIT_KEY: STRONG }
+  const remote = {
+    NODE_ENV: 'production',
+    DATABASE_URL: 'postgres://u:p@localhost/sluice',
+    SLUICE_AUDIT_KEY: STRONG,
+    SLUICE_SECRETS_KEY: STRONG,
+  }
   expect(mistakesOf(remote, 'work')).toEqual([expect.stringMatching(/^REDIS_URL must be set/)])
   const whole = { ...remote, REDIS_URL: 'redis://localhost' }
   expect(mistakesOf(whole, 'work')).toEqual([])
-  expect(mistakesOf({ ...whole, SLUICE_AUDIT_KEY: '' }, 'work')).toEqual([expect.stringMatching(/^SLUICE_AUDIT_KEY must be set/)])
+  expect(mistakesOf({ ...whole, SLUICE_AUDIT_KEY: '', SLUICE_SECRETS_KEY: '' }, 'work').toSorted()).toEqual([
+    expect.stringMatching(/^SLUICE_AUDIT_KEY must be set/),
+    expect.stringMatching(/^SLUICE_SECRETS_KEY must be set/),
+  ])
   expect(mistakesOf({ ...whole, SLUICE_AUDIT_KEY: '', SLUICE_SECRETS_KEY: STRONG }, 'work')).toEqual([])
 })
 

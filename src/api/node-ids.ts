@@ -21,6 +21,7 @@ const KIND_OF_TYPE: Record<string, IdKind> = {
   AuditEvent: 'auditEvent',
   ApiKey: 'apiKey',
   ExecutionLink: 'executionLink',
+  Secret: 'secret',
 }
 
 /** No type has this name: an id that means nothing loads nothing. */

@@ -3,6 +3,7 @@ import type { Execution as ExecutionRow } from '../engine/entities/execution.ts'
 import type { Flow as FlowRow } from '../engine/entities/flow.ts'
 import type { ApiKey as ApiKeyRow } from '../identity/entities/api-key.ts'
 import type { ExecutionLink as ExecutionLinkRow } from '../identity/entities/execution-link.ts'
+import type { Secret as SecretRow } from '../identity/entities/secret.ts'
 import {
   loadAgentRequests,
   loadApiKeys,
@@ -11,6 +12,7 @@ import {
   loadExecutions,
   loadFlows,
   loadFlowVersions,
+  loadSecrets,
 } from '../operations/load-by-id.ts'
 import type { AgentRequestHead, AuditEventHead, FlowVersionHead } from '../operations/load-by-id.ts'
 import type { EventRow } from '../operations/read-events.ts'
@@ -52,6 +54,11 @@ export const ApiKey = builder.loadableNodeRef('ApiKey', {
 export const ExecutionLink = builder.loadableNodeRef('ExecutionLink', {
   id: { resolve: (link: ExecutionLinkRow) => link.id },
   load: (ids: string[], call) => loadExecutionLinks(call, ids) as Promise<ExecutionLinkRow[]>,
+})
+
+export const Secret = builder.loadableNodeRef('Secret', {
+  id: { resolve: (secret: SecretRow) => secret.id },
+  load: (ids: string[], call) => loadSecrets(call, ids) as Promise<SecretRow[]>,
 })
 
 export const StepRun = builder.objectRef<StepView>('StepRun')

@@ -20,6 +20,7 @@ import './execution-control.ts'
 import './agent-request.ts'
 import './audit.ts'
 import './audit-verification.ts'
+import './secret.ts'
 
 export const schema = builder.toSchema()
 

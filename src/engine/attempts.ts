@@ -8,10 +8,14 @@ import type { HandlerHost } from './handlers/handler-host.ts'
 import type { HandlerOutcome } from './handlers/handler-outcome.ts'
 import type { RunningHandler } from './handlers/attempt.ts'
 import type { HandlerRegistry } from './handlers/load-handlers.ts'
+import { runWithSecrets } from './handlers/run-with-secrets.ts'
+import type { OpenSecrets } from './handlers/run-with-secrets.ts'
+import type { SecretValues } from './handlers/attempt-mask.ts'
 
 export interface AttemptsOptions {
   host: HandlerHost
   registry: HandlerRegistry
+  openSecrets: OpenSecrets
   ended(executionId: string, outcome: Input & { kind: 'outcome' }): void
   /** asks for leave to run a suspect alone; true: its launch follows */
   isolate(executionId: string, path: string, attempt: number): Promise<boolean>
@@ -30,7 +34,7 @@ interface Running {
   handle: RunningHandler | undefined
 }
 
-export function createAttempts({ host, registry, ended, isolate }: AttemptsOptions): Attempts {
+export function createAttempts({ host, registry, openSecrets, ended, isolate }: AttemptsOptions): Attempts {
   const byExecution = new Map<string, Map<string, Running>>()
   /** waiting for a free process: their time has not begun */
   const queue: { executionId: string; launch: Launch; running: Running }[] = []
@@ -86,11 +90,23 @@ export function createAttempts({ host, registry, ended, isolate }: AttemptsOptio
   function run(executionId: string, launch: Launch, running: Running): void {
     const { entry, step, input } = launch
     if (step.spec.type !== 'handler') return
+    const { handler, secrets: names } = step.spec
+    const { path, attempt } = entry
     const isolated = mustIsolate(entry)
-    running.handle = host.run({
-      ...{ handler: step.spec.handler, input, isolated, executionId: encodeId('execution', executionId), path: entry.path },
-      ...{ attempt: entry.attempt, deadlineMs: step.timeoutMs! },
-    })
+    const begin = (secrets?: SecretValues): RunningHandler =>
+      host.run({
+        ...{
+          handler,
+          input,
+          isolated,
+          executionId: encodeId('execution', executionId),
+          path,
+          attempt,
+          deadlineMs: step.timeoutMs!,
+        },
+        ...(secrets && { secrets }),
+      })
+    running.handle = names.length > 0 ? runWithSecrets(openSecrets({ executionId, path, attempt, names }), begin) : begin()
     void running.handle.outcome.then((outcome) => settle(executionId, launch, running, outcome))
   }
 

@@ -17,6 +17,7 @@ import type { Extras } from './encode.ts'
 import type { AnswerOrder, ControlOrder, Engine, StartOrder } from './engine.ts'
 import type { HandlerHost } from './handlers/handler-host.ts'
 import type { HandlerRegistry } from './handlers/load-handlers.ts'
+import type { OpenSecrets } from './handlers/run-with-secrets.ts'
 import { createLoop } from '../loop.ts'
 import { createPrograms } from './programs.ts'
 import type { AdmitStarts } from './refuse-starts.ts'
@@ -29,6 +30,8 @@ export interface EngineOptions extends WorkerSettings {
   bus: Bus
   host: HandlerHost
   registry: HandlerRegistry
+  /** none by default: steps that name secrets fail */
+  openSecrets?: OpenSecrets
   allow: AllowList
   /** signs the rows of the audit log that the engine adds */
   signAudit: AuditKeys['sign']
@@ -50,6 +53,8 @@ const PARTITION_WEEKS_AHEAD = 4
 /** How long a mutation that found the queue full should wait. */
 const FULL_RETRY_MS = 1000
 
+const NO_SECRETS: OpenSecrets = () => Promise.resolve({ ok: false, message: 'There are no secrets here.' })
+
 const BUSY = problem('LIMIT_REACHED', { message: 'The server is busy; nothing was changed.', retryAfterMs: FULL_RETRY_MS })
 
 export function createEngine(options: EngineOptions): RunningEngine {
@@ -57,7 +62,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const workerId = newUuid()
   const committer = createCommitter(database, log)
   const programs = createPrograms(database, options.allow)
-  const worker = createWorker({ ...options, workerId, committer, programs })
+  const worker = createWorker({ openSecrets: NO_SECRETS, ...options, workerId, committer, programs })
   const waiters = createWaiters(database, bus, log, worker.mailboxes.isHeld)
   const partitions = createLoop({
     name: 'partitions',

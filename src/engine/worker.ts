@@ -13,6 +13,7 @@ import type { Snapshot } from './decide/snapshot.ts'
 import { endedTopic, executionTopic, workerTopic, WORK_TOPIC } from './engine.ts'
 import type { HandlerHost } from './handlers/handler-host.ts'
 import type { HandlerRegistry } from './handlers/load-handlers.ts'
+import type { OpenSecrets } from './handlers/run-with-secrets.ts'
 import { createLease } from './lease.ts'
 import type { StoredState } from './lease.ts'
 import { loadSnapshots } from './load-snapshots.ts'
@@ -46,6 +47,7 @@ export interface WorkerOptions extends WorkerSettings {
   host: HandlerHost
   registry: HandlerRegistry
   signAudit: AuditKeys['sign']
+  openSecrets: OpenSecrets
   log: Logger
   admitStarts?: AdmitStarts
 }
@@ -84,6 +86,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const attempts = createAttempts({
     host: options.host,
     registry: options.registry,
+    openSecrets: options.openSecrets,
     ended(executionId, outcome) {
       const last = draining && attempts.running(executionId).size === 0 && mailboxes.isHeld(executionId)
       void mailboxes.post(executionId, outcome, { then: last ? [{ kind: 'handBack' }] : [] }).catch(logFailure)

@@ -6,11 +6,12 @@ import { keepSecretFile } from './secret-files.ts'
 export interface Secrets {
   /** signs access tokens, HS256 */
   jwtSecret: string
+  /** seals the secrets that steps use */
+  secretsKey: string
 }
 
 /** What is set stays; what is not is read from `dataDir`, or made there by the first process that asks. */
 export function developmentSecrets(dataDir: string, given: Partial<Secrets> = {}): Secrets {
-  return {
-    jwtSecret: given.jwtSecret ?? keepSecretFile(join(dataDir, 'jwt-secret'), () => randomBytes(48).toString('base64url')),
-  }
+  const keep = (name: string): string => keepSecretFile(join(dataDir, name), () => randomBytes(48).toString('base64url'))
+  return { jwtSecret: given.jwtSecret ?? keep('jwt-secret'), secretsKey: given.secretsKey ?? keep('secrets-key') }
 }

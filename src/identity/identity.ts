@@ -10,6 +10,7 @@ import { ApiKey } from './entities/api-key.ts'
 import { ExecutionLink } from './entities/execution-link.ts'
 import { FlowGrant } from './entities/flow-grant.ts'
 import { RefreshToken } from './entities/refresh-token.ts'
+import { Secret } from './entities/secret.ts'
 import { Session } from './entities/session.ts'
 import { User } from './entities/user.ts'
 import type { MailRoom } from './mail-room.ts'
@@ -17,15 +18,17 @@ import { createKeyUse } from './key-use.ts'
 import type { KeyUse } from './key-use.ts'
 import { createPasswords } from './passwords.ts'
 import type { PasswordOptions, Passwords } from './passwords.ts'
+import type { SecretKeys } from './secret-keys.ts'
 import { successorOf } from './sessions.ts'
 import { createTokens } from './tokens.ts'
 import type { JwtSecrets, Tokens } from './tokens.ts'
 
-export const IDENTITY_ENTITIES = [User, Session, RefreshToken, ApiKey, FlowGrant, ExecutionLink]
+export const IDENTITY_ENTITIES = [User, Session, RefreshToken, ApiKey, FlowGrant, ExecutionLink, Secret]
 
 export interface IdentityOptions {
   database: Database
   jwtSecrets: JwtSecrets
+  secretKeys: SecretKeys
   authChanges: AuthChanges
   signInAttempts: AttemptLimiter
   /** the agent roles there are (A2) */
@@ -49,15 +52,18 @@ export interface IdentityServices {
   readonly mailRoom: Pick<MailRoom, 'wake'>
   /** mails that were kept instead of sent, the newest first; none where they are sent */
   readonly outbox: () => readonly SentMail[]
+  /** what secrets are sealed with */
+  readonly secretKeys: SecretKeys
   readonly signInAttempts: AttemptLimiter
 }
 
 export function createIdentity(options: IdentityOptions): IdentityServices {
-  const { database, jwtSecrets, authChanges, signInAttempts, agentRoles, log, passwords, mailRoom, outbox = () => [] } = options
+  const { database, jwtSecrets, secretKeys, authChanges, signInAttempts, agentRoles, log, passwords, mailRoom, outbox = () => [] } = options
   const keyUse = createKeyUse({ database, log })
   const tokens = createTokens(jwtSecrets, database.clock)
   return {
     tokens,
+    secretKeys,
     signInAttempts,
     authChanges,
     mailRoom,

@@ -11,9 +11,12 @@ const PLACEHOLDER =
 export function weaknessOfSecret(secret: string): string | undefined {
   if (Buffer.byteLength(secret) < SECRET_BYTES) return `must have at least ${SECRET_BYTES} bytes`
   if (PLACEHOLDER.test(secret)) return 'is a placeholder'
-  if (repeats(secret) || runs(secret) || entropyBits(secret) < LEAST_ENTROPY_BITS) return 'is too regular to be a secret'
+  if (isRegular(secret) || entropyBits(secret) < LEAST_ENTROPY_BITS) return 'is too regular to be a secret'
   return undefined
 }
+
+/** Made by a pattern: one piece over and over, or a walk along the alphabet. */
+export const isRegular = (text: string): boolean => repeats(text) || runs(text)
 
 /** Shannon's entropy of its characters times its length. It knows no order: `repeats` and `runs` do. */
 function entropyBits(text: string): number {

@@ -51,11 +51,27 @@ export function compileSpec(step: StepDefinition, path: readonly string[], conte
       if (!context.allow.handlers.has(handler)) {
         context.issues.add('UNKNOWN_HANDLER', [...path, 'handler'], undefined, () => didYouMean(handler, context.allow.handlers))
       }
-      return { type: 'handler', handler, with: template(step.with ?? {}, 'with'), atMostOnce }
+      return {
+        type: 'handler',
+        handler,
+        with: template(step.with ?? {}, 'with'),
+        secrets: readSecrets(step, path, context),
+        atMostOnce,
+      }
     }
     case 'fail':
       return { type: 'fail', code: step.code ?? 'FLOW_FAILED', message: text(step.message, 'message') }
   }
+}
+
+/** Whose they are is not known here: `operations` asks that they exist, and a step gets them only if they still do. */
+function readSecrets({ secrets = [] }: StepDefinition & { type: 'handler' }, path: readonly string[], context: StepContext) {
+  for (const [i, secret] of secrets.entries()) {
+    const at = [...path, 'secrets', String(i)]
+    if (checkName(secret, at, context) && secrets.indexOf(secret) < i)
+      context.issues.add('DUPLICATE', at, `${secret} is named twice`)
+  }
+  return secrets
 }
 
 function compileRoute(step: StepDefinition & { type: 'route' }, path: readonly string[], context: StepContext): StepSpec {

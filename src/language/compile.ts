@@ -23,6 +23,7 @@ export function compile(definition: unknown, allow: AllowList): { program: Progr
     ...(output && { output }),
     timeoutMs,
     ...(read.definition.permissions && { permissions: read.definition.permissions }),
+    ...(input?.sensitive && { sensitive: input.sensitive }),
     checkInput: (value) => input?.check(value) ?? [],
   }
   return { program }

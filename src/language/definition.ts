@@ -6,6 +6,8 @@ import { ROLES, type Role } from './roles.ts'
 /** Every name of steps and routes (C3). */
 export const NAME = /^[A-Za-z0-9_]{1,64}$/
 const MAX_STEPS = 500
+/** of one step */
+const MAX_SECRETS = 10
 
 /** Run after all of them; after any one; after at least n of them. */
 export type After =
@@ -63,6 +65,8 @@ export interface HandlerStep extends AnyStep {
   readonly type: 'handler'
   readonly handler: string
   readonly with?: JsonObject
+  /** names of secrets of the flow's owner, given to the handler alone */
+  readonly secrets?: readonly string[]
   readonly atMostOnce?: boolean
 }
 export interface FailStep extends AnyStep {
@@ -161,6 +165,7 @@ export const STEP_SCHEMAS = {
     type: z.literal('handler'),
     handler: name,
     with: template.optional(),
+    secrets: z.array(name).min(1).max(MAX_SECRETS).optional(),
     atMostOnce: z.boolean().optional(),
   }),
   fail: z.strictObject({

@@ -16,7 +16,7 @@ const KEYWORDS: Record<string, 'schema' | 'list' | 'map' | 'value'> = {
     'value',
     'maxItems minItems uniqueItems maxContains minContains maxProperties minProperties required dependentRequired',
   ),
-  ...kind('value', 'title description default deprecated readOnly writeOnly examples format $ref $schema $comment'),
+  ...kind('value', 'title description default deprecated readOnly writeOnly examples format $ref $schema $comment sensitive'),
 }
 const KNOWN_KEYWORDS: readonly string[] = Object.keys(KEYWORDS)
 
@@ -80,6 +80,9 @@ export function checkSchema(schema: unknown, issues: IssueList): void {
         visit(inner, [...path, name])
       }
       return
+    }
+    if (keyword === 'sensitive' && typeof value !== 'boolean') {
+      return issues.add('INVALID_SCHEMA', path, 'must be true or false')
     }
     if (typeof value !== 'string') return
     if (keyword === 'pattern') checkPattern(value, path)

@@ -7,6 +7,8 @@ import { IssueList } from './issue-list.ts'
 import { didYouMean } from './nearest-name.ts'
 import type { JsonObject } from './program.ts'
 import { compileRegex } from './regex.ts'
+import { sensitivePlaces } from './sensitive.ts'
+import type { Places } from '../masking/places.ts'
 
 const MAX_SCHEMA_BYTES = 50_000
 const MAX_INPUT_ISSUES = 50
@@ -16,6 +18,8 @@ export interface InputSchema {
   issues: readonly Issue[]
   warnings: readonly Issue[]
   check(input: JsonObject): Issue[]
+  /** the places in an input that it marks as sensitive; undefined when it marks none anywhere */
+  sensitive?: (input: JsonObject) => Places
 }
 
 /** Compiling takes milliseconds and flows come back at every load, so compiled schemas are kept by their text. */
@@ -48,7 +52,8 @@ function compile(schema: JsonObject, text: string): InputSchema {
     checkAgainstMetaSchema(schema, issues)
     if (!issues.empty) return failed
     const validate = build(schema, warnings)
-    return { ...failed, check: (input) => checkInput(validate, input) }
+    const sensitive = sensitivePlaces(schema)
+    return { ...failed, check: (input) => checkInput(validate, input), ...(sensitive && { sensitive }) }
   } catch (error) {
     issues.add('INVALID_SCHEMA', ['input'], error instanceof Error ? error.message : undefined)
     return failed
@@ -86,6 +91,7 @@ function build(schema: JsonObject, warnings: IssueList): ValidateFunction {
   // ajv compares every pair, which a list of 100,000 objects makes 10^10 comparisons.
   ajv.removeKeyword('uniqueItems')
   ajv.addKeyword({ keyword: 'uniqueItems', type: 'array', schemaType: 'boolean', validate: isUnique, errors: false })
+  ajv.addKeyword({ keyword: 'sensitive', schemaType: 'boolean' })
   ajv.addKeyword({ keyword: METER, schema: false, errors: false, validate: () => (visit(1), true) })
   return ajv.compile(metered(schema))
 }

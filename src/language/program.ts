@@ -1,6 +1,7 @@
 /** A compiled definition: what the engine runs. Made by `compile()`, never changed afterwards. */
 import type { Issue } from '../errors.ts'
 import type { FlowPermissions } from './definition.ts'
+import type { Places } from '../masking/places.ts'
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 export type JsonObject = { [key: string]: Json }
@@ -49,7 +50,7 @@ export type StepSpec =
   | { type: 'agent'; role: string; subject: Template; request: Template }
   | { type: 'notify'; roles: readonly string[]; subject: Template; message: Template }
   | { type: 'wait'; durationMs?: number; until?: Template }
-  | { type: 'handler'; handler: string; with: Template; atMostOnce: boolean }
+  | { type: 'handler'; handler: string; with: Template; secrets: readonly string[]; atMostOnce: boolean }
   | { type: 'fail'; code: string; message: Template }
 export type StepType = StepSpec['type']
 
@@ -73,6 +74,8 @@ export interface Program {
   output?: Template
   timeoutMs: number
   permissions?: FlowPermissions
+  /** the places in this input that its JSON Schema marks as sensitive; undefined when it marks none anywhere */
+  sensitive?: (input: JsonObject) => Places
   /** [] when the input fits the flow's JSON Schema; each issue's path starts with "input" */
   checkInput(input: JsonObject): Issue[]
 }

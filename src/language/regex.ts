@@ -1,7 +1,7 @@
 /** Regular expressions that cannot backtrack: RE2, with what a match may cost. https://github.com/google/re2/wiki/Syntax */
 import { RE2JS } from 're2js'
 
-interface Regex {
+export interface Regex {
   test(text: string): boolean
   /** RE2 instructions: a match takes at most about text length times this many steps */
   size: number

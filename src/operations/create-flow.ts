@@ -5,6 +5,7 @@ import { problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
 import type { Call } from './call.ts'
 import { checkDefinition } from './check-definition.ts'
+import { checkSecrets } from './check-secrets.ts'
 import { limitFlowWrites } from './limit-flow-writes.ts'
 import { mayCreateFlows, requirePrincipal } from './permissions.ts'
 import { forbid } from './refuse.ts'
@@ -22,6 +23,8 @@ export async function createFlow(call: Call, { definition, visibility = 'PRIVATE
   if (!mayCreateFlows(principal)) return forbid(call, { type: 'flow.creationRefused' })
   const checked = checkDefinition(call, definition)
   if (!checked.ok) return checked.problem
+  const refused = await checkSecrets(call, checked.definition, principal.actsAs)
+  if (refused) return refused
   const limited = await limitFlowWrites(call)
   if (limited) return limited
   try {

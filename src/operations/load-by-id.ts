@@ -8,6 +8,7 @@ import { FlowVersion } from '../engine/entities/flow-version.ts'
 import { Flow } from '../engine/entities/flow.ts'
 import { ApiKey } from '../identity/entities/api-key.ts'
 import { ExecutionLink } from '../identity/entities/execution-link.ts'
+import { Secret } from '../identity/entities/secret.ts'
 import type { JsonObject } from '../language/program.ts'
 import type { Call } from './call.ts'
 import {
@@ -19,6 +20,7 @@ import {
   visibleExecutions,
   visibleFlows,
   visibleFlowVersions,
+  visibleSecrets,
 } from './permissions.ts'
 import { selectRows } from './select-rows.ts'
 import type { Condition } from './select-rows.ts'
@@ -54,6 +56,8 @@ export type AuditEventHead = Omit<AuditEvent, 'mac'>
 
 export const loadAuditEvents: Load<AuditEventHead> = (call, ids) =>
   load(call, AuditEvent, ids, visibleAuditEvents(requirePrincipal(call)), ['mac'])
+
+export const loadSecrets: Load<Secret> = (call, ids) => load(call, Secret, ids, visibleSecrets(requirePrincipal(call)))
 
 /** The newest version of each of these flows. */
 export async function loadNewestVersions(

@@ -225,6 +225,12 @@ export function answerableRequests(principal: Principal): Condition {
 export const visibleAuditEvents = (principal: Principal): Condition =>
   within(principal, 'AUDIT_READ', mayReadAudit(principal) ? EVERYTHING : NOTHING)
 
+/** A condition on `sluice.secrets`: one's own, for people alone; not even administrators see those of others. */
+export const visibleSecrets = (principal: Principal): Condition =>
+  principal.kind === 'USER' ? sql`t.owner_id = ${principal.id}` : NOTHING
+
+export const mayWriteSecrets = (principal: Principal): boolean => principal.kind === 'USER' && principal.role !== 'VIEWER'
+
 export const mayCreateFlows = (principal: Principal): boolean => principal.role !== 'VIEWER'
 
 /** Whether the caller may do this on a flow that it has this level on. VIEWER only sees; agents have no role, only grants. */

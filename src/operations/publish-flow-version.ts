@@ -7,6 +7,7 @@ import type { Definition } from '../language/definition.ts'
 import type { Call } from './call.ts'
 import { canonicalJson } from '../canonical-json.ts'
 import { checkDefinition } from './check-definition.ts'
+import { checkSecrets } from './check-secrets.ts'
 import { editFlow } from './edit-flow.ts'
 import { loadDefinitions, loadNewestVersions } from './load-by-id.ts'
 import { requirePrincipal } from './permissions.ts'
@@ -35,6 +36,8 @@ export async function publishFlowVersion(
     { flowId, expectedVersion, action: (flow) => neededFor(call, flow, checked.definition), audit: AUDIT },
     async (em, flow) => {
       if (checked.definition.name !== flow.name) return nameChanged(flow.name)
+      const refused = await checkSecrets(call, checked.definition, flow.ownerId)
+      if (refused) return refused
       const flowVersion = await appendVersion(em, flow, checked.definition, principal.actsAs)
       return { flow, flowVersion }
     },

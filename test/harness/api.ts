@@ -15,6 +15,13 @@ import { createAuthChanges } from '../../src/identity/auth-changes.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../../src/identity/identity.ts'
 import { createMailRoom } from '../../src/identity/mail-room.ts'
 import { createOutbox } from '../../src/outbound/mail.ts'
+import { childEnvironment } from '../../src/engine/handlers/child-environment.ts'
+import { createHandlerHost } from '../../src/engine/handlers/handler-host.ts'
+import { loadHandlers } from '../../src/engine/handlers/load-handlers.ts'
+import type { Logger } from '../../src/log.ts'
+import type { SecretKeys } from '../../src/identity/secret-keys.ts'
+import { createSecretKeys } from '../../src/identity/secret-keys.ts'
+import { createOpenSecrets } from '../../src/operations/open-secrets.ts'
 import type { Principal, Role, UserPrincipal } from '../../src/identity/principal.ts'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import { insertUser } from '../../src/identity/users.ts'
@@ -35,6 +42,10 @@ const ENTITIES = [...ENGINE_ENTITIES, AuditEvent, ...IDENTITY_ENTITIES]
 
 export interface TestApiOptions {
   handlers?: InlineHandlers
+  /** of handlers that run in processes, instead of `handlers` */
+  handlersDirectory?: string
+  log?: Logger
+  secretKeys?: SecretKeys
   runningPerInitiator?: number
   flowWritesPerMinute?: number
 }
@@ -53,15 +64,26 @@ export interface Answer<Data> {
 /** To be called once, at the top of a test file. */
 export async function testApi({
   handlers = {},
+  handlersDirectory,
+  log = createLog('silent'),
+  secretKeys = createSecretKeys(randomBytes(32).toString('hex')),
   runningPerInitiator = 1_000_000,
   flowWritesPerMinute = 1_000_000,
 }: TestApiOptions = {}) {
   const { database, ownerQuery } = await testDatabase({ entities: ENTITIES })
-  const log = createLog('silent')
-  const registry = inlineRegistry(handlers)
+  const processes = { environment: childEnvironment(process.env), memoryLimitMb: 128, log }
+  const registry = handlersDirectory
+    ? await loadHandlers({ ...processes, directories: [handlersDirectory] })
+    : inlineRegistry(handlers)
   const allow = { roles: new Set(DEFAULT_ROLES), handlers: new Set(registry.keys()) }
   const bus = createLocalBus(log)
-  const engine = await testEngine(database, { registry, allow, bus, admitStarts: (starts) => admitStarts(services, starts) })
+  const host = createHandlerHost({ ...processes, registry })
+  afterAll(() => host.close())
+  const openSecrets = createOpenSecrets({ database, keys: secretKeys, auditKeys, log })
+  const engine = await testEngine(database, {
+    ...{ registry, host, allow, bus, openSecrets, log },
+    admitStarts: (starts) => admitStarts(services, starts),
+  })
   const jwtSecret = randomBytes(32).toString('hex')
   const authChanges = createAuthChanges({ database, bus, log })
   authChanges.start()
@@ -73,6 +95,7 @@ export async function testApi({
   const identity = createIdentity({
     database,
     jwtSecrets,
+    secretKeys,
     authChanges,
     signInAttempts,
     passwords,

@@ -8,6 +8,7 @@ import { isProblem } from '../../src/errors.ts'
 import { createMemoryLimiter } from '../../src/fleet/memory-limiter.ts'
 import { createAttemptLimiter } from '../../src/identity/attempt-limiter.ts'
 import { createAuthChanges } from '../../src/identity/auth-changes.ts'
+import { createSecretKeys } from '../../src/identity/secret-keys.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../../src/identity/identity.ts'
 import { createMailRoom } from '../../src/identity/mail-room.ts'
 import { createOutbox } from '../../src/outbound/mail.ts'
@@ -37,6 +38,7 @@ export async function people({ signInPerMinute = 5 } = {}) {
   const identity = createIdentity({
     database,
     jwtSecrets,
+    secretKeys: createSecretKeys('never used'),
     authChanges,
     signInAttempts,
     passwords,

@@ -5,6 +5,7 @@ import type { Due, DueTimer } from './due-timer.ts'
 import type { AttemptFacts } from './handler-context.ts'
 import { failed } from './handler-outcome.ts'
 import type { HandlerFailure, HandlerOutcome } from './handler-outcome.ts'
+import { AttemptMask } from './attempt-mask.ts'
 
 export interface HandlerCall extends AttemptFacts {
   handler: string
@@ -25,12 +26,16 @@ export function attemptFields({ handler, executionId, path, attempt }: HandlerCa
   return { handler, executionId, path, attempt }
 }
 
+const NO_SECRETS = new AttemptMask()
+
 /**
  *     waiting --begin()--> running --deadline: TIMEOUT, abort(): CANCELED--> stopping --finish() or grace over--> settled
  *        \--deadline, abort()------------\--finish()--------------------------------------------------------------^
  */
 export abstract class Attempt implements RunningHandler, Due {
   readonly outcome: Promise<HandlerOutcome>
+  /** for whatever the handler says */
+  protected readonly mask: AttemptMask
   dueAt: number
   readonly #deadlineMs: number
   readonly #graceMs: number
@@ -41,7 +46,8 @@ export abstract class Attempt implements RunningHandler, Due {
   /** why it was told to stop: the outcome from then on, whatever the handler answers */
   #verdict: HandlerFailure | undefined
 
-  constructor(deadlineMs: number, graceMs: number, timer: DueTimer) {
+  constructor({ deadlineMs, secrets }: HandlerCall, graceMs: number, timer: DueTimer) {
+    this.mask = secrets ? new AttemptMask(secrets) : NO_SECRETS
     this.outcome = new Promise((resolve) => (this.#resolve = resolve))
     this.#deadlineMs = deadlineMs
     this.#graceMs = graceMs
@@ -90,7 +96,7 @@ export abstract class Attempt implements RunningHandler, Due {
     if (this.#settled) return
     this.#settled = true
     this.#timer.delete(this)
-    this.#resolve(this.#verdict ?? outcome)
+    this.#resolve(this.#verdict ?? this.mask.outcome(outcome))
   }
 
   get stopping(): boolean {

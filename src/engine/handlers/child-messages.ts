@@ -1,5 +1,6 @@
 /** What a worker and a handler process say to each other. Each request has a number; answers to any other than the present one are dropped. */
 import type { Json } from '../../language/program.ts'
+import type { SecretValues } from './attempt-mask.ts'
 import type { HandlerFailure, HandlerOutcome } from './handler-outcome.ts'
 
 /** One handler as found in a module: enough to name it and to find it again. */
@@ -20,6 +21,7 @@ export interface RunRequest {
   attempt: number
   deadlineMs: number
   maxOutputBytes: number
+  secrets?: SecretValues
 }
 
 export type ToChild =

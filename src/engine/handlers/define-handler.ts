@@ -17,6 +17,11 @@ export interface HandlerContext {
   readonly signal: AbortSignal
   /** When `signal` will be aborted at the latest. */
   readonly deadline: Date
+  /**
+   * The value of a secret that the step names in `secrets`; throws for any other. It is here for this attempt only: it is in no input,
+   * and where it comes up in what the handler returns, throws or logs, it is masked.
+   */
+  secret(name: string): string
   /** Writes to Sluice's log with execution and path. At most 100 messages an attempt, 2,000 characters each; the rest is dropped. */
   log(message: string): void
 }
@@ -53,7 +58,7 @@ export interface Handler<Input extends Json = Json, Output = unknown> {
  *   module state lives on between attempts, of other executions too. Leave nothing running when `run` ends.
  * - An attempt may be repeated after a crash or a retry: make effects idempotent with `idempotencyKey`.
  * - Return JSON (`undefined` counts as null), at most 1,000,000 bytes, at most 100 levels deep.
- * - Throw to fail. The error's message is kept with the step and shown to those who may see the execution: no secrets in it.
+ * - Throw to fail. The error's message is kept with the step and shown to those who may see the execution.
  *   The stack goes to the log only. `retryable = false` on the error says that another attempt is useless.
  * - Its environment holds PATH, HOME, TZ, LANG, NODE_ENV and what SLUICE_HANDLER_ENV names (comma-separated), nothing else.
  */

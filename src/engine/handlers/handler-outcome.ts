@@ -12,6 +12,7 @@ export type HandlerErrorCode = Extract<
   | 'HANDLER_CRASHED'
   | 'HANDLER_NOT_REGISTERED'
   | 'CANCELED'
+  | 'SECRET_UNAVAILABLE'
 >
 
 /** `message`: at most 2,000 characters, storable in the database, without a stack. */

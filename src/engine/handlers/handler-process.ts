@@ -37,6 +37,8 @@ export class HandlerProcess {
   listener: ProcessListener = SILENT
   /** Must not be given another attempt. */
   spent = false
+  /** It was given some: what it prints comes in pieces that cannot be masked, and is not logged. */
+  knowsSecrets = false
   readonly #child: ChildProcess | undefined
   readonly #log: Logger
   #printed = 0
@@ -124,7 +126,8 @@ export class HandlerProcess {
   #hear(text: string, stream: NonNullable<ChildProcess['stdout']>): void {
     this.#printed += text.length
     this.#tail = (this.#tail + text).slice(-TAIL_LENGTH)
-    this.#log.debug({ pid: this.pid, output: text.slice(0, TAIL_LENGTH) }, 'handler output')
+    const said = this.knowsSecrets ? { count: text.length } : { output: text.slice(0, TAIL_LENGTH) }
+    this.#log.debug({ pid: this.pid, ...said }, 'handler output')
     if (this.#printed <= PRINT_LIMIT) return
     this.spent = true
     stream.destroy()

@@ -20,16 +20,16 @@ export class InlineAttempt extends Attempt {
 
   /** Runs the handler at once, up to its first `await`. */
   constructor(handler: Handler, call: HandlerCall, settings: InlineSettings) {
-    super(call.deadlineMs, settings.graceMs, settings.timer)
-    this.#context = new AttemptContext(call, (message) => settings.log.info(attemptFields(call), message))
+    super(call, settings.graceMs, settings.timer)
+    this.#context = new AttemptContext(call, (message) => settings.log.info(attemptFields(call), this.mask.text(message)))
     this.begin()
     const succeed = (output: unknown): void => {
       if (!this.settled) this.finish(checkedOutput(output, settings.maxOutputBytes))
     }
     const fail = (error: unknown): void => {
       if (this.settled) return
-      if (settings.log.isLevelEnabled('debug'))
-        settings.log.debug({ ...attemptFields(call), stack: stackOf(error) }, 'handler failed')
+      const stack = settings.log.isLevelEnabled('debug') ? stackOf(error) : undefined
+      if (stack !== undefined) settings.log.debug({ ...attemptFields(call), stack: this.mask.text(stack) }, 'handler failed')
       this.finish(thrown(error))
     }
     try {

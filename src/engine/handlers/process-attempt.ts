@@ -39,7 +39,7 @@ export class ProcessAttempt extends Attempt implements ProcessListener {
     settings: ProcessAttemptSettings,
     events: ProcessAttemptEvents,
   ) {
-    super(call.deadlineMs, settings.graceMs, settings.timer)
+    super(call, settings.graceMs, settings.timer)
     this.#handler = handler
     this.#call = call
     this.#number = number
@@ -48,12 +48,13 @@ export class ProcessAttempt extends Attempt implements ProcessListener {
   }
 
   runIn(process: HandlerProcess): void {
-    const { executionId, path, attempt, input } = this.#call
+    const { executionId, path, attempt, input, secrets } = this.#call
     const { file, exportName } = this.#handler
     this.#process = process
     this.begin()
     process.listener = this
     process.resetPrintLimit()
+    if (secrets) process.knowsSecrets = true
     process.send({
       kind: 'run',
       number: this.#number,
@@ -65,6 +66,7 @@ export class ProcessAttempt extends Attempt implements ProcessListener {
       attempt,
       deadlineMs: this.leftMs,
       maxOutputBytes: this.#settings.maxOutputBytes,
+      ...(secrets && { secrets }),
     })
   }
 
@@ -73,11 +75,11 @@ export class ProcessAttempt extends Attempt implements ProcessListener {
       this.#process!.spent = true
       this.#logStack('an earlier attempt left something behind', message.stack ?? message.failure.message)
     } else if (message.number !== this.#number || this.settled) return
-    else if (message.kind === 'log') this.#settings.log.info(attemptFields(this.#call), message.message)
+    else if (message.kind === 'log') this.#settings.log.info(attemptFields(this.#call), this.mask.text(message.message))
     else if (message.kind === 'done') {
       if (message.stack !== undefined) this.#logStack('handler failed', message.stack)
-      // a handler that was told to stop may still be at work after it answered
-      if (message.spent || this.stopping) this.#process!.spent = true
+      // a handler that was told to stop may still be at work after it answered; and no other attempt gets at secrets left in memory
+      if (message.spent || this.stopping || this.#process!.knowsSecrets) this.#process!.spent = true
       this.finish(message.outcome)
       this.#events.released(this.#process!)
     }
@@ -97,6 +99,6 @@ export class ProcessAttempt extends Attempt implements ProcessListener {
   }
 
   #logStack(what: string, stack: string): void {
-    this.#settings.log.debug({ ...attemptFields(this.#call), stack }, what)
+    this.#settings.log.debug({ ...attemptFields(this.#call), stack: this.mask.text(stack) }, what)
   }
 }

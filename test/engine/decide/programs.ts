@@ -13,7 +13,7 @@ export function step(name: string, spec: StepSpec, more: Partial<ProgramStep> = 
   return { name, needs: START, retry: NO_RETRY, spec, ...(timed && { timeoutMs: 60_000 }), ...more }
 }
 
-export const handler: StepSpec = { type: 'handler', handler: 'work', with: constant({}), atMostOnce: false }
+export const handler: StepSpec = { type: 'handler', handler: 'work', with: constant({}), secrets: [], atMostOnce: false }
 export const transform: StepSpec = { type: 'transform', set: constant({ ok: true }) }
 export const agent: StepSpec = { type: 'agent', role: 'ceo', subject: constant('?'), request: constant({}) }
 export const waiting = (durationMs: number): StepSpec => ({ type: 'wait', durationMs })

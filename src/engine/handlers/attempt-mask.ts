@@ -1,0 +1,39 @@
+/** What an attempt says to the world, without the secrets that it was given: by their values, and by what names and shapes tell (B9, C6). */
+import { withoutSecrets } from '../../log-text.ts'
+import { maskJson, maskText } from '../../masking/mask.ts'
+import { formsOf } from '../../masking/secret-forms.ts'
+import { TextPatterns } from '../../masking/text-patterns.ts'
+import type { HandlerOutcome } from './handler-outcome.ts'
+
+/** By name; what a definition calls them. */
+export type SecretValues = Readonly<Record<string, string>>
+
+/** Texts of handlers are cut at this length or at a larger one. */
+const SHORTEST_CUT = 2_000
+/** Outputs in which no key can be the name of a secret are not looked through. */
+const MAY_NAME_SECRET = /(?:pass|pwd|secret|token|key|jwt|cookie|credential|authorization|bearer)[^"]{0,60}"\s?:/i
+
+export class AttemptMask {
+  readonly #patterns: TextPatterns | undefined
+
+  constructor(secrets: SecretValues = {}) {
+    const values = Object.values(secrets)
+    if (values.length > 0) this.#patterns = new TextPatterns(values.flatMap(formsOf))
+  }
+
+  /** Nothing that it takes away is ever stored. */
+  outcome(outcome: HandlerOutcome): HandlerOutcome {
+    if (!outcome.ok) return { ...outcome, message: withoutSecrets(this.text(outcome.message)) }
+    if (!this.#patterns && !MAY_NAME_SECRET.test(outcome.text)) return outcome
+    const output: unknown = JSON.parse(outcome.text)
+    const { value } = maskJson(output, { patterns: this.#patterns })
+    if (value === output) return outcome
+    const text = JSON.stringify(value)
+    return { ok: true, text, bytes: Buffer.byteLength(text) }
+  }
+
+  /** An error, a line for the log, a stack. */
+  text(text: string): string {
+    return maskText(text, { patterns: this.#patterns }, { cut: text.length >= SHORTEST_CUT })
+  }
+}
