@@ -58,7 +58,18 @@ export interface IdentityServices {
 }
 
 export function createIdentity(options: IdentityOptions): IdentityServices {
-  const { database, jwtSecrets, secretKeys, authChanges, signInAttempts, agentRoles, log, passwords, mailRoom, outbox = () => [] } = options
+  const {
+    database,
+    jwtSecrets,
+    secretKeys,
+    authChanges,
+    signInAttempts,
+    agentRoles,
+    log,
+    passwords,
+    mailRoom,
+    outbox = () => [],
+  } = options
   const keyUse = createKeyUse({ database, log })
   const tokens = createTokens(jwtSecrets, database.clock)
   return {
