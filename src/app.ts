@@ -105,7 +105,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     const made = development ? developmentSecrets(config.database.dataDir, config.identity) : config.identity
     const { jwtSecret, secretsKey = '' } = made
     const auditKeys = auditKeysOf(config)
-    const auditHead = createSealedHead(auditKeys, config.audit.headFile ?? join(config.database.dataDir, 'audit-head'))
+    const auditHead = createSealedHead(auditKeys, config.audit.headPath ?? join(config.database.dataDir, 'audit-head'))
     const sealer = createSealer({ database, keys: auditKeys, head: auditHead, log: log.child({ room: 'audit' }) })
     sealer.start()
     stack.defer(() => sealer.stop())

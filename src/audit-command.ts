@@ -44,7 +44,7 @@ export async function runAuditCommand(args: readonly string[], config: Config, l
   }
   return withDatabase(config, log, async (database) => {
     if (command === 'verify') {
-      const head = createSealedHead(keys, config.audit.headFile ?? join(config.database.dataDir, 'audit-head'))
+      const head = createSealedHead(keys, config.audit.headPath ?? join(config.database.dataDir, 'audit-head'))
       let checked = 0
       for (let behind = 0; ;) {
         const page = await verifyAudit({ database, keys, head, after: behind, limit: ROWS_AT_A_TIME })

@@ -1,12 +1,28 @@
 /** The one table of settings: environment name, meaning, default and shape of each, grouped by the room that receives it. */
-import { resolve } from 'node:path'
 import { z } from 'zod'
+import {
+  text,
+  path,
+  variable,
+  whole,
+  oneOf,
+  yesOrNo,
+  list,
+  url,
+  origin,
+  proxy,
+  role,
+  roles,
+  password,
+  strong,
+  verifiedPostgres,
+  verifiedRedis,
+  overTls,
+  databaseUrl,
+} from './config-shapes.ts'
 import type { Config } from './config-types.ts'
-import { NEVER_HANDED_ON } from './engine/handlers/child-environment.ts'
-import { PASSWORD_MAX_BYTES, passwordMistakes } from './identity/password-rule.ts'
-import { weaknessOfSecret } from './identity/secret-rule.ts'
+import { passwordMistakes } from './identity/password-rule.ts'
 import { DEFAULT_ROLES } from './language/roles.ts'
-import { networkOf } from './server/client-address.ts'
 
 /** `process` holds what is nobody's own. */
 export type Groups = Omit<Config, 'nodeEnv'> & { readonly process: Pick<Config, 'nodeEnv'> }
@@ -41,84 +57,6 @@ function secret(
   return { name, doc, schema, fallback: undefined, secret: true, inProduction }
 }
 
-const text = z.string().min(1)
-const path = text.transform((value) => resolve(value))
-const variable = text
-  .regex(/^[A-Za-z_]\w*$/, { error: 'must be names of variables' })
-  .refine((name) => !NEVER_HANDED_ON.test(name), { error: 'must not name what belongs to Sluice itself' })
-
-function whole(min: number, max: number): z.ZodType<number, string> {
-  const error = `must be a whole number from ${min} to ${max}`
-  return text
-    .regex(/^\d{1,15}$/, { error })
-    .transform(Number)
-    .pipe(z.number().min(min, { error }).max(max, { error }))
-}
-
-function oneOf<const T extends string>(...values: T[]): z.ZodType<T, string> {
-  const error = `must be one of ${values.join(', ')}`
-  return text.refine((value) => values.includes(value as T), { error }).transform((value) => value as T)
-}
-
-const yesOrNo = oneOf('true', 'false').transform((value) => value === 'true')
-
-/** Comma-separated; blanks around items are dropped; the empty text is the empty list. */
-function list<T>(item: z.ZodType<T, string>): z.ZodType<readonly T[], string> {
-  const items = z
-    .string()
-    .transform((value): readonly string[] => (value.trim() === '' ? [] : value.split(',').map((part) => part.trim())))
-  return items.pipe(z.array(item).readonly())
-}
-
-function url(...protocols: string[]): z.ZodType<string, string> {
-  const accepted = protocols.map((protocol) => `${protocol}://`).join(' or ')
-  const fits = (value: string): boolean => protocols.some((protocol) => URL.parse(value)?.protocol === `${protocol}:`)
-  return text.refine(fits, { error: `must be a URL that begins with ${accepted}` })
-}
-
-const origin = text.refine((value) => URL.parse(value)?.origin === value && /^https?:[^*]+$/.test(value), {
-  error: 'must hold exact origins such as https://app.example.com, without a path, a last slash or *',
-})
-const proxy = text.refine(isNetwork, { error: 'must hold addresses or networks such as 10.0.0.0/8, and none that is everybody' })
-const role = text.regex(/^[A-Za-z0-9_]{1,64}$/, { error: 'must hold names of letters, digits and _' })
-const roles = list(role).refine((names) => names.length > 0, { error: 'must name at least one role' })
-
-const password = text.refine((value) => Buffer.byteLength(value) <= PASSWORD_MAX_BYTES, {
-  error: `must have at most ${PASSWORD_MAX_BYTES} bytes`,
-})
-const strong = (value: string): string[] => [weaknessOfSecret(value) ?? []].flat()
-
-/** A network of all addresses would believe every client what it says of itself. */
-function isNetwork(value: string): boolean {
-  try {
-    return networkOf(value)[1] > 0
-  } catch {
-    return false
-  }
-}
-
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
-
-/** TLS with a verified certificate, unless nothing leaves the machine: a Unix socket or loopback (D6). */
-function verifiedPostgres(value: string): string[] {
-  const { hostname, searchParams } = new URL(value)
-  const hosts = searchParams.has('host') ? searchParams.getAll('host') : [decodeURIComponent(hostname)]
-  const local = hosts.every((host) => host === '' || host.startsWith('/') || isLoopback(host))
-  // of several, the driver takes the last
-  return local || searchParams.getAll('sslmode').at(-1) === 'verify-full'
-    ? []
-    : ['goes over the network: add sslmode=verify-full to it']
-}
-function verifiedRedis(value: string): string[] {
-  const { protocol, hostname } = new URL(value)
-  return protocol === 'rediss:' || isLoopback(hostname) ? [] : ['goes over the network: use rediss://']
-}
-function overTls(value: string): string[] {
-  const { protocol, hostname } = new URL(value)
-  return protocol === 'https:' || isLoopback(hostname) ? [] : ['must begin with https://']
-}
-
-const databaseUrl = url('postgres', 'postgresql')
 const MANY = 1_000_000_000
 
 /** Every field of the configuration has its variable, and every variable its field: the compiler checks it. */
@@ -263,8 +201,8 @@ export const SETTINGS: { [G in keyof Groups]: { [K in keyof Groups[G]]-?: Settin
       ),
       secret: true,
     },
-    headFile: optional(
-      'SLUICE_AUDIT_HEAD_FILE',
+    headPath: optional(
+      'SLUICE_AUDIT_HEAD_PATH',
       'Where the end of the audit log is remembered, so that cutting it in the database shows; on another volume it is safest. Unset = `audit-head` in the data directory.',
       path,
     ),

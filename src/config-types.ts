@@ -65,7 +65,7 @@ export interface AuditConfig {
   /** still verify what they signed, none */
   readonly previousKeys: readonly string[]
   /** absolute; where the end of the log is remembered outside the database; none = `audit-head` in the data directory */
-  readonly headFile?: string
+  readonly headPath?: string
 }
 
 export interface LimitsConfig {
