@@ -11,7 +11,6 @@ import {
   url,
   origin,
   proxy,
-  role,
   roles,
   password,
   strong,
