@@ -3,6 +3,8 @@ import { GraphQLError } from 'graphql'
 import { Fault } from '../errors.ts'
 import type { Logger } from '../log.ts'
 
+const MAX_MESSAGE = 500
+
 export interface Refused {
   readonly requestId: string
   readonly log: Logger
@@ -32,5 +34,8 @@ function faultOf(error: GraphQLError): Fault {
   while (cause instanceof GraphQLError && cause.originalError) cause = cause.originalError
   if (cause instanceof Fault) return cause
   const isOfTheRequest = cause instanceof GraphQLError && error.path === undefined
-  return isOfTheRequest ? new Fault('BAD_REQUEST', error.message) : new Fault('INTERNAL', undefined, { cause })
+  return isOfTheRequest ? new Fault('BAD_REQUEST', shortened(error.message)) : new Fault('INTERNAL', undefined, { cause })
 }
+
+/** graphql-js quotes literals, however long they are. */
+const shortened = (message: string): string => (message.length <= MAX_MESSAGE ? message : `${message.slice(0, MAX_MESSAGE)} ...`)

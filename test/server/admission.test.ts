@@ -105,6 +105,13 @@ describe.each(['HTTP', 'WEBSOCKET'] as const)('over %s', (door) => {
     expect(answer.errors![19]!.message).toContain('Too many')
   })
 
+  test('what is quoted of a document is short', async () => {
+    const { ask } = await open()
+    const answer = await ask(`{ item { items(first: "${'x'.repeat(50_000)}") { name } } }`)
+    expect(codeOf(answer)).toBe('BAD_REQUEST')
+    expect(answer.errors![0]!.message).toHaveLength(504)
+  })
+
   test('at most 20 errors of variables are told', async () => {
     const { ask } = await open()
     const answer = await ask('query ($list: [Int!]) { sum(of: $list) }', { variables: { list: Array(150).fill('x') } })
