@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
-const START_MS = 30_000
+const START_MS = 60_000
 
 export interface ServerProcess {
   readonly url: string

@@ -13,6 +13,7 @@ import { LIMITS, MAX_ERRORS } from '../../src/server/prepare.ts'
 import { MAX_BODY_BYTES, MAX_LARGE_BODIES } from '../../src/server/read-request.ts'
 import { MAX_MESSAGE_BYTES } from '../../src/server/websocket-door.ts'
 import { dataDirectory, startServerProcess } from '../harness/server-process.ts'
+import { testDatabase } from '../harness/test-database.ts'
 import { RawSocket } from './test-server.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
@@ -24,6 +25,7 @@ const blocks = (info: string): string[] =>
     .filter(([, , found]) => found === info)
     .map(([, indent, , text]) => text!.replaceAll(new RegExp(`^${indent}`, 'gm'), ''))
 
+const { env: database } = await testDatabase()
 let url: string
 let operations: string
 const secrets = { password: '', token: '' }
@@ -34,12 +36,12 @@ beforeAll(async () => {
   operations = join(directory, 'operations')
   await mkdir(operations)
   await writeFile(join(operations, 'who-am-i.graphql'), blocks('graphql persisted')[0]!)
-  const server = await startServerProcess(directory, { SLUICE_PERSISTED_OPERATIONS: operations })
+  const server = await startServerProcess(directory, { ...database, SLUICE_PERSISTED_OPERATIONS: operations })
   url = server.url
   secrets.password = (await readFile(join(directory, 'admin-password'), 'utf8')).trim()
   const signedIn = await send(blocks('http').find((block) => block.includes('signIn('))!)
   secrets.token = /"accessToken":"([^"]+)"/.exec(signedIn.text)![1]!
-}, 40_000)
+}, 70_000)
 
 /** `"..."` on the page stands for any text; what the page leaves out may be there. */
 const wanted = (json: string): unknown =>

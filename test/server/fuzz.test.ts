@@ -8,6 +8,7 @@ import { FAULTS } from '../../src/errors.ts'
 import { seededChance } from '../harness/seeded.ts'
 import type { Chance } from '../harness/seeded.ts'
 import { dataDirectory, startServerProcess } from '../harness/server-process.ts'
+import { testDatabase } from '../harness/test-database.ts'
 import type { ServerProcess } from '../harness/server-process.ts'
 import { post, RawSocket } from './test-server.ts'
 
@@ -72,16 +73,17 @@ function makeJunk({ next, between, pick }: Chance) {
   return { bytes, text, value, params, mutated, json }
 }
 
+const { env } = await testDatabase()
 let server: ServerProcess
 let token: string
 beforeAll(async () => {
   const directory = await dataDirectory()
-  server = await startServerProcess(directory, { SLUICE_LOG_LEVEL: 'error' })
+  server = await startServerProcess(directory, { ...env, SLUICE_LOG_LEVEL: 'error' })
   const variables = { p: (await readFile(join(directory, 'admin-password'), 'utf8')).trim() }
   const signIn = `mutation ($p: String!) { signIn(input: { email: "admin@sluice.local", password: $p }) { ... on SignInSuccess { accessToken } } }`
   const { data } = await post(`${server.url}/graphql`, signIn, { variables })
   token = (data as { signIn: { accessToken: string } }).signIn.accessToken
-}, 40_000)
+}, 70_000)
 
 /** Fails unless every error has a code of ours, is not our fault, and tells nothing. */
 function judge(answer: unknown, of: unknown): void {
