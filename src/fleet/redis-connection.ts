@@ -8,7 +8,7 @@ const ANSWER_WITHIN_MS = 250
 const CONNECT_WITHIN_MS = 2_000
 const RECONNECT_MS = { step: 100, longest: 2_000 }
 
-/** Resolves when it is connected, or after a while without it: it goes on trying. `rediss://` verifies the certificate. */
+/** Resolves when it is connected, or when that failed once: it goes on trying. `rediss://` verifies the certificate. */
 export async function connectRedis(url: string, log: Logger): Promise<Redis> {
   const redis = new Redis(url, {
     commandTimeout: ANSWER_WITHIN_MS,
