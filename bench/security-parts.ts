@@ -22,6 +22,7 @@ import { createRedisLimiters } from '../src/fleet/redis-limiter.ts'
 import { createAttemptLimiter } from '../src/identity/attempt-limiter.ts'
 import { createAuthChanges } from '../src/identity/auth-changes.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../src/identity/identity.ts'
+import { createMailRoom } from '../src/identity/mail-room.ts'
 import { isAllowed } from '../src/identity/principal.ts'
 import type { Principal } from '../src/identity/principal.ts'
 import { insertUser } from '../src/identity/users.ts'
@@ -33,7 +34,7 @@ import { admit } from '../src/server/admit.ts'
 import { createEntrance } from '../src/server/entrance.ts'
 import { createPreparer } from '../src/server/prepare.ts'
 import type { Plan } from '../src/server/prepare.ts'
-import { readBody } from '../src/server/read-request.ts'
+import { createBodyReader } from '../src/server/read-request.ts'
 import { createRequestLimits } from '../src/server/request-limits.ts'
 import { startServer } from './server.ts'
 
@@ -73,7 +74,8 @@ export async function openSecurity(): Promise<{ parts: Part[]; inARow: Part; clo
   authChanges.start()
   stack.defer(() => authChanges.stop())
   const signInAttempts = createAttemptLimiter(createMemoryLimiter, UNLIMITED)
-  const identity = createIdentity({ database, jwtSecret: newUuid() + newUuid(), authChanges, signInAttempts })
+  const mailRoom = createMailRoom({ database, send: undefined, passwordResetUrl: undefined, log })
+  const identity = createIdentity({ database, jwtSecrets: { signing: newUuid() }, authChanges, signInAttempts, mailRoom })
 
   const limits = createRequestLimits(createMemoryLimiter, UNLIMITED)
   const enter = createEntrance(limits, identity.authenticate)
@@ -87,7 +89,8 @@ export async function openSecurity(): Promise<{ parts: Part[]; inARow: Part; clo
   const body = Buffer.from(JSON.stringify({ query: DOCUMENT, variables: VARIABLES }))
   const kysely = database.fork().getKysely<unknown>()
 
-  const read = async (): Promise<unknown> => JSON.parse(await readBody(requestOf(body)))
+  const readBody = createBodyReader()
+  const read = async (): Promise<unknown> => JSON.parse(await readBody(requestOf(body), principal.actsAs))
   const isPermitted = (): boolean => {
     visibleNow(principal).compile(kysely)
     return isAllowed(principal, 'EXECUTIONS_WRITE') && mayStartExecutions(principal)
@@ -172,7 +175,7 @@ async function limitsInRedis(stack: AsyncDisposableStack) {
     server.kill()
     await ended
   })
-  for await (const said of server.stdout) if (String(said).includes('Ready to accept')) break
+  for await (const said of server.stdout) if (/ready to accept connections/i.test(String(said))) break
   const redis = await connectRedis(path, createLog('error'))
   stack.defer(() => redis.disconnect())
   const createLimiter = createRedisLimiters({ redis, log: createLog('warn'), registry: new Registry() })

@@ -45,7 +45,7 @@ describe('what a caller can vary does not let it escape its limit (B3)', () => {
     expect(letIn(answers)).toBe(PER_MINUTE)
   })
 
-  test('many tokens of one user share its limit, and users do not share one', async () => {
+  test('many tokens of one user share its limit, and users do not share one (B3, C2)', async () => {
     const { url, tokens } = await limited()
     for (let at = 0; at < 20; at++) tokens.set(`session-${at}`, { ok: true, principal: principal() })
     expect(letIn(await times(20, (at) => post(url, '{ hello }', { token: `session-${at}` })))).toBe(PER_MINUTE)
@@ -148,7 +148,7 @@ describe('tokens', () => {
   })
 })
 
-test('the body of a caller who has nothing left is not read (B3)', async () => {
+test('the body of a caller who has nothing left is not read (B3, B15)', async () => {
   const { url } = await limited()
   await times(PER_MINUTE + 1, () => post(url, '{ hello }'))
   const headers = { 'content-type': 'application/json', 'content-length': '4000000' }
