@@ -9,6 +9,7 @@ import { Readable } from 'node:stream'
 import { sql } from 'kysely'
 import { Registry } from 'prom-client'
 import { schema } from '../src/api/schema.ts'
+import { createAuditKeys } from '../src/audit/audit-keys.ts'
 import { AuditEvent } from '../src/audit/entities/audit-event.ts'
 import type { AuditEntry } from '../src/audit/audit-entry.ts'
 import { auditEntry, recordAudit } from '../src/audit/record-audit.ts'
@@ -75,14 +76,22 @@ export async function openSecurity(): Promise<{ parts: Part[]; inARow: Part; clo
   stack.defer(() => authChanges.stop())
   const signInAttempts = createAttemptLimiter(createMemoryLimiter, UNLIMITED)
   const mailRoom = createMailRoom({ database, send: undefined, passwordResetUrl: undefined, log })
-  const identity = createIdentity({ database, jwtSecrets: { signing: newUuid() }, authChanges, signInAttempts, mailRoom })
+  const identity = createIdentity({
+    database,
+    jwtSecrets: { signing: newUuid() },
+    authChanges,
+    signInAttempts,
+    mailRoom,
+    agentRoles: new Set(),
+    log,
+  })
 
   const limits = createRequestLimits(createMemoryLimiter, UNLIMITED)
   const enter = createEntrance(limits, identity.authenticate)
   const origin = { ip: '192.0.2.1', userAgent: 'bench' }
   const [authorization, ...others] = await authorizations(database, identity.tokens)
   const principal = (await enter({ origin }, authorization))!
-  const call = { principal, origin, services: { database } } as unknown as Call
+  const call = { principal, origin, services: { database, auditKeys: createAuditKeys('protects nothing') } } as unknown as Call
 
   const prepare = createPreparer(schema, true)
   const plan = prepare(DOCUMENT) as Plan
@@ -93,7 +102,7 @@ export async function openSecurity(): Promise<{ parts: Part[]; inARow: Part; clo
   const read = async (): Promise<unknown> => JSON.parse(await readBody(requestOf(body), principal.actsAs))
   const isPermitted = (): boolean => {
     visibleNow(principal).compile(kysely)
-    return isAllowed(principal, 'EXECUTIONS_WRITE') && mayStartExecutions(principal)
+    return isAllowed(principal, 'EXECUTIONS_WRITE') && mayStartExecutions(principal, { level: 2 }, {})
   }
   const admitted = () =>
     admit(call, plan, { query: DOCUMENT, variables: VARIABLES }, { door: 'HTTP' }, { schema, production: true })

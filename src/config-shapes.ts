@@ -77,8 +77,10 @@ export function verifiedPostgres(value: string): string[] {
     : ['goes over the network: add sslmode=verify-full to it']
 }
 export function verifiedRedis(value: string): string[] {
-  const { protocol, hostname } = new URL(value)
-  return protocol === 'rediss:' || isLoopback(hostname) ? [] : ['goes over the network: use rediss://']
+  const { protocol, hostname, searchParams } = new URL(value)
+  // the driver takes `?tls=false` at its word, whatever the protocol says
+  const isVerified = protocol === 'rediss:' && !searchParams.has('tls')
+  return isVerified || isLoopback(hostname) ? [] : ['goes over the network: use rediss://, without tls=']
 }
 export function overTls(value: string): string[] {
   const { protocol, hostname } = new URL(value)

@@ -229,6 +229,7 @@ describe('production', () => {
     expect(mistakesOf(production({ REDIS_URL: 'rediss://cache.example', SLUICE_PUBLIC_URL: 'https://sluice.example' }))).toEqual(
       [],
     )
+    expect(mistakesOf(production({ REDIS_URL: 'rediss://cache.example?tls=false' }))).toHaveLength(1)
     expect(mistakesOf(production({ REDIS_URL: 'redis://localhost', SLUICE_PUBLIC_URL: 'http://127.0.0.1:4000' }))).toEqual([])
   })
 })

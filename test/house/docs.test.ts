@@ -106,7 +106,7 @@ test('commands and settings that pages name exist', () => {
     const text = read(page)
     const commands = [...text.matchAll(/npm run ([a-z:]+)/g)].filter(([, name = '']) => !(name in scripts))
     const variables = [...text.matchAll(/\bSLUICE_(?!TEST_)[A-Z_]+\b/g)].filter(
-      ([name]) => !settings.has(name.replace(/_FILE$/, '')),
+      ([name]) => !settings.has(name) && !settings.has(name.replace(/_FILE$/, '')),
     )
     return [...commands, ...variables].map(([found]) => `${page}: ${found}`)
   })
