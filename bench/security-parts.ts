@@ -23,6 +23,7 @@ import { createRedisLimiters } from '../src/fleet/redis-limiter.ts'
 import { createAttemptLimiter } from '../src/identity/attempt-limiter.ts'
 import { createAuthChanges } from '../src/identity/auth-changes.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../src/identity/identity.ts'
+import { createSecretKeys } from '../src/identity/secret-keys.ts'
 import { createMailRoom } from '../src/identity/mail-room.ts'
 import { isAllowed } from '../src/identity/principal.ts'
 import type { Principal } from '../src/identity/principal.ts'
@@ -82,6 +83,7 @@ export async function openSecurity(): Promise<{ parts: Part[]; inARow: Part; clo
     authChanges,
     signInAttempts,
     mailRoom,
+    secretKeys: createSecretKeys(newUuid()),
     agentRoles: new Set(),
     log,
   })

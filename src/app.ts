@@ -27,12 +27,9 @@ import { loadHandlers } from './engine/handlers/load-handlers.ts'
 import { measureEngine } from './engine/metrics.ts'
 import { addressKey } from './fleet/address-key.ts'
 import type { Bus } from './fleet/bus.ts'
-import type { CreateLimiter } from './fleet/limiter.ts'
 import { createLocalBus } from './fleet/local-bus.ts'
-import { createMemoryLimiter } from './fleet/memory-limiter.ts'
+import { openLimiters } from './fleet/open-limiters.ts'
 import { createPostgresBus } from './fleet/postgres-bus.ts'
-import { connectRedis } from './fleet/redis-connection.ts'
-import { createRedisLimiters } from './fleet/redis-limiter.ts'
 import { createAttemptLimiter } from './identity/attempt-limiter.ts'
 import { createAuthChanges } from './identity/auth-changes.ts'
 import { developmentSecrets } from './identity/development-secrets.ts'
@@ -140,7 +137,9 @@ export async function startApp(options: AppOptions): Promise<App> {
     stack.defer(() => engine.stop())
 
     const jwtSecrets = { signing: jwtSecret ?? '', previous: config.identity.jwtPreviousSecrets }
-    const createLimiter = await findLimiters(config.fleet.redisUrl, { registry, log: log.child({ room: 'fleet' }) }, stack)
+    const limiters = await openLimiters({ redisUrl: config.fleet.redisUrl, registry, log: log.child({ room: 'fleet' }) })
+    stack.defer(() => limiters.close())
+    const createLimiter = limiters.create
     const { runningPerInitiator, apiPerMinute, signInPerMinute, flowWritesPerMinute } = config.limits
     const signInAttempts = createAttemptLimiter(createLimiter, signInPerMinute)
     const authChanges = createAuthChanges({ database, bus, log })
@@ -274,18 +273,6 @@ async function findDatabase(
   const embedded = await startEmbedded({ dataDir, log: log.child({ room: 'database' }), onLost: onFatal })
   stack.defer(() => embedded.stop())
   return embedded
-}
-
-/** Limits are counted in Redis where there is one, by all processes together; else in this process. */
-async function findLimiters(
-  redisUrl: string | undefined,
-  { registry, log }: { registry: Registry; log: Logger },
-  stack: AsyncDisposableStack,
-): Promise<CreateLimiter> {
-  if (!redisUrl) return createMemoryLimiter
-  const redis = await connectRedis(redisUrl, log)
-  stack.defer(() => redis.disconnect())
-  return createRedisLimiters({ redis, registry, log })
 }
 
 const roleOf = (url: string): string => decodeURIComponent(new URL(url).username) || 'sluice_app'
