@@ -171,9 +171,10 @@ export function emit(draft: Draft, type: EventType, more: Omit<EventRow, 'seq' |
 /** What the expressions of this moment see. */
 export function scopeOf(draft: Draft): Scope {
   const steps: Scope['steps'] = {}
+  const running = new Set(draft.inFlight.map(({ path }) => path))
   for (const { name } of draft.from.program.steps) {
     const ended = draft.steps.get(name)
-    if (!ended) steps[name] = { status: draft.inFlight.some((entry) => entry.path === name) ? 'RUNNING' : 'PENDING' }
+    if (!ended) steps[name] = { status: running.has(name) ? 'RUNNING' : 'PENDING' }
     else {
       steps[name] = { status: ended.status }
       if (ended.output !== undefined) steps[name].output = ended.output
