@@ -4,7 +4,7 @@ import { Redis } from 'ioredis'
 import type { Logger } from '../log.ts'
 
 /** A Redis that answers later than this is as good as away. */
-const ANSWER_WITHIN_MS = 250
+const ANSWER_WITHIN_MS = 500
 const CONNECT_WITHIN_MS = 2_000
 const RECONNECT_MS = { step: 100, longest: 2_000 }
 

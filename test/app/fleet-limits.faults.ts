@@ -25,7 +25,9 @@ describe.skipIf(!hasRedis)('a fleet', () => {
     const two = await startServerProcess(directories[1], settings)
     const servers = [one, two]
 
-    const together = await Promise.all(Array.from({ length: 60 }, (_, at) => ask(servers[at % 2]!.url)))
+    // one by one: a machine that is busy with sixty at once would take Redis to be away
+    const together = []
+    for (let at = 0; at < 3 * PER_MINUTE; at++) together.push(await ask(servers[at % 2]!.url))
     expect(together.filter((status) => status === 200)).toHaveLength(PER_MINUTE)
 
     await redis!.stop()

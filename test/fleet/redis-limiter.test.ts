@@ -66,7 +66,7 @@ describe.skipIf(!hasRedis)('limits in Redis', () => {
     expect(await limiter.take('key')).toMatchObject({ allowed: true })
     expect(said(AWAY)).toBe(1)
     const waited = performance.now() - begun
-    expect(waited).toBeLessThan(2_000)
+    expect(waited).toBeLessThan(5_000)
     // the next ones do not even ask
     const asked = connection.options.commandTimeout!
     const again = performance.now()
