@@ -1,6 +1,5 @@
 /** The process: reads the command, starts the app, prints how to use it, and stops it on a signal. */
 import { relative } from 'node:path'
-import { startApp } from './app.ts'
 import type { App } from './app.ts'
 import { ConfigError, loadConfig } from './config.ts'
 import type { Mode } from './config.ts'
@@ -69,6 +68,7 @@ async function run(mode: 'start' | 'serve' | 'work'): Promise<void> {
   process.on('uncaughtException', (error) => fail(error, 'a fault that nobody handled'))
   try {
     const onFatal = (error: Error): void => fail(error, 'the database is lost')
+    const { startApp } = await import('./app.ts')
     app = await startApp({ config, environment: process.env, log, serve: mode !== 'work', work: mode !== 'serve', onFatal })
   } catch (error) {
     process.stderr.write(`Sluice could not start: ${error instanceof Error ? error.message : String(error)}\n`)
