@@ -215,6 +215,7 @@ export function waysToAgentRequests(principal: Principal): readonly Way[] {
 
 /** A condition on `sluice.agent_requests` that are visible: which of them the caller may answer, but for what the definition takes away. */
 export function answerableRequests(principal: Principal): Condition {
+  if (!isAllowed(principal, 'REQUESTS_ANSWER')) return NOTHING
   if (principal.kind === 'AGENT') return askedOf(principal.agentRoles)
   const rights = rightsOf(principal)
   if (rights.role === 'ADMIN') return EVERYTHING
@@ -222,8 +223,7 @@ export function answerableRequests(principal: Principal): Condition {
 }
 
 /** A condition on `sluice.audit_events`. */
-export const visibleAuditEvents = (principal: Principal): Condition =>
-  within(principal, 'AUDIT_READ', mayReadAudit(principal) ? EVERYTHING : NOTHING)
+export const visibleAuditEvents = (principal: Principal): Condition => (mayReadAudit(principal) ? EVERYTHING : NOTHING)
 
 /** A condition on `sluice.secrets`: one's own, for people alone; not even administrators see those of others. */
 export const visibleSecrets = (principal: Principal): Condition =>
@@ -231,7 +231,8 @@ export const visibleSecrets = (principal: Principal): Condition =>
 
 export const mayWriteSecrets = (principal: Principal): boolean => principal.kind === 'USER' && principal.role !== 'VIEWER'
 
-export const mayCreateFlows = (principal: Principal): boolean => principal.role !== 'VIEWER'
+export const mayCreateFlows = (principal: Principal): boolean =>
+  principal.role !== 'VIEWER' && isAllowed(principal, 'FLOWS_WRITE')
 
 /** Whether the caller may do this on a flow that it has this level on. VIEWER only sees; agents have no role, only grants. */
 export function mayOnFlow(
@@ -257,12 +258,12 @@ export function isLeftBy(permissions: Program['permissions'], { kind, role, ...p
 
 /** Cancel, pause, resume: of an execution that is visible. */
 export const mayControlExecution = (principal: Principal, execution: Pick<Execution, 'initiatorId'>): boolean => {
-  if (principal.kind === 'LINK') return false
+  if (principal.kind === 'LINK' || !isAllowed(principal, 'EXECUTIONS_WRITE')) return false
   if (principal.role === 'ADMIN') return true
   return (principal.kind === 'AGENT' || principal.role === 'USER') && execution.initiatorId === principal.actsAs
 }
 
-export const mayReadAudit = (principal: Principal): boolean => principal.role === 'ADMIN'
+export const mayReadAudit = (principal: Principal): boolean => principal.role === 'ADMIN' && isAllowed(principal, 'AUDIT_READ')
 
 export const mayManageUsers = (principal: UserPrincipal): boolean => principal.role === 'ADMIN'
 

@@ -60,11 +60,11 @@ test.each([
   expect(await findFlow(call(me), { id: flow.id })).toMatchObject({ problem: 'NOT_FOUND' })
   unwrap(await grant(owner, flow, [{ to: { user: me.handle }, action }]))
 
-  const done = async (work: Promise<unknown>) =>
-    work.then(
-      (result) => !isProblem(result),
-      (error: { code?: string }) => (error.code === 'FORBIDDEN' ? false : Promise.reject(error)),
-    )
+  const done = async (work: Promise<unknown>) => {
+    const [result] = await Promise.allSettled([work])
+    if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'FORBIDDEN' })
+    return result.status === 'fulfilled' && !isProblem(result.value)
+  }
   const definition = { ...asking(flow.name), description: 'edited' }
   expect({
     sees: await done(findFlow(call(me), { id: flow.id })),

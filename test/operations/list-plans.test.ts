@@ -1,6 +1,7 @@
 /** Lists stay cheap beside many rows of others, with no statistics. */
 import { beforeAll, expect, test } from 'vitest'
-import { encodeId } from '../../src/ids.ts'
+import { encodeId, newUuid } from '../../src/ids.ts'
+import type { AgentPrincipal, Scope } from '../../src/identity/principal.ts'
 import { listAgentRequests } from '../../src/operations/list-agent-requests.ts'
 import { listExecutions } from '../../src/operations/list-executions.ts'
 import { listFlows } from '../../src/operations/list-flows.ts'
@@ -10,6 +11,11 @@ import { recordStatements } from '../harness/record-statements.ts'
 const { database, ownerQuery, call, person } = await testApi()
 const [me, other, admin] = [await person(), await person(), await person('ADMIN')]
 let myFlow: string
+const agent: AgentPrincipal = {
+  ...{ kind: 'AGENT', id: newUuid(), ownerId: admin.id, role: 'VIEWER', agentRoles: ['ceo'], expiresAt: Number.MAX_SAFE_INTEGER },
+  ...{ actsAs: newUuid(), scopes: new Set<Scope>(['REQUESTS_READ', 'FLOWS_READ']) },
+}
+const shared = await person()
 const page = { limit: 21, descending: true }
 
 beforeAll(async () => {
@@ -18,6 +24,8 @@ beforeAll(async () => {
   await ownerQuery(EXECUTIONS, [other.id, 60_000, 5_000])
   await ownerQuery(EXECUTIONS, [me.id, 40, 20])
   await ownerQuery(AGENT_REQUESTS)
+  await ownerQuery(GRANTS, [other.id, `user:${shared.id}`, shared.id, 4])
+  await ownerQuery(GRANTS, [other.id, 'agent:ceo', null, 2])
   const [flow] = await ownerQuery<{ id: string }>('select flow_id as id from sluice.executions where initiator_id = $1', [me.id])
   myFlow = encodeId('flow', flow!.id)
 })
@@ -32,6 +40,11 @@ const EXECUTIONS = `
     case when n % 1000 = 0 then 'PAUSED' else 'SUCCEEDED' end, now(), 10, 1, now(), now(), case when n % 1000 = 0 then null else now() end
   from generate_series(1, $2::integer) n
   join (select id, row_number() over () as number from sluice.flows where owner_id = $1::uuid) f on f.number = 1 + n % $3::integer`
+/** On 5 of the 5,000 flows. */
+const GRANTS = `
+  insert into sluice.flow_grants (id, flow_id, grantee, user_id, level, granted_by)
+  select gen_random_uuid(), id, $2, $3::uuid, $4::smallint, $1::uuid from sluice.flows
+  where owner_id = $1::uuid and name in ('flow 1', 'flow 2', 'flow 3', 'flow 4', 'flow 5')`
 const AGENT_REQUESTS = `
   insert into sluice.agent_requests (id, execution_id, flow_id, initiator_id, path, attempt, kind, role, subject, body, status, created_at)
   select id, id, flow_id, initiator_id, 'ask', 1, 'REQUEST', 'ceo', 'subject', '{}',
@@ -52,6 +65,10 @@ test.each([
   ['agent requests of my executions', 21, () => listAgentRequests(call(me), {}, page)],
   ['open agent requests of mine', 0, () => listAgentRequests(call(me), { status: ['OPEN'] }, page)],
   ['open agent requests of a role', 21, () => listAgentRequests(call(admin), { role: 'ceo', status: ['OPEN'] }, page)],
+  ['flows and public flows that are shared with me', 21, () => listFlows(call(shared), {}, page)],
+  ['executions of flows that I manage', 21, () => listExecutions(call(shared), {}, page)],
+  ['flows that an agent may see', 5, () => listFlows(call(agent), {}, page)],
+  ['what an agent is asked', 21, () => listAgentRequests(call(agent), {}, page)],
   ['flows that I can see', 21, () => listFlows(call(me), {}, page)],
 ])('%s are read without reading those of others', async (_what, length, list: () => Promise<unknown[]>) => {
   const { result, statements } = await recordStatements(list)
