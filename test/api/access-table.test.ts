@@ -13,6 +13,7 @@ import { grantFlowAccess } from '../../src/operations/grant-flow-access.ts'
 import { listAgentRequests } from '../../src/operations/list-agent-requests.ts'
 import { LEVELS } from '../../src/operations/permissions.ts'
 import type { FlowAction } from '../../src/operations/permissions.ts'
+import { setSecret } from '../../src/operations/set-secret.ts'
 import { startExecution } from '../../src/operations/start-execution.ts'
 import { testApi } from '../harness/api.ts'
 import { unwrap } from '../harness/engine.ts'
@@ -28,6 +29,7 @@ beforeAll(async () => {
   const steps = { ask: { type: 'agent', role: 'ceo', subject: 'May we?', request: {} } }
   const flow = unwrap(await createFlow(call(owner), { definition: { name: 'asked of', steps } }))
   const { executionId } = unwrap(await startExecution(call(owner), { flow: 'asked of', input: {} }))
+  unwrap(await setSecret(call(owner), { name: 'of_the_owner', value: 'k3Jx9-vQ2m7T' }))
   const [request] = await listAgentRequests(call(owner), { executionId }, { limit: 1, descending: true })
   const actions = Object.keys(LEVELS) as FlowAction[]
   const granted = new Map<FlowAction, UserPrincipal>()

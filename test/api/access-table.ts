@@ -51,6 +51,8 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'Query.executions': { ask: () => `executions { ${NODES} }`, cells: 'u..++ ...+. fff++ff+f +f' },
   'Query.agentRequests': { ask: () => `agentRequests { ${NODES} }`, cells: 'u..++ ...++ fffff++ff ++' },
   'Query.auditEvents': { ask: () => `auditEvents { ${NODES} }`, cells: 'ufff+ fffff fffffffff ff' },
+  'Query.auditVerification': { ask: () => `auditVerification { intact }`, cells: 'ufff+ fffff fffffffff ff' },
+  'Query.secrets': { ask: () => `secrets { edges { node { name } } }`, cells: 'u..+. ....f fffffffff ff' },
   'Query.apiKeys': { ask: () => `apiKeys { ${NODES} }`, cells: 'u..++ ....f fffffffff ff' },
   'Query.executionLinks': {
     ask: ({ execution }) => `executionLinks(execution: "${execution}") { ${NODES} }`,
@@ -148,6 +150,14 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'Mutation.revokeApiKey': {
     ask: ({ key }) => `revokeApiKey(input: { id: "${key}" }) { ${ANY} }`,
     cells: 'u..++ ....f fffffffff ff',
+  },
+  'Mutation.setSecret': {
+    ask: () => `setSecret(input: { name: "", value: "" }) { ${ANY} }`,
+    cells: 'uf+++ ++++f fffffffff ff',
+  },
+  'Mutation.deleteSecret': {
+    ask: () => `deleteSecret(input: { name: "of_the_owner", expectedVersion: 0 }) { ${ANY} }`,
+    cells: 'uf.+. ....f fffffffff ff',
   },
   'Mutation.createExecutionLink': {
     ask: ({ execution }) => `createExecutionLink(input: { executionId: "${execution}", may: READ, lifetime: "PT1S" }) { ${ANY} }`,
