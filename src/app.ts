@@ -49,8 +49,7 @@ import type { Services } from './operations/call.ts'
 import { createOpenSecrets } from './operations/open-secrets.ts'
 import { ensureExampleFlows } from './operations/ensure-example-flows.ts'
 import { whoMaySee } from './operations/who-may-see.ts'
-import { createOutbox, createSmtp } from './outbound/mail.ts'
-import type { SendMail, SentMail } from './outbound/mail.ts'
+import { openMail } from './outbound/mail.ts'
 import { startMetricsServer } from './server/metrics.ts'
 import { readPersistedOperations } from './server/persisted-operations.ts'
 import { startServer } from './server/server.ts'
@@ -145,7 +144,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     const authChanges = createAuthChanges({ database, bus, log })
     authChanges.start()
     stack.defer(() => authChanges.stop())
-    const mail = openMail(config, stack)
+    const mail = openMail(config.mail, development)
+    stack.defer(() => mail.close())
     const mailRoom = createMailRoom({ database, send: mail.send, passwordResetUrl: config.mail.passwordResetUrl, log })
     const cleanUp = createCleanUp(database, log)
     for (const loop of [mailRoom, cleanUp]) {
@@ -229,18 +229,6 @@ export async function startApp(options: AppOptions): Promise<App> {
     await stack.disposeAsync()
     throw error
   }
-}
-
-/** By SMTP, or in development into an outbox that administrators can see. */
-function openMail({ mail, nodeEnv }: Config, stack: AsyncDisposableStack): { send?: SendMail; kept?: () => readonly SentMail[] } {
-  if (mail.smtpUrl) {
-    const smtp = createSmtp(mail.smtpUrl, mail.from)
-    stack.defer(() => smtp.close())
-    return { send: smtp.send }
-  }
-  if (nodeEnv === 'production') return {}
-  const outbox = createOutbox()
-  return { send: outbox.send, kept: outbox.mails }
 }
 
 /** `sluice migrate`: the names of what was applied. */

@@ -142,11 +142,19 @@ export async function eraseUser(em: EntityManager, userId: string, version: numb
   const handle = `${DELETED}${randomBytes(12).toString('hex')}`
   const erased = await queryIn<{ account: string }>(em, ERASE, [userId, version, `${handle}@deleted.invalid`, handle])
   if (erased.length === 0) return false
-  await queryIn(em, 'delete from sluice.sessions where user_id = $1', [userId])
+  for (const statement of FORGET) await queryIn(em, statement, [userId])
   await queryIn(em, 'delete from sluice.mail_requests where account = $1', [erased[0]!.account])
   await forgetResets(em, userId)
   return true
 }
+
+/** What a row that stays does not take with it. */
+const FORGET = [
+  'delete from sluice.sessions where user_id = $1',
+  'delete from sluice.api_keys where owner_id = $1',
+  'delete from sluice.execution_links where issuer_id = $1',
+  'delete from sluice.flow_grants where user_id = $1',
+]
 
 const ERASE = `
 with before as (select id, lower(email) as account from sluice.users where id = $1 and version = $2 for no key update)

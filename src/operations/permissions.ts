@@ -74,7 +74,7 @@ function granteesOf({ kind, actsAs, role, agentRoles = [] }: Rights): string[] {
   return kind === 'AGENT' ? agentRoles.map((name) => `agent:${name}`) : [`user:${actsAs}`, `role:${role}`, 'everyone']
 }
 
-const rightsOf = (principal: Principal): Rights =>
+export const rightsOf = (principal: Principal): Rights =>
   principal.kind === 'LINK' ? { kind: 'USER', actsAs: principal.issuer.id, role: principal.issuer.role } : principal
 
 const askerOf = (rights: Rights): Asker => ({
@@ -182,6 +182,14 @@ export function visibleExecutions(principal: Principal): Condition {
   const visible = principal.kind === 'LINK' ? sql`(t.id = ${principal.executionId} and ${seen})` : seen
   return within(principal, 'EXECUTIONS_READ', visible)
 }
+
+/** The same for many who ask in one statement, each of one execution `t`: as far as `mayAskFor` lets them. */
+export const executionsSeenByEach = ({ isAdmin, actsAs, grantees }: Asker): Condition => sql`(
+  ${isAdmin} or t.initiator_id = ${actsAs} or ${granted(sql`t.flow_id`, grantees, LEVELS.MANAGE)}
+  or exists (select from sluice.flows as f where f.id = t.flow_id and f.owner_id = ${actsAs}))`
+
+export const mayAskFor = (principal: Principal, executionId: string): boolean =>
+  isAllowed(principal, 'EXECUTIONS_READ') && (principal.kind !== 'LINK' || principal.executionId === executionId)
 
 /** The rule of `visibleExecutions` taken apart. */
 export function waysToExecutions(principal: Principal): readonly Way[] {

@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import type { Principal } from '../identity/principal.ts'
-import { visibleExecutions } from './permissions.ts'
+import { askers, executionsSeenByEach, mayAskFor, rightsOf } from './permissions.ts'
 
 interface Asked {
   readonly principal: Principal
@@ -10,21 +10,18 @@ interface Asked {
   readonly executionId: string
 }
 
-/** Each has a few parameters, of which PostgreSQL takes 65,535. */
-const PER_STATEMENT = 1_000
-
-/** For each, in order, the UUID of the execution's flow; undefined when it is not there or not visible. */
+/** For each, in order, the UUID of the execution's flow; undefined when it is not there or not visible. One statement. */
 export async function whoMaySee(database: Pick<Database, 'fork'>, asked: readonly Asked[]): Promise<(string | undefined)[]> {
   const flows: (string | undefined)[] = asked.map(() => undefined)
-  const kysely = database.fork().getKysely<unknown>()
-  for (let from = 0; from < asked.length; from += PER_STATEMENT) {
-    const each = asked.slice(from, from + PER_STATEMENT).map(
-      ({ principal, executionId }, at) =>
-        sql`select ${from + at}::integer as at, t.flow_id as "flowId" from sluice.executions as t
-          where t.id = ${executionId} and ${visibleExecutions(principal)}`,
-    )
-    const { rows } = await sql<{ at: number; flowId: string }>`${sql.join(each, sql` union all `)}`.execute(kysely)
-    for (const { at, flowId } of rows) flows[at] = flowId
-  }
+  const may = [...asked.entries()].filter(([, { principal, executionId }]) => mayAskFor(principal, executionId))
+  if (may.length === 0) return flows
+  const { columns, names, asker } = askers(may.map(([, { principal }]) => rightsOf(principal)))
+  const { rows } = await sql<{ at: number; flowId: string }>`
+    select q.at, t.flow_id as "flowId"
+    from unnest(${may.map(([at]) => at)}::integer[], ${may.map(([, { executionId }]) => executionId)}::uuid[], ${columns})
+      as q(at, execution_id, ${names})
+    join sluice.executions as t on t.id = q.execution_id
+    where ${executionsSeenByEach(asker)}`.execute(database.fork().getKysely<unknown>())
+  for (const { at, flowId } of rows) flows[at] = flowId
   return flows
 }

@@ -1,5 +1,6 @@
 /** Mail that leaves: by SMTP when a server is configured, else into an outbox in memory that development can look into. */
 import { createTransport } from 'nodemailer'
+import type { MailConfig } from '../config-types.ts'
 
 export interface Mail {
   readonly to: string
@@ -49,4 +50,15 @@ export function createOutbox(): { send: SendMail; mails(): readonly SentMail[] }
     send: async (mail) => void (mails = [{ ...mail, at: new Date() }, ...mails].slice(0, KEPT)),
     mails: () => mails,
   }
+}
+
+/** By SMTP; without a server, in development, into an outbox; else there is no `send`. `kept`: what the outbox has. */
+export function openMail(
+  { smtpUrl, from }: MailConfig,
+  development: boolean,
+): { send?: SendMail; kept?: () => readonly SentMail[]; close(): void } {
+  if (smtpUrl) return createSmtp(smtpUrl, from)
+  if (!development) return { close: () => undefined }
+  const outbox = createOutbox()
+  return { send: outbox.send, kept: outbox.mails, close: () => undefined }
 }

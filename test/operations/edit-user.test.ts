@@ -93,11 +93,17 @@ test('users are found by role, state, handle and e-mail (B6)', async () => {
 describe('deleting', () => {
   test('erases the person and keeps the id, in history and audit too (B4)', async () => {
     const { user, standing } = await signedIn()
+    await database.query(
+      `insert into sluice.api_keys (id, owner_id, name, prefix, hash, role, scopes, expires_at)
+       values ($1, $2, 'key of a person', 'slk_', sha256('x'), 'USER', '{}', now() + interval '1 day')`,
+      [newUuid(), user.id],
+    )
     expect(unwrap(await deleteUser(call(admin), { id: user.id, expectedVersion: 1 }))).toEqual({ userId: user.id })
     expect(await standing()).toBe('REVOKED')
     const [row] = await database.query<{ row: string }>('select u::text as row from sluice.users u where id = $1', [user.id])
     for (const trace of [user.email, user.handle, user.name]) expect(row!.row).not.toContain(trace)
     expect(await database.query('select from sluice.sessions where user_id = $1', [user.id])).toEqual([])
+    expect(await database.query('select from sluice.api_keys where owner_id = $1', [user.id])).toEqual([])
     expect(await listUsers(call(admin), { handle: user.handle }, PAGE)).toEqual([])
     const kept = await database.fork().find(AuditEvent, { actorId: user.id })
     expect(kept).toMatchObject([{ type: 'signIn.succeeded' }])
