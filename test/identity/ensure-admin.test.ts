@@ -64,12 +64,16 @@ test('any administrator is enough, and nobody is made one by having the e-mail',
 
 test('development makes its own signing secret once, keeps it 0600, and uses what is set instead', () => {
   const dataDir = join(root, 'secrets')
-  const { jwtSecret } = developmentSecrets(dataDir)
-  expect(weaknessOfSecret(jwtSecret)).toBeUndefined()
-  expect(developmentSecrets(dataDir)).toEqual({ jwtSecret })
+  const made = developmentSecrets(dataDir)
+  for (const secret of Object.values(made)) expect(weaknessOfSecret(secret)).toBeUndefined()
+  expect(new Set(Object.values(made)).size).toBe(2)
+  expect(developmentSecrets(dataDir)).toEqual(made)
   expect(statSync(join(dataDir, 'jwt-secret')).mode & 0o777).toBe(0o600)
   expect(statSync(dataDir).mode & 0o777).toBe(0o700)
-  expect(developmentSecrets(join(root, 'unused'), { jwtSecret: 'given' })).toEqual({ jwtSecret: 'given' })
+  expect(developmentSecrets(join(root, 'unused'), { jwtSecret: 'a', secretsKey: 'b' })).toEqual({
+    jwtSecret: 'a',
+    secretsKey: 'b',
+  })
   expect(existsSync(join(root, 'unused'))).toBe(false)
 })
 
