@@ -172,7 +172,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     stack.defer(() => refusals.stop())
     const { authenticate, renewPrincipals } = identity
     const access: FeedAccess = { ...authChanges, renewPrincipals, whoMaySee: (asked) => whoMaySee(database, asked) }
-    const feeds = createFeeds({ database, bus, log, access })
+    const feeds = createFeeds({ database, bus, log, access, masks: engine.masks })
     feeds.start()
     stack.defer(() => feeds.stop())
     const flowWrites = createLimiter({ name: 'flow-writes', points: flowWritesPerMinute })

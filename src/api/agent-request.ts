@@ -6,11 +6,10 @@ import { nameOf } from '../operations/read-steps.ts'
 import { builder } from './builder.ts'
 import { connectionCost, connectionTypes, readPage } from './connection.ts'
 import { given } from './given.ts'
-import { loadersOf } from './loaders.ts'
 import { mutation } from './mutation.ts'
 import { uuidOf } from './node-ids.ts'
 import { orderType } from './order.ts'
-import { payloadBytesField, payloadField } from './payload-field.ts'
+import { payloadBytesField, payloadField, redactedField } from './payload-field.ts'
 import { AgentRequest, Execution } from './refs.ts'
 import { User } from './viewer.ts'
 
@@ -45,8 +44,12 @@ AgentRequest.implement({
     kind: t.field({ type: Kind, description: 'Whether an answer is wanted.', resolve: ({ kind }) => kind }),
     role: t.exposeString('role', { description: 'Who is asked.' }),
     subject: t.exposeString('subject', { description: 'What it is about, in a line.' }),
-    request: payloadField(t, 'What is asked.', ({ id }, call) => loadersOf(call).requestBodies.load(id)),
-    requestBytes: payloadBytesField(t, 'request', ({ id }, call) => loadersOf(call).requestBodies.load(id)),
+    request: payloadField(t, 'What is asked.', ({ id }, loaders) => loaders.requestBodies.load(id)),
+    requestBytes: payloadBytesField(t, 'request', ({ id }, loaders) => loaders.requestBodies.load(id)),
+    redacted: redactedField(t, '`request` and `answer`', [
+      ({ id }, loaders) => loaders.requestBodies.load(id),
+      ({ id, version }, loaders) => loaders.requestAnswers.load({ id, version }),
+    ]),
     status: t.field({ type: Status, description: 'How it is.', resolve: ({ status }) => status }),
     execution: t.field({
       type: Execution,
@@ -63,10 +66,10 @@ AgentRequest.implement({
       description: 'What the answer says.',
       resolve: ({ decision }) => decision,
     }),
-    answer: payloadField(t, 'The `data` of the answer.', ({ id, version }, call) =>
-      loadersOf(call).requestAnswers.load({ id, version }),
+    answer: payloadField(t, 'The `data` of the answer.', ({ id, version }, loaders) =>
+      loaders.requestAnswers.load({ id, version }),
     ),
-    answerBytes: payloadBytesField(t, 'answer', ({ id, version }, call) => loadersOf(call).requestAnswers.load({ id, version })),
+    answerBytes: payloadBytesField(t, 'answer', ({ id, version }, loaders) => loaders.requestAnswers.load({ id, version })),
     answeredBy: t.field({ type: User, nullable: true, description: 'Who answered.', resolve: ({ answeredBy }) => answeredBy }),
     answeredAt: t.expose('answeredAt', { type: 'DateTime', nullable: true, description: 'When it was answered.' }),
     version: t.exposeInt('version', { description: 'Grows with every change.' }),

@@ -10,6 +10,10 @@ ExecutionEvent.implement({
     step: t.exposeString('step', { nullable: true, description: 'The step it is about.' }),
     path: t.exposeString('path', { nullable: true, description: 'The step run it is about.' }),
     attempt: t.exposeInt('attempt', { nullable: true, description: 'The attempt it is about.' }),
+    redacted: t.stringList({
+      description: 'What is masked in `data`: JSON pointers (RFC 6901).',
+      resolve: ({ redacted }) => [...redacted],
+    }),
     data: t.expose('data', { type: 'JSON', nullable: true, description: 'What more there is to say; depends on `type`.' }),
   }),
 })

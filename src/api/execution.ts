@@ -10,7 +10,7 @@ import type { StepView } from '../operations/read-steps.ts'
 import { executionWaitsFor } from '../operations/waiting-for.ts'
 import { builder } from './builder.ts'
 import { loadersOf } from './loaders.ts'
-import { payloadBytesField, payloadField } from './payload-field.ts'
+import { payloadBytesField, payloadField, redactedField, unmaskArg } from './payload-field.ts'
 import { pictureField } from './picture.ts'
 import { Execution, ExecutionEvent, Flow, FlowVersion, StepRun } from './refs.ts'
 import { WaitingFor } from './step-run.ts'
@@ -89,16 +89,20 @@ Execution.implement({
       description: 'The version it runs to its end; null when you may not see the flow any more.',
       resolve: ({ flowVersionId }) => flowVersionId,
     }),
-    input: payloadField(t, 'What it was started with.', ({ id }, call) => loadersOf(call).inputs.load(id)),
-    inputBytes: payloadBytesField(t, 'input', ({ id }, call) => loadersOf(call).inputs.load(id)),
-    state: payloadField(t, 'What its expressions see: `{ input, steps: { name: output } }`.', (execution, call) =>
-      loadersOf(call).states.load(execution),
+    input: payloadField(t, 'What it was started with.', ({ id }, loaders) => loaders.inputs.load(id)),
+    inputBytes: payloadBytesField(t, 'input', ({ id }, loaders) => loaders.inputs.load(id)),
+    state: payloadField(t, 'What its expressions see: `{ input, steps: { name: output } }`.', (execution, loaders) =>
+      loaders.states.load(execution),
     ),
     stateBytes: t.exposeInt('stateBytes', {
       description: 'The size of its input and of all its outputs, in bytes; the limit is 1,000,000.',
     }),
-    output: payloadField(t, 'What came of it.', (execution, call) => loadersOf(call).outputs.load(execution)),
-    outputBytes: payloadBytesField(t, 'output', (execution, call) => loadersOf(call).outputs.load(execution)),
+    output: payloadField(t, 'What came of it.', (execution, loaders) => loaders.outputs.load(execution)),
+    outputBytes: payloadBytesField(t, 'output', (execution, loaders) => loaders.outputs.load(execution)),
+    redacted: redactedField(t, '`state` and `output`', [
+      (execution, loaders) => loaders.states.load(execution),
+      (execution, loaders) => loaders.outputs.load(execution),
+    ]),
     error: t.field({ type: Failure, nullable: true, description: 'Why it failed.', resolve: ({ error }) => error }),
     initiator: t.field({
       type: User,
@@ -178,11 +182,12 @@ Execution.implement({
       args: {
         after: t.arg.int({ required: true, defaultValue: 0, description: 'Only events with a higher `seq`.' }),
         first: t.arg.int({ required: true, defaultValue: 100, description: `How many: 0 to ${MAX_EVENTS}.` }),
+        unmask: unmaskArg(t),
       },
-      resolve: (execution, { after, first }, call) => {
+      resolve: (execution, { after, first, unmask }, call) => {
         if (first < 0 || first > MAX_EVENTS) throw new Fault('BAD_REQUEST', `\`first\` must be from 0 to ${MAX_EVENTS}.`)
         const { id, version } = execution
-        return loadersOf(call).events.load({ id, version, executionId: id, after, first })
+        return loadersOf(call, unmask ? 'UNMASKED' : 'MASKED').events.load({ id, version, executionId: id, after, first })
       },
     }),
     picture: pictureField(

@@ -15,6 +15,7 @@ import * as payloads from '../operations/read-payloads.ts'
 import type { Payload, StepRunKey } from '../operations/read-payloads.ts'
 import { readSteps } from '../operations/read-steps.ts'
 import type { StepView } from '../operations/read-steps.ts'
+import type { View } from '../operations/unmask.ts'
 
 /** An execution as of one version: later mutations of the same operation must not be answered from earlier reads. */
 type AsOf = Pick<Execution, 'id' | 'version'>
@@ -35,32 +36,32 @@ export interface Loaders {
   flowGrants: DataLoader<string, FlowGrant[] | null>
 }
 
-const BY_CALL = new WeakMap<Call, Loaders>()
+const BY_CALL: Record<View, WeakMap<Call, Loaders>> = { MASKED: new WeakMap(), UNMASKED: new WeakMap() }
 
-/** The loaders of this operation. */
-export function loadersOf(call: Call): Loaders {
-  const known = BY_CALL.get(call)
+/** The loaders of this operation; unmasked for fields that were asked to be. */
+export function loadersOf(call: Call, view: View = 'MASKED'): Loaders {
+  const known = BY_CALL[view].get(call)
   if (known) return known
-  const made = createLoaders(call)
-  BY_CALL.set(call, made)
+  const made = createLoaders(call, view)
+  BY_CALL[view].set(call, made)
   return made
 }
 
-function createLoaders(call: Call): Loaders {
+function createLoaders(call: Call, view: View): Loaders {
   const ids = (keys: readonly AsOf[]) => keys.map((key) => key.id)
   return {
     steps: batch((executions: readonly Execution[]) => readSteps(call, executions), asOf),
     events: batch(
-      (wanted) => readEvents(call, wanted),
+      (wanted) => readEvents(call, wanted, view),
       (key) => `${asOf(key)} ${key.after} ${key.first}`,
     ),
-    inputs: batch((keys) => payloads.readInputs(call, keys), itself),
-    outputs: batch((keys) => payloads.readOutputs(call, ids(keys)), asOf),
-    states: batch((keys) => payloads.readStates(call, ids(keys)), asOf),
-    stepInputs: batch((keys) => payloads.readStepInputs(call, keys), stepKey),
-    stepOutputs: batch((keys) => payloads.readStepOutputs(call, keys), stepKey),
-    requestBodies: batch((keys) => payloads.readRequestBodies(call, keys), itself),
-    requestAnswers: batch((keys) => payloads.readRequestAnswers(call, ids(keys)), asOf),
+    inputs: batch((keys) => payloads.readInputs(call, keys, view), itself),
+    outputs: batch((keys) => payloads.readOutputs(call, ids(keys), view), asOf),
+    states: batch((keys) => payloads.readStates(call, ids(keys), view), asOf),
+    stepInputs: batch((keys) => payloads.readStepInputs(call, keys, view), stepKey),
+    stepOutputs: batch((keys) => payloads.readStepOutputs(call, keys, view), stepKey),
+    requestBodies: batch((keys) => payloads.readRequestBodies(call, keys, view), itself),
+    requestAnswers: batch((keys) => payloads.readRequestAnswers(call, ids(keys), view), asOf),
     definitions: batch((keys) => loadDefinitions(call, keys), itself),
     allowedActions: anew((ids) => readAllowedActions(call, ids)),
     flowGrants: anew((ids) => readFlowGrants(call, ids)),

@@ -2,15 +2,15 @@
 import type { Payload } from '../operations/read-payloads.ts'
 import { parsePayload } from '../operations/read-payloads.ts'
 import { MAX_STATE_BYTES } from '../language/payload.ts'
-import type { Call } from '../operations/call.ts'
-
 import type { Types } from './builder.ts'
+import { loadersOf } from './loaders.ts'
+import type { Loaders } from './loaders.ts'
 
 /** What it costs to select a payload, or its size. */
 export const PAYLOAD_COST = 20
 
 type ObjectFields<Shape> = PothosSchemaTypes.ObjectFieldBuilder<Types, Shape>
-type Read<Shape> = (parent: Shape, call: Call) => Promise<Payload | null>
+type Read<Shape> = (parent: Shape, loaders: Loaders) => Promise<Payload | null>
 
 /** `input: payloadField(t, 'What it was started with.', read)`. */
 export function payloadField<Shape>(t: ObjectFields<Shape>, description: string, read: Read<Shape>) {
@@ -25,8 +25,30 @@ export function payloadField<Shape>(t: ObjectFields<Shape>, description: string,
         defaultValue: MAX_STATE_BYTES,
         description: 'Null instead of a value with more bytes than this (compact JSON in UTF-8).',
       }),
+      unmask: unmaskArg(t),
     },
-    resolve: async (parent, { maxBytes }, call) => parsePayload(await read(parent, call), maxBytes),
+    resolve: async (parent, { maxBytes, unmask }, call) =>
+      parsePayload(await read(parent, loadersOf(call, unmask ? 'UNMASKED' : 'MASKED')), maxBytes),
+  })
+}
+
+/** The argument that asks for what is masked. */
+export const unmaskArg = <Shape>(t: ObjectFields<Shape>) =>
+  t.arg.boolean({
+    required: true,
+    defaultValue: false,
+    description: "Shows what is masked: to the flow's owner and administrators, in person. Each use is in the audit log.",
+  })
+
+/** `redacted: redactedField(t, [readInput, readOutput])`. */
+export function redactedField<Shape>(t: ObjectFields<Shape>, of: string, reads: readonly Read<Shape>[]) {
+  return t.stringList({
+    description: `What is masked in ${of}: JSON pointers (RFC 6901), at most 1,000 a value.`,
+    complexity: PAYLOAD_COST * reads.length,
+    resolve: async (parent, _args, call) => {
+      const payloads = await Promise.all(reads.map((read) => read(parent, loadersOf(call))))
+      return payloads.flatMap((payload) => [...(payload?.redacted ?? [])])
+    },
   })
 }
 
@@ -36,6 +58,6 @@ export function payloadBytesField<Shape>(t: ObjectFields<Shape>, of: string, rea
     nullable: true,
     description: `The size of \`${of}\` in bytes, as compact JSON in UTF-8.`,
     complexity: PAYLOAD_COST,
-    resolve: async (parent, _args, call) => (await read(parent, call))?.bytes ?? null,
+    resolve: async (parent, _args, call) => (await read(parent, loadersOf(call)))?.bytes ?? null,
   })
 }

@@ -4,8 +4,7 @@ import type { STEP_STATUSES } from '../engine/states.ts'
 import type { Waiting } from '../operations/waiting-for.ts'
 import { waitingOf } from '../operations/waiting-for.ts'
 import { builder } from './builder.ts'
-import { loadersOf } from './loaders.ts'
-import { payloadBytesField, payloadField } from './payload-field.ts'
+import { payloadBytesField, payloadField, redactedField } from './payload-field.ts'
 import { AgentRequest, StepRun } from './refs.ts'
 
 const Status = builder.enumType('StepStatus', {
@@ -89,9 +88,13 @@ StepRun.implement({
       description: 'What it waits for, while it waits.',
       resolve: ({ inFlight }) => (inFlight ? waitingOf(inFlight) : null),
     }),
-    input: payloadField(t, 'What it was called with.', (step, call) => loadersOf(call).stepInputs.load(step)),
-    inputBytes: payloadBytesField(t, 'input', (step, call) => loadersOf(call).stepInputs.load(step)),
-    output: payloadField(t, 'What came of it.', (step, call) => loadersOf(call).stepOutputs.load(step)),
-    outputBytes: payloadBytesField(t, 'output', (step, call) => loadersOf(call).stepOutputs.load(step)),
+    input: payloadField(t, 'What it was called with.', (step, loaders) => loaders.stepInputs.load(step)),
+    inputBytes: payloadBytesField(t, 'input', (step, loaders) => loaders.stepInputs.load(step)),
+    redacted: redactedField(t, '`input` and `output`', [
+      (step, loaders) => loaders.stepInputs.load(step),
+      (step, loaders) => loaders.stepOutputs.load(step),
+    ]),
+    output: payloadField(t, 'What came of it.', (step, loaders) => loaders.stepOutputs.load(step)),
+    outputBytes: payloadBytesField(t, 'output', (step, loaders) => loaders.stepOutputs.load(step)),
   }),
 })

@@ -19,6 +19,7 @@ import type { HandlerHost } from './handlers/handler-host.ts'
 import type { HandlerRegistry } from './handlers/load-handlers.ts'
 import type { OpenSecrets } from './handlers/run-with-secrets.ts'
 import { createLoop } from '../loop.ts'
+import { createMasks } from './masks.ts'
 import { createPrograms } from './programs.ts'
 import type { AdmitStarts } from './refuse-starts.ts'
 import { createWaiters } from './waiters.ts'
@@ -82,6 +83,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     cancel: (order) => control(order, { kind: 'cancel', reason: order.reason ?? 'canceled' }),
     pause: (order) => control(order, { kind: 'pause', reason: order.reason ?? 'paused' }),
     resume: (order) => control(order, { kind: 'resume', ...(order.reason !== undefined && { reason: order.reason }) }),
+    masks: createMasks(database, programs),
     program: (flowVersionId) => programs.get(flowVersionId),
     ended: (executionId, waitMs) => waiters.ended(executionId, waitMs),
     async run() {

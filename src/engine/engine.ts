@@ -2,6 +2,7 @@
 import type { AuditEntry } from '../audit/audit-entry.ts'
 import type { Problem } from '../errors.ts'
 import type { Json, JsonObject, Program } from '../language/program.ts'
+import type { MasksOf } from './masks.ts'
 import type { AgentDecision } from './states.ts'
 
 /** The same key with the same input hash gives the first call's result; with another hash IDEMPOTENCY_MISMATCH. */
@@ -58,6 +59,8 @@ export interface Engine {
   answer(order: AnswerOrder): Promise<{ requestId: string; replayed: boolean } | Problem>
   /** The program of a flow version, compiled against the allow-list of now (A1), cached; issues when it is not allowed any more. */
   program(flowVersionId: string): Promise<Program | Problem>
+  /** What hides the sensitive values of executions from whoever reads them. */
+  masks: MasksOf
   /** Resolves when the execution has ended or after `waitMs`, whichever is first; no poll per waiting caller. */
   ended(executionId: string, waitMs: number): Promise<void>
 }

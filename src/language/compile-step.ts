@@ -101,6 +101,7 @@ function compileWait(step: StepDefinition & { type: 'wait' }, path: readonly str
 /** A template whose result is always a text. */
 function asText(template: Template): Template {
   return {
+    ...template,
     evaluate(scope) {
       const result = template.evaluate(scope)
       return !result.ok || typeof result.value === 'string' ? result : { ok: true, value: JSON.stringify(result.value) }

@@ -2,6 +2,7 @@
 import { EvaluationError } from '@marcbachmann/cel-js'
 import { spend, startWork, WORK_EXCEEDED } from './budget.ts'
 import { ExpressionFailure } from './cel-functions.ts'
+import { placesRead } from './cel-places.ts'
 import { checkRules, ROOTS, type ExpressionProblem } from './cel-rules.ts'
 import { MAX_SOURCE_LENGTH, meter, parseCel, type CelNode, type ParsedExpression } from './cel.ts'
 import { formatDuration } from './duration.ts'
@@ -15,6 +16,8 @@ export interface Expression {
   isPath: boolean
   /** the steps it names */
   reads: ReadonlySet<string>
+  /** the places of the scope that it reads, see `placesRead` */
+  places: readonly string[][]
 }
 
 type Compiled<T> = { ok: true; value: T } | { ok: false; problems: ExpressionProblem[] }
@@ -23,9 +26,9 @@ type Compiled<T> = { ok: true; value: T } | { ok: false; problems: ExpressionPro
 export function compileExpression(source: string, stepNames: ReadonlySet<string>): Compiled<Expression> {
   const compiled = compileCel(source, stepNames)
   if (!compiled.ok) return compiled
-  const { parsed, reads } = compiled.value
+  const { parsed, reads, places } = compiled.value
   const isPath = isPlace(parsed.ast)
-  return { ok: true, value: { run: (scope) => (isPath ? (parsed(scope) as Json) : toJson(parsed(scope))), isPath, reads } }
+  return { ok: true, value: { run: (scope) => (isPath ? (parsed(scope) as Json) : toJson(parsed(scope))), isPath, reads, places } }
 }
 
 /** Compiles a condition: an expression that is true or false. */
@@ -55,7 +58,7 @@ export function compileCondition(
 function compileCel(
   source: string,
   stepNames: ReadonlySet<string>,
-): Compiled<{ parsed: ParsedExpression; type: string; reads: ReadonlySet<string> }> {
+): Compiled<{ parsed: ParsedExpression; type: string; reads: ReadonlySet<string>; places: string[][] }> {
   if (source.length > MAX_SOURCE_LENGTH) return invalid(`the expression is longer than ${MAX_SOURCE_LENGTH} characters`)
   if (source.trim() === '') return invalid('the expression is empty')
   try {
@@ -64,8 +67,9 @@ function compileCel(
     if (problems.length > 0) return { ok: false, problems }
     const checked = parsed.check()
     if (!checked.valid) return invalid(...explain(checked.error))
+    const places = placesRead(parsed.ast)
     meter(parsed.ast)
-    return { ok: true, value: { parsed, type: checked.type ?? 'dyn', reads } }
+    return { ok: true, value: { parsed, type: checked.type ?? 'dyn', reads, places } }
   } catch (error) {
     return invalid(...explain(error))
   }

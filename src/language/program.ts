@@ -17,6 +17,17 @@ export type Evaluated<T> = { ok: true; value: T } | { ok: false; message: string
 /** A JSON value whose strings may hold `${{ }}`; evaluating it is bounded and cannot have effects. */
 export interface Template {
   evaluate(scope: Scope): Evaluated<Json>
+  /** what its expressions read; nothing: it is a constant */
+  readonly reads?: readonly TemplateRead[]
+}
+/** One place that an expression of a template reads. */
+export interface TemplateRead {
+  /** of the expression in the template's value, key by key */
+  readonly at: readonly string[]
+  /** in the scope: `['input', 'a']`; `'*'` is a key that is computed */
+  readonly place: readonly string[]
+  /** what is at the place goes there as it is */
+  readonly copies: boolean
 }
 /** A CEL condition; anything but a boolean is a failure. */
 export interface Condition {

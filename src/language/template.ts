@@ -2,7 +2,7 @@
 import { spend, startWork } from './budget.ts'
 import { compileExpression, failureText, toJson, type Expression } from './expressions.ts'
 import type { IssueList } from './issue-list.ts'
-import type { Evaluated, Json, Scope, Template } from './program.ts'
+import type { Evaluated, Json, Scope, Template, TemplateRead } from './program.ts'
 
 /** With more than this many expressions, parts of the scope are copied and paid for, so that the result cannot grow without bound. */
 const FREE_REFERENCES = 8
@@ -18,6 +18,9 @@ export interface TemplateContext {
 type Part = (scope: Scope) => Json
 interface Building extends TemplateContext {
   expressions: { count: number }
+  /** how many keys of paths lead to the template itself */
+  depth: number
+  reads: TemplateRead[]
 }
 
 /** Which expression of the template failed, and why. */
@@ -28,13 +31,14 @@ class TemplateFailure extends Error {}
  * expression's type (`"${{ 5 }}"` is 5); inside a longer text the value is written as text, or as compact JSON.
  */
 export function compileTemplate(value: Json, path: readonly string[], context: TemplateContext): Template {
-  const building = { ...context, expressions: { count: 0 } }
+  const building: Building = { ...context, expressions: { count: 0 }, depth: path.length, reads: [] }
   const part = compilePart(value, path, building)
   if (part === undefined) {
     const constant: Evaluated<Json> = { ok: true, value }
     return { evaluate: () => constant }
   }
   return {
+    reads: building.reads,
     evaluate(scope) {
       startWork()
       try {
@@ -71,7 +75,7 @@ function compileText(text: string, path: readonly string[], building: Building):
     building.issues.add('INVALID_EXPRESSION', path, '"${{" has no "}}"', 'to write "${{" itself: ${{ "${{" }}')
     return undefined
   }
-  const parts = pieces.map((piece) => (typeof piece === 'string' ? piece : compileOne(piece.source, path, building)))
+  const parts = pieces.map((piece) => (typeof piece === 'string' ? piece : compileOne(piece.source, path, building, pieces.length === 1)))
   const [first] = parts
   if (parts.length === 1 && typeof first === 'function') return first
   return (scope) => {
@@ -81,7 +85,7 @@ function compileText(text: string, path: readonly string[], building: Building):
   }
 }
 
-function compileOne(source: string, path: readonly string[], building: Building): Part {
+function compileOne(source: string, path: readonly string[], building: Building, isWhole: boolean): Part {
   // Nothing more would be told, and nothing with issues is run.
   if (building.issues.full) return () => null
   const compiled = compileExpression(source, building.stepNames)
@@ -90,7 +94,8 @@ function compileOne(source: string, path: readonly string[], building: Building)
     return () => null
   }
   const expression = compiled.value
-  const { expressions } = building
+  const { expressions, depth } = building
+  for (const place of expression.places) building.reads.push({ at: path.slice(depth), place, copies: isWhole && expression.isPath })
   expressions.count++
   for (const step of expression.reads) building.onRead(step, path)
   // Inside a step the reader knows which one it is.

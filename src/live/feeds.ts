@@ -1,6 +1,7 @@
 /** All feeds of this process: opens them, sweeps for their heartbeats, expiries and lost rings, and closes them. */
 import type { Database } from '../database/database.ts'
 import { executionTopic } from '../engine/engine.ts'
+import type { MasksOf } from '../engine/masks.ts'
 import { createLoop } from '../loop.ts'
 import { Fault } from '../errors.ts'
 import type { Bus } from '../fleet/bus.ts'
@@ -37,6 +38,7 @@ export interface FeedsOptions {
   readonly database: Database
   readonly bus: Bus
   readonly access: FeedAccess
+  readonly masks: MasksOf
   readonly log: Logger
   readonly sweepMs?: number
   readonly heartbeatMs?: number
@@ -72,7 +74,7 @@ export function createFeeds(options: FeedsOptions): Feeds {
   const { database, bus, log, access, now = Date.now, sweepMs = SWEEP_MS, heartbeatMs = HEARTBEAT_MS } = options
   const feeds = new Set<ExecutionFeed>()
   const sources = new Map<string, { source: ExecutionSource; unlisten: () => void }>()
-  const readAfter = createReadAfter(database)
+  const readAfter = createReadAfter(database, options.masks)
   let draining = false
   let polling: Promise<void> | undefined
 

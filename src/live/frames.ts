@@ -25,6 +25,8 @@ export interface FeedEvent {
   readonly path: string | null
   readonly attempt: number | null
   readonly data: Json
+  /** JSON pointers to what is masked in `data` */
+  readonly redacted: readonly string[]
 }
 
 /** `execution` is never older than `cursor`; it is shared between readers and belongs to no entity manager. */

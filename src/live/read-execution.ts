@@ -1,6 +1,7 @@
 /** What feeds read: an execution with the events after a place, in one statement, so that both are of one moment. */
 import type { Database } from '../database/database.ts'
 import { Execution } from '../engine/entities/execution.ts'
+import type { MasksOf } from '../engine/masks.ts'
 import type { EventType } from '../engine/states.ts'
 import type { Json } from '../language/program.ts'
 import type { ReadAfter } from './execution-source.ts'
@@ -16,8 +17,8 @@ interface EventRow {
   data: Json
 }
 
-/** The reader of feeds over this database. `after` undefined: the execution alone. */
-export function createReadAfter(database: Database): ReadAfter {
+/** The reader of feeds over this database: what it reads is masked, whoever follows. `after` undefined: the execution alone. */
+export function createReadAfter(database: Database, masks: MasksOf): ReadAfter {
   const columns = Object.values(database.orm.getMetadata(Execution).properties).map(({ fieldNames }) => `x.${fieldNames[0]}`)
   const text = `
     select ${columns.join(', ')}, coalesce(e.events, '[]') as events
@@ -32,11 +33,14 @@ export function createReadAfter(database: Database): ReadAfter {
     const [row] = await database.query<{ events: EventRow[] }>(text, [executionId, after ?? 0, after === undefined ? 0 : limit])
     if (!row) return undefined
     const { events, ...columnsOfExecution } = row
-    return { execution: database.fork().map(Execution, columnsOfExecution), events: events.map(toEvent) }
+    const mask = (await masks([executionId])).get(executionId)!
+    const execution = database.fork().map(Execution, columnsOfExecution)
+    mask.hideIn(execution)
+    return { execution, events: events.map((event) => mask.event(toEvent(event))) }
   }
 }
 
-const toEvent = (row: EventRow): FeedEvent => ({ ...row, at: new Date(row.at) })
+const toEvent = (row: EventRow): Omit<FeedEvent, 'redacted'> => ({ ...row, at: new Date(row.at) })
 
 /** The newest seq of each of these executions; one that does not exist is missing. */
 export async function readSeqs(database: Database, executionIds: readonly string[]): Promise<ReadonlyMap<string, number>> {

@@ -39,3 +39,16 @@ export function below(places: Places | undefined, key: string): Places | undefin
   const own = places.fields?.get(key)
   return own && places.any ? joined(own, places.any) : (own ?? places.any)
 }
+
+export const hidesAnything = ({ hidden, fields, any }: Places): boolean =>
+  hidden === true || [...(fields?.values() ?? []), ...(any ? [any] : [])].some(hidesAnything)
+
+/** What is hidden at a path (`'*'`: below any key); undefined: nothing. */
+export function lookUp(places: Places, path: readonly string[]): Places | undefined {
+  let here: Places | undefined = places
+  for (const key of path) {
+    if (!here || here.hidden) break
+    here = key === '*' ? [...(here.fields?.values() ?? []), here.any].reduce((a, b) => joined(a, b), undefined) : below(here, key)
+  }
+  return here && hidesAnything(here) ? here : undefined
+}

@@ -12,6 +12,7 @@ import { hashOf } from '../canonical-json.ts'
 import { ArgumentCheck, MAX_KEY } from './check-arguments.ts'
 import { AGENT_REQUEST_BODIES } from './load-by-id.ts'
 import type { AgentRequestHead } from './load-by-id.ts'
+import { maskRequests } from './mask-rows.ts'
 import { answerableRequests, isLeftBy, requirePrincipal, visibleAgentRequests } from './permissions.ts'
 import { forbid } from './refuse.ts'
 import { selectRows } from './select-rows.ts'
@@ -65,13 +66,13 @@ interface Answerable {
 
 async function readRequest(call: Call, id: string): Promise<(AgentRequestHead & Answerable) | undefined> {
   const principal = requirePrincipal(call)
-  const [request] = await selectRows<AgentRequest, (typeof AGENT_REQUEST_BODIES)[number], Answerable>(call, AgentRequest, {
+  const found = await selectRows<AgentRequest, (typeof AGENT_REQUEST_BODIES)[number], Answerable>(call, AgentRequest, {
     where: sql`t.id = ${id} and ${visibleAgentRequests(principal)}`,
     without: AGENT_REQUEST_BODIES,
     also: sql`, ${answerableRequests(principal)} as answerable,
       (select e.flow_version_id from sluice.executions as e where e.id = t.execution_id) as "flowVersionId"`,
   })
-  return request
+  return (await maskRequests(call, found))[0]
 }
 
 /** What grants let agents do, the version that asks may take away. */

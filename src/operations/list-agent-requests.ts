@@ -7,6 +7,7 @@ import type { Call } from './call.ts'
 import { isStorableText } from './check-arguments.ts'
 import { AGENT_REQUEST_BODIES } from './load-by-id.ts'
 import type { AgentRequestHead } from './load-by-id.ts'
+import { maskRequests } from './mask-rows.ts'
 import { eachOf, readRows } from './page.ts'
 import type { Page } from './page.ts'
 import { requirePrincipal, waysToAgentRequests } from './permissions.ts'
@@ -30,11 +31,12 @@ export async function listAgentRequests(call: Call, filter: AgentRequestFilter, 
   ].flat()
   // the indexes are on (initiator | flow | role, status, id): a walk for each status keeps to them
   const walks = eachOf(ways, 'status', status)
-  return readRows(call, AgentRequest, {
+  const requests = await readRows(call, AgentRequest, {
     table: 'sluice.agent_requests',
     ways: walks,
     filters,
     page,
     without: AGENT_REQUEST_BODIES,
   })
+  return maskRequests(call, requests)
 }

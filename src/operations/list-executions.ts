@@ -7,6 +7,7 @@ import type { Call } from './call.ts'
 import { isStorableText } from './check-arguments.ts'
 import type { Label } from './check-arguments.ts'
 import { findFlow, flowReference } from './find-flow.ts'
+import { maskExecutions } from './mask-rows.ts'
 import { between, eachOf, readRows } from './page.ts'
 import type { Page } from './page.ts'
 import { requirePrincipal, waysToExecutions } from './permissions.ts'
@@ -37,7 +38,7 @@ export async function listExecutions(call: Call, filter: ExecutionFilter, page: 
     between('created_at', createdAfter, createdBefore),
   ].flat()
   const walks = status ? eachOf(ways, 'status', status) : ways
-  return readRows(call, Execution, { table: 'sluice.executions', ways: walks, filters, page })
+  return maskExecutions(call, await readRows(call, Execution, { table: 'sluice.executions', ways: walks, filters, page }))
 }
 
 /** Null when there is no such flow. An id is taken as it is: executions stay visible to those who may not see their flow any more. */

@@ -11,6 +11,7 @@ import { ExecutionLink } from '../identity/entities/execution-link.ts'
 import { Secret } from '../identity/entities/secret.ts'
 import type { JsonObject } from '../language/program.ts'
 import type { Call } from './call.ts'
+import { maskExecutions, maskRequests } from './mask-rows.ts'
 import {
   requirePrincipal,
   visibleAgentRequests,
@@ -30,15 +31,15 @@ type Load<Row> = (call: Call, ids: readonly string[]) => Promise<(Row | null)[]>
 
 export const loadFlows: Load<Flow> = (call, ids) => load(call, Flow, ids, visibleFlows(requirePrincipal(call)))
 
-export const loadExecutions: Load<Execution> = (call, ids) =>
-  load(call, Execution, ids, visibleExecutions(requirePrincipal(call)))
+export const loadExecutions: Load<Execution> = async (call, ids) =>
+  maskExecutions(call, await load(call, Execution, ids, visibleExecutions(requirePrincipal(call))))
 
 /** Without what may be large. */
 export type AgentRequestHead = Omit<AgentRequest, (typeof AGENT_REQUEST_BODIES)[number]>
 export const AGENT_REQUEST_BODIES = ['body', 'answer'] as const
 
-export const loadAgentRequests: Load<AgentRequestHead> = (call, ids) =>
-  load(call, AgentRequest, ids, visibleAgentRequests(requirePrincipal(call)), AGENT_REQUEST_BODIES)
+export const loadAgentRequests: Load<AgentRequestHead> = async (call, ids) =>
+  maskRequests(call, await load(call, AgentRequest, ids, visibleAgentRequests(requirePrincipal(call)), AGENT_REQUEST_BODIES))
 
 /** Without what may be large. */
 export type FlowVersionHead = Omit<FlowVersion, 'definition'>

@@ -253,6 +253,10 @@ export function mayOnFlow(
   return Math.min(level, most) >= (action === 'OWN' ? OWNER : LEVELS[action])
 }
 
+/** Read what is masked: its owner and administrators, in person. */
+export const mayUnmask = (principal: Principal, flow: { level: number }): boolean =>
+  principal.kind === 'USER' && mayOnFlow(principal, 'OWN', flow)
+
 /** `EXECUTE` on the flow, as far as the definition does not take it away (C2). */
 export const mayStartExecutions = (principal: Rights, flow: { level: number }, program: Pick<Program, 'permissions'>): boolean =>
   mayOnFlow(principal, 'EXECUTE', flow) && isLeftBy(program.permissions, principal)

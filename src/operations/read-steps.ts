@@ -38,6 +38,10 @@ export async function readSteps(call: Call, executions: readonly ExecutionSteps[
     selectRows(call, StepRun, { where: sql`t.execution_id = any(${executions.map(({ id }) => id)})` }),
     Promise.all(versions.map((id) => call.services.engine.program(id))),
   ])
+  const masks = await call.services.engine.masks(ended.flatMap(({ executionId, error }) => (error ? [executionId] : [])))
+  for (const run of ended) {
+    if (run.error) run.error = { ...run.error, message: masks.get(run.executionId)!.text(run.error.message) }
+  }
   const byExecution = Map.groupBy(ended, (run) => run.executionId)
   return executions.map((execution) => {
     const program = programs[versions.indexOf(execution.flowVersionId)]

@@ -117,7 +117,7 @@ export async function testApi({
   }
   const { renewPrincipals } = identity
   const access: FeedAccess = { ...authChanges, renewPrincipals, whoMaySee: (asked) => whoMaySee(database, asked) }
-  const feeds = createFeeds({ database, bus, log, access })
+  const feeds = createFeeds({ database, bus, log, access, masks: engine.masks })
   feeds.start()
   const calls = createCalls(services, feeds, log)
   afterAll(() => authChanges.stop())

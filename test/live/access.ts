@@ -1,8 +1,13 @@
 /** Access to feeds as a test wants it: who may see, who is no more, and changes that are told when the test says so. */
+import { ExecutionMask } from '../../src/engine/execution-mask.ts'
+import type { MasksOf } from '../../src/engine/masks.ts'
 import type { AuthListener, AuthSubject } from '../../src/identity/auth-changes.ts'
 import type { UserPrincipal } from '../../src/identity/principal.ts'
 import { newUuid } from '../../src/ids.ts'
 import type { FeedAccess } from '../../src/live/feeds.ts'
+
+/** Nothing is marked as sensitive. */
+export const masks: MasksOf = async (ids) => new Map([...ids].map((id) => [id, new ExecutionMask()]))
 
 /** Every execution's flow. */
 export const FLOW = newUuid()

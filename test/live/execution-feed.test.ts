@@ -13,7 +13,7 @@ import type { ExecutionFeedOrder } from '../../src/live/feeds.ts'
 import type { ExecutionFrame } from '../../src/live/frames.ts'
 import { createLog } from '../../src/log.ts'
 import { testDatabase } from '../harness/test-database.ts'
-import { FLOW, reader, steeredAccess } from './access.ts'
+import { FLOW, masks, reader, steeredAccess } from './access.ts'
 import { countedBus } from './counted-bus.ts'
 import { commitEvents, startExecution } from './history.ts'
 
@@ -23,7 +23,7 @@ let statements = 0
 const counted: Database = { ...database, query: (text, params) => ((statements += 1), database.query(text, params)) }
 let time = Date.now()
 const who = steeredAccess()
-const settings = { database: counted, bus, access: who.access, log: createLog('silent'), now: () => time }
+const settings = { database: counted, bus, masks, access: who.access, log: createLog('silent'), now: () => time }
 const feeds = createFeeds(settings)
 
 afterEach(async () => {

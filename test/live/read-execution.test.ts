@@ -5,10 +5,11 @@ import { Execution } from '../../src/engine/entities/execution.ts'
 import { newUuid } from '../../src/ids.ts'
 import { createReadAfter, readSeqs } from '../../src/live/read-execution.ts'
 import { testDatabase } from '../harness/test-database.ts'
+import { masks } from './access.ts'
 import { commitEvents, startExecution } from './history.ts'
 
 const { database } = await testDatabase({ entities: [Execution] })
-const readAfter = createReadAfter(database)
+const readAfter = createReadAfter(database, masks)
 
 test('it brings the execution as MikroORM reads it, and the events after a place', async () => {
   const id = await startExecution(database)
@@ -22,7 +23,7 @@ test('it brings the execution as MikroORM reads it, and the events after a place
   expect({ ...page?.execution }).toEqual(entity)
   expect(page?.execution.createdAt).toBeInstanceOf(Date)
   const rows = await database.query(
-    'select seq, type, at, step, path, attempt, data from sluice.events where execution_id = $1 and seq in (3, 4)',
+    `select seq, type, at, step, path, attempt, data, '[]'::json as redacted from sluice.events where execution_id = $1 and seq in (3, 4)`,
     [id],
   )
   expect(page?.events).toEqual(rows)
@@ -46,7 +47,7 @@ test('events are read by their key: a page of a long history touches few buffers
   await commitEvents(database, id, 20_000)
   let text = ''
   const recording: Database = { ...database, query: (given, params) => ((text = given), database.query(given, params)) }
-  await createReadAfter(recording)(id, 10_000, 10)
+  await createReadAfter(recording, masks)(id, 10_000, 10)
   const [row] = await database.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>(
     `explain (analyze, buffers, format json) ${text}`,
     [id, 10_000, 10],

@@ -73,7 +73,9 @@ test.each([
 ])('%s are read without reading those of others', async (_what, length, list: () => Promise<unknown[]>) => {
   const { result, statements } = await recordStatements(list)
   expect(result).toHaveLength(length)
-  expect(statements).toHaveLength(1)
+  // and what is marked as sensitive, for all at once
+  expect(statements.filter(({ text }) => !text.includes('mayMark'))).toHaveLength(1)
+  expect(statements.length).toBeLessThanOrEqual(2)
   const plan = await database.query<Record<string, [{ Plan: Record<string, number> }]>>(
     `explain (analyze, buffers, format json) ${statements[0]!.text}`,
     statements[0]!.values,

@@ -2,6 +2,7 @@
 import { withoutSecrets } from '../../log-text.ts'
 import { maskJson, maskText } from '../../masking/mask.ts'
 import { formsOf } from '../../masking/secret-forms.ts'
+import { mayNameSecret } from '../../masking/secret-names.ts'
 import { TextPatterns } from '../../masking/text-patterns.ts'
 import type { HandlerOutcome } from './handler-outcome.ts'
 
@@ -10,8 +11,6 @@ export type SecretValues = Readonly<Record<string, string>>
 
 /** Texts of handlers are cut at this length or at a larger one. */
 const SHORTEST_CUT = 2_000
-/** Outputs in which no key can be the name of a secret are not looked through. */
-const MAY_NAME_SECRET = /(?:pass|pwd|secret|token|key|jwt|cookie|credential|authorization|bearer)[^"]{0,60}"\s?:/i
 
 export class AttemptMask {
   readonly #patterns: TextPatterns | undefined
@@ -24,7 +23,7 @@ export class AttemptMask {
   /** Nothing that it takes away is ever stored. */
   outcome(outcome: HandlerOutcome): HandlerOutcome {
     if (!outcome.ok) return { ...outcome, message: withoutSecrets(this.text(outcome.message)) }
-    if (!this.#patterns && !MAY_NAME_SECRET.test(outcome.text)) return outcome
+    if (!this.#patterns && !mayNameSecret(outcome.text)) return outcome
     const output: unknown = JSON.parse(outcome.text)
     const { value } = maskJson(output, { patterns: this.#patterns })
     if (value === output) return outcome
