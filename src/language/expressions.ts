@@ -28,7 +28,10 @@ export function compileExpression(source: string, stepNames: ReadonlySet<string>
   if (!compiled.ok) return compiled
   const { parsed, reads, places } = compiled.value
   const isPath = isPlace(parsed.ast)
-  return { ok: true, value: { run: (scope) => (isPath ? (parsed(scope) as Json) : toJson(parsed(scope))), isPath, reads, places } }
+  return {
+    ok: true,
+    value: { run: (scope) => (isPath ? (parsed(scope) as Json) : toJson(parsed(scope))), isPath, reads, places },
+  }
 }
 
 /** Compiles a condition: an expression that is true or false. */

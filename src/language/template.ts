@@ -75,7 +75,9 @@ function compileText(text: string, path: readonly string[], building: Building):
     building.issues.add('INVALID_EXPRESSION', path, '"${{" has no "}}"', 'to write "${{" itself: ${{ "${{" }}')
     return undefined
   }
-  const parts = pieces.map((piece) => (typeof piece === 'string' ? piece : compileOne(piece.source, path, building, pieces.length === 1)))
+  const parts = pieces.map((piece) =>
+    typeof piece === 'string' ? piece : compileOne(piece.source, path, building, pieces.length === 1),
+  )
   const [first] = parts
   if (parts.length === 1 && typeof first === 'function') return first
   return (scope) => {
@@ -95,7 +97,8 @@ function compileOne(source: string, path: readonly string[], building: Building,
   }
   const expression = compiled.value
   const { expressions, depth } = building
-  for (const place of expression.places) building.reads.push({ at: path.slice(depth), place, copies: isWhole && expression.isPath })
+  for (const place of expression.places)
+    building.reads.push({ at: path.slice(depth), place, copies: isWhole && expression.isPath })
   expressions.count++
   for (const step of expression.reads) building.onRead(step, path)
   // Inside a step the reader knows which one it is.

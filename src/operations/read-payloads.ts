@@ -87,10 +87,7 @@ export const readStepOutputs = (call: Call, steps: readonly StepRunKey[], view?:
 
 /** `{ input, steps: { name: output } }` of each: what expressions see. */
 export async function readStates(call: Call, executionIds: readonly string[], view?: View): Promise<Payload[]> {
-  const [inputs, outputs] = await Promise.all([
-    readInputs(call, executionIds, view),
-    bounded(call, STATE, view, [executionIds]),
-  ])
+  const [inputs, outputs] = await Promise.all([readInputs(call, executionIds, view), bounded(call, STATE, view, [executionIds])])
   const steps = Map.groupBy(outputs, ({ key }) => key)
   return executionIds.map((id, at) => {
     const own = steps.get(id) ?? []

@@ -26,7 +26,10 @@ test('a mark is found wherever a schema can hold one (B9)', () => {
 })
 
 test('items are found one by one, by their place and anywhere', () => {
-  const list = [{ s: 'x', t: 1 }, { s: 'y', t: 2 }]
+  const list = [
+    { s: 'x', t: 1 },
+    { s: 'y', t: 2 },
+  ]
   const hidden = list.map((item) => ({ ...item, s: MASK }))
   expect(masked({ properties: { list: { items: { properties: { s: secret } } } } }, { list })).toEqual({ list: hidden })
   expect(masked({ properties: { list: { contains: { properties: { s: secret } } } } }, { list })).toEqual({ list: hidden })
@@ -36,7 +39,10 @@ test('items are found one by one, by their place and anywhere', () => {
 })
 
 test('a schema that refers to itself is followed as deep as the input goes', () => {
-  const schema = { $defs: { node: { properties: { key: secret, next: { $ref: '#/$defs/node' } }, anyOf: [{ $ref: '#/$defs/node' }] } }, $ref: '#/$defs/node' }
+  const schema = {
+    $defs: { node: { properties: { key: secret, next: { $ref: '#/$defs/node' } }, anyOf: [{ $ref: '#/$defs/node' }] } },
+    $ref: '#/$defs/node',
+  }
   expect(masked(schema, { key: 'a', next: { key: 'b', next: { plain: 'c' } } })).toEqual({
     key: MASK,
     next: { key: MASK, next: { plain: 'c' } },
@@ -90,11 +96,30 @@ test('what templates take from sensitive places is sensitive where they put it, 
   const schema = { properties: { a: { properties: { s: secret } }, list: { items: { properties: { s: secret } } } } }
   const places = derivePlaces(compiled.program, sensitivePlaces(schema)!(input))
   const one = {
-    ...{ copy: 'x', parent: { s: 'x', t: 1 }, text: 'x x', by_key: 'x', computed: 'x', plain_item: 1, made: [1], asked: 1, free: 0 },
+    ...{
+      copy: 'x',
+      parent: { s: 'x', t: 1 },
+      text: 'x x',
+      by_key: 'x',
+      computed: 'x',
+      plain_item: 1,
+      made: [1],
+      asked: 1,
+      free: 0,
+    },
     nested: { deep: ['x', 0] },
   }
   const hidden = {
-    ...{ copy: MASK, parent: { s: MASK, t: 1 }, text: MASK, by_key: MASK, computed: MASK, plain_item: 1, made: MASK, asked: MASK },
+    ...{
+      copy: MASK,
+      parent: { s: MASK, t: 1 },
+      text: MASK,
+      by_key: MASK,
+      computed: MASK,
+      plain_item: 1,
+      made: MASK,
+      asked: MASK,
+    },
     ...{ free: 0, nested: { deep: [MASK, 0] } },
   }
   const show = (value: unknown, where: Parameters<typeof maskJson>[1]['places']) => maskJson(value, { places: where }).value

@@ -13,7 +13,16 @@ const id = newUuid()
 function history(seq: number, removed: (seq: number) => boolean, ended: boolean) {
   const execution = { id, seq, endedAt: ended ? new Date() : null } as Execution
   const events = Array.from({ length: seq }, (_, index): FeedEvent => {
-    return { seq: index + 1, type: 'step.started', at: new Date(), step: null, path: null, attempt: null, data: null, redacted: [] }
+    return {
+      seq: index + 1,
+      type: 'step.started',
+      at: new Date(),
+      step: null,
+      path: null,
+      attempt: null,
+      data: null,
+      redacted: [],
+    }
   }).filter((event) => !removed(event.seq))
   return {
     events,

@@ -34,7 +34,10 @@ const schema = {
         positive: { type: 'boolean', sensitive: true },
       },
     },
-    cards: { type: 'array', items: { type: 'object', properties: { number: { type: 'string', sensitive: true }, last: { type: 'string' } } } },
+    cards: {
+      type: 'array',
+      items: { type: 'object', properties: { number: { type: 'string', sensitive: true }, last: { type: 'string' } } },
+    },
     account: { anyOf: [{ type: 'integer', sensitive: true }, { type: 'string' }] },
     note: { type: 'string' },
   },
@@ -56,8 +59,19 @@ const definition = (name: string, last: object) => ({
         note: '${{ input.note }}',
       },
     },
-    call: { type: 'handler', handler: 'echo', after: ['copy'], with: { ssn: '${{ steps.copy.output.ssn }}', pin: '${{ input.customer.pin }}' } },
-    ask: { type: 'notify', after: ['call'], roles: ['ceo'], subject: 'About ${{ input.customer.ssn }}', message: { all: '${{ steps.copy.output }}' } },
+    call: {
+      type: 'handler',
+      handler: 'echo',
+      after: ['copy'],
+      with: { ssn: '${{ steps.copy.output.ssn }}', pin: '${{ input.customer.pin }}' },
+    },
+    ask: {
+      type: 'notify',
+      after: ['call'],
+      roles: ['ceo'],
+      subject: 'About ${{ input.customer.ssn }}',
+      message: { all: '${{ steps.copy.output }}' },
+    },
     last,
   },
   output: { person: '${{ steps.copy.output.person }}', note: '${{ input.note }}', account: '${{ input.account }}' },
@@ -75,7 +89,11 @@ const READ = `query ($id: ID!, $unmask: Boolean!) {
 const read = (who: Person, id: string, unmask = false) => api.run(who, READ, { id, unmask })
 
 async function start(who: Person, last: object, flow = `f${Math.random()}`.replace('.', '_')) {
-  const created = await api.run(who, `mutation ($d: JSON!) { createFlow(input: { definition: $d, visibility: PUBLIC }) { __typename ... on ValidationProblem { issues { path message } } } }`, { d: definition(flow, last) })
+  const created = await api.run(
+    who,
+    `mutation ($d: JSON!) { createFlow(input: { definition: $d, visibility: PUBLIC }) { __typename ... on ValidationProblem { issues { path message } } } }`,
+    { d: definition(flow, last) },
+  )
   expect(created.data.createFlow).toEqual({ __typename: 'CreateFlowSuccess' })
   return run(who, flow)
 }
@@ -162,7 +180,9 @@ test("the flow's owner and administrators see it all when they ask, and each tim
     expect(data.node.output).toEqual({ person: INPUT.customer, note: INPUT.note, account: INPUT.account })
     const audited = (await api.audited(reader.id)).slice(before)
     // an administrator's list of requests is of other executions too
-    const unmasked = audited.filter(({ type, executionId }) => type === 'execution.unmasked' && executionId === decodeId('execution', id))
+    const unmasked = audited.filter(
+      ({ type, executionId }) => type === 'execution.unmasked' && executionId === decodeId('execution', id),
+    )
     expect(new Set(unmasked.map(({ metadata }) => (metadata as { what: string }).what))).toEqual(
       new Set(['input', 'state', 'output', 'stepInput', 'stepOutput', 'events', 'request']),
     )
@@ -180,7 +200,10 @@ test('whoever may see the execution but not unmask it is refused, with nothing i
   const { data, codes } = await read(guest, id, true)
   expect(new Set(codes)).toEqual(new Set(['FORBIDDEN']))
   expect(shows(data ?? {})).toEqual([])
-  expect((await api.audited(guest.id)).map(({ type, success }) => [type, success])).toContainEqual(['execution.unmaskRefused', false])
+  expect((await api.audited(guest.id)).map(({ type, success }) => [type, success])).toContainEqual([
+    'execution.unmaskRefused',
+    false,
+  ])
   const viewer = await api.person('VIEWER')
   await api.ownerQuery('update sluice.flows set owner_id = $1 where name = $2', [viewer.id, flow])
   expect(new Set((await read(viewer, id, true)).codes)).toEqual(new Set(['FORBIDDEN']))
