@@ -254,8 +254,7 @@ export function mayOnFlow(
 }
 
 /** Read what is masked: its owner and administrators, in person. */
-export const mayUnmask = (principal: Principal, flow: { level: number }): boolean =>
-  principal.kind === 'USER' && mayOnFlow(principal, 'OWN', flow)
+export const mayUnmask = (who: Principal, flow: { level: number }): boolean => who.kind === 'USER' && mayOnFlow(who, 'OWN', flow)
 
 /** `EXECUTE` on the flow, as far as the definition does not take it away (C2). */
 export const mayStartExecutions = (principal: Rights, flow: { level: number }, program: Pick<Program, 'permissions'>): boolean =>

