@@ -24,4 +24,5 @@ await vitest.close()
 // Nothing found is a mistake in the call, not a success.
 if (counts.passed + counts.failed === 0) counts.failed = 1
 process.exitCode = counts.failed > 0 ? 1 : 0
-console.log(`\n${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''}`)
+if (counts.skipped > 0) console.log(`\n${counts.skipped} skipped`)
+console.log(`\n${counts.passed} passed, ${counts.failed} failed`)
