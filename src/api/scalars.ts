@@ -81,6 +81,16 @@ function checkDepth(value: unknown, depth = 1): unknown {
   return value
 }
 
+/** A variable is coerced by each of its checks: what was walked once, for a large value a third of a second, is not walked again. */
+const WALKED = new WeakSet<object>()
+
+function checkDepthOnce(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || WALKED.has(value)) return value
+  checkDepth(value)
+  WALKED.add(value)
+  return value
+}
+
 function fromLiteral(node: ValueNode, variables?: Record<string, unknown> | null): unknown {
   switch (node.kind) {
     case Kind.NULL:
@@ -107,6 +117,6 @@ builder.scalarType('JSON', {
   description: `Any JSON value, at most ${MAX_JSON_DEPTH} levels deep.`,
   specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc8259',
   serialize: (value) => value,
-  parseValue: (value) => checkDepth(value),
+  parseValue: checkDepthOnce,
   parseLiteral: (node, variables) => checkDepth(fromLiteral(node, variables)),
 })

@@ -22,6 +22,7 @@ interface ServerContext {
   readonly visitor: Visitor
   readonly accepted: AcceptedType
   readonly way: Way
+  readonly body: string
   /** filled in; yoga copies the context */
   readonly outcome: { status: number }
 }
@@ -60,7 +61,8 @@ export function createGraphqlOverHttp(answer: Answerer, log: Logger): AnswerHttp
     logging: false,
     plugins: [
       {
-        onRequestParse: () => ({ onRequestParseDone: ({ requestParserResult }) => refuseEmptyBatch(requestParserResult) }),
+        onRequestParse: ({ serverContext, setRequestParser }) =>
+          setRequestParser(() => readParameters((serverContext as unknown as ServerContext).body)),
         onParams({ params, setParams, setParamsHandler }) {
           // before yoga's check, which would quote a name that it does not know
           if (isObject(params)) checkParameters(params)
@@ -82,15 +84,25 @@ export function createGraphqlOverHttp(answer: Answerer, log: Logger): AnswerHttp
     const headers = { 'content-type': 'application/json', accept: accepted }
     const response = await yoga.fetch(
       'http://sluice/graphql',
-      { method: 'POST', headers, body },
-      { visitor, accepted, way, outcome },
+      { method: 'POST', headers },
+      { visitor, accepted, way, body, outcome },
     )
     return { ...outcome, body: await response.text() }
   }
 }
 
-function refuseEmptyBatch(parsed: unknown): void {
+/** The body as an object, or as a list that is not empty. Never a thenable, which yoga would wait for: `then` is no parameter. */
+function readParameters(body: string): object {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(body)
+  } catch {
+    throw new GraphQLError('The body is no JSON.')
+  }
+  if (typeof parsed !== 'object' || parsed === null) throw new GraphQLError('The body is no object.')
   if (Array.isArray(parsed) && parsed.length === 0) throw new GraphQLError('The batch is empty.')
+  if ('then' in parsed) checkParameters(parsed as Params)
+  return parsed
 }
 
 const isObject = (params: unknown): params is Params => typeof params === 'object' && params !== null

@@ -50,8 +50,8 @@ export function createHttpDoor(options: HttpDoorOptions): (request: IncomingMess
     setSecurityHeaders(request, response)
     const path = (request.url ?? '/').split('?', 1)[0]!
     try {
-      if (request.httpVersion === '1.1' && request.headers.host === undefined)
-        throw new Fault('BAD_REQUEST', 'Send a host header.')
+      const hosts = request.headersDistinct['host']?.length ?? 0
+      if (hosts > 1 || (request.httpVersion === '1.1' && hosts === 0)) throw new Fault('BAD_REQUEST', 'Send one host header.')
       if (request.method === 'GET' && (await answerHealth(path, response, waitsFor))) return
       if (request.method === 'GET' && (await graphiql?.answerAsset(path, request, response))) return
       if (path !== '/graphql') throw new Fault('NOT_FOUND', 'There is nothing here; the API is at /graphql.')

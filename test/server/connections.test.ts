@@ -51,6 +51,7 @@ describe('what is no good request is answered in JSON with an id, and closed', (
     ['a length and chunks (smuggling)', POST(HELLO, 'transfer-encoding: chunked\r\n'), 400, 'BAD_REQUEST'],
     ['a negative length', POST(HELLO).replace(/content-length: \d+/, 'content-length: -1'), 400, 'BAD_REQUEST'],
     ['a header with a line feed alone', 'GET /graphql HTTP/1.1\r\nhost: a\nx: y\r\n\r\n\u0000', 400, 'BAD_REQUEST'],
+    ['two hosts', 'GET /graphql HTTP/1.1\r\nhost: a\r\nhost: b\r\nconnection: close\r\n\r\n', 400, 'BAD_REQUEST'],
     ['headers over 16 KiB', `GET / HTTP/1.1\r\nhost: a\r\nx: ${'y'.repeat(17_000)}\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],
     ['many headers', `GET / HTTP/1.1\r\n${'a: b\r\n'.repeat(4_000)}\r\n`, 431, 'HEADERS_TOO_LARGE'],
     ['an address over 16 KiB', `GET /${'y'.repeat(17_000)} HTTP/1.1\r\nhost: a\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],
