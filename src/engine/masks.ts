@@ -10,12 +10,13 @@ import { hidesAnything } from '../masking/places.ts'
 import { ExecutionMask } from './execution-mask.ts'
 import type { Programs } from './programs.ts'
 
-/** For each of these executions (UUIDs), also for one that is not there. At most two statements for all. */
+/** For each of these executions (UUIDs), also for one that is not there. A few statements for all. */
 export type MasksOf = (executionIds: Iterable<string>) => Promise<ReadonlyMap<string, ExecutionMask>>
 
 const NAMES_ONLY = new ExecutionMask()
 const MOST_KEPT = 10_000
 const MOST_CHARACTERS = 5_000_000
+const MOST_VERSIONS = 1_000
 
 type FindPlaces = (input: JsonObject) => DerivedPlaces
 
@@ -25,6 +26,8 @@ export function createMasks(database: Pick<Database, 'query'>, programs: Program
     maxSize: MOST_CHARACTERS,
     sizeCalculation: ({ size }) => size,
   })
+
+  const finders = new LRUCache<string, { find: FindPlaces | undefined }>({ max: MOST_VERSIONS })
 
   return async (executionIds) => {
     const masks = new Map<string, ExecutionMask>()
@@ -46,17 +49,34 @@ export function createMasks(database: Pick<Database, 'query'>, programs: Program
 
   /** Those of these executions that are there, with what finds what their flow versions mark, if they mark anything. */
   async function findMarked(ids: readonly string[]): Promise<Map<string, FindPlaces | undefined>> {
-    const rows = await database.query<{ id: string; version: string; mayMark: boolean }>(
-      `select e.id, v.id as version, position('"sensitive"' in v.definition::text) > 0 as "mayMark"
-       from sluice.executions e join sluice.flow_versions v on v.id = e.flow_version_id where e.id = any($1)`,
+    const rows = await database.query<{ id: string; version: string }>(
+      'select id, flow_version_id as version from sluice.executions where id = any($1)',
       [ids],
     )
-    const versions = [...new Set(rows.flatMap(({ version, mayMark }) => (mayMark ? [version] : [])))]
-    const finders = new Map(await Promise.all(versions.map(async (version) => [version, await findersOf(version)] as const)))
-    return new Map(rows.map(({ id, version }) => [id, finders.get(version)]))
+    const found = await findFinders(new Set(rows.map(({ version }) => version)))
+    return new Map(rows.map(({ id, version }) => [id, found.get(version)]))
   }
 
-  async function findersOf(version: string): Promise<FindPlaces | undefined> {
+  /** For each flow version; undefined: it marks nothing. Only those that may mark something are compiled. */
+  async function findFinders(versions: ReadonlySet<string>): Promise<Map<string, FindPlaces | undefined>> {
+    const found = new Map(
+      [...versions].flatMap((version) => (finders.has(version) ? [[version, finders.get(version)!.find]] : [])),
+    )
+    const unknown = [...versions].filter((version) => !found.has(version))
+    if (unknown.length === 0) return found
+    const rows = await database.query<{ version: string; mayMark: boolean }>(
+      `select id as version, position('"sensitive"' in definition::text) > 0 as "mayMark" from sluice.flow_versions where id = any($1)`,
+      [unknown],
+    )
+    for (const { version, mayMark } of rows) {
+      const find = mayMark ? await finderOf(version) : undefined
+      finders.set(version, { find })
+      found.set(version, find)
+    }
+    return found
+  }
+
+  async function finderOf(version: string): Promise<FindPlaces | undefined> {
     const program = await programs.get(version)
     if (!isProblem(program)) {
       const { sensitive } = program

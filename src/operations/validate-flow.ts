@@ -2,6 +2,7 @@
 import type { Issue } from '../errors.ts'
 import { validateDefinition } from '../language/validate.ts'
 import type { Call } from './call.ts'
+import { secretIssues } from './check-secrets.ts'
 import { requirePrincipal } from './permissions.ts'
 
 export interface FlowValidation {
@@ -11,8 +12,10 @@ export interface FlowValidation {
   warnings: readonly Issue[]
 }
 
+/** As a flow of the caller. */
 export async function validateFlow(call: Call, { definition }: { definition: unknown }): Promise<FlowValidation> {
-  requirePrincipal(call)
-  const { issues, warnings } = validateDefinition(definition, call.services.allow)
+  const { actsAs } = requirePrincipal(call)
+  const { definition: whole, issues: wrong, warnings } = validateDefinition(definition, call.services.allow)
+  const issues = whole ? await secretIssues(call, whole, actsAs) : wrong
   return { valid: issues.length === 0, issues, warnings }
 }

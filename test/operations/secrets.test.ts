@@ -139,6 +139,10 @@ test('a definition names only secrets that its owner has, said with what was mea
   const { data } = await api.run(who, CREATE, { definition: uses('other', 'api_keey', 'api_key') })
   const issue = { code: 'UNKNOWN_SECRET', path: ['steps', 'call', 'secrets', '0'], hint: 'did you mean "api_key"?' }
   expect(data.createFlow.issues).toEqual([issue])
+  const validate = `mutation ($definition: JSON!) { validateFlow(input: { definition: $definition }) { valid issues { code path hint } } }`
+  const told = await api.run(who, validate, { definition: uses('other', 'api_keey', 'api_key') })
+  expect(told.data.validateFlow).toEqual({ valid: false, issues: [issue] })
+  expect((await api.run(who, validate, { definition: uses('other', 'api_key') })).data.validateFlow.valid).toBe(true)
   const twice = await api.run(who, CREATE, { definition: uses('other', 'api_key', 'api_key', 'no name') })
   expect(twice.data.createFlow.issues.map(({ code }: { code: string }) => code)).toEqual(['DUPLICATE', 'INVALID_NAME'])
 })
