@@ -3,6 +3,9 @@ import { encodeId } from '../ids.ts'
 import type { Json } from '../language/program.ts'
 import type { Launch } from './decide/draft.ts'
 import type { Input, Outcome } from './decide/input.ts'
+import type { Snapshot } from './decide/snapshot.ts'
+import { maskOf } from './execution-mask.ts'
+import type { ExecutionMask } from './execution-mask.ts'
 import type { ActEntry } from './in-flight.ts'
 import type { HandlerHost } from './handlers/handler-host.ts'
 import type { HandlerOutcome } from './handlers/handler-outcome.ts'
@@ -22,7 +25,8 @@ export interface AttemptsOptions {
 }
 
 export interface Attempts {
-  launch(executionId: string, launch: Launch): void
+  /** `of`: the execution as it is now */
+  launch(executionId: string, launch: Launch, of: Pick<Snapshot, 'program' | 'input'>): void
   abort(executionId: string, path: string, reason: string): void
   /** Aborts all of an execution's attempts; their outcomes are not told any more. */
   forget(executionId: string): void
@@ -32,6 +36,8 @@ export interface Attempts {
 interface Running {
   /** undefined while it waits for a process */
   handle: RunningHandler | undefined
+  /** takes what is sensitive out of a line for the log; undefined: nothing is */
+  hide: ((text: string) => string) | undefined
 }
 
 export function createAttempts({ host, registry, openSecrets, ended, isolate }: AttemptsOptions): Attempts {
@@ -47,7 +53,7 @@ export function createAttempts({ host, registry, openSecrets, ended, isolate }: 
   host.onFree = runQueued
 
   return {
-    launch(executionId, launch) {
+    launch(executionId, launch, of) {
       if (launch.suspect) {
         lanes[Math.min(launch.entry.aloneCrashes ?? 0, lanes.length - 1)]!.push({ executionId, launch })
         // later in this turn: the rest of a takeover's batch belongs in the lanes before one is chosen
@@ -55,7 +61,7 @@ export function createAttempts({ host, registry, openSecrets, ended, isolate }: 
         return
       }
       const { entry, step } = launch
-      const running: Running = { handle: undefined }
+      const running: Running = { handle: undefined, hide: hider(of) }
       let paths = byExecution.get(executionId)
       if (!paths) byExecution.set(executionId, (paths = new Map<string, Running>()))
       paths.set(entry.path, running)
@@ -105,6 +111,7 @@ export function createAttempts({ host, registry, openSecrets, ended, isolate }: 
           deadlineMs: step.timeoutMs!,
         },
         ...(secrets && { secrets }),
+        ...(running.hide && { hide: running.hide }),
       })
     running.handle = names.length > 0 ? runWithSecrets(openSecrets({ executionId, path, attempt, names }), begin) : begin()
     void running.handle.outcome.then((outcome) => settle(executionId, launch, running, outcome))
@@ -160,6 +167,13 @@ export function createAttempts({ host, registry, openSecrets, ended, isolate }: 
     onLane = undefined
     void nextSuspect()
   }
+}
+
+/** The mask is made when the first line comes: most handlers write none. */
+function hider(of: Pick<Snapshot, 'program' | 'input'>): Running['hide'] {
+  if (!of.program.sensitive) return undefined
+  let mask: ExecutionMask | undefined
+  return (text) => (mask ??= maskOf(of.program, of.input)).text(text)
 }
 
 function asOutcome(outcome: HandlerOutcome): Outcome {

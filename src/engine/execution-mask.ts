@@ -1,9 +1,10 @@
 /** What may be seen of one execution by whoever does not unmask it: without what its flow marks as sensitive, and what came of that. */
+import { derivePlaces } from '../language/derived-places.ts'
 import type { DerivedPlaces } from '../language/derived-places.ts'
-import type { Json } from '../language/program.ts'
+import type { Json, JsonObject, Program } from '../language/program.ts'
 import { MASK } from '../masking/mark.ts'
 import { maskJson, maskText } from '../masking/mask.ts'
-import { below, HIDDEN } from '../masking/places.ts'
+import { below, HIDDEN, hidesAnything } from '../masking/places.ts'
 import type { Places } from '../masking/places.ts'
 import { formsOf } from '../masking/secret-forms.ts'
 import { mayNameSecret } from '../masking/secret-names.ts'
@@ -82,6 +83,15 @@ export class ExecutionMask {
     return typeof part === 'string' ? this.#places[part] : this.#places.steps.get(part.step)?.[part.value]
   }
 }
+
+/** Of an execution with this input. */
+export function maskOf(program: Program, input: JsonObject): ExecutionMask {
+  const places = program.sensitive?.(input)
+  return places && hidesAnything(places) ? new ExecutionMask(derivePlaces(program, places), input) : NAMES_ONLY
+}
+
+/** Of a flow that marks nothing. */
+export const NAMES_ONLY = new ExecutionMask()
 
 /** The texts and long numbers at hidden places. */
 function* valuesAt(value: Json, places: Places | undefined): Generator<string> {

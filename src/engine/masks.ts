@@ -2,23 +2,19 @@
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../database/database.ts'
 import { isProblem } from '../errors.ts'
-import { derivePlaces } from '../language/derived-places.ts'
-import type { DerivedPlaces } from '../language/derived-places.ts'
 import { compileInputSchema } from '../language/input-schema.ts'
 import type { JsonObject } from '../language/program.ts'
-import { hidesAnything } from '../masking/places.ts'
-import { ExecutionMask } from './execution-mask.ts'
+import { ExecutionMask, maskOf, NAMES_ONLY } from './execution-mask.ts'
 import type { Programs } from './programs.ts'
 
 /** For each of these executions (UUIDs), also for one that is not there. A few statements for all. */
 export type MasksOf = (executionIds: Iterable<string>) => Promise<ReadonlyMap<string, ExecutionMask>>
 
-const NAMES_ONLY = new ExecutionMask()
 const MOST_KEPT = 10_000
 const MOST_CHARACTERS = 5_000_000
 const MOST_VERSIONS = 1_000
 
-type FindPlaces = (input: JsonObject) => DerivedPlaces
+type MakeMask = (input: JsonObject) => ExecutionMask
 
 export function createMasks(database: Pick<Database, 'query'>, programs: Programs): MasksOf {
   const kept = new LRUCache<string, ExecutionMask>({
@@ -27,7 +23,7 @@ export function createMasks(database: Pick<Database, 'query'>, programs: Program
     sizeCalculation: ({ size }) => size,
   })
 
-  const finders = new LRUCache<string, { find: FindPlaces | undefined }>({ max: MOST_VERSIONS })
+  const makers = new LRUCache<string, { make: MakeMask | undefined }>({ max: MOST_VERSIONS })
 
   return async (executionIds) => {
     const masks = new Map<string, ExecutionMask>()
@@ -35,33 +31,29 @@ export function createMasks(database: Pick<Database, 'query'>, programs: Program
     const unknown = [...masks.keys()].filter((id) => !kept.has(id))
     if (unknown.length === 0) return masks
     const marked = await findMarked(unknown)
-    const rows = await readInputs([...marked].flatMap(([id, find]) => (find ? [id] : [])))
-    for (const id of marked.keys()) {
+    const rows = await readInputs([...marked].flatMap(([id, make]) => (make ? [id] : [])))
+    for (const [id, make] of marked) {
       const input = rows.get(id)
-      const find = marked.get(id)
-      const places = find && input ? find(input) : undefined
-      const mask = places && hidesAnything(places.input) ? new ExecutionMask(places, input) : NAMES_ONLY
+      const mask = make && input ? make(input) : NAMES_ONLY
       kept.set(id, mask)
       masks.set(id, mask)
     }
     return masks
   }
 
-  /** Those of these executions that are there, with what finds what their flow versions mark, if they mark anything. */
-  async function findMarked(ids: readonly string[]): Promise<Map<string, FindPlaces | undefined>> {
+  /** Those of these executions that are there, with what makes their masks, if their flow versions mark anything. */
+  async function findMarked(ids: readonly string[]): Promise<Map<string, MakeMask | undefined>> {
     const rows = await database.query<{ id: string; version: string }>(
       'select id, flow_version_id as version from sluice.executions where id = any($1)',
       [ids],
     )
-    const found = await findFinders(new Set(rows.map(({ version }) => version)))
+    const found = await findMakers(new Set(rows.map(({ version }) => version)))
     return new Map(rows.map(({ id, version }) => [id, found.get(version)]))
   }
 
   /** For each flow version; undefined: it marks nothing. Only those that may mark something are compiled. */
-  async function findFinders(versions: ReadonlySet<string>): Promise<Map<string, FindPlaces | undefined>> {
-    const found = new Map(
-      [...versions].flatMap((version) => (finders.has(version) ? [[version, finders.get(version)!.find]] : [])),
-    )
+  async function findMakers(versions: ReadonlySet<string>): Promise<Map<string, MakeMask | undefined>> {
+    const found = new Map([...versions].flatMap((version) => (makers.has(version) ? [[version, makers.get(version)!.make]] : [])))
     const unknown = [...versions].filter((version) => !found.has(version))
     if (unknown.length === 0) return found
     const rows = await database.query<{ version: string; mayMark: boolean }>(
@@ -69,26 +61,23 @@ export function createMasks(database: Pick<Database, 'query'>, programs: Program
       [unknown],
     )
     for (const { version, mayMark } of rows) {
-      const find = mayMark ? await finderOf(version) : undefined
-      finders.set(version, { find })
-      found.set(version, find)
+      const make = mayMark ? await makerOf(version) : undefined
+      makers.set(version, { make })
+      found.set(version, make)
     }
     return found
   }
 
-  async function finderOf(version: string): Promise<FindPlaces | undefined> {
+  async function makerOf(version: string): Promise<MakeMask | undefined> {
     const program = await programs.get(version)
-    if (!isProblem(program)) {
-      const { sensitive } = program
-      return sensitive && ((input) => derivePlaces(program, sensitive(input)))
-    }
+    if (!isProblem(program)) return program.sensitive && ((input) => maskOf(program, input))
     // it may not run any more: what it marked stays marked
     const [row] = await database.query<{ input: JsonObject | null }>(
       `select definition -> 'input' as input from sluice.flow_versions where id = $1`,
       [version],
     )
     const sensitive = row?.input ? compileInputSchema(row.input).sensitive : undefined
-    return sensitive && ((input) => ({ input: sensitive(input), steps: new Map() }))
+    return sensitive && ((input) => new ExecutionMask({ input: sensitive(input), steps: new Map() }, input))
   }
 
   async function readInputs(ids: readonly string[]): Promise<Map<string, JsonObject>> {

@@ -177,7 +177,7 @@ export function createWorker(options: WorkerOptions): Worker {
     if (next.deadlineAt !== null && next.deadlineAt < nextLookAt) claimLoop.wake()
     if (next.owner === workerId) {
       if (!lease.alive) return
-      for (const launch of launches) attempts.launch(next.id, launch)
+      for (const launch of launches) attempts.launch(next.id, launch, next)
       wakeQueue.set(next.id, earliestDue(next))
       if (draining) handBackIfIdle(next.id)
     } else if (next.owner === null && (next.status === 'RUNNING' || next.status === 'PENDING')) bus.ring(WORK_TOPIC)
@@ -197,7 +197,7 @@ export function createWorker(options: WorkerOptions): Worker {
     for (const launch of relaunches(snapshot, world())) {
       const { path, attempt } = launch.entry
       const ended = untold.some((input) => input.kind === 'outcome' && input.path === path && input.attempt === attempt)
-      if (!running.has(path) && !ended) attempts.launch(snapshot.id, launch)
+      if (!running.has(path) && !ended) attempts.launch(snapshot.id, launch, snapshot)
     }
     wakeQueue.set(snapshot.id, earliestDue(snapshot))
   }

@@ -1,12 +1,19 @@
 /** Fields that a flow marks as sensitive: masked in every read, shown to whoever may unmask and asks for it. */
 import { expect, test } from 'vitest'
 import { decodeId } from '../../src/ids.ts'
+import { createLog } from '../../src/log.ts'
 import { MASK } from '../../src/masking/mark.ts'
 import { testApi } from '../harness/api.ts'
 
+const logged: string[] = []
+const log = createLog('trace', { write: (line: string) => void logged.push(line) })
 const api = await testApi({
+  log,
   handlers: {
-    echo: (input) => ({ echoed: input, said: `for ${JSON.stringify(input)}` }),
+    echo(input, context) {
+      context.log(`echo of ${JSON.stringify(input)}`)
+      return { echoed: input, said: `for ${JSON.stringify(input)}` }
+    },
     refuse(input) {
       throw new Error(`no customer ${JSON.stringify(input)}`)
     },
@@ -241,4 +248,11 @@ test('a flow that marks nothing costs no parsing, and texts under names of secre
   expect(execution.state.steps.copy).toEqual({ password: MASK, n: 1 })
   expect(execution.inputBytes).toBe(JSON.stringify(execution.input).length)
   expect(execution.redacted).toEqual(['/input/password', '/steps/copy/password'])
+})
+
+test('what handlers log is logged without what is sensitive, and so are their errors (C6)', () => {
+  const lines = logged.join('')
+  expect(lines).toContain('echo of')
+  expect(lines).toContain(MASK)
+  expect(shows(lines)).toEqual([])
 })

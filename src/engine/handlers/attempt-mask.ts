@@ -15,14 +15,17 @@ const SHORTEST_CUT = 2_000
 export class AttemptMask {
   readonly #patterns: TextPatterns | undefined
 
-  constructor(secrets: SecretValues = {}) {
+  readonly #hide: (text: string) => string
+
+  constructor(secrets: SecretValues = {}, hide: (text: string) => string = (text) => text) {
+    this.#hide = hide
     const values = Object.values(secrets)
     if (values.length > 0) this.#patterns = new TextPatterns(values.flatMap(formsOf))
   }
 
   /** Nothing that it takes away is ever stored. */
   outcome(outcome: HandlerOutcome): HandlerOutcome {
-    if (!outcome.ok) return { ...outcome, message: withoutSecrets(this.text(outcome.message)) }
+    if (!outcome.ok) return { ...outcome, message: withoutSecrets(this.#text(outcome.message)) }
     if (!this.#patterns && !mayNameSecret(outcome.text)) return outcome
     const output: unknown = JSON.parse(outcome.text)
     const { value } = maskJson(output, { patterns: this.#patterns })
@@ -31,8 +34,12 @@ export class AttemptMask {
     return { ok: true, text, bytes: Buffer.byteLength(text) }
   }
 
-  /** An error, a line for the log, a stack. */
-  text(text: string): string {
+  /** A line for the log, a stack: what is sensitive is not in it either. */
+  line(text: string): string {
+    return this.#hide(this.#text(text))
+  }
+
+  #text(text: string): string {
     return maskText(text, { patterns: this.#patterns }, { cut: text.length >= SHORTEST_CUT })
   }
 }

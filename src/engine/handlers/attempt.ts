@@ -12,6 +12,8 @@ export interface HandlerCall extends AttemptFacts {
   input: Json
   /** never inline, even if the handler is declared so (an attempt suspected of crashing its worker) */
   isolated?: boolean
+  /** takes out of a line for the log what may not stand there */
+  hide?: (text: string) => string
 }
 
 export interface RunningHandler {
@@ -46,8 +48,8 @@ export abstract class Attempt implements RunningHandler, Due {
   /** why it was told to stop: the outcome from then on, whatever the handler answers */
   #verdict: HandlerFailure | undefined
 
-  constructor({ deadlineMs, secrets }: HandlerCall, graceMs: number, timer: DueTimer) {
-    this.mask = secrets ? new AttemptMask(secrets) : NO_SECRETS
+  constructor({ deadlineMs, secrets, hide }: HandlerCall, graceMs: number, timer: DueTimer) {
+    this.mask = secrets || hide ? new AttemptMask(secrets, hide) : NO_SECRETS
     this.outcome = new Promise((resolve) => (this.#resolve = resolve))
     this.#deadlineMs = deadlineMs
     this.#graceMs = graceMs

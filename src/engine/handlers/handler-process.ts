@@ -37,8 +37,10 @@ export class HandlerProcess {
   listener: ProcessListener = SILENT
   /** Must not be given another attempt. */
   spent = false
-  /** It was given some: what it prints comes in pieces that cannot be masked, and is not logged. */
+  /** It was given some, and is not used again. */
   knowsSecrets = false
+  /** What it prints comes in pieces, which cannot be masked: it is not logged. */
+  isQuiet = false
   readonly #child: ChildProcess | undefined
   readonly #log: Logger
   #printed = 0
@@ -126,7 +128,7 @@ export class HandlerProcess {
   #hear(text: string, stream: NonNullable<ChildProcess['stdout']>): void {
     this.#printed += text.length
     this.#tail = (this.#tail + text).slice(-TAIL_LENGTH)
-    const said = this.knowsSecrets ? { count: text.length } : { output: text.slice(0, TAIL_LENGTH) }
+    const said = this.isQuiet ? { count: text.length } : { output: text.slice(0, TAIL_LENGTH) }
     this.#log.debug({ pid: this.pid, ...said }, 'handler output')
     if (this.#printed <= PRINT_LIMIT) return
     this.spent = true

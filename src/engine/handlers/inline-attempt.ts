@@ -21,7 +21,7 @@ export class InlineAttempt extends Attempt {
   /** Runs the handler at once, up to its first `await`. */
   constructor(handler: Handler, call: HandlerCall, settings: InlineSettings) {
     super(call, settings.graceMs, settings.timer)
-    this.#context = new AttemptContext(call, (message) => settings.log.info(attemptFields(call), this.mask.text(message)))
+    this.#context = new AttemptContext(call, (message) => settings.log.info(attemptFields(call), this.mask.line(message)))
     this.begin()
     const succeed = (output: unknown): void => {
       if (!this.settled) this.finish(checkedOutput(output, settings.maxOutputBytes))
@@ -29,7 +29,7 @@ export class InlineAttempt extends Attempt {
     const fail = (error: unknown): void => {
       if (this.settled) return
       const stack = settings.log.isLevelEnabled('debug') ? stackOf(error) : undefined
-      if (stack !== undefined) settings.log.debug({ ...attemptFields(call), stack: this.mask.text(stack) }, 'handler failed')
+      if (stack !== undefined) settings.log.debug({ ...attemptFields(call), stack: this.mask.line(stack) }, 'handler failed')
       this.finish(thrown(error))
     }
     try {

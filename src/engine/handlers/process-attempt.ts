@@ -55,6 +55,7 @@ export class ProcessAttempt extends Attempt implements ProcessListener {
     process.listener = this
     process.resetPrintLimit()
     if (secrets) process.knowsSecrets = true
+    if (secrets || this.#call.hide) process.isQuiet = true
     process.send({
       kind: 'run',
       number: this.#number,
@@ -75,7 +76,7 @@ export class ProcessAttempt extends Attempt implements ProcessListener {
       this.#process!.spent = true
       this.#logStack('an earlier attempt left something behind', message.stack ?? message.failure.message)
     } else if (message.number !== this.#number || this.settled) return
-    else if (message.kind === 'log') this.#settings.log.info(attemptFields(this.#call), this.mask.text(message.message))
+    else if (message.kind === 'log') this.#settings.log.info(attemptFields(this.#call), this.mask.line(message.message))
     else if (message.kind === 'done') {
       if (message.stack !== undefined) this.#logStack('handler failed', message.stack)
       // a handler that was told to stop may still be at work after it answered; and no other attempt gets at secrets left in memory
@@ -99,6 +100,6 @@ export class ProcessAttempt extends Attempt implements ProcessListener {
   }
 
   #logStack(what: string, stack: string): void {
-    this.#settings.log.debug({ ...attemptFields(this.#call), stack: this.mask.text(stack) }, what)
+    this.#settings.log.debug({ ...attemptFields(this.#call), stack: this.mask.line(stack) }, what)
   }
 }
