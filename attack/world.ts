@@ -87,6 +87,7 @@ export async function populate(target: Target): Promise<World> {
   const link = done(
     await client.mutate(victim.token, 'createExecutionLink', { executionId: made.executionId, may: 'READ' }, 'link { id } token'),
   )
+  const stored = done(await client.mutate(victim.token, 'setSecret', { name: 'mine', value: secrets[2] }, 'secret { id }'))
   const things: Partial<Record<IdKind, string>> = {
     flow: made.flowId,
     execution: made.executionId,
@@ -95,6 +96,7 @@ export async function populate(target: Target): Promise<World> {
     session: asked.data?.viewer?.sessions?.edges[0]?.node.id,
     apiKey: key.apiKey.id,
     executionLink: link.link.id,
+    secret: stored.secret.id,
     user: victim.id,
   }
   for (const [kind, id] of Object.entries(things)) if (!id) throw new Error(`the victim has no ${kind}`)

@@ -15,7 +15,7 @@ import {
 } from 'graphql'
 import type { GraphQLArgument, GraphQLField, GraphQLInputField, GraphQLInputType } from 'graphql'
 import { schema } from '../../src/api/schema.ts'
-import { encodeId, newUuid } from '../../src/ids.ts'
+import { encodeId, ID_PREFIX, newUuid } from '../../src/ids.ts'
 import type { IdKind } from '../../src/ids.ts'
 import type { Topic } from '../trial.ts'
 import type { World } from '../world.ts'
@@ -29,6 +29,8 @@ interface Door {
   readonly path: Path
 }
 
+/** Kinds that belong to nobody in particular, or that no field takes. */
+const NOBODYS = new Set(['worker', 'auditEvent', 'flowGrant'])
 /** What is no id of a thing, though it looks so: names that others may choose. */
 const NOT_IDS = new Set(['clientMutationId', 'documentId'])
 
@@ -149,6 +151,10 @@ export const otherPeoplesThings: Topic = {
         return undefined
       })
     }
+    await attempt('every kind of thing has one of the victim', async () => {
+      const missing = Object.keys(ID_PREFIX).filter((kind) => !(kind in world.things) && !NOBODYS.has(kind))
+      return missing.length > 0 ? `there is none of ${missing.join(', ')}: make one in world.ts` : undefined
+    })
     await attempt("the victim's flow by its name", async () => {
       const name = JSON.parse(before).flow.name as string
       for (const given of [name, `victim/${name}`, name.toUpperCase(), `${name} `, `victim/%`]) {
