@@ -13,11 +13,11 @@ export class CommitRows extends Migration {
 
 const types = `
 create type sluice.start_row as (id uuid, flow_id uuid, flow_version_id uuid, initiator_id uuid, parent_id uuid, retry_of uuid,
-  priority smallint, labels jsonb, created_at timestamptz, status text, epoch integer, owner uuid, wake_at timestamptz,
-  deadline_at timestamptz, cancel_reason text, pause_reason text, seq integer, last_event_at timestamptz, mark bigint,
-  state_bytes integer, steps_total smallint, steps_succeeded smallint, steps_failed smallint, steps_skipped smallint,
-  in_flight jsonb, started_at timestamptz, ended_at timestamptz, reason text, error jsonb, input json, running_limit integer,
-  principal_id uuid, key text, input_hash bytea);
+  priority smallint, labels jsonb, created_at timestamptz, steps_total smallint, status text, epoch integer, owner uuid,
+  wake_at timestamptz, deadline_at timestamptz, cancel_reason text, pause_reason text, seq integer, last_event_at timestamptz,
+  mark bigint, state_bytes integer, steps_succeeded smallint, steps_failed smallint, steps_skipped smallint, in_flight jsonb,
+  started_at timestamptz, ended_at timestamptz, reason text, error jsonb, input json, running_limit integer, principal_id uuid,
+  key text, input_hash bytea);
 create type sluice.update_row as (id uuid, version integer, status text, epoch integer, owner uuid, wake_at timestamptz,
   deadline_at timestamptz, cancel_reason text, pause_reason text, seq integer, last_event_at timestamptz, mark bigint,
   state_bytes integer, steps_succeeded smallint, steps_failed smallint, steps_skipped smallint, in_flight jsonb,

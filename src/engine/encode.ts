@@ -93,7 +93,6 @@ export function encodeTransition(transition: Transition, mark: number, sign: Aud
 }
 
 function writeStart(next: Snapshot, mark: number, start: StartFields): void {
-  const counts = countSteps(next)
   const { idempotency } = start
   writer.begin(34)
   writer.uuid(next.id)
@@ -105,26 +104,8 @@ function writeStart(next: Snapshot, mark: number, start: StartFields): void {
   writer.int2(start.priority)
   writer.jsonb(start.labels)
   writer.time(next.createdAt)
-  writer.text(next.status)
-  writer.int4(next.epoch)
-  writer.uuid(next.owner)
-  writer.time(next.wakeAt)
-  writer.time(next.deadlineAt)
-  writer.text(next.cancelReason)
-  writer.text(next.pauseReason)
-  writer.int4(next.seq)
-  writer.time(next.lastEventAt)
-  writer.int8(mark)
-  writer.int4(next.stateBytes)
   writer.int2(next.program.steps.length)
-  writer.int2(counts.succeeded)
-  writer.int2(counts.failed)
-  writer.int2(counts.skipped)
-  writer.jsonb(next.inFlight)
-  writer.time(next.startedAt)
-  writer.time(next.endedAt)
-  writer.text(next.reason)
-  writer.jsonb(next.error)
+  writeProgress(next, mark)
   writer.jsonText(start.inputText)
   writer.int4(start.runningLimit)
   writer.uuid(idempotency?.principalId)
@@ -134,10 +115,16 @@ function writeStart(next: Snapshot, mark: number, start: StartFields): void {
 }
 
 function writeUpdate(next: Snapshot, mark: number, version: number): void {
-  const counts = countSteps(next)
   writer.begin(21)
   writer.uuid(next.id)
   writer.int4(version)
+  writeProgress(next, mark)
+  writer.end()
+}
+
+/** What changes in an execution: 19 columns. */
+function writeProgress(next: Snapshot, mark: number): void {
+  const counts = countSteps(next)
   writer.text(next.status)
   writer.int4(next.epoch)
   writer.uuid(next.owner)
@@ -157,7 +144,6 @@ function writeUpdate(next: Snapshot, mark: number, version: number): void {
   writer.time(next.endedAt)
   writer.text(next.reason)
   writer.jsonb(next.error)
-  writer.end()
 }
 
 function writeStepRun(executionId: string, run: StepRunRow): void {

@@ -116,21 +116,19 @@ test('revoking a link or a key, and un-sharing, closes the feeds that stand on i
   const { apiKey, secret } = unwrap(await createApiKey(call(owner), { name: 'watcher', scopes: ['EXECUTIONS_READ'] }))
   const manager = await person()
   unwrap(await grantFlowAccess(call(owner), { flowId, grants: [{ to: { user: manager.handle }, action: 'MANAGE' }] }))
+  /** Opens a feed and takes its snapshot; what comes next, and when. */
   const follow = async (principal: Principal) => {
     const feed = await feeds.openExecutionFeed({ principal, executionId: id })
-    await feed.next()
-    return feed.next().then(({ value }) => ({ value, at: performance.now() }))
+    expect((await feed.next()).value).toMatchObject({ kind: 'snapshot' })
+    return { closed: feed.next().then(({ value }) => ({ value, at: performance.now() })) }
   }
-  const [byLink, byKey, byGrant] = [follow(await holder(token)), follow(await holder(secret)), follow(manager)]
-  await Promise.all(
-    [byLink, byKey, byGrant].map((feed) => Promise.race([feed, new Promise((resolve) => setTimeout(resolve, 100))])),
-  )
+  const watched = await Promise.all([follow(await holder(token)), follow(await holder(secret)), follow(manager)])
   const [grants] = await readFlowGrants(call(owner), [flowId])
   const revokedAt = performance.now()
   unwrap(await revokeExecutionLink(call(owner), { id: link.id }))
   unwrap(await revokeApiKey(call(owner), { id: apiKey.id }))
   unwrap(await revokeFlowAccess(call(owner), { flowId, grantIds: grants!.map((grant) => grant.id) }))
-  for (const closed of await Promise.all([byLink, byKey, byGrant])) {
+  for (const closed of await Promise.all(watched.map((feed) => feed.closed))) {
     expect(closed.value).toMatchObject({ kind: 'closed', reason: 'ACCESS_REVOKED' })
     expect(closed.at - revokedAt).toBeLessThan(1_000)
   }
