@@ -5,8 +5,9 @@ import type { AdmitStarts, DueStart } from '../engine/refuse-starts.ts'
 import { isProblem } from '../errors.ts'
 import { findStoredPrincipals } from '../identity/stored-principals.ts'
 import type { StoredPrincipal } from '../identity/stored-principals.ts'
+import { askTogether } from './ask-together.ts'
 import type { Services } from './call.ts'
-import { askers, levelOf, mayStartExecutions } from './permissions.ts'
+import { levelOf, mayStartExecutions } from './permissions.ts'
 
 const REASON = 'Whoever started it may not start this flow any more.'
 
@@ -36,13 +37,14 @@ async function levelsOf(
 ): Promise<number[]> {
   const levels = questions.map(() => 0)
   if (questions.length === 0) return levels
-  const { columns, names, asker } = askers(questions.map(({ principal }) => principal))
-  const flows = sql`${questions.map(({ start }) => start.flowId)}::uuid[]`
+  const principals = questions.map(({ principal }) => principal)
+  const { questions: asked, asker } = askTogether(principals, 'flow_id uuid', (place) => ({
+    flow_id: questions[place]!.start.flowId,
+  }))
   const { rows } = await sql<{ place: number; level: number }>`
-    select q.place::integer as place, ${levelOf(asker)} as level
-    from unnest(${flows}, ${columns}) with ordinality as q(flow_id, ${names}, place)
-    join sluice.flows as t on t.id = q.flow_id`.execute(database.fork().getKysely<unknown>())
-  for (const { place, level } of rows) levels[place - 1] = level
+    select q.place, ${levelOf(asker)} as level
+    from ${asked} join sluice.flows as t on t.id = q.flow_id`.execute(database.fork().getKysely<unknown>())
+  for (const { place, level } of rows) levels[place] = level
   return levels
 }
 

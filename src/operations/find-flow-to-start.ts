@@ -6,10 +6,11 @@ import { together } from '../database/together.ts'
 import { isProblem, problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
+import { askTogether } from './ask-together.ts'
 import type { Call } from './call.ts'
 import { findFlow, nameOf } from './find-flow.ts'
 import type { FlowReference } from './find-flow.ts'
-import { askers, flowsSeenByEach, levelOf, requirePrincipal } from './permissions.ts'
+import { flowsSeenByEach, levelOf, requirePrincipal } from './permissions.ts'
 
 export interface FlowToStart {
   id: string
@@ -48,27 +49,30 @@ function lookOn(database: Database): (question: Question) => Promise<Found[]> {
 
 /** Two at most for each: more than one that is not one's own is ambiguous. */
 async function lookForAll(database: Database, questions: readonly Question[]): Promise<Found[][]> {
-  const names = questions.map(({ by }) => ('name' in by ? nameOf(by.name) : undefined))
-  const columns = [
-    sql`${questions.map(({ by }) => ('id' in by ? by.id : null))}::uuid[]`,
-    sql`${names.map((name) => name?.name ?? null)}::text[]`,
-    sql`${names.map((name) => name?.owner ?? null)}::text[]`,
-  ]
-  const { columns: whoAsks, names: asNames, asker } = askers(questions.map(({ principal }) => principal))
+  const { questions: asked, asker } = askTogether(
+    questions.map(({ principal }) => principal),
+    'flow_id uuid, name text, owner text',
+    (place) => {
+      const { by } = questions[place]!
+      return 'id' in by ? { flow_id: by.id } : (nameOf(by.name) ?? {})
+    },
+  )
   const isVisible = flowsSeenByEach(asker)
   const query = sql<Found>`
-    select q.place::integer as place, f.id, v.id as "newestVersionId", f.owner_id = q.acts_as as "isOwn", f.level
-    from unnest(${sql.join(columns)}, ${whoAsks}) with ordinality as q(flow_id, name, owner, ${asNames}, place),
-    lateral (select *, ${levelOf(asker)} as level from (
-      select t.* from sluice.flows as t where t.id = q.flow_id and ${isVisible}
-      union all
-      select t.* from sluice.flows as t where t.name = q.name and ${isVisible}
-        and (q.owner is null or t.owner_id = (select u.id from sluice.users as u where u.handle = q.owner))
-    ) as t order by owner_id = q.acts_as desc, id limit 2) as f
-    join sluice.flow_versions as v on v.flow_id = f.id and v.number = f.latest_number
+    select q.place, f.id, f."newestVersionId", f.owner_id = q.acts_as as "isOwn", f.level
+    from ${asked},
+    lateral (
+      select t.id, t.owner_id, ${levelOf(asker)} as level,
+        (select v.id from sluice.flow_versions as v where v.flow_id = t.id and v.number = t.latest_number) as "newestVersionId"
+      from (
+        select t.* from sluice.flows as t where t.id = q.flow_id and ${isVisible}
+        union all
+        select t.* from sluice.flows as t where t.name = q.name and ${isVisible}
+          and (q.owner is null or t.owner_id = (select u.id from sluice.users as u where u.handle = q.owner))
+      ) as t order by t.owner_id = q.acts_as desc, t.id limit 2) as f
     order by q.place, "isOwn" desc`
   const answers: Found[][] = questions.map(() => [])
   const { sql: text, parameters } = query.compile(database.orm.em.fork().getKysely<unknown>())
-  for (const row of await database.query<Found>(prepared(text), parameters)) answers[row.place - 1]!.push(row)
+  for (const row of await database.query<Found>(prepared(text), parameters)) answers[row.place]!.push(row)
   return answers
 }

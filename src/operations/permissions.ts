@@ -68,9 +68,9 @@ export interface Asker {
 }
 
 /** Whose rights count: those of the caller, or of whoever made its link. */
-type Rights = Pick<Principal, 'kind' | 'actsAs' | 'role'> & { agentRoles?: readonly string[] }
+export type Rights = Pick<Principal, 'kind' | 'actsAs' | 'role'> & { agentRoles?: readonly string[] }
 
-function granteesOf({ kind, actsAs, role, agentRoles = [] }: Rights): string[] {
+export function granteesOf({ kind, actsAs, role, agentRoles = [] }: Rights): string[] {
   return kind === 'AGENT' ? agentRoles.map((name) => `agent:${name}`) : [`user:${actsAs}`, `role:${role}`, 'everyone']
 }
 
@@ -83,25 +83,6 @@ const askerOf = (rights: Rights): Asker => ({
   grantees: sql`${granteesOf(rights)}::text[]`,
   isPerson: sql`${rights.kind !== 'AGENT'}::boolean`,
 })
-
-/** Many askers as columns of an `unnest` that is called `q`: arrays, the names they get, and what `levelOf` and the like take. */
-export function askers(rights: readonly Rights[]): { columns: Condition; names: Condition; asker: Asker } {
-  const columns = [
-    sql`${rights.map(({ actsAs }) => actsAs)}::uuid[]`,
-    sql`${rights.map(({ role }) => role === 'ADMIN')}::boolean[]`,
-    sql`${rights.map(({ kind }) => kind !== 'AGENT')}::boolean[]`,
-    // lists of several lengths make no matrix; no grantee has a space
-    sql`${rights.map((one) => granteesOf(one).join(' '))}::text[]`,
-  ]
-  return {
-    columns: sql.join(columns),
-    names: sql`acts_as, is_admin, is_person, grantees`,
-    asker: {
-      ...{ isAdmin: sql`q.is_admin`, actsAs: sql`q.acts_as`, isPerson: sql`q.is_person` },
-      grantees: sql`string_to_array(q.grantees, ' ')`,
-    },
-  }
-}
 
 const granted = (flowId: Condition, grantees: Condition, least: number): Condition =>
   sql`exists (select from sluice.flow_grants as g where g.flow_id = ${flowId} and g.grantee = any(${grantees}) and g.level >= ${least})`

@@ -2,7 +2,8 @@
 import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import type { Principal } from '../identity/principal.ts'
-import { askers, executionsSeenByEach, mayAskFor, rightsOf } from './permissions.ts'
+import { askTogether } from './ask-together.ts'
+import { executionsSeenByEach, mayAskFor, rightsOf } from './permissions.ts'
 
 interface Asked {
   readonly principal: Principal
@@ -15,12 +16,14 @@ export async function whoMaySee(database: Pick<Database, 'fork'>, asked: readonl
   const flows: (string | undefined)[] = asked.map(() => undefined)
   const may = [...asked.entries()].filter(([, { principal, executionId }]) => mayAskFor(principal, executionId))
   if (may.length === 0) return flows
-  const { columns, names, asker } = askers(may.map(([, { principal }]) => rightsOf(principal)))
+  const rights = may.map(([, { principal }]) => rightsOf(principal))
+  const { questions, asker } = askTogether(rights, 'at integer, execution_id uuid', (place) => {
+    const [at, { executionId }] = may[place]!
+    return { at, execution_id: executionId }
+  })
   const { rows } = await sql<{ at: number; flowId: string }>`
     select q.at, t.flow_id as "flowId"
-    from unnest(${may.map(([at]) => at)}::integer[], ${may.map(([, { executionId }]) => executionId)}::uuid[], ${columns})
-      as q(at, execution_id, ${names})
-    join sluice.executions as t on t.id = q.execution_id
+    from ${questions} join sluice.executions as t on t.id = q.execution_id
     where ${executionsSeenByEach(asker)}`.execute(database.fork().getKysely<unknown>())
   for (const { at, flowId } of rows) flows[at] = flowId
   return flows
