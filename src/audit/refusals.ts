@@ -54,7 +54,8 @@ export class Refusals {
     const window = this.#windows.get(key)
     if (window && now - window.startedAt < WINDOW_MS) {
       window.more++
-      return
+      // the first of them may be on its way: nobody is answered before it is there
+      return this.#written
     }
     if (window) this.#end(key, window, now)
     this.#windows.set(key, { first: entry, startedAt: now, more: 0, shared })

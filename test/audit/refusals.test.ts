@@ -71,6 +71,13 @@ test('a refusal in the next minute begins a new count and ends the old one', asy
   expect((await written()).map((event) => event.metadata?.['count'] ?? 1)).toEqual(expect.arrayContaining([1, 2, 1]))
 })
 
+test('nobody is answered before the first refusal of the minute is there, whoever else was refused at the same time (A7)', async () => {
+  const counted = refusals()
+  void counted.record('192.0.2.1', refusal('192.0.2.1'))
+  await counted.record('192.0.2.1', refusal('192.0.2.1'))
+  expect(await written()).toHaveLength(1)
+})
+
 test('simultaneous first refusals are one first refusal', async () => {
   const counted = refusals()
   await Promise.all(Array.from({ length: 50 }, () => counted.record('192.0.2.1', refusal('192.0.2.1'))))
