@@ -20,13 +20,30 @@ export interface ServerProcess {
   end(signal: NodeJS.Signals): Promise<number | null>
 }
 
+const children: ChildProcess[] = []
+const directories: string[] = []
+// Here, while the file is read: what a `beforeAll` of the file registers would never run.
+afterAll(async () => {
+  for (const child of children) child.kill('SIGKILL')
+  for (const directory of directories) {
+    for (const pid of await processesIn(directory)) endNow(pid)
+    await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+  }
+})
+
+/** It may be gone already, with one that was ended before it. */
+function endNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
 /** A directory that is removed, with everything that still runs in it, at the end of the file. */
 export async function dataDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-app-'))
-  afterAll(async () => {
-    for (const pid of await processesIn(directory)) process.kill(pid, 'SIGKILL')
-    await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
-  })
+  directories.push(directory)
   return directory
 }
 
@@ -46,7 +63,7 @@ export async function startServerProcess(dataDir: string, environment: Record<st
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  afterAll(() => child.kill('SIGKILL'))
+  children.push(child)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += String(text)))
   const url = await new Promise<string>((resolve, reject) => {
