@@ -4,14 +4,9 @@ import { findKeys, isApiKey } from './api-keys.ts'
 import type { AuthChanges } from './auth-changes.ts'
 import { findLinks, isExecutionLink } from './execution-links.ts'
 import { createPrincipalCache } from './principal-cache.ts'
-import type { Principal, Role } from './principal.ts'
+import type { Authentication, Principal, Role } from './principal.ts'
 import type { AccessToken, Tokens } from './tokens.ts'
 
-/**
- * EXPIRED: it was good, come back with a new one (close code 4403). INVALID: never one of ours; REVOKED: its session
- * or user is no more (for keys and links the same; both 4401, both UNAUTHENTICATED: the difference is for the log, not for the caller).
- */
-export type Authentication = { ok: true; principal: Principal } | { ok: false; reason: 'EXPIRED' | 'INVALID' | 'REVOKED' }
 /** Rejects when nobody can tell now: the database does not answer, or changes are not known here. Then nobody is let in. */
 export type Authenticate = (token: string) => Promise<Authentication>
 

@@ -1,9 +1,8 @@
 /** Verified tokens: each stays until something it stands on changes, it is pushed out, or its end (which the reader checks). */
 import { LRUCache } from 'lru-cache'
 import type { AuthChanges } from './auth-changes.ts'
-import type { Authentication } from './authenticate.ts'
 import { subjectsOf } from './principal.ts'
-import type { Principal } from './principal.ts'
+import type { Authentication, Principal } from './principal.ts'
 
 /** About 10 MB; verifying a token takes a signature (0.2 ms) and a query. */
 const MAX_TOKENS = 10_000

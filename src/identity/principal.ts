@@ -80,6 +80,12 @@ export interface LinkPrincipal extends AnyPrincipal {
 
 export type Principal = UserPrincipal | KeyPrincipal | AgentPrincipal | LinkPrincipal
 
+/**
+ * EXPIRED: it was good, come back with a new one (close code 4403). INVALID: never one of ours; REVOKED: its session
+ * or user is no more (for keys and links the same; both 4401, both UNAUTHENTICATED: the difference is for the log, not for the caller).
+ */
+export type Authentication = { ok: true; principal: Principal } | { ok: false; reason: 'EXPIRED' | 'INVALID' | 'REVOKED' }
+
 /** What the principal stands on: when one of these changes, it must be looked at again. */
 export function subjectsOf(principal: Principal): AuthSubject[] {
   switch (principal.kind) {
