@@ -1,101 +1,48 @@
-/** One step compiled: its templates and conditions, its times, and the roles and handlers it names, checked against the allow-list (A1, A2). */
+/** One step compiled: its templates and conditions, its times, and the roles it names, checked against the allow-list (A1, A2). */
 import { STEP_ERRORS } from '../errors.ts'
-import { NAME, type Retry, type StepDefinition } from './definition.ts'
+import { NAME, type Retry } from './any-step.ts'
 import { formatDuration, parseDuration } from './duration.ts'
 import { compileCondition } from './expressions.ts'
 import { didYouMean } from './nearest-name.ts'
-import type { AllowList, Condition, Json, RetryPolicy, StepSpec, Template } from './program.ts'
+import { readStep } from './read-step.ts'
+import type { StepBody, StepCompiler, StepContext } from './steps/step-language.ts'
+import { languageOf, type StepDefinition, type StepSpec } from './steps/step-types.ts'
 import { compileTemplate, type TemplateContext } from './template.ts'
+import type { Condition, RetryPolicy, Template } from './values.ts'
 
-const DEFAULT_AGENT_TIMEOUT_MS = 60_000
-/** A6: a longer wish is capped, and the cap is shown as a warning. */
-export const MAX_AGENT_TIMEOUT_MS = 600_000
-const DEFAULT_HANDLER_TIMEOUT_MS = 300_000
 export const NO_RETRY: RetryPolicy = { attempts: 1, firstDelayMs: 500, factor: 2, maxDelayMs: 60_000, jitter: 0.2 }
 
-export interface StepContext extends TemplateContext {
-  allow: AllowList
+export function compileStep(step: StepDefinition, path: readonly string[], context: StepContext): StepBody<StepSpec> {
+  const language = languageOf(step.type)
+  const { otherwiseMs, mostMs = Number.POSITIVE_INFINITY } = language.timeout ?? {}
+  const wish = step.timeout === undefined ? otherwiseMs : readDuration(step.timeout, [...path, 'timeout'], context, 1)
+  const timeoutMs = wish === undefined || language.instant ? undefined : Math.min(wish, mostMs)
+  const retry = compileRetry(step.retry, [...path, 'retry'], context, language.retry)
+  const spec = language.compile(step, createCompiler(path, context))
+  return { ...(timeoutMs !== undefined && { timeoutMs }), retry, spec }
 }
 
-/** Steps that take no time: a timeout or a retry would never be used. */
-export const INSTANT: ReadonlySet<string> = new Set(['transform', 'route', 'notify', 'fail'])
-
-export function compileSpec(step: StepDefinition, path: readonly string[], context: StepContext): StepSpec {
-  const template = (value: Json, ...field: string[]): Template => compileTemplate(value, [...path, ...field], context)
-  const text = (value: string, field: string): Template => asText(template(value, field))
-  switch (step.type) {
-    case 'transform':
-      return { type: 'transform', set: template(step.set, 'set') }
-    case 'route':
-      return compileRoute(step, path, context)
-    case 'agent':
-      checkRole(step.role, [...path, 'role'], context)
-      return {
-        type: 'agent',
-        role: step.role,
-        subject: text(step.subject, 'subject'),
-        request: template(step.request, 'request'),
+function createCompiler(path: readonly string[], context: StepContext): StepCompiler {
+  const compiler: StepCompiler = {
+    ...context,
+    path,
+    template: (value, ...field) => compileTemplate(value, [...path, ...field], context),
+    text: (value, ...field) => asText(compiler.template(value, ...field)),
+    condition: (source, ...field) => compileWhen(source, [...path, ...field], context),
+    durationMs: (text, field, minMs) => readDuration(text, [...path, field], context, minMs),
+    checkName: (name, ...field) => checkName(name, [...path, ...field], context),
+    checkRole: (role, ...field) => checkRole(role, [...path, ...field], context),
+    checkRoles: (roles, ...field) => checkRoles(roles, [...path, ...field], context),
+    step(value, ...field) {
+      const { whole } = readStep(value, [...path, ...field], context.issues)
+      for (const order of ['after', 'on', 'when'] as const) {
+        if (whole?.[order] !== undefined)
+          context.issues.add('INVALID_VALUE', [...path, ...field, order], 'a step inside another has no order of its own')
       }
-    case 'notify':
-      checkRoles(step.roles, [...path, 'roles'], context)
-      return {
-        type: 'notify',
-        roles: step.roles,
-        subject: text(step.subject ?? '', 'subject'),
-        message: template(step.message, 'message'),
-      }
-    case 'wait':
-      return compileWait(step, path, context)
-    case 'handler': {
-      const { handler, atMostOnce = false } = step
-      if (!context.allow.handlers.has(handler)) {
-        context.issues.add('UNKNOWN_HANDLER', [...path, 'handler'], undefined, () => didYouMean(handler, context.allow.handlers))
-      }
-      return {
-        type: 'handler',
-        handler,
-        with: template(step.with ?? {}, 'with'),
-        secrets: readSecrets(step, path, context),
-        atMostOnce,
-      }
-    }
-    case 'fail':
-      return { type: 'fail', code: step.code ?? 'FLOW_FAILED', message: text(step.message, 'message') }
+      return whole && compileStep(whole, [...path, ...field], context)
+    },
   }
-}
-
-/** Whose they are is not known here: `operations` asks that they exist, and a step gets them only if they still do. */
-function readSecrets({ secrets = [] }: StepDefinition & { type: 'handler' }, path: readonly string[], context: StepContext) {
-  for (const [i, secret] of secrets.entries()) {
-    const at = [...path, 'secrets', String(i)]
-    if (checkName(secret, at, context) && secrets.indexOf(secret) < i)
-      context.issues.add('DUPLICATE', at, `${secret} is named twice`)
-  }
-  return secrets
-}
-
-function compileRoute(step: StepDefinition & { type: 'route' }, path: readonly string[], context: StepContext): StepSpec {
-  const cases = step.cases.map(({ when, to }, i) => {
-    checkName(to, [...path, 'cases', String(i), 'to'], context)
-    return { when: compileWhen(when, [...path, 'cases', String(i), 'when'], context), to }
-  })
-  if (step.otherwise === undefined) return { type: 'route', cases }
-  checkName(step.otherwise, [...path, 'otherwise'], context)
-  return { type: 'route', cases, otherwise: step.otherwise }
-}
-
-const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/
-
-function compileWait(step: StepDefinition & { type: 'wait' }, path: readonly string[], context: StepContext): StepSpec {
-  const { duration, until } = step
-  if ((duration === undefined) === (until === undefined)) {
-    context.issues.add('INVALID_VALUE', path, 'a wait has either duration or until')
-  }
-  if (until === undefined) return { type: 'wait', durationMs: readDuration(duration ?? 'PT0S', [...path, 'duration'], context) }
-  if (!until.includes('${{') && !(RFC_3339.test(until) && Date.parse(until))) {
-    context.issues.add('INVALID_VALUE', [...path, 'until'], 'must be a date like 2030-01-31T09:00:00Z, or an expression')
-  }
-  return { type: 'wait', until: compileTemplate(until, [...path, 'until'], context) }
+  return compiler
 }
 
 /** A template whose result is always a text. */
@@ -127,37 +74,28 @@ export function compileWhen(source: string, path: readonly string[], context: Te
   return compiled.value.condition
 }
 
-/** The step's timeout in ms; undefined for what takes no time, and for a wait without one. */
-export function compileTimeout(step: StepDefinition, path: readonly string[], context: TemplateContext): number | undefined {
-  const wish = step.timeout === undefined ? undefined : readDuration(step.timeout, [...path, 'timeout'], context, 1)
-  switch (step.type) {
-    case 'agent':
-      return Math.min(wish ?? DEFAULT_AGENT_TIMEOUT_MS, MAX_AGENT_TIMEOUT_MS)
-    case 'handler':
-      return wish ?? DEFAULT_HANDLER_TIMEOUT_MS
-    case 'wait':
-      return wish
-    default:
-      return undefined
-  }
-}
-
-export function compileRetry(retry: Retry | undefined, path: readonly string[], context: TemplateContext): RetryPolicy {
-  if (!retry) return NO_RETRY
-  const time = (text: string | undefined, field: string, otherwise: number): number =>
-    text === undefined ? otherwise : readDuration(text, [...path, field], context)
+function compileRetry(
+  retry: Retry | undefined,
+  path: readonly string[],
+  context: TemplateContext,
+  otherwise: RetryPolicy = NO_RETRY,
+): RetryPolicy {
+  if (!retry) return otherwise
+  const time = (text: string | undefined, field: string, otherwiseMs: number): number =>
+    text === undefined ? otherwiseMs : readDuration(text, [...path, field], context)
   for (const [i, code] of (retry.on ?? []).entries()) {
     if (Object.hasOwn(STEP_ERRORS, code)) continue
     const hint = (): string | undefined => didYouMean(code, Object.keys(STEP_ERRORS))
     context.issues.add('INVALID_VALUE', [...path, 'on', String(i)], 'there is no such step error', hint)
   }
+  const on = retry.on ?? otherwise.on
   return {
-    attempts: retry.attempts ?? NO_RETRY.attempts,
-    firstDelayMs: time(retry.delay, 'delay', NO_RETRY.firstDelayMs),
-    factor: retry.factor ?? NO_RETRY.factor,
-    maxDelayMs: time(retry.maxDelay, 'maxDelay', NO_RETRY.maxDelayMs),
-    jitter: retry.jitter ?? NO_RETRY.jitter,
-    ...(retry.on && { on: retry.on }),
+    attempts: retry.attempts ?? otherwise.attempts,
+    firstDelayMs: time(retry.delay, 'delay', otherwise.firstDelayMs),
+    factor: retry.factor ?? otherwise.factor,
+    maxDelayMs: time(retry.maxDelay, 'maxDelay', otherwise.maxDelayMs),
+    jitter: retry.jitter ?? otherwise.jitter,
+    ...(on && { on }),
   }
 }
 

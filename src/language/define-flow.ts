@@ -1,5 +1,6 @@
 /** Flows written in TypeScript: the same definition, with step and route names checked while typing. */
-import type { Definition, StepDefinition } from './definition.ts'
+import type { Definition } from './definition.ts'
+import type { StepDefinition } from './steps/step-types.ts'
 
 type Names<Steps> = Extract<keyof Steps, string>
 

@@ -1,7 +1,8 @@
 /** Where sensitive input goes: through templates into what steps are given, what transforms make, and the flow's output. */
 import { addPlace, HIDDEN, hidesAnything, lookUp } from '../masking/places.ts'
 import type { Places } from '../masking/places.ts'
-import type { Program, StepSpec, Template } from './program.ts'
+import type { Program, Template } from './program.ts'
+import { languageOf } from './steps/step-types.ts'
 
 /** Each leads into the value it is called after; undefined: nothing of it is sensitive. */
 export interface DerivedPlaces {
@@ -24,26 +25,11 @@ export function derivePlaces(program: Program, input: Places): DerivedPlaces {
   const steps = new Map<string, { given?: Places; output?: Places }>()
   // in an order in which they can run: what one reads was derived before
   for (const { name, spec } of program.steps) {
-    const made = derive(templateOf(spec))
+    const made = derive(languageOf(spec.type).given?.(spec))
     if (!made) continue
     steps.set(name, spec.type === 'transform' ? { output: made } : { given: made })
     if (spec.type === 'transform') addPlace(scope, ['steps', name, 'output'], made)
   }
   const output = derive(program.output)
   return { input, steps, ...(output && { output }) }
-}
-
-function templateOf(spec: StepSpec): Template | undefined {
-  switch (spec.type) {
-    case 'transform':
-      return spec.set
-    case 'agent':
-      return spec.request
-    case 'notify':
-      return spec.message
-    case 'handler':
-      return spec.with
-    default:
-      return undefined
-  }
 }

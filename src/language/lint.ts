@@ -1,12 +1,13 @@
 /** Warnings about valid definitions: what will run, but probably not as it was meant. */
 import type { Issue } from '../errors.ts'
-import { INSTANT, MAX_AGENT_TIMEOUT_MS } from './compile-step.ts'
-import type { Definition, StepDefinition } from './definition.ts'
+import type { Definition } from './definition.ts'
 import { formatDuration, parseDuration } from './duration.ts'
 import { unreachableSteps, upstream, type Graph } from './graph.ts'
 import { IssueList } from './issue-list.ts'
-import { routesOf } from './needs.ts'
 import type { ReadDefinition, StepRead } from './read-definition.ts'
+import { MAX_AGENT_TIMEOUT_MS } from './steps/agent.ts'
+import { routesOf } from './steps/route.ts'
+import { languageOf, type StepDefinition } from './steps/step-types.ts'
 
 export function findWarnings(definition: Definition, { steps, reads, input }: ReadDefinition): Issue[] {
   const warnings = new IssueList()
@@ -34,7 +35,7 @@ function warnAboutRoutes(definition: Definition, graph: Graph, warnings: IssueLi
 }
 
 function warnAboutTimes(name: string, step: StepDefinition, warnings: IssueList): void {
-  if (INSTANT.has(step.type)) {
+  if (languageOf(step.type).instant) {
     for (const field of ['timeout', 'retry'] as const) {
       if (step[field] !== undefined)
         warnings.add('NO_EFFECT', ['steps', name, field], `a ${step.type} takes no time and is not repeated`)
@@ -52,7 +53,7 @@ function warnAboutTimes(name: string, step: StepDefinition, warnings: IssueList)
 function warnAboutRoles({ participants, steps }: Definition, warnings: IssueList): void {
   if (!participants) return
   for (const [name, step] of Object.entries(steps)) {
-    const roles = step.type === 'agent' ? [step.role] : step.type === 'notify' ? step.roles : []
+    const roles = languageOf(step.type).roles?.(step) ?? []
     for (const role of roles) {
       if (!participants.includes(role))
         warnings.add('NOT_A_PARTICIPANT', ['steps', name], `${role} is not among the participants`)

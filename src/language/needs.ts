@@ -1,14 +1,11 @@
 /** What a step waits for: `after` and `on` resolved to names, with every reference that leads nowhere. */
-import { NAME, type After, type AnyStep, type StepDefinition } from './definition.ts'
+import { NAME, type After, type AnyStep } from './any-step.ts'
 import type { IssueList } from './issue-list.ts'
 import { didYouMean } from './nearest-name.ts'
 import type { Needs } from './program.ts'
+import type { DeclaredStep } from './read-step.ts'
+import { routesOf } from './steps/route.ts'
 
-/** A step as far as it could be read: `whole` is missing when its type, or a field that it must have, is wrong. */
-export interface DeclaredStep {
-  common: AnyStep
-  whole?: StepDefinition
-}
 export type DeclaredSteps = ReadonlyMap<string, DeclaredStep>
 
 export function readNeeds(name: string, step: AnyStep, declared: DeclaredSteps, issues: IssueList): Needs {
@@ -60,11 +57,4 @@ function readOn(name: string, on: string, declared: DeclaredSteps, issues: Issue
   if (!routes.has(route))
     issues.add('UNKNOWN_ROUTE', path, `${router} never takes the route ${route}`, () => didYouMean(route, routes))
   return { router, route }
-}
-
-/** Every route that a router can take. */
-export function routesOf(step: StepDefinition & { type: 'route' }): Set<string> {
-  const routes = new Set(step.cases.map(({ to }) => to))
-  if (step.otherwise !== undefined) routes.add(step.otherwise)
-  return routes
 }

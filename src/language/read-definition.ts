@@ -1,31 +1,14 @@
 /** A definition read from any value: every part checked and compiled in one pass, with all its problems. */
-import type { z } from 'zod'
-import {
-  checkName,
-  checkRoles,
-  compileRetry,
-  compileSpec,
-  compileTimeout,
-  compileWhen,
-  readDuration,
-  type StepContext,
-} from './compile-step.ts'
-import {
-  COMMON_FIELDS,
-  DEFINITION_SCHEMA,
-  STEP_SCHEMAS,
-  STEP_TYPES,
-  type AnyStep,
-  type Definition,
-  type StepDefinition,
-} from './definition.ts'
+import { checkName, checkRoles, compileStep, compileWhen, readDuration } from './compile-step.ts'
+import { DEFINITION_SCHEMA, type Definition } from './definition.ts'
 import { readDocument } from './document.ts'
 import { sortSteps } from './graph.ts'
 import { compileInputSchema, type InputSchema } from './input-schema.ts'
 import { IssueList, type IssueCode } from './issue-list.ts'
-import { didYouMean } from './nearest-name.ts'
-import { readNeeds, type DeclaredStep, type DeclaredSteps } from './needs.ts'
-import type { AllowList, Needs, ProgramStep, StepType, Template } from './program.ts'
+import { readNeeds, type DeclaredSteps } from './needs.ts'
+import type { AllowList, Needs, ProgramStep, Template } from './program.ts'
+import { readStep, type DeclaredStep } from './read-step.ts'
+import type { StepContext } from './steps/step-language.ts'
 import { compileTemplate } from './template.ts'
 import { addZodIssues } from './zod-issues.ts'
 
@@ -98,51 +81,10 @@ function readSteps(raw: Record<string, unknown> | undefined, issues: IssueList):
   const declared = new Map<string, DeclaredStep>()
   for (const [name, value] of Object.entries(raw ?? {})) {
     checkName(name, ['steps', name], { issues })
-    if (isObject(value)) declared.set(name, readStep(value, ['steps', name], issues))
-    else {
-      issues.add('INVALID_TYPE', ['steps', name], 'a step is an object')
-      declared.set(name, { common: {} })
-    }
+    declared.set(name, readStep(value, ['steps', name], issues))
   }
   return declared
 }
-
-function readStep(value: Record<string, unknown>, path: string[], issues: IssueList): DeclaredStep {
-  const { type } = value
-  if (typeof type !== 'string' || !Object.hasOwn(STEP_SCHEMAS, type)) {
-    const code = type === undefined ? 'REQUIRED' : 'UNKNOWN_STEP_TYPE'
-    const hint = (): string | undefined => (typeof type === 'string' ? didYouMean(type, STEP_TYPES) : undefined)
-    issues.add(code, [...path, 'type'], `the types are ${STEP_TYPES.join(', ')}`, hint)
-    return { common: readCommonFields(value) }
-  }
-  const schema: z.ZodType = STEP_SCHEMAS[type as StepType]
-  let step = schema.safeParse(value)
-  if (!step.success) {
-    addZodIssues(step.error, path, issues)
-    step = schema.safeParse(withoutFaults(value, step.error))
-  }
-  if (!step.success) return { common: readCommonFields(value) }
-  const whole = step.data as StepDefinition
-  return { common: whole, whole }
-}
-
-/** The fields of any step, those that are wrong left out. */
-function readCommonFields(value: Record<string, unknown>): AnyStep {
-  const common = COMMON_FIELDS.safeParse(value)
-  return common.success ? common.data : (COMMON_FIELDS.safeParse(withoutFaults(value, common.error)).data ?? {})
-}
-
-function withoutFaults(value: Record<string, unknown>, { issues }: z.ZodError): Record<string, unknown> {
-  const faulty = new Set<PropertyKey>()
-  for (const issue of issues) {
-    if (issue.path[0] !== undefined) faulty.add(issue.path[0])
-    else if (issue.code === 'unrecognized_keys') for (const key of issue.keys) faulty.add(key)
-  }
-  return Object.fromEntries(Object.entries(value).filter(([key]) => !faulty.has(key)))
-}
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function compileSteps(declared: DeclaredSteps, context: StepContext): ProgramStep[] {
   const graph = new Map<string, Needs>()
@@ -151,12 +93,8 @@ function compileSteps(declared: DeclaredSteps, context: StepContext): ProgramSte
     const path = ['steps', name]
     const needs = readNeeds(name, common, declared, context.issues)
     const when = common.when === undefined ? undefined : compileWhen(common.when, [...path, 'when'], context)
-    const retry = compileRetry(common.retry, [...path, 'retry'], context)
     graph.set(name, needs)
-    if (!whole) continue
-    const timeoutMs = compileTimeout(whole, path, context)
-    const spec = compileSpec(whole, path, context)
-    steps.set(name, { name, needs, ...(when && { when }), ...(timeoutMs !== undefined && { timeoutMs }), retry, spec })
+    if (whole) steps.set(name, { name, needs, ...(when && { when }), ...compileStep(whole, path, context) })
   }
   const { order, cycles } = sortSteps(graph)
   for (const cycle of cycles) {

@@ -1,0 +1,73 @@
+/** What every step of a definition may have: its types, its strict schema, and the pieces that the schemas of steps are made of. */
+import { z } from 'zod'
+import type { Json } from './values.ts'
+
+/** Every name of steps and routes (C3). */
+export const NAME = /^[A-Za-z0-9_]{1,64}$/
+export const MAX_STEPS = 500
+
+/** Run after all of them; after any one; after at least n of them. */
+export type After =
+  | readonly string[]
+  | { readonly any: readonly string[] }
+  | { readonly atLeast: number; readonly of: readonly string[] }
+
+/** Durations are ISO 8601 (`PT0.5S`); attempts count the first one too. */
+export interface Retry {
+  readonly attempts?: number
+  readonly delay?: string
+  readonly factor?: number
+  readonly maxDelay?: string
+  readonly jitter?: number
+  readonly on?: readonly string[]
+}
+
+/** What every step may have. `on` is "router:route", `when` a CEL condition without `${{ }}`, `timeout` an ISO 8601 duration. */
+export interface AnyStep {
+  readonly description?: string
+  readonly after?: After
+  readonly on?: string
+  readonly when?: string
+  readonly timeout?: string
+  readonly retry?: Retry
+}
+
+export const json = z.unknown().transform((value) => value as Json)
+export const template = z.record(z.string(), json)
+export const text = z.string().max(10_000)
+export const name = z.string().max(200)
+export const description = z.string().refine((value) => characters(value) <= 500, 'at most 500 characters')
+const names = z.array(name).min(1).max(MAX_STEPS)
+
+export function characters(value: string): number {
+  return [...value].length
+}
+
+export const retry = z.strictObject({
+  attempts: z.int().min(1).max(100).optional(),
+  delay: name.optional(),
+  factor: z.number().min(1).max(10).optional(),
+  maxDelay: name.optional(),
+  jitter: z.number().min(0).max(1).optional(),
+  on: z.array(name).min(1).max(50).optional(),
+})
+
+/** The fields of every step: spread into the schema of each type. */
+export const commonFields = {
+  description: description.optional(),
+  after: z
+    .union(
+      [z.array(name).max(MAX_STEPS), z.strictObject({ any: names }), z.strictObject({ atLeast: z.int().min(1), of: names })],
+      {
+        error: 'must be a list of steps, {"any": [...]} or {"atLeast": 2, "of": [...]}',
+      },
+    )
+    .optional(),
+  on: name.optional(),
+  when: text.optional(),
+  timeout: name.optional(),
+  retry: retry.optional(),
+}
+
+/** Unlike the step schemas it lets other fields pass: for reading what can be read of a step of unknown type. */
+export const COMMON_FIELDS = z.object(commonFields)

@@ -1,0 +1,40 @@
+/** `notify` in a definition: sends a notice to roles. */
+import { z } from 'zod'
+import { commonFields, json, name, text, type AnyStep } from '../any-step.ts'
+import type { Json, Template } from '../values.ts'
+import type { StepLanguage } from './step-language.ts'
+
+export interface NotifyStep extends AnyStep {
+  readonly type: 'notify'
+  readonly roles: readonly string[]
+  readonly subject?: string
+  readonly message: Json
+}
+export interface NotifySpec {
+  type: 'notify'
+  roles: readonly string[]
+  subject: Template
+  message: Template
+}
+
+export const notify: StepLanguage<NotifyStep, NotifySpec> = {
+  schema: z.strictObject({
+    ...commonFields,
+    type: z.literal('notify'),
+    roles: z.array(name).min(1).max(50),
+    subject: text.optional(),
+    message: json,
+  }),
+  instant: true,
+  compile(step, compiler) {
+    compiler.checkRoles(step.roles, 'roles')
+    return {
+      type: 'notify',
+      roles: step.roles,
+      subject: compiler.text(step.subject ?? '', 'subject'),
+      message: compiler.template(step.message, 'message'),
+    }
+  },
+  given: (spec) => spec.message,
+  roles: (step) => step.roles,
+}

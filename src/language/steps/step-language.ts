@@ -1,0 +1,52 @@
+/** What each type of step says for itself: its fields, how it is compiled, its times. One file a type stands beside this one. */
+import type { z } from 'zod'
+import type { AnyStep } from '../any-step.ts'
+import type { AllowList, Condition, Json, RetryPolicy, Template } from '../values.ts'
+import type { TemplateContext } from '../template.ts'
+
+export interface StepLanguage<Step extends AnyStep, Spec extends { type: string }> {
+  /** strict: the common fields and its own */
+  readonly schema: z.ZodObject
+  /** problems go to the compiler's issues; a spec made with issues never runs */
+  compile(step: Step, compiler: StepCompiler): Spec
+  /** it takes no time: a timeout or a retry would never be used */
+  readonly instant?: boolean
+  /** ms; absent: it has a timeout only when the definition says so */
+  readonly timeout?: { readonly otherwiseMs: number; readonly mostMs?: number }
+  /** when the definition says nothing of retries; absent: one attempt */
+  readonly retry?: RetryPolicy
+  /** what it is given: where sensitive values may be in it is derived from this */
+  given?(spec: Spec): Template
+  /** the roles it names, for the linter */
+  roles?(step: Step): readonly string[]
+}
+
+export interface StepContext extends TemplateContext {
+  allow: AllowList
+}
+
+/** What a step type compiles with. `field` leads from the step to the value. */
+export interface StepCompiler extends StepContext {
+  /** of the step in the definition */
+  readonly path: readonly string[]
+  template(value: Json, ...field: readonly string[]): Template
+  /** a template whose result is always a text */
+  text(value: string, ...field: readonly string[]): Template
+  condition(source: string, ...field: readonly string[]): Condition
+  /** ms; at least `minMs` (0) */
+  durationMs(text: string, field: string, minMs?: number): number
+  /** whether it may name a step, a route or a secret */
+  checkName(name: string, ...field: readonly string[]): boolean
+  checkRole(role: string, ...field: readonly string[]): void
+  checkRoles(roles: readonly string[], ...field: readonly string[]): void
+  /** a step inside this one; undefined, with issues, when it is none. It has no order of its own: no `after`, `on`, `when`. */
+  step(value: Json, ...field: readonly string[]): StepBody | undefined
+}
+
+/** A step without its place in the flow. */
+export interface StepBody<Spec = unknown> {
+  /** undefined: only the flow's timeout bounds it */
+  timeoutMs?: number
+  retry: RetryPolicy
+  spec: Spec
+}

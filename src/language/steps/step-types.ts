@@ -1,0 +1,29 @@
+/** The list of step types: a new one is its file beside this one, and a line in each of the three lists here. */
+import type { z } from 'zod'
+import { agent, type AgentSpec, type AgentStep } from './agent.ts'
+import { fail, type FailSpec, type FailStep } from './fail.ts'
+import { handler, type HandlerSpec, type HandlerStep } from './handler.ts'
+import { notify, type NotifySpec, type NotifyStep } from './notify.ts'
+import { route, type RouteSpec, type RouteStep } from './route.ts'
+import { transform, type TransformSpec, type TransformStep } from './transform.ts'
+import { wait, type WaitSpec, type WaitStep } from './wait.ts'
+import type { StepLanguage } from './step-language.ts'
+
+export type StepDefinition = TransformStep | RouteStep | AgentStep | NotifyStep | WaitStep | HandlerStep | FailStep
+export type StepSpec = TransformSpec | RouteSpec | AgentSpec | NotifySpec | WaitSpec | HandlerSpec | FailSpec
+export type StepType = StepSpec['type']
+
+const LANGUAGES: {
+  readonly [Type in StepType]: StepLanguage<Extract<StepDefinition, { type: Type }>, Extract<StepSpec, { type: Type }>>
+} = { transform, route, agent, notify, wait, handler, fail }
+
+export const STEP_TYPES = Object.keys(LANGUAGES) as StepType[]
+export const STEP_SCHEMAS: readonly z.ZodObject[] = Object.values(LANGUAGES).map(({ schema }) => schema)
+
+/** undefined: there is no such type. */
+export function languageOf(type: StepType): StepLanguage<StepDefinition, StepSpec>
+export function languageOf(type: unknown): StepLanguage<StepDefinition, StepSpec> | undefined
+export function languageOf(type: unknown): StepLanguage<StepDefinition, StepSpec> | undefined {
+  if (typeof type !== 'string' || !Object.hasOwn(LANGUAGES, type)) return undefined
+  return LANGUAGES[type as StepType]
+}

@@ -1,0 +1,49 @@
+/** What compiled definitions are made of: JSON, what expressions see, templates and conditions, policies. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+export type JsonObject = { [key: string]: Json }
+
+/** What expressions can see. `steps` has every step of the flow; `output` only once it succeeded. */
+export interface Scope {
+  input: JsonObject
+  steps: Record<string, { status: string; output?: Json; route?: string }>
+  execution: { id: string; startedAt: string }
+}
+
+export type Evaluated<T> = { ok: true; value: T } | { ok: false; message: string }
+/** A JSON value whose strings may hold `${{ }}`; evaluating it is bounded and cannot have effects. */
+export interface Template {
+  evaluate(scope: Scope): Evaluated<Json>
+  /** what its expressions read; nothing: it is a constant */
+  readonly reads?: readonly TemplateRead[]
+}
+/** One place that an expression of a template reads. */
+export interface TemplateRead {
+  /** of the expression in the template's value, key by key */
+  readonly at: readonly string[]
+  /** in the scope: `['input', 'a']`; `'*'` is a key that is computed */
+  readonly place: readonly string[]
+  /** what is at the place goes there as it is */
+  readonly copies: boolean
+}
+/** A CEL condition; anything but a boolean is a failure. */
+export interface Condition {
+  evaluate(scope: Scope): Evaluated<boolean>
+}
+
+export interface RetryPolicy {
+  /** attempts in all, 1 = no retry */
+  attempts: number
+  firstDelayMs: number
+  factor: number
+  maxDelayMs: number
+  /** 0..1: the share of the delay that is random */
+  jitter: number
+  /** step error codes that are retried; undefined = all that another attempt can help */
+  on?: readonly string[]
+}
+
+/** What a definition may name; checked at creation, at start and at every load (A1). */
+export interface AllowList {
+  roles: ReadonlySet<string>
+  handlers: ReadonlySet<string>
+}
