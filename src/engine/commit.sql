@@ -1,6 +1,7 @@
 -- The one write path (src/engine/commit.ts calls it): many executions' transitions in one transaction of simple set-based statements.
--- Rows that another transaction holds are refused as 'skipped', rows whose version or epoch differ as 'stale'; everything
--- after that touches fresh rows only. Planner settings are fixed so that stale statistics cannot flip a plan.
+-- Rows that another transaction holds are refused as 'skipped', rows whose version or epoch differ as 'stale', rows that are not
+-- there any more as 'gone'; everything after that touches fresh rows only. Planner settings are fixed so that stale statistics
+-- cannot flip a plan.
 --
 -- Its parameters are rows of the types of migrations/008-commit-rows.ts, which src/engine/encode.ts writes.
 create or replace function sluice.commit_transitions(
@@ -83,7 +84,8 @@ begin
     from (select e.id, e.version, e.epoch from sluice.executions e
           where e.id = any (ids) order by e.id for no key update skip locked) as x;
     if (found_ids, found_versions, found_epochs) is distinct from (ids, versions, epochs) then
-      select array_agg(u.id), jsonb_agg(jsonb_build_object('id', u.id, 'verdict', case when e.id is null then 'skipped' else 'stale' end))
+      select array_agg(u.id), jsonb_agg(jsonb_build_object('id', u.id, 'verdict', case when e.id is not null then 'stale'
+        when exists (select from sluice.executions x where x.id = u.id) then 'skipped' else 'gone' end))
       into some_ids, some_rows
       from unnest(ids, versions, epochs) as u(id, version, epoch)
       left join unnest(found_ids, found_versions, found_epochs) as e(id, version, epoch) on e.id = u.id

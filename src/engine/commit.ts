@@ -28,6 +28,8 @@ export type Verdict =
   | { kind: 'committed' }
   /** version or epoch differ from those that were decided on */
   | { kind: 'stale' }
+  /** the execution was removed */
+  | { kind: 'gone' }
   | { kind: 'limit' }
   | { kind: 'mismatch' }
   | { kind: 'replayed'; executionId: string }
@@ -214,7 +216,7 @@ export function createCommitter(database: Database, log: Logger): Committer {
 
 interface Refusal {
   id: string
-  verdict: 'stale' | 'skipped' | 'limit' | 'mismatch' | 'replayed'
+  verdict: 'stale' | 'gone' | 'skipped' | 'limit' | 'mismatch' | 'replayed'
   subject?: string
 }
 

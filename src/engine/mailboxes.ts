@@ -187,6 +187,10 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
           continue
         case 'replayed':
           return settleAll(posts, { result: 'replayed', executionId: verdict.executionId })
+        case 'gone':
+          box.snapshot = undefined
+          release(box.id)
+          return settleAll(posts, { result: 'missing' })
         default:
           return settleAll(posts, { result: verdict.kind })
       }

@@ -21,11 +21,12 @@ export function createWaiters(database: Database, bus: Bus, log: Logger, ringsHe
   async function look(): Promise<number> {
     const ids = [...waiting.keys()]
     if (ids.length > 0) {
-      const ended = await database.query<{ id: string }>(
-        'select id from sluice.executions where id = any($1::uuid[]) and ended_at is not null',
+      const over = await database.query<{ id: string }>(
+        `select w.id from unnest($1::uuid[]) as w(id) left join sluice.executions e on e.id = w.id
+         where e.id is null or e.ended_at is not null`,
         [ids],
       )
-      for (const { id } of ended) for (const wake of waiting.get(id) ?? []) wake()
+      for (const { id } of over) for (const wake of waiting.get(id) ?? []) wake()
     }
     return HEAL_MS
   }
