@@ -60,7 +60,8 @@ export function createAttempts({ host, registry, openSecrets, ended, isolate }: 
         setImmediate(() => void nextSuspect())
         return
       }
-      const { entry, step } = launch
+      const { entry } = launch
+      const { step } = launch.run
       const running: Running = { handle: undefined, hide: hider(of) }
       let paths = byExecution.get(executionId)
       if (!paths) byExecution.set(executionId, (paths = new Map<string, Running>()))
@@ -94,7 +95,8 @@ export function createAttempts({ host, registry, openSecrets, ended, isolate }: 
   }
 
   function run(executionId: string, launch: Launch, running: Running): void {
-    const { entry, step, input } = launch
+    const { entry, input } = launch
+    const { step } = launch.run
     if (step.spec.type !== 'handler') return
     const { handler, secrets: names } = step.spec
     const { path, attempt } = entry

@@ -1,6 +1,6 @@
 /** Which steps may run now, and their beginning; steps that take no time end here at once. */
 import { shareWork, workSpent } from '../../language/budget.ts'
-import type { Needs, ProgramStep } from '../../language/program.ts'
+import type { Needs } from '../../language/program.ts'
 import { hasEnded } from '../states.ts'
 import { beginAgent } from '../steps/agent.ts'
 import { beginFail } from '../steps/fail.ts'
@@ -10,9 +10,11 @@ import { beginRoute } from '../steps/route.ts'
 import { beginTransform } from '../steps/transform.ts'
 import { beginWait } from '../steps/wait.ts'
 import type { Draft } from './draft.ts'
-import { emit, scopeOf } from './draft.ts'
+import { emitOf, scopeOf } from './draft.ts'
 import { fail, skip } from './end-step.ts'
 import { finish } from './end-execution.ts'
+import { runOfStep } from './run.ts'
+import type { Run } from './run.ts'
 
 /** Units of work after which a transition leaves the rest to the next one: some tens of milliseconds of expressions. */
 const MOST_WORK = 250_000
@@ -36,37 +38,39 @@ export function advance(draft: Draft): void {
     if (draft.inFlight.some((entry) => entry.path === step.name)) continue
     const verdict = judgeNeeds(draft, step.needs)
     if (verdict === 'wait') continue
-    if (verdict === 'run') shareWork(() => begin(draft, step, 1))
-    else skip(draft, step, verdict.skip)
+    const run = runOfStep(step)
+    if (verdict === 'run') shareWork(() => begin(draft, run, 1))
+    else skip(draft, run, verdict.skip)
     if (draft.steps.has(step.name)) open--
   }
   if (open === 0 && !hasEnded(draft.status)) shareWork(() => finish(draft))
 }
 
 /** Begins an attempt; `attempt` > 1 is a retry. */
-export function begin(draft: Draft, step: ProgramStep, attempt: number): void {
+export function begin(draft: Draft, run: Run, attempt: number): void {
+  const { step } = run
   if (step.when && attempt === 1) {
-    const condition = step.when.evaluate(scopeOf(draft))
-    if (!condition.ok) return fail(draft, step, { attempt, startedAt: null }, 'EXPRESSION_FAILED', `when: ${condition.message}`)
-    if (!condition.value) return skip(draft, step, 'when is false')
+    const condition = step.when.evaluate(scopeOf(draft, run))
+    if (!condition.ok) return fail(draft, run, { attempt, startedAt: null }, 'EXPRESSION_FAILED', `when: ${condition.message}`)
+    if (!condition.value) return skip(draft, run, 'when is false')
   }
-  emit(draft, 'step.started', { step: step.name, path: step.name, attempt })
+  emitOf(draft, run, 'step.started', { attempt })
   const { spec } = step
   switch (spec.type) {
     case 'transform':
-      return beginTransform(draft, step, spec, attempt)
+      return beginTransform(draft, run, spec, attempt)
     case 'route':
-      return beginRoute(draft, step, spec, attempt)
+      return beginRoute(draft, run, spec, attempt)
     case 'agent':
-      return beginAgent(draft, step, spec, attempt)
+      return beginAgent(draft, run, spec, attempt)
     case 'notify':
-      return beginNotify(draft, step, spec, attempt)
+      return beginNotify(draft, run, spec, attempt)
     case 'wait':
-      return beginWait(draft, step, spec, attempt)
+      return beginWait(draft, run, spec, attempt)
     case 'handler':
-      return beginHandler(draft, step, spec, attempt)
+      return beginHandler(draft, run, spec, attempt)
     case 'fail':
-      return beginFail(draft, step, spec, attempt)
+      return beginFail(draft, run, spec, attempt)
     default:
       spec satisfies never
   }

@@ -7,12 +7,13 @@ import { hasEnded } from '../states.ts'
 import { endAgent, expireAgent } from '../steps/agent.ts'
 import { advance, begin } from './advance.ts'
 import type { Draft, Transition, World } from './draft.ts'
-import { emit, openDraft, removeInFlight } from './draft.ts'
+import { emit, emitOf, openDraft, removeInFlight } from './draft.ts'
 import { endExecution } from './end-execution.ts'
 import { fail, succeed } from './end-step.ts'
 import { cancelStep } from './record-step.ts'
 import type { Ending } from './record-step.ts'
 import type { Input, InputResult } from './input.ts'
+import { runAt } from './run.ts'
 import type { Snapshot } from './snapshot.ts'
 import { takeUp } from './take-up.ts'
 
@@ -65,9 +66,9 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
       return isolate(draft, input)
     case 'answered': {
       const entry = draft.inFlight.find((e) => e.kind === 'agent' && e.requestId === input.requestId)
-      const step = entry && draft.from.program.step(entry.path)
-      if (entry?.kind !== 'agent' || !step || entry.dueAt <= world.now) return 'illegal'
-      endAgent(draft, step, entry, input)
+      const run = entry && runAt(draft.from.program, entry.path)
+      if (entry?.kind !== 'agent' || !run || entry.dueAt <= world.now) return 'illegal'
+      endAgent(draft, run, entry, input)
       return 'applied'
     }
     case 'cancel':
@@ -110,17 +111,17 @@ function startOf({ from, deadlineAt, world }: Draft): number | null {
 function applyOutcome(draft: Draft, input: Input & { kind: 'outcome' }): InputResult {
   const { path, attempt, epoch, outcome } = input
   const entry = draft.inFlight.find((e) => e.path === path)
-  const step = draft.from.program.step(path)
-  if (step && entry?.kind === 'act' && entry.attempt === attempt && entry.epoch === epoch && !hasEnded(draft.status)) {
+  const run = runAt(draft.from.program, path)
+  if (run && entry?.kind === 'act' && entry.attempt === attempt && entry.epoch === epoch && !hasEnded(draft.status)) {
     const ending: Ending = input.input === undefined ? entry : { ...entry, input: input.input }
-    if (outcome.ok) succeed(draft, step, ending, outcome.output, { bytes: outcome.bytes })
-    else if (outcome.code === 'CANCELED' && draft.cancelReason !== null) cancelStep(draft, step, entry)
-    else fail(draft, step, ending, outcome.code, outcome.message, outcome.retryable)
+    if (outcome.ok) succeed(draft, run, ending, outcome.output, { bytes: outcome.bytes })
+    else if (outcome.code === 'CANCELED' && draft.cancelReason !== null) cancelStep(draft, run, entry)
+    else fail(draft, run, ending, outcome.code, outcome.message, outcome.retryable)
     return 'applied'
   }
   const ended = draft.steps.get(path)
   if (ended?.attempt === attempt && (ended.status === 'SUCCEEDED' || ended.status === 'FAILED')) return 'duplicate'
-  if (!hasEnded(draft.status)) emit(draft, 'step.late', { step: path, path, attempt })
+  if (!hasEnded(draft.status)) emit(draft, 'step.late', { step: run?.step.name ?? path, path, attempt })
   else
     draft.lates.push({
       path,
@@ -136,7 +137,8 @@ function isolate(draft: Draft, input: Input & { kind: 'isolated' }): InputResult
   if (entry?.kind !== 'act' || entry.attempt !== input.attempt || entry.epoch !== 0 || draft.owner !== draft.world.worker)
     return 'late'
   takeUp(draft, entry)
-  emit(draft, 'step.isolated', { step: entry.path, path: entry.path, attempt: entry.attempt })
+  const run = runAt(draft.from.program, entry.path)
+  if (run) emitOf(draft, run, 'step.isolated', { attempt: entry.attempt })
   return 'applied'
 }
 
@@ -147,9 +149,12 @@ function cancel(draft: Draft, reason: string): InputResult {
   draft.pauseReason = null
   emit(draft, 'execution.cancelRequested', { data: { reason } })
   for (const entry of draft.inFlight) {
-    const step = draft.from.program.step(entry.path)
-    if (entry.kind === 'act' && entry.epoch !== 0) draft.aborts.push({ path: entry.path, attempt: entry.attempt })
-    else if (step) cancelStep(draft, step, entry)
+    if (entry.kind === 'act' && entry.epoch !== 0) {
+      draft.aborts.push({ path: entry.path, attempt: entry.attempt })
+      continue
+    }
+    const run = runAt(draft.from.program, entry.path)
+    if (run) cancelStep(draft, run, entry)
   }
   const fence = draft.world.now + draft.world.fenceMs
   draft.deadlineAt = Math.min(draft.deadlineAt ?? fence, fence)
@@ -160,7 +165,7 @@ function handBack(draft: Draft): void {
   draft.inFlight = draft.inFlight.map((entry) => {
     if (entry.kind !== 'act' || entry.epoch === 0) return entry
     draft.aborts.push({ path: entry.path, attempt: entry.attempt })
-    const spec = draft.from.program.step(entry.path)?.spec
+    const spec = runAt(draft.from.program, entry.path)?.step.spec
     // an attempt that may run at most once keeps its epoch: whoever claims next finds its outcome unknown
     return spec?.type === 'handler' && spec.atMostOnce ? entry : { ...entry, epoch: 0, alone: false }
   })
@@ -180,13 +185,13 @@ function fireWhatIsDue(draft: Draft): void {
   if (draft.pauseReason !== null || draft.cancelReason !== null) return
   for (const entry of [...draft.inFlight]) {
     if (entry.kind === 'act' || entry.dueAt > now || hasEnded(draft.status)) continue
-    const step = draft.from.program.step(entry.path)
-    if (!step) continue
-    if (entry.kind === 'agent') expireAgent(draft, step, entry)
-    else if (entry.kind === 'wait') succeed(draft, step, entry, {})
+    const run = runAt(draft.from.program, entry.path)
+    if (!run) continue
+    if (entry.kind === 'agent') expireAgent(draft, run, entry)
+    else if (entry.kind === 'wait') succeed(draft, run, entry, {})
     else {
       removeInFlight(draft, entry.path)
-      shareWork(() => begin(draft, step, entry.attempt))
+      shareWork(() => begin(draft, run, entry.attempt))
     }
   }
 }

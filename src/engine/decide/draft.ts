@@ -1,9 +1,10 @@
 /** A transition in the making: the snapshot's fields, open for writing, and the rows that will be stored with them. */
-import type { Json, ProgramStep, Scope } from '../../language/program.ts'
+import type { Json, Scope } from '../../language/program.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import type { ActEntry, InFlight } from '../in-flight.ts'
 import type { AgentDecision, AgentRequestStatus, EndedStepStatus, EventType, ExecutionStatus } from '../states.ts'
 import type { Input, InputResult } from './input.ts'
+import type { Run } from './run.ts'
 import type { Snapshot, StepRecord } from './snapshot.ts'
 
 /** What `decide` is told about the world; it asks nobody. */
@@ -65,7 +66,7 @@ export interface ClosedAsk {
 
 /** An attempt to run now. `suspect`: wait for the lane and say `isolated` first. */
 export interface Launch {
-  step: ProgramStep
+  run: Run
   entry: ActEntry
   input: Json
   suspect: boolean
@@ -168,8 +169,13 @@ export function emit(draft: Draft, type: EventType, more: Omit<EventRow, 'seq' |
   draft.events.push(event)
 }
 
-/** What the expressions of this moment see. */
-export function scopeOf(draft: Draft): Scope {
+/** The same of a step run. */
+export function emitOf(draft: Draft, run: Run, type: EventType, more: Pick<EventRow, 'attempt' | 'data'> = {}): void {
+  emit(draft, type, { step: run.step.name, path: run.path, ...more })
+}
+
+/** What the expressions of this moment see; those of a step run may see more than those of the flow. */
+export function scopeOf(draft: Draft, _run?: Run): Scope {
   const steps: Scope['steps'] = {}
   const running = new Set(draft.inFlight.map(({ path }) => path))
   for (const { name } of draft.from.program.steps) {

@@ -5,6 +5,7 @@ import type { EndedStatus, EventType } from '../states.ts'
 import type { Draft } from './draft.ts'
 import { emit, scopeOf } from './draft.ts'
 import { cancelStep } from './record-step.ts'
+import { runAt } from './run.ts'
 
 const END_EVENT: Record<EndedStatus, EventType> = {
   SUCCEEDED: 'execution.succeeded',
@@ -20,8 +21,8 @@ export function endExecution(
   error: ExecutionError | null = null,
 ): void {
   for (const entry of draft.inFlight) {
-    const step = draft.from.program.step(entry.path)
-    if (step) cancelStep(draft, step, entry)
+    const run = runAt(draft.from.program, entry.path)
+    if (run) cancelStep(draft, run, entry)
     else if (entry.kind === 'agent') draft.closedAsks.push({ id: entry.requestId, status: 'CANCELED' })
   }
   emit(draft, END_EVENT[status], error ? { data: { error: { ...error } } } : reason ? { data: { reason } } : {})

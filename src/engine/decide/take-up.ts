@@ -3,9 +3,10 @@ import { launch } from '../steps/handler.ts'
 import type { ActEntry } from '../in-flight.ts'
 import { hasEnded } from '../states.ts'
 import type { Draft } from './draft.ts'
-import { emit, replaceInFlight } from './draft.ts'
+import { emitOf, replaceInFlight } from './draft.ts'
 import { fail } from './end-step.ts'
 import { cancelStep } from './record-step.ts'
+import { runAt } from './run.ts'
 
 /** A path that took its worker down this often while it ran alone there is the cause. */
 const POISON_CRASHES = 3
@@ -15,21 +16,22 @@ export function takeUp(draft: Draft, isolated?: ActEntry): void {
   for (const entry of [...draft.inFlight]) {
     if (hasEnded(draft.status)) return
     if (entry.kind !== 'act' || (isolated && entry !== isolated) || entry.epoch === draft.epoch) continue
-    const step = draft.from.program.step(entry.path)
-    if (step?.spec.type !== 'handler') continue
-    if (entry.epoch !== 0 && step.spec.atMostOnce) {
-      fail(draft, step, entry, 'OUTCOME_UNKNOWN', 'The worker was lost while the step ran, and it may run at most once.')
+    const run = runAt(draft.from.program, entry.path)
+    if (run?.step.spec.type !== 'handler') continue
+    const { spec } = run.step
+    if (entry.epoch !== 0 && spec.atMostOnce) {
+      fail(draft, run, entry, 'OUTCOME_UNKNOWN', 'The worker was lost while the step ran, and it may run at most once.')
       continue
     }
     const found = isolated ? { ...entry, alone: true } : countCrash(draft, entry)
     if ((found.aloneCrashes ?? 0) >= POISON_CRASHES) {
-      fail(draft, step, found, 'POISONED', `It crashed its worker ${found.aloneCrashes} times while it ran alone.`)
+      fail(draft, run, found, 'POISONED', `It crashed its worker ${found.aloneCrashes} times while it ran alone.`)
     } else if (draft.cancelReason !== null) {
-      cancelStep(draft, step, { ...found, epoch: 0 })
+      cancelStep(draft, run, { ...found, epoch: 0 })
     } else {
       replaceInFlight(draft, found)
-      if (entry.epoch !== 0) emit(draft, 'step.restarted', { step: step.name, path: entry.path, attempt: entry.attempt })
-      launch(draft, step, step.spec, found)
+      if (entry.epoch !== 0) emitOf(draft, run, 'step.restarted', { attempt: entry.attempt })
+      launch(draft, run, spec, found)
     }
   }
 }

@@ -1,13 +1,14 @@
 /** `fail`: ends the execution on purpose, with a code and a message of the flow's author. */
-import type { ProgramStep, StepSpec } from '../../language/program.ts'
+import type { StepSpec } from '../../language/program.ts'
 import type { Draft } from '../decide/draft.ts'
 import { scopeOf } from '../decide/draft.ts'
 import { fail } from '../decide/end-step.ts'
+import type { Run } from '../decide/run.ts'
 
-export function beginFail(draft: Draft, step: ProgramStep, spec: StepSpec & { type: 'fail' }, attempt: number): void {
+export function beginFail(draft: Draft, run: Run, spec: StepSpec & { type: 'fail' }, attempt: number): void {
   const ending = { attempt, startedAt: draft.lastEventAt }
-  const message = spec.message.evaluate(scopeOf(draft))
-  if (!message.ok) return fail(draft, step, ending, 'EXPRESSION_FAILED', message.message)
+  const message = spec.message.evaluate(scopeOf(draft, run))
+  if (!message.ok) return fail(draft, run, ending, 'EXPRESSION_FAILED', message.message)
   const text = typeof message.value === 'string' ? message.value : JSON.stringify(message.value)
-  fail(draft, step, ending, spec.code, text.slice(0, 2000), false)
+  fail(draft, run, ending, spec.code, text.slice(0, 2000), false)
 }

@@ -1,23 +1,23 @@
 /** `route`: takes the route of the first case that is true; takes no time. */
-import type { ProgramStep, StepSpec } from '../../language/program.ts'
+import type { StepSpec } from '../../language/program.ts'
 import type { Draft } from '../decide/draft.ts'
-import { emit, scopeOf } from '../decide/draft.ts'
+import { emitOf, scopeOf } from '../decide/draft.ts'
 import { fail, succeed } from '../decide/end-step.ts'
+import type { Run } from '../decide/run.ts'
 
-export function beginRoute(draft: Draft, step: ProgramStep, spec: StepSpec & { type: 'route' }, attempt: number): void {
+export function beginRoute(draft: Draft, run: Run, spec: StepSpec & { type: 'route' }, attempt: number): void {
   const ending = { attempt, startedAt: draft.lastEventAt }
-  const scope = scopeOf(draft)
+  const scope = scopeOf(draft, run)
   let route = spec.otherwise
   for (const { when, to } of spec.cases) {
     const condition = when.evaluate(scope)
-    if (!condition.ok) return fail(draft, step, ending, 'EXPRESSION_FAILED', `case ${to}: ${condition.message}`)
+    if (!condition.ok) return fail(draft, run, ending, 'EXPRESSION_FAILED', `case ${to}: ${condition.message}`)
     if (condition.value) {
       route = to
       break
     }
   }
-  if (route === undefined) return fail(draft, step, ending, 'NO_ROUTE', 'No case matched and there is no `otherwise`.')
-  succeed(draft, step, ending, { route }, { route })
-  if (draft.steps.get(step.name)?.status === 'SUCCEEDED')
-    emit(draft, 'route.taken', { step: step.name, path: step.name, data: { route } })
+  if (route === undefined) return fail(draft, run, ending, 'NO_ROUTE', 'No case matched and there is no `otherwise`.')
+  succeed(draft, run, ending, { route }, { route })
+  if (draft.steps.get(run.path)?.status === 'SUCCEEDED') emitOf(draft, run, 'route.taken', { data: { route } })
 }

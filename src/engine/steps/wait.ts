@@ -1,21 +1,22 @@
 /** `wait`: for a duration or until a date; holds no process. */
-import type { ProgramStep, StepSpec } from '../../language/program.ts'
+import type { StepSpec } from '../../language/program.ts'
 import type { Draft } from '../decide/draft.ts'
 import { scopeOf } from '../decide/draft.ts'
 import { fail } from '../decide/end-step.ts'
+import type { Run } from '../decide/run.ts'
 
 /** PostgreSQL and JavaScript agree on dates up to here; nobody waits longer. */
 const LATEST = Date.UTC(9999, 0, 1)
 
-export function beginWait(draft: Draft, step: ProgramStep, spec: StepSpec & { type: 'wait' }, attempt: number): void {
+export function beginWait(draft: Draft, run: Run, spec: StepSpec & { type: 'wait' }, attempt: number): void {
   const startedAt = draft.lastEventAt
   let dueAt = draft.world.now + (spec.durationMs ?? 0)
   if (spec.until) {
-    const until = spec.until.evaluate(scopeOf(draft))
-    if (!until.ok) return fail(draft, step, { attempt, startedAt }, 'EXPRESSION_FAILED', until.message)
+    const until = spec.until.evaluate(scopeOf(draft, run))
+    if (!until.ok) return fail(draft, run, { attempt, startedAt }, 'EXPRESSION_FAILED', until.message)
     dueAt = typeof until.value === 'string' ? Date.parse(until.value) : Number.NaN
     if (!(dueAt <= LATEST))
-      return fail(draft, step, { attempt, startedAt }, 'EXPRESSION_FAILED', '`until` is not an RFC 3339 date.')
+      return fail(draft, run, { attempt, startedAt }, 'EXPRESSION_FAILED', '`until` is not an RFC 3339 date.')
   }
-  draft.inFlight.push({ kind: 'wait', path: step.name, attempt, startedAt, dueAt: Math.max(dueAt, draft.world.now) })
+  draft.inFlight.push({ kind: 'wait', path: run.path, attempt, startedAt, dueAt: Math.max(dueAt, draft.world.now) })
 }

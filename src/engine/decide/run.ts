@@ -1,0 +1,17 @@
+/** A step run as deciding knows it: its path is its identity, and tells which step of the program runs there. */
+import type { Program, ProgramStep } from '../../language/program.ts'
+
+/** What `path` names: `poll`, `poll[3]`, `poll[3].items[17]`, `book.compensate`. */
+export interface Run {
+  readonly path: string
+  readonly step: ProgramStep
+}
+
+/** The run of a step of the definition itself: its path is its name. */
+export const runOfStep = (step: ProgramStep): Run => ({ path: step.name, step })
+
+/** The step run that a path names; undefined when the program has none such. Only what is no step's name is taken apart. */
+export function runAt(program: Program, path: string): Run | undefined {
+  const step = program.step(path)
+  return step && runOfStep(step)
+}
