@@ -49,7 +49,9 @@ import type { Services } from './operations/call.ts'
 import { createOpenSecrets } from './operations/open-secrets.ts'
 import { ensureExampleFlows } from './operations/ensure-example-flows.ts'
 import { whoMaySee } from './operations/who-may-see.ts'
+import { createGuardedClient } from './outbound/guarded-client.ts'
 import { openMail } from './outbound/mail.ts'
+import { measureClient } from './outbound/metrics.ts'
 import { startMetricsServer } from './server/metrics.ts'
 import { readPersistedOperations } from './server/persisted-operations.ts'
 import { startServer } from './server/server.ts'
@@ -114,6 +116,10 @@ export async function startApp(options: AppOptions): Promise<App> {
     const host = createHandlerHost({ ...handling, registry: handlers, maxProcesses: config.engine.handlerProcesses })
     stack.defer(() => host.close())
 
+    const registry = new Registry()
+    const outbound = measureClient(createGuardedClient(config.outbound), registry)
+    stack.defer(() => outbound.close())
+
     const allow: AllowList = { roles: new Set(config.engine.agentRoles), handlers: new Set(handlers.keys()) }
     const secretKeys = createSecretKeys(secretsKey, config.identity.secretsPreviousKeys)
     const openSecrets = createOpenSecrets({ database, keys: secretKeys, auditKeys, log })
@@ -131,7 +137,6 @@ export async function startApp(options: AppOptions): Promise<App> {
       admitStarts: (starts) => admitStarts(services, starts),
       log: log.child({ room: 'engine' }),
     })
-    const registry = new Registry()
     measureEngine(engine, registry)
     stack.defer(() => engine.stop())
 

@@ -1,6 +1,7 @@
 /** The one table of settings: environment name, meaning, default and shape of each, grouped by the room that receives it. */
 import { z } from 'zod'
 import {
+  allowable,
   text,
   path,
   variable,
@@ -183,6 +184,20 @@ export const SETTINGS: { [G in keyof Groups]: { [K in keyof Groups[G]]-?: Settin
       ),
       inProduction: overTls,
     },
+  },
+  outbound: {
+    allow: setting(
+      'SLUICE_OUTBOUND_ALLOW',
+      'What steps and webhooks may call besides public addresses, comma-separated: networks (`10.1.0.0/16`), addresses, or a host with its port (`billing.internal:8080`).',
+      '',
+      list(allowable),
+    ),
+    ports: setting(
+      'SLUICE_OUTBOUND_PORTS',
+      'Ports that they may call, comma-separated; a host that is allowed with its port needs none of them.',
+      '80,443',
+      list(whole(1, 65_535)),
+    ),
   },
   audit: {
     key: secret(

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { NEVER_HANDED_ON } from './engine/handlers/child-environment.ts'
 import { PASSWORD_MAX_BYTES } from './identity/password-rule.ts'
 import { weaknessOfSecret } from './identity/secret-rule.ts'
+import { isAllowable } from './outbound/address-rule.ts'
 import { networkOf } from './server/client-address.ts'
 
 export const text = z.string().min(1)
@@ -46,6 +47,9 @@ export const origin = text.refine((value) => URL.parse(value)?.origin === value 
 })
 export const proxy = text.refine(isNetwork, {
   error: 'must hold addresses or networks such as 10.0.0.0/8, and none that is everybody',
+})
+export const allowable = text.refine(isAllowable, {
+  error: 'must hold networks such as 10.1.0.0/16, addresses, or hosts with a port such as billing.internal:8080',
 })
 const role = text.regex(/^[A-Za-z0-9_]{1,64}$/, { error: 'must hold names of letters, digits and _' })
 export const roles = list(role).refine((names) => names.length > 0, { error: 'must name at least one role' })

@@ -59,6 +59,13 @@ export interface MailConfig {
   readonly passwordResetUrl?: string
 }
 
+export interface OutboundConfig {
+  /** what may be called besides public addresses: networks, addresses, `host:port`; none */
+  readonly allow: readonly string[]
+  /** of hosts that are not allowed with a port of their own, 80 and 443 */
+  readonly ports: readonly number[]
+}
+
 export interface AuditConfig {
   /** signs the audit log; none = the secrets key, else the JWT secret */
   readonly key?: string
@@ -105,6 +112,7 @@ export interface Config {
   readonly fleet: FleetConfig
   readonly identity: IdentityConfig
   readonly mail: MailConfig
+  readonly outbound: OutboundConfig
   readonly audit: AuditConfig
   readonly limits: LimitsConfig
   readonly engine: EngineConfig

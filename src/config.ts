@@ -38,7 +38,7 @@ export function loadConfig(env: Environment, { mode }: { mode: Mode }): Config {
   return Object.freeze({ ...rest, nodeEnv: process.nodeEnv })
 }
 
-const ALL: readonly Setting<unknown>[] = Object.values(SETTINGS).flatMap((group): Setting<unknown>[] => Object.values(group))
+const ALL: readonly Setting<unknown>[] = Object.values(SETTINGS).flatMap((group) => Object.values<Setting<unknown>>(group))
 const fileName = (name: string): string => `${name}_FILE`
 const NAMES = ALL.flatMap(({ name, secret }) => (secret ? [name, fileName(name)] : [name]))
 
