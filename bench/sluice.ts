@@ -1,6 +1,7 @@
 /** Sluice, as its server runs it: executions begin through the use case that `startExecution` calls, steps are inline handlers. */
 import { createAuditKeys } from '../src/audit/audit-keys.ts'
 import { AuditEvent } from '../src/audit/entities/audit-event.ts'
+import { createAuditWriter } from '../src/audit/audit-writer.ts'
 import { Refusals } from '../src/audit/refusals.ts'
 import { createSealedHead } from '../src/audit/sealed-head.ts'
 import { openDatabase } from '../src/database/database.ts'
@@ -67,6 +68,7 @@ export async function openSluice(connection: string): Promise<System> {
     log,
   })
   const refusals = new Refusals({ database, log })
+  const writeAudit = createAuditWriter(database)
   const flowWrites = createMemoryLimiter({ name: 'flow-writes', points: UNLIMITED })
   const people = Array.from({ length: INITIATORS }, somebody)
   let engine = newEngine(true)
@@ -80,7 +82,7 @@ export async function openSluice(connection: string): Promise<System> {
 
   function call(principal: Principal): Call {
     const limits = { runningPerInitiator: UNLIMITED, flowWrites }
-    const services: Services = { database, engine, identity, allow, refusals, limits, auditKeys, auditHead }
+    const services: Services = { database, engine, identity, allow, refusals, limits, auditKeys, auditHead, writeAudit }
     const { signal } = new AbortController()
     return { principal, origin: { ip: '127.0.0.1' }, requestId: 'bench', em: database.fork(), log, signal, services }
   }

@@ -7,6 +7,8 @@ import { createCalls } from './api/context.ts'
 import { schema } from './api/schema.ts'
 import { createAuditKeys } from './audit/audit-keys.ts'
 import type { AuditKeys } from './audit/audit-keys.ts'
+import { createAuditWriter } from './audit/audit-writer.ts'
+import { KeyUses } from './audit/key-uses.ts'
 import { auditEntry } from './audit/record-audit.ts'
 import { AuditEvent } from './audit/entities/audit-event.ts'
 import { Refusals } from './audit/refusals.ts'
@@ -173,8 +175,12 @@ export async function startApp(options: AppOptions): Promise<App> {
       ...(development && { dataDir: config.database.dataDir }),
     })
     const refusals = new Refusals({ database, log })
-    refusals.start()
-    stack.defer(() => refusals.stop())
+    const writeAudit = createAuditWriter(database)
+    const keyUses = new KeyUses({ write: writeAudit, sign: auditKeys.sign, clock: database.clock, log })
+    for (const counted of [refusals, keyUses]) {
+      counted.start()
+      stack.defer(() => counted.stop())
+    }
     const { authenticate, renewPrincipals } = identity
     const access: FeedAccess = { ...authChanges, renewPrincipals, whoMaySee: (asked) => whoMaySee(database, asked) }
     const feeds = createFeeds({ database, bus, log, access, masks: engine.masks })
@@ -189,6 +195,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       refusals,
       auditKeys,
       auditHead,
+      writeAudit,
       limits: { runningPerInitiator, flowWrites },
     }
     if (development) await loadExampleFlows(services)
@@ -222,6 +229,7 @@ export async function startApp(options: AppOptions): Promise<App> {
         const entry = auditEntry({ ...(principal && { principal }), origin, services }, { ...REFUSED, errorCode: code })
         void refusals.record(principal?.id ?? addressKey(origin.ip), entry)
       },
+      noteUse: ({ principal, origin }) => principal && keyUses.note(principal, addressKey(origin.ip)),
       waitsFor: () => waitsFor(database),
     })
     stack.defer(async () => {

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { auditKeysOf } from './app.ts'
 import { checkExport, exportAudit } from './audit/export-audit.ts'
+import { auditEntry, recordAudit } from './audit/record-audit.ts'
 import { createSealedHead } from './audit/sealed-head.ts'
 import { verifyAudit } from './audit/verify-audit.ts'
 import type { Config } from './config-types.ts'
@@ -54,6 +55,9 @@ export async function runAuditCommand(args: readonly string[], config: Config, l
         process.stderr.write(`${checked} events, seal ${behind} ...\n`)
       }
     }
+    const facts = { type: 'audit.exported', severity: 'NOTICE', metadata: { after, follow: values.follow ?? false } } as const
+    const asker = { origin: {}, services: { database, auditKeys: keys } }
+    await database.transaction((em) => recordAudit(em, auditEntry(asker, facts, { kind: 'SYSTEM' })))
     const ending = new AbortController()
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort())
     for await (const line of exportAudit({ database, keys, after, ...(values.follow && { follow: ending.signal }) })) {

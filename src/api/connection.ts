@@ -49,6 +49,7 @@ export async function readPage<Row>(
   const found = await rows({
     // one more than is shown tells whether there are more
     limit: size + 1,
+    shown: size,
     afterId: newestFirst ? before : after,
     beforeId: newestFirst ? after : before,
     descending: newestFirst !== backwards,

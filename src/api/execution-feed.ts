@@ -1,6 +1,7 @@
 /** Following an execution live: `executionFeed` and its frames. */
 import { FEED_REASONS } from '../live/frames.ts'
 import type { ExecutionFrame, FeedReason } from '../live/frames.ts'
+import { noteParts } from '../operations/note-reads.ts'
 import { requirePrincipal } from '../operations/permissions.ts'
 import { builder } from './builder.ts'
 import { loadersOf } from './loaders.ts'
@@ -105,8 +106,12 @@ builder.subscriptionField('executionFeed', (t) =>
         description: "A frame's `cursor`, or `Execution.feedCursor`: go on from there, without a snapshot.",
       }),
     },
-    subscribe: (_root, { id, after }, call) =>
-      call.feeds.openExecutionFeed({ principal: requirePrincipal(call), executionId: uuidOf('execution', id), after }),
+    subscribe: async (_root, { id, after }, call) => {
+      const executionId = uuidOf('execution', id)
+      const feed = await call.feeds.openExecutionFeed({ principal: requirePrincipal(call), executionId, after })
+      noteParts(call, [executionId], 'feed')
+      return feed
+    },
     resolve: (frame) => frame,
   }),
 )

@@ -2,7 +2,7 @@
 import { Fault, isProblem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
 import { createFlow } from '../operations/create-flow.ts'
-import { findFlow } from '../operations/find-flow.ts'
+import { getFlow } from '../operations/find-flow.ts'
 import { listFlows } from '../operations/list-flows.ts'
 import { publishFlowVersion } from '../operations/publish-flow-version.ts'
 import { updateFlow } from '../operations/update-flow.ts'
@@ -90,7 +90,7 @@ builder.queryField('flow', (t) =>
     },
     resolve: async (_root, { id, name }, call) => {
       if ((id == null) === (name == null)) throw new Fault('BAD_REQUEST', 'Give either `id` or `name`.')
-      return orNull(await (name == null ? findFlow(call, { id: uuidOf('flow', id!) }) : findFlow(call, { name })))
+      return orNull(await getFlow(call, name == null ? { id: uuidOf('flow', id!) } : { name }))
     },
   }),
 )

@@ -1,6 +1,7 @@
 /** Who asks: the viewer and users, signing in, staying signed in. */
 import { User as UserEntity } from '../identity/entities/user.ts'
 import type { Role as RoleName } from '../identity/principal.ts'
+import { noteRows } from '../operations/note-reads.ts'
 import { refreshSession } from '../operations/refresh-session.ts'
 import { signIn } from '../operations/sign-in.ts'
 import { builder } from './builder.ts'
@@ -19,8 +20,12 @@ export const Role = builder.enumType('Role', {
   values: ROLES_DESCRIBED,
 })
 
-const isShownAll = (principal: Context['principal'], user: UserEntity): boolean =>
-  principal?.kind === 'USER' && (principal.id === user.id || principal.role === 'ADMIN')
+function isShownAll(call: Context, user: UserEntity): boolean {
+  const { principal } = call
+  const shown = principal?.kind === 'USER' && (principal.id === user.id || principal.role === 'ADMIN')
+  if (shown) noteRows(call, UserEntity, [user])
+  return shown
+}
 
 /** Other nouns name a user by UUID: `owner: t.field({ type: User, resolve: (flow) => flow.ownerId })`. */
 export const User = builder.loadableNode(builder.objectRef<UserEntity>('User'), {
@@ -35,18 +40,18 @@ export const User = builder.loadableNode(builder.objectRef<UserEntity>('User'), 
     email: t.string({
       nullable: true,
       description: 'Null unless it is you, or you are an administrator.',
-      resolve: (user, _args, { principal }) => (isShownAll(principal, user) ? user.email : null),
+      resolve: (user, _args, call) => (isShownAll(call, user) ? user.email : null),
     }),
     role: t.field({
       type: Role,
       nullable: true,
       description: 'Null unless it is you, or you are an administrator.',
-      resolve: (user, _args, { principal }) => (isShownAll(principal, user) ? user.role : null),
+      resolve: (user, _args, call) => (isShownAll(call, user) ? user.role : null),
     }),
     disabled: t.boolean({
       nullable: true,
       description: 'Whether it cannot sign in. Null unless it is you, or you are an administrator.',
-      resolve: (user, _args, { principal }) => (isShownAll(principal, user) ? user.disabledAt !== null : null),
+      resolve: (user, _args, call) => (isShownAll(call, user) ? user.disabledAt !== null : null),
     }),
     version: t.exposeInt('version', { description: 'Grows with every change; send it as `expectedVersion`.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was added.' }),

@@ -1,6 +1,7 @@
 /** Who asks, and with what: the first argument of every use case. */
 import type { EntityManager } from '@mikro-orm/postgresql'
 import type { Origin } from '../audit/audit-entry.ts'
+import type { WriteAudit } from '../audit/audit-writer.ts'
 import type { AuditKeys } from '../audit/audit-keys.ts'
 import type { SealedHead } from '../audit/sealed-head.ts'
 import type { Refusals } from '../audit/refusals.ts'
@@ -33,6 +34,7 @@ export interface Services {
   readonly allow: AllowList
   readonly refusals: Refusals
   readonly auditKeys: AuditKeys
+  readonly writeAudit: WriteAudit
   readonly auditHead: SealedHead
   readonly limits: {
     /** executions of one initiator that have not ended (A8) */

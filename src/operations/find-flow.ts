@@ -1,11 +1,12 @@
 /** Finds one flow by its id or its name: `"x"` is mine, else the only one that I can see; `"owner/x"` names the owner by handle. */
 import { sql } from 'kysely'
 import { Flow } from '../engine/entities/flow.ts'
-import { problem } from '../errors.ts'
+import { isProblem, problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
 import { decodeId } from '../ids.ts'
 import type { Call } from './call.ts'
 import { isStorableText } from './check-arguments.ts'
+import { noteRows } from './note-reads.ts'
 import { requirePrincipal, visibleFlows, withLevel } from './permissions.ts'
 import type { Leveled } from './permissions.ts'
 import { selectRows } from './select-rows.ts'
@@ -36,6 +37,13 @@ export async function findFlow(call: Call, by: FlowReference): Promise<Leveled<F
   if (!first) return problem('NOT_FOUND')
   if (!second || first.ownerId === principal.actsAs) return first
   return problem('AMBIGUOUS', { candidates: await namesWithOwner(call, flows) })
+}
+
+/** The same, for showing it. */
+export async function getFlow(call: Call, by: FlowReference): Promise<Flow | Problem> {
+  const flow = await findFlow(call, by)
+  if (!isProblem(flow)) noteRows(call, Flow, [flow])
+  return flow
 }
 
 /** What the caller may do on a flow, whether or not its scopes show it flows: 0 to 5. */

@@ -5,6 +5,7 @@ import { problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
 import type { Call } from './call.ts'
 import { maskExecutions } from './mask-rows.ts'
+import { noteRows } from './note-reads.ts'
 import { requirePrincipal, visibleExecutions } from './permissions.ts'
 import { selectRows } from './select-rows.ts'
 
@@ -12,5 +13,6 @@ import { selectRows } from './select-rows.ts'
 export async function getExecution(call: Call, id: string): Promise<Execution | Problem> {
   const where = sql`t.id = ${id} and ${visibleExecutions(requirePrincipal(call))}`
   const [execution] = await maskExecutions(call, await selectRows(call, Execution, { where }))
+  noteRows(call, Execution, [execution ?? null])
   return execution ?? problem('NOT_FOUND')
 }

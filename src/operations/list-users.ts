@@ -5,6 +5,7 @@ import type { Role } from '../identity/principal.ts'
 import type { SentMail } from '../outbound/mail.ts'
 import type { Call } from './call.ts'
 import { isStorableText } from './check-arguments.ts'
+import { noteOther } from './note-reads.ts'
 import { EVERYWHERE, eachOf, readRows } from './page.ts'
 import type { Page } from './page.ts'
 import { mayManageUsers, requirePerson } from './permissions.ts'
@@ -37,5 +38,7 @@ export async function listUsers(call: Call, { role, disabled, handle, email }: U
 /** The newest first; none where mails are sent. Throws FORBIDDEN. */
 export async function listOutbox(call: Call): Promise<readonly SentMail[]> {
   if (!mayManageUsers(requirePerson(call))) return forbid(call, { type: 'user.refused' })
-  return call.services.identity.outbox()
+  const mails = call.services.identity.outbox()
+  noteOther(call, 'mails', mails.length)
+  return mails
 }

@@ -12,6 +12,7 @@ import { Secret } from '../identity/entities/secret.ts'
 import type { JsonObject } from '../language/program.ts'
 import type { Call } from './call.ts'
 import { maskExecutions, maskRequests } from './mask-rows.ts'
+import { noteRows } from './note-reads.ts'
 import {
   requirePrincipal,
   visibleAgentRequests,
@@ -67,6 +68,7 @@ export async function loadNewestVersions(
 ): Promise<FlowVersionHead[]> {
   const newest = sql`select * from unnest(${flows.map(({ id }) => id)}::uuid[], ${flows.map((flow) => flow.latestNumber)}::integer[])`
   const found = await selectRows(call, FlowVersion, { where: sql`(t.flow_id, t.number) in (${newest})`, without: ['definition'] })
+  noteRows(call, FlowVersion, found)
   const byFlow = new Map(found.map((version) => [`${version.flowId} ${version.number}`, version]))
   return flows.map(({ id, latestNumber }) => byFlow.get(`${id} ${latestNumber}`)!)
 }
@@ -89,6 +91,7 @@ async function load<Row extends { id: string }, Without extends Exclude<keyof Ro
   without: readonly Without[] = [],
 ): Promise<(Omit<Row, Without> | null)[]> {
   const rows = await selectRows(call, entity, { where: sql`t.id = any(${ids}) and ${visible}`, without })
+  noteRows(call, entity, rows as unknown as Row[])
   const byId = new Map(rows.map((row) => [(row as unknown as { id: string }).id, row]))
   return ids.map((id) => byId.get(id) ?? null)
 }

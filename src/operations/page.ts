@@ -2,12 +2,15 @@
 import type { EntityClass } from '@mikro-orm/postgresql'
 import { sql } from 'kysely'
 import type { Call } from './call.ts'
+import { noteRows } from './note-reads.ts'
 import { allOf, selectRows } from './select-rows.ts'
 import type { Condition } from './select-rows.ts'
 
 /** One page: `id > afterId and id < beforeId order by id [desc] limit limit`. */
 export interface Page {
   limit: number
+  /** how many of them are shown: what is more only tells that there is more; `limit` */
+  shown?: number
   afterId?: string
   beforeId?: string
   descending: boolean
@@ -48,7 +51,9 @@ export async function readRows<Row extends { id: string }, Without extends keyof
   )
   // an array, since of a union the planner expects so many rows that it would read the whole table to join them
   const where = sql`t.id = any(array(${sql.join(walks, sql` union `)} ${inOrder}))`
-  return selectRows(call, entity, { where, then: inOrder, without })
+  const rows = await selectRows(call, entity, { where, then: inOrder, without })
+  noteRows(call, entity, rows.slice(0, page.shown) as unknown as Row[])
+  return rows
 }
 
 function bounds({ afterId, beforeId }: Page): Condition[] {

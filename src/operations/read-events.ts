@@ -2,6 +2,7 @@
 import type { EventType } from '../engine/states.ts'
 import type { Json } from '../language/program.ts'
 import type { Call } from './call.ts'
+import { noteParts } from './note-reads.ts'
 import { admitUnmask } from './unmask.ts'
 import type { View } from './unmask.ts'
 
@@ -33,6 +34,7 @@ export const MAX_EVENTS = 500
 export async function readEvents(call: Call, wanted: readonly EventsWanted[], view: View = 'MASKED'): Promise<EventRow[][]> {
   const ids = wanted.map((one) => one.executionId)
   if (view === 'UNMASKED') await admitUnmask(call, ids, 'events')
+  noteParts(call, ids, 'events')
   const rows = await call.services.database.query<Omit<EventRow, 'redacted'> & { at_index: number }>(
     `select wanted.at_index, found.*
     from unnest($1::uuid[], $2::integer[], $3::integer[]) with ordinality as wanted (execution_id, after, first, at_index)

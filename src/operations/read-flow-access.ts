@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { Flow } from '../engine/entities/flow.ts'
 import { FlowGrant } from '../identity/entities/flow-grant.ts'
 import type { Call } from './call.ts'
+import { noteRows } from './note-reads.ts'
 import { LEVELS, mayOnFlow, requirePrincipal, visibleFlows, withLevel } from './permissions.ts'
 import type { FlowAction } from './permissions.ts'
 import { selectRows } from './select-rows.ts'
@@ -22,6 +23,11 @@ export async function readFlowGrants(call: Call, flowIds: readonly string[]): Pr
   const managed = flowIds.filter((id) => mayOnFlow(principal, 'MANAGE', { level: levels.get(id) ?? 0 }))
   if (managed.length === 0) return flowIds.map(() => null)
   const rows = await selectRows(call, FlowGrant, { where: sql`t.flow_id = any(${managed})`, then: sql`order by t.id` })
+  noteRows(
+    call,
+    Flow,
+    managed.map((id) => ({ id })),
+  )
   const byFlow = Map.groupBy(rows, ({ flowId }) => flowId)
   return flowIds.map((id) => (managed.includes(id) ? (byFlow.get(id) ?? []) : null))
 }

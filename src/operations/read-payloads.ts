@@ -3,6 +3,7 @@ import type { Part } from '../engine/execution-mask.ts'
 import { Fault } from '../errors.ts'
 import type { Json } from '../language/program.ts'
 import type { Call } from './call.ts'
+import { noteParts } from './note-reads.ts'
 import { nameOf } from './read-steps.ts'
 import { admitUnmask } from './unmask.ts'
 import type { View } from './unmask.ts'
@@ -133,6 +134,7 @@ async function bounded(
   )
   const executionIds = rows.map(({ execution }) => execution)
   if (view === 'UNMASKED') await admitUnmask(call, executionIds, source.name)
+  noteParts(call, executionIds, source.name)
   const masks = view === 'MASKED' ? await engine.masks(executionIds) : undefined
   return rows.map(({ key, execution, step, text, bytes }) => {
     if (text === null) throw new Fault('RESPONSE_TOO_LARGE')

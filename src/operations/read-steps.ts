@@ -8,6 +8,7 @@ import type { StepStatus } from '../engine/states.ts'
 import { isProblem } from '../errors.ts'
 import type { Program } from '../language/program.ts'
 import type { Call } from './call.ts'
+import { noteParts } from './note-reads.ts'
 import { selectRows } from './select-rows.ts'
 
 /** One step of one execution, the same while it runs and after. */
@@ -33,6 +34,11 @@ export type ExecutionSteps = Pick<Execution, 'id' | 'flowVersionId' | 'inFlight'
 
 /** In the order of `executions`, each in the order of its definition. One statement for all. */
 export async function readSteps(call: Call, executions: readonly ExecutionSteps[]): Promise<StepView[][]> {
+  noteParts(
+    call,
+    executions.map(({ id }) => id),
+    'steps',
+  )
   const versions = [...new Set(executions.map((execution) => execution.flowVersionId))]
   const [ended, programs] = await Promise.all([
     selectRows(call, StepRun, { where: sql`t.execution_id = any(${executions.map(({ id }) => id)})` }),

@@ -3,6 +3,7 @@ import { auditEntry, recordAudit } from '../audit/record-audit.ts'
 import { verifyAudit } from '../audit/verify-audit.ts'
 import type { AuditVerification } from '../audit/verify-audit.ts'
 import type { Call } from './call.ts'
+import { noteOther } from './note-reads.ts'
 import { mayReadAudit, requirePrincipal } from './permissions.ts'
 import { forbid } from './refuse.ts'
 
@@ -14,6 +15,7 @@ export async function verifyAuditLog(call: Call, { after, limit }: { after: numb
   if (!mayReadAudit(requirePrincipal(call))) return forbid(call, { type: 'audit.readingRefused' })
   const { database, auditKeys, auditHead } = call.services
   const found = await verifyAudit({ database, keys: auditKeys, head: auditHead, after, limit })
+  noteOther(call, 'verifiedEvents', found.checked)
   if (found.broken) {
     const { id, why } = found.broken
     const facts = {

@@ -5,6 +5,7 @@ import type { Caller, MakeCall } from '../api/context.ts'
 import type { FaultCode } from '../errors.ts'
 import type { LimitState } from '../fleet/limiter.ts'
 import type { Logger } from '../log.ts'
+import { auditReads } from '../operations/audit-reads.ts'
 import { admit, checkParameters, MAX_COST } from './admit.ts'
 import type { Params, Way } from './admit.ts'
 import { eachEvent } from './each-event.ts'
@@ -36,6 +37,9 @@ export type NoteRefusal = (caller: Caller, code: FaultCode) => void
 /** What is refused for safety's sake; a malformed request is only malformed. */
 const AUDITED: readonly unknown[] = ['RATE_LIMITED', 'TOO_COMPLEX', 'FORBIDDEN'] satisfies FaultCode[]
 
+/** Told of each operation, before it is known whether it may run. */
+export type NoteUse = (caller: Caller) => void
+
 export interface AnswerOptions {
   readonly schema: GraphQLSchema
   readonly production: boolean
@@ -43,13 +47,14 @@ export interface AnswerOptions {
   readonly makeCall: MakeCall
   readonly limits: RequestLimits
   readonly noteRefusal: NoteRefusal
+  readonly noteUse: NoteUse
   readonly metrics: DoorMetrics
   readonly log: Logger
 }
 
 /** The answerer never rejects: what is refused before it runs is an answer with `errors` and without `data`. */
 export function createAnswerer(options: AnswerOptions): Answerer {
-  const { schema, production, persisted, makeCall, limits, noteRefusal, metrics, log } = options
+  const { schema, production, persisted, makeCall, limits, noteRefusal, noteUse, metrics, log } = options
   const prepare = createPreparer(schema, production)
 
   async function takeRate(visitor: Visitor, points: number, detail?: string): Promise<LimitState> {
@@ -83,10 +88,18 @@ export function createAnswerer(options: AnswerOptions): Answerer {
       ...presented(result),
       extensions: { cost: { requested: admitted, limit: MAX_COST } },
     })
-    if (operation.operation !== 'subscription') return withCost(await execute(args))
+    if (operation.operation !== 'subscription') {
+      const result = await execute(args)
+      await auditReads(call)
+      return withCost(result)
+    }
 
     const source = await createSourceEventStream(args)
     if (!(Symbol.asyncIterator in source)) return withCost(source)
+    await auditReads(call).catch(async (error: unknown) => {
+      await source[Symbol.asyncIterator]().return?.()
+      throw error
+    })
     // One context serves one event: scopes are cached by context, and rows in its entity manager.
     const renewedCall = async () => makeCall({ ...visitor, principal: await visitor.renew() })
     return eachEvent(
@@ -106,6 +119,7 @@ export function createAnswerer(options: AnswerOptions): Answerer {
 
   return async (visitor, params, way) => {
     const startedAt = performance.now()
+    noteUse(visitor)
     const answered = await run(visitor, params, way).catch((thrown: unknown) => ({
       errors: [presentThrown(thrown, { requestId: visitor.requestId, log })],
     }))

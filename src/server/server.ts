@@ -11,7 +11,7 @@ import type { Authenticate, RenewPrincipals } from '../identity/authenticate.ts'
 import type { CreateLimiter } from '../fleet/limiter.ts'
 import type { Logger } from '../log.ts'
 import { createAnswerer } from './answer.ts'
-import type { NoteRefusal } from './answer.ts'
+import type { NoteRefusal, NoteUse } from './answer.ts'
 import { createOriginOf } from './caller.ts'
 import { createClientAddress } from './client-address.ts'
 import { createEntrance } from './entrance.ts'
@@ -60,6 +60,7 @@ export interface ServerOptions {
   /** of one principal, or of one address before there is one (B3) */
   readonly requestsPerMinute: number
   readonly noteRefusal: NoteRefusal
+  readonly noteUse: NoteUse
   /** what keeps the process from working; empty = ready */
   readonly waitsFor: WaitsFor
   readonly registry: Registry

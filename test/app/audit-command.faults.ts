@@ -26,7 +26,10 @@ test(
     await server.end('SIGTERM')
 
     // stopped, everything is sealed; the command starts PostgreSQL by itself
+    const eventsOf = ({ stdout }: { stdout: string }) => Number(/(\d+) events/.exec(stdout)?.[1])
+    const before = eventsOf(sluice('verify'))
     const exported = sluice('export')
+    expect(eventsOf(sluice('verify')), 'the export itself is told').toBe(before + 1)
     expect(exported).toMatchObject({ status: 0 })
     const file = join(directory, 'export.jsonl')
     writeFileSync(file, exported.stdout)

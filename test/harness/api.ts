@@ -6,6 +6,7 @@ import { afterAll } from 'vitest'
 import { schema } from '../../src/api/schema.ts'
 import { createCalls } from '../../src/api/context.ts'
 import { AuditEvent } from '../../src/audit/entities/audit-event.ts'
+import { createAuditWriter } from '../../src/audit/audit-writer.ts'
 import { Refusals } from '../../src/audit/refusals.ts'
 import { createSealedHead } from '../../src/audit/sealed-head.ts'
 import { ENGINE_ENTITIES } from '../../src/engine/entities/all.ts'
@@ -29,6 +30,7 @@ import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import { createLog } from '../../src/log.ts'
 import { createFeeds } from '../../src/live/feeds.ts'
 import type { FeedAccess } from '../../src/live/feeds.ts'
+import { auditReads } from '../../src/operations/audit-reads.ts'
 import { whoMaySee } from '../../src/operations/who-may-see.ts'
 import { admitStarts } from '../../src/operations/admit-starts.ts'
 import type { Services } from '../../src/operations/call.ts'
@@ -112,6 +114,7 @@ export async function testApi({
     allow,
     refusals,
     auditKeys,
+    writeAudit: createAuditWriter(database),
     auditHead: createSealedHead(auditKeys),
     limits: { runningPerInitiator, flowWrites: createMemoryLimiter({ name: 'flow-writes', points: flowWritesPerMinute }) },
   }
@@ -151,7 +154,9 @@ export async function testApi({
   ): Promise<Answer<Data>> {
     const source = typeof document === 'string' ? document : print(document)
     const variableValues = (variables ?? {}) as Record<string, unknown>
-    const { data, errors = [] } = await graphql({ schema, source, variableValues, contextValue: call(principal) })
+    const contextValue = call(principal)
+    const { data, errors = [] } = await graphql({ schema, source, variableValues, contextValue })
+    await auditReads(contextValue)
     return { data: data as Data, errors, codes: errors.map(({ extensions }) => String(extensions['code'])) }
   }
 

@@ -187,6 +187,7 @@ export async function serve(
     createLimiter: createMemoryLimiter,
     requestsPerMinute: 10_000,
     noteRefusal: (_caller, code) => refusals.push(code),
+    noteUse: () => undefined,
     waitsFor: () => [],
     registry: new Registry(),
     log,
