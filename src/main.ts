@@ -13,7 +13,7 @@ const USAGE = `usage: sluice <command>
   work      a worker alone (needs DATABASE_URL)
   audit     verifies and exports the audit log (\`sluice audit\` says how)
   migrate   brings the database up to date, then ends
-  schema    prints the GraphQL schema
+  schema    prints the GraphQL schema; \`schema definition\` the JSON Schema of flows
   persisted lists the persisted operations, and fails when one does not fit the schema
 `
 
@@ -34,7 +34,7 @@ switch (command) {
     await audit()
     break
   case 'schema':
-    process.stdout.write((await import('./api/schema.ts')).printSchema())
+    await printSchema(process.argv[3])
     break
   case 'persisted':
     await listPersisted()
@@ -42,6 +42,17 @@ switch (command) {
   default:
     process.stderr.write(USAGE)
     process.exitCode = EXIT.usage
+}
+
+async function printSchema(of: string | undefined): Promise<void> {
+  if (of === undefined) process.stdout.write((await import('./api/schema.ts')).printSchema())
+  else if (of === 'definition') {
+    const { definitionJsonSchema } = await import('./language/definition-json-schema.ts')
+    process.stdout.write(`${JSON.stringify(definitionJsonSchema(), null, 2)}\n`)
+  } else {
+    process.stderr.write(USAGE)
+    process.exitCode = EXIT.usage
+  }
 }
 
 async function run(mode: 'start' | 'serve' | 'work'): Promise<void> {

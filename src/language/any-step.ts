@@ -44,17 +44,22 @@ export function characters(value: string): number {
 }
 
 export const retry = z.strictObject({
-  attempts: z.int().min(1).max(100).optional(),
-  delay: name.optional(),
-  factor: z.number().min(1).max(10).optional(),
-  maxDelay: name.optional(),
-  jitter: z.number().min(0).max(1).optional(),
-  on: z.array(name).min(1).max(50).optional(),
+  attempts: z.int().min(1).max(100).optional().describe('Attempts in all, the first one too.'),
+  delay: name.optional().describe('Before the second attempt: an ISO 8601 duration such as PT0.5S.'),
+  factor: z.number().min(1).max(10).optional().describe('How the delay grows from attempt to attempt.'),
+  maxDelay: name.optional().describe('The delay grows no longer than this: an ISO 8601 duration.'),
+  jitter: z.number().min(0).max(1).optional().describe('The share of the delay that is random.'),
+  on: z
+    .array(name)
+    .min(1)
+    .max(50)
+    .optional()
+    .describe('The step errors that are retried, such as TIMEOUT; else all that a retry can help.'),
 })
 
 /** The fields of every step: spread into the schema of each type. */
 export const commonFields = {
-  description: description.optional(),
+  description: description.optional().describe('What the step is for, at most 500 characters.'),
   after: z
     .union(
       [z.array(name).max(MAX_STEPS), z.strictObject({ any: names }), z.strictObject({ atLeast: z.int().min(1), of: names })],
@@ -62,11 +67,12 @@ export const commonFields = {
         error: 'must be a list of steps, {"any": [...]} or {"atLeast": 2, "of": [...]}',
       },
     )
-    .optional(),
-  on: name.optional(),
-  when: text.optional(),
-  timeout: name.optional(),
-  retry: retry.optional(),
+    .optional()
+    .describe('The steps that this one waits for: all of them, {"any": [...]} of them, or {"atLeast": 2, "of": [...]}.'),
+  on: name.optional().describe('Runs when a router took this route: "router:route".'),
+  when: text.optional().describe('A CEL condition (without ${{ }}); when it is false, the step is skipped.'),
+  timeout: name.optional().describe('How long one attempt may take: an ISO 8601 duration such as PT30S.'),
+  retry: retry.optional().describe('When and how often a failed attempt is repeated.'),
 }
 
 /** Unlike the step schemas it lets other fields pass: for reading what can be read of a step of unknown type. */

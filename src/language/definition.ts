@@ -15,6 +15,8 @@ export interface FlowPermissions {
 
 /** Which fields of a step hold templates is told by its type's file in `steps/`. */
 export interface Definition {
+  /** where editors find the schema; nobody reads it */
+  readonly $schema?: string
   readonly version?: 1
   readonly name: string
   readonly description?: string
@@ -33,31 +35,34 @@ export interface Definition {
 const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u
 
 const permissions = z.strictObject({
-  roles: z.array(z.enum(ROLES)).max(ROLES.length).optional(),
-  agents: z.array(name).max(50).optional(),
+  roles: z.array(z.enum(ROLES)).max(ROLES.length).optional().describe('Roles of people who may start it.'),
+  agents: z.array(name).max(50).optional().describe('Roles of agents who may start it, and answer what it asks them.'),
 })
 
 /** The definition around its steps. */
 export const DEFINITION_SCHEMA = z.strictObject({
-  version: z.literal(1).optional(),
+  $schema: name.optional().describe('Where editors find this schema.'),
+  version: z.literal(1).optional().describe('The version of the language.'),
   name: z
     .string()
     .trim()
     .refine((value) => value !== '', 'must not be blank')
     .refine((value) => characters(value) <= 100, 'at most 100 characters')
     .refine((value) => !value.includes('/'), 'must not contain "/"')
-    .refine((value) => !UNPRINTABLE.test(value), 'must not contain control characters'),
-  description: description.optional(),
-  participants: z.array(name).max(50).optional(),
-  input: template.optional(),
+    .refine((value) => !UNPRINTABLE.test(value), 'must not contain control characters')
+    .describe("1 to 100 characters, unique among its owner's flows."),
+  description: description.optional().describe('What the flow is for, at most 500 characters.'),
+  participants: z.array(name).max(50).optional().describe('The roles that take part; a step that asks another gets a warning.'),
+  input: template.optional().describe('JSON Schema (2020-12) of the input; "sensitive": true masks a field.'),
   steps: z
     .record(z.string(), z.unknown())
     .refine((steps) => Object.keys(steps).length >= 1, 'must have at least one step')
-    .refine((steps) => Object.keys(steps).length <= MAX_STEPS, `at most ${MAX_STEPS} steps`),
-  output: template.optional(),
-  timeout: name.optional(),
-  permissions: permissions.optional(),
-  metadata: template.optional(),
+    .refine((steps) => Object.keys(steps).length <= MAX_STEPS, `at most ${MAX_STEPS} steps`)
+    .describe('The steps by name: 1 to 64 letters, digits or _.'),
+  output: template.optional().describe("Template of the execution's output, made when the last step has ended."),
+  timeout: name.optional().describe('Of the whole execution: an ISO 8601 duration; P30D unless given.'),
+  permissions: permissions.optional().describe('Who may start it, of those whom grants let; it only takes away.'),
+  metadata: template.optional().describe('An object for your own use.'),
 })
 
 /** Every field that a definition can have somewhere, for hints. */

@@ -10,6 +10,7 @@ import { MAX_ANSWER_BYTES } from './answer.ts'
 import type { NoteRefusal, Visitor } from './answer.ts'
 import { principalOf, requestIdOf } from './caller.ts'
 import type { OriginOf } from './caller.ts'
+import { answerDefinitionSchema } from './definition-schema.ts'
 import type { Enter } from './entrance.ts'
 import type { Graphiql } from './graphiql/graphiql.ts'
 import { negotiate } from './graphql-over-http.ts'
@@ -53,6 +54,7 @@ export function createHttpDoor(options: HttpDoorOptions): (request: IncomingMess
       const hosts = request.headersDistinct['host']?.length ?? 0
       if (hosts > 1 || (request.httpVersion === '1.1' && hosts === 0)) throw new Fault('BAD_REQUEST', 'Send one host header.')
       if (request.method === 'GET' && (await answerHealth(path, response, waitsFor))) return
+      if (request.method === 'GET' && answerDefinitionSchema(path, request, response)) return
       if (request.method === 'GET' && (await graphiql?.answerAsset(path, request, response))) return
       if (path !== '/graphql') throw new Fault('NOT_FOUND', 'There is nothing here; the API is at /graphql.')
       await answerGraphql(request, response, visit, options)

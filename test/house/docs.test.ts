@@ -1,5 +1,6 @@
 /** The pages tell the truth: their examples are valid, their codes, names and links exist, their picture is the one that is drawn. */
 import { dirname, join } from 'node:path'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import { parse, validate } from 'graphql'
 import { expect, test } from 'vitest'
 import { featureApproval } from '../../examples/flows/feature-approval.ts'
@@ -8,6 +9,7 @@ import { SETTINGS } from '../../src/config-settings.ts'
 import { FAULTS, PROBLEM_CODES, STEP_ERRORS } from '../../src/errors.ts'
 import { FUNCTIONS, MACROS, METHODS } from '../../src/language/cel-functions.ts'
 import { compile } from '../../src/language/compile.ts'
+import { definitionJsonSchema } from '../../src/language/definition-json-schema.ts'
 import { STEP_TYPES } from '../../src/language/steps/step-types.ts'
 import { ISSUE_CODES } from '../../src/language/issue-list.ts'
 import { pictureOf, withStatuses } from '../../src/language/picture/picture-graph.ts'
@@ -37,12 +39,14 @@ function blocks(info: string): Block[] {
 /** Handlers that pages may name: the examples' own. */
 const allow: AllowList = { roles: new Set(DEFAULT_ROLES), handlers: new Set(['echo', 'inline_echo', 'countdown', 'word_count']) }
 
-test('each flow shown is valid, without a warning', () => {
+test('each flow shown is valid, without a warning, and fits the published schema', () => {
+  const fits = new Ajv2020().compile(definitionJsonSchema())
   const flows = blocks('json flow')
   expect(flows.length).toBeGreaterThan(3)
   for (const { place, text } of flows) {
     const { issues, warnings } = validateDefinition(JSON.parse(text), allow)
     expect([...issues, ...warnings], place).toEqual([])
+    expect([fits(JSON.parse(text)), fits.errors], place).toEqual([true, null])
   }
 })
 

@@ -37,6 +37,7 @@ const PURE_NEEDS = new Set([
   'fastest-levenshtein',
   'lru-cache',
   'node:crypto', // createHash alone: see IMPURE
+  'libpg-query',
   're2js',
   'zod',
 ])

@@ -3,6 +3,7 @@ import { parse } from 'graphql'
 import type { DocumentNode } from 'graphql'
 import { Registry } from 'prom-client'
 import { expect, onTestFinished, test } from 'vitest'
+import { definitionJsonSchema } from '../../src/language/definition-json-schema.ts'
 import { startMetricsServer } from '../../src/server/metrics.ts'
 import { post, RawSocket, serve } from './test-server.ts'
 
@@ -51,6 +52,17 @@ test('what graphql-ws imports is served too', async () => {
   const imported = [...client.matchAll(/from '\.\/([^']+)'/g)].map((match) => match[1]!)
   expect(imported.length).toBeGreaterThan(0)
   for (const name of imported) expect((await fetch(assets + name)).status, name).toBe(200)
+})
+
+test('the schema of definitions is served to editors, once', async () => {
+  const { server } = await serve()
+  const path = `${server.url}/schema/definition.json`
+  const response = await fetch(path)
+  expect(response.headers.get('content-type')).toBe('application/schema+json; charset=utf-8')
+  expect(await response.json()).toEqual(definitionJsonSchema())
+  const etag = response.headers.get('etag')!
+  expect((await fetch(path, { headers: { 'if-none-match': etag } })).status).toBe(304)
+  expect((await fetch(path, { method: 'POST' })).status).toBe(404)
 })
 
 test('an asset that the browser has already is not sent again', async () => {

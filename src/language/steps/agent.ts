@@ -21,7 +21,13 @@ export interface AgentSpec {
 }
 
 export const agent: StepLanguage<AgentStep, AgentSpec> = {
-  schema: z.strictObject({ ...commonFields, type: z.literal('agent'), role: name, subject: text, request: json }),
+  schema: z.strictObject({
+    ...commonFields,
+    type: z.literal('agent').describe('Asks a role and waits for the answer.'),
+    role: name.describe('The role that is asked.'),
+    subject: text.describe('What it is about, in one line; may hold ${{ }}.'),
+    request: json.describe('What is asked; texts in it may hold ${{ }}.'),
+  }),
   timeout: { otherwiseMs: 60_000, mostMs: MAX_AGENT_TIMEOUT_MS },
   compile(step, compiler) {
     compiler.checkRole(step.role, 'role')

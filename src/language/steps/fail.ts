@@ -18,12 +18,13 @@ export interface FailSpec {
 export const fail: StepLanguage<FailStep, FailSpec> = {
   schema: z.strictObject({
     ...commonFields,
-    type: z.literal('fail'),
-    message: text,
+    type: z.literal('fail').describe('Ends the execution as FAILED.'),
+    message: text.describe('Why, for people; may hold ${{ }}.'),
     code: z
       .string()
       .regex(/^[A-Z][A-Z0-9_]{0,63}$/, 'must be capital letters, digits and _, at most 64')
-      .optional(),
+      .optional()
+      .describe('Why, for programs; FLOW_FAILED unless given.'),
   }),
   instant: true,
   compile: (step, compiler) => ({

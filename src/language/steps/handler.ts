@@ -27,11 +27,16 @@ export interface HandlerSpec {
 export const handler: StepLanguage<HandlerStep, HandlerSpec> = {
   schema: z.strictObject({
     ...commonFields,
-    type: z.literal('handler'),
-    handler: name,
-    with: template.optional(),
-    secrets: z.array(name).min(1).max(MAX_SECRETS).optional(),
-    atMostOnce: z.boolean().optional(),
+    type: z.literal('handler').describe('Runs code that the operator registered.'),
+    handler: name.describe('The name of the handler.'),
+    with: template.optional().describe('What the handler is given; texts in it may hold ${{ }}.'),
+    secrets: z
+      .array(name)
+      .min(1)
+      .max(MAX_SECRETS)
+      .optional()
+      .describe("Names of secrets of the flow's owner that the handler gets."),
+    atMostOnce: z.boolean().optional().describe('After a crash it fails instead of running again.'),
   }),
   timeout: { otherwiseMs: 300_000 },
   compile(step, compiler) {

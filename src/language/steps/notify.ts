@@ -20,10 +20,10 @@ export interface NotifySpec {
 export const notify: StepLanguage<NotifyStep, NotifySpec> = {
   schema: z.strictObject({
     ...commonFields,
-    type: z.literal('notify'),
-    roles: z.array(name).min(1).max(50),
-    subject: text.optional(),
-    message: json,
+    type: z.literal('notify').describe('Tells roles something and goes on.'),
+    roles: z.array(name).min(1).max(50).describe('Whom to tell.'),
+    subject: text.optional().describe('What it is about, in one line; may hold ${{ }}.'),
+    message: json.describe('What is told; texts in it may hold ${{ }}.'),
   }),
   instant: true,
   compile(step, compiler) {

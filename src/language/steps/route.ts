@@ -18,12 +18,13 @@ export interface RouteSpec {
 export const route: StepLanguage<RouteStep, RouteSpec> = {
   schema: z.strictObject({
     ...commonFields,
-    type: z.literal('route'),
+    type: z.literal('route').describe('Takes the route of the first case that is true.'),
     cases: z
-      .array(z.strictObject({ when: text, to: name }))
+      .array(z.strictObject({ when: text.describe('A CEL condition, without ${{ }}.'), to: name.describe('The route.') }))
       .min(1)
-      .max(100),
-    otherwise: name.optional(),
+      .max(100)
+      .describe('Looked at in order.'),
+    otherwise: name.optional().describe('The route when no case is true; without it the execution fails.'),
   }),
   instant: true,
   compile(step, compiler) {

@@ -14,7 +14,11 @@ export interface TransformSpec {
 }
 
 export const transform: StepLanguage<TransformStep, TransformSpec> = {
-  schema: z.strictObject({ ...commonFields, type: z.literal('transform'), set: template }),
+  schema: z.strictObject({
+    ...commonFields,
+    type: z.literal('transform').describe('Makes an object from templates.'),
+    set: template.describe('Its output; texts in it may hold ${{ }}.'),
+  }),
   instant: true,
   compile: (step, compiler) => ({ type: 'transform', set: compiler.template(step.set, 'set') }),
   given: (spec) => spec.set,

@@ -18,7 +18,12 @@ export interface WaitSpec {
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/
 
 export const wait: StepLanguage<WaitStep, WaitSpec> = {
-  schema: z.strictObject({ ...commonFields, type: z.literal('wait'), duration: name.optional(), until: text.optional() }),
+  schema: z.strictObject({
+    ...commonFields,
+    type: z.literal('wait').describe('Waits for a duration or until a date.'),
+    duration: name.optional().describe('An ISO 8601 duration such as PT0.5S.'),
+    until: text.optional().describe('A date such as 2030-01-31T09:00:00Z, or ${{ }}.'),
+  }),
   compile({ duration, until }, compiler) {
     const { issues, path } = compiler
     if ((duration === undefined) === (until === undefined)) {
