@@ -16,8 +16,10 @@ import type { Snapshot } from './decide/snapshot.ts'
 import type { Extras } from './encode.ts'
 import type { AnswerOrder, ControlOrder, Engine, StartOrder } from './engine.ts'
 import type { HandlerHost } from './handlers/handler-host.ts'
+import { createHandlerRunner } from './handlers/handler-runner.ts'
 import type { HandlerRegistry } from './handlers/load-handlers.ts'
-import type { OpenSecrets } from './handlers/run-with-secrets.ts'
+import type { ActRunners } from './acts/act-runner.ts'
+import type { OpenSecrets } from './acts/run-with-secrets.ts'
 import { createLoop } from '../loop.ts'
 import { createMasks } from './masks.ts'
 import { createPrograms } from './programs.ts'
@@ -31,6 +33,8 @@ export interface EngineOptions extends WorkerSettings {
   bus: Bus
   host: HandlerHost
   registry: HandlerRegistry
+  /** of the acts that are no handlers; none by default: their steps fail */
+  acts?: Omit<ActRunners, 'handler'>
   /** none by default: steps that name secrets fail */
   openSecrets?: OpenSecrets
   allow: AllowList
@@ -63,7 +67,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const workerId = newUuid()
   const committer = createCommitter(database, log)
   const programs = createPrograms(database, options.allow)
-  const worker = createWorker({ openSecrets: NO_SECRETS, ...options, workerId, committer, programs })
+  const runners: ActRunners = { ...options.acts, handler: createHandlerRunner(options.host, options.registry) }
+  const worker = createWorker({ openSecrets: NO_SECRETS, ...options, workerId, committer, programs, runners })
   const waiters = createWaiters(database, bus, log, worker.mailboxes.isHeld)
   const partitions = createLoop({
     name: 'partitions',

@@ -5,15 +5,14 @@ import type { Bus } from '../fleet/bus.ts'
 import type { Logger } from '../log.ts'
 import { claimExecutions, findOverdue, nextDue, reclaimExecutions } from './claim.ts'
 import type { Committer } from './commit.ts'
-import { createAttempts } from './attempts.ts'
+import type { ActRunners } from './acts/act-runner.ts'
+import { createAttempts } from './acts/attempts.ts'
 import type { Transition, World } from './decide/draft.ts'
 import { relaunches } from './decide/relaunch.ts'
 import type { Input } from './decide/input.ts'
 import type { Snapshot } from './decide/snapshot.ts'
 import { endedTopic, executionTopic, workerTopic, WORK_TOPIC } from './engine.ts'
-import type { HandlerHost } from './handlers/handler-host.ts'
-import type { HandlerRegistry } from './handlers/load-handlers.ts'
-import type { OpenSecrets } from './handlers/run-with-secrets.ts'
+import type { OpenSecrets } from './acts/run-with-secrets.ts'
 import { createLease } from './lease.ts'
 import type { StoredState } from './lease.ts'
 import { loadSnapshots } from './load-snapshots.ts'
@@ -44,8 +43,7 @@ export interface WorkerOptions extends WorkerSettings {
   bus: Bus
   committer: Committer
   programs: Programs
-  host: HandlerHost
-  registry: HandlerRegistry
+  runners: ActRunners
   signAudit: AuditKeys['sign']
   openSecrets: OpenSecrets
   log: Logger
@@ -84,8 +82,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const lease = createLease({ workerId, database, leaseMs: options.leaseMs, log, onRenewed, onLost: dropAll })
   const wakeQueue = createWakeQueue(now, (id) => void mailboxes.post(id, { kind: 'tick' }).catch(logFailure))
   const attempts = createAttempts({
-    host: options.host,
-    registry: options.registry,
+    runners: options.runners,
     openSecrets: options.openSecrets,
     ended(executionId, outcome) {
       const last = draining && attempts.running(executionId).size === 0 && mailboxes.isHeld(executionId)

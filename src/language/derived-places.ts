@@ -2,7 +2,7 @@
 import { addPlace, HIDDEN, hidesAnything, lookUp } from '../masking/places.ts'
 import type { Places } from '../masking/places.ts'
 import type { Program, Template } from './program.ts'
-import { languageOf } from './steps/step-types.ts'
+import { givenTo } from './steps/step-types.ts'
 
 /** Each leads into the value it is called after; undefined: nothing of it is sensitive. */
 export interface DerivedPlaces {
@@ -25,7 +25,7 @@ export function derivePlaces(program: Program, input: Places): DerivedPlaces {
   const steps = new Map<string, { given?: Places; output?: Places }>()
   // in an order in which they can run: what one reads was derived before
   for (const { name, spec } of program.steps) {
-    const made = derive(languageOf(spec.type).given?.(spec))
+    const made = derive(givenTo(spec))
     if (!made) continue
     steps.set(name, spec.type === 'transform' ? { output: made } : { given: made })
     if (spec.type === 'transform') addPlace(scope, ['steps', name, 'output'], made)

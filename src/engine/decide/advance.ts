@@ -2,9 +2,9 @@
 import { shareWork, workSpent } from '../../language/budget.ts'
 import type { Needs } from '../../language/program.ts'
 import { hasEnded } from '../states.ts'
+import { beginAct } from '../steps/act.ts'
 import { beginAgent } from '../steps/agent.ts'
 import { beginFail } from '../steps/fail.ts'
-import { beginHandler } from '../steps/handler.ts'
 import { beginNotify } from '../steps/notify.ts'
 import { beginRoute } from '../steps/route.ts'
 import { beginTransform } from '../steps/transform.ts'
@@ -68,7 +68,7 @@ export function begin(draft: Draft, run: Run, attempt: number): void {
     case 'wait':
       return beginWait(draft, run, spec, attempt)
     case 'handler':
-      return beginHandler(draft, run, spec, attempt)
+      return beginAct(draft, run, spec, attempt)
     case 'fail':
       return beginFail(draft, run, spec, attempt)
     default:

@@ -3,6 +3,7 @@
  * chance: time comes in with `world`, ids and jitter are derived. All inputs given fold into one transition.
  */
 import { shareWork } from '../../language/budget.ts'
+import { isAct } from '../../language/steps/step-types.ts'
 import { hasEnded } from '../states.ts'
 import { endAgent, expireAgent } from '../steps/agent.ts'
 import { advance, begin } from './advance.ts'
@@ -116,7 +117,7 @@ function applyOutcome(draft: Draft, input: Input & { kind: 'outcome' }): InputRe
     const ending: Ending = input.input === undefined ? entry : { ...entry, input: input.input }
     if (outcome.ok) succeed(draft, run, ending, outcome.output, { bytes: outcome.bytes })
     else if (outcome.code === 'CANCELED' && draft.cancelReason !== null) cancelStep(draft, run, entry)
-    else fail(draft, run, ending, outcome.code, outcome.message, outcome.retryable)
+    else fail(draft, run, ending, outcome.code, outcome.message, outcome)
     return 'applied'
   }
   const ended = draft.steps.get(path)
@@ -167,7 +168,7 @@ function handBack(draft: Draft): void {
     draft.aborts.push({ path: entry.path, attempt: entry.attempt })
     const spec = runAt(draft.from.program, entry.path)?.step.spec
     // an attempt that may run at most once keeps its epoch: whoever claims next finds its outcome unknown
-    return spec?.type === 'handler' && spec.atMostOnce ? entry : { ...entry, epoch: 0, alone: false }
+    return spec && isAct(spec) && spec.atMostOnce ? entry : { ...entry, epoch: 0, alone: false }
   })
   draft.owner = null
 }

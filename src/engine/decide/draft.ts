@@ -1,5 +1,5 @@
 /** A transition in the making: the snapshot's fields, open for writing, and the rows that will be stored with them. */
-import type { Json, Scope } from '../../language/program.ts'
+import type { ActSpec, Json, Scope } from '../../language/program.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import type { ActEntry, InFlight } from '../in-flight.ts'
 import type { AgentDecision, AgentRequestStatus, EndedStepStatus, EventType, ExecutionStatus } from '../states.ts'
@@ -67,6 +67,7 @@ export interface ClosedAsk {
 /** An attempt to run now. `suspect`: wait for the lane and say `isolated` first. */
 export interface Launch {
   run: Run
+  spec: ActSpec
   entry: ActEntry
   input: Json
   suspect: boolean

@@ -6,6 +6,7 @@ import type { Draft } from './draft.ts'
 import { emitOf, removeInFlight } from './draft.ts'
 import { endExecution } from './end-execution.ts'
 import { derivedFraction } from './derive.ts'
+import type { FailureHints } from './input.ts'
 import { record } from './record-step.ts'
 import type { Ending } from './record-step.ts'
 import type { Run } from './run.ts'
@@ -82,12 +83,12 @@ export function fail(
   ending: Ending,
   code: StepErrorCode | string,
   message: string,
-  retryable = true,
+  { retryable = true, kind, retryAfterMs = 0 }: FailureHints = {},
 ): void {
   const { path, step } = run
   removeInFlight(draft, path)
   const { retry } = step
-  const wanted = retry.on ? retry.on.includes(code) : true
+  const wanted = !retry.on || retry.on.includes(code) || (kind !== undefined && retry.on.includes(kind))
   const error = { code, message }
   if (
     retryable &&
@@ -96,7 +97,7 @@ export function fail(
     ending.attempt < retry.attempts &&
     !draft.cancelReason
   ) {
-    const delay = retryDelay(draft.from.id, run, ending.attempt)
+    const delay = Math.max(retryDelay(draft.from.id, run, ending.attempt), Math.min(retryAfterMs, retry.maxDelayMs))
     const dueAt = draft.world.now + delay
     draft.inFlight.push({ kind: 'backoff', path, attempt: ending.attempt + 1, startedAt: draft.world.now, dueAt })
     emitOf(draft, run, 'step.retrying', { attempt: ending.attempt, data: { error, delayMs: delay } })

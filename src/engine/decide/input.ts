@@ -5,7 +5,17 @@ import type { AgentDecision } from '../states.ts'
 
 export type Outcome =
   | { ok: true; output: Json; bytes: number }
-  | { ok: false; code: StepErrorCode; message: string; retryable?: boolean }
+  | ({ ok: false; code: StepErrorCode; message: string } & FailureHints)
+
+/** What is known of a failure beside its code. */
+export interface FailureHints {
+  /** false: another attempt is useless */
+  retryable?: boolean
+  /** a narrower name of it, which `retry.on` may say instead of the code: `HTTP_429` */
+  kind?: string
+  /** not before this many ms, says what was called */
+  retryAfterMs?: number
+}
 
 export type Input =
   | { kind: 'started' }

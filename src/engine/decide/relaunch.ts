@@ -1,5 +1,6 @@
 /** The attempts that a snapshot says are running under its epoch, as launches: for a holder that read it again. */
-import { handlerInput } from '../steps/handler.ts'
+import { isAct } from '../../language/steps/step-types.ts'
+import { actInput } from '../steps/act.ts'
 import type { Launch, World } from './draft.ts'
 import { openDraft } from './draft.ts'
 import { runAt } from './run.ts'
@@ -10,8 +11,9 @@ export function relaunches(snapshot: Snapshot, world: World): Launch[] {
   return snapshot.inFlight.flatMap((entry) => {
     if (entry.kind !== 'act' || entry.epoch !== snapshot.epoch) return []
     const run = runAt(snapshot.program, entry.path)
-    if (run?.step.spec.type !== 'handler') return []
-    const input = handlerInput(draft, run, run.step.spec)
-    return input.ok ? [{ run, entry, input: input.value, suspect: false }] : []
+    if (!run || !isAct(run.step.spec)) return []
+    const { spec } = run.step
+    const input = actInput(draft, run, spec)
+    return input.ok ? [{ run, spec, entry, input: input.value, suspect: false }] : []
   })
 }

@@ -1,5 +1,6 @@
 /** What a new holder does with the attempts it finds in flight: launch, launch again, isolate, or give up on them. */
-import { launch } from '../steps/handler.ts'
+import { isAct } from '../../language/steps/step-types.ts'
+import { launch } from '../steps/act.ts'
 import type { ActEntry } from '../in-flight.ts'
 import { hasEnded } from '../states.ts'
 import type { Draft } from './draft.ts'
@@ -17,7 +18,7 @@ export function takeUp(draft: Draft, isolated?: ActEntry): void {
     if (hasEnded(draft.status)) return
     if (entry.kind !== 'act' || (isolated && entry !== isolated) || entry.epoch === draft.epoch) continue
     const run = runAt(draft.from.program, entry.path)
-    if (run?.step.spec.type !== 'handler') continue
+    if (!run || !isAct(run.step.spec)) continue
     const { spec } = run.step
     if (entry.epoch !== 0 && spec.atMostOnce) {
       fail(draft, run, entry, 'OUTCOME_UNKNOWN', 'The worker was lost while the step ran, and it may run at most once.')

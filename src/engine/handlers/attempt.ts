@@ -5,7 +5,7 @@ import type { Due, DueTimer } from './due-timer.ts'
 import type { AttemptFacts } from './handler-context.ts'
 import { failed } from './handler-outcome.ts'
 import type { HandlerFailure, HandlerOutcome } from './handler-outcome.ts'
-import { AttemptMask } from './attempt-mask.ts'
+import { AttemptMask } from '../acts/attempt-mask.ts'
 
 export interface HandlerCall extends AttemptFacts {
   handler: string

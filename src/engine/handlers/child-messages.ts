@@ -1,6 +1,6 @@
 /** What a worker and a handler process say to each other. Each request has a number; answers to any other than the present one are dropped. */
 import type { Json } from '../../language/program.ts'
-import type { SecretValues } from './attempt-mask.ts'
+import type { SecretValues } from '../acts/attempt-mask.ts'
 import type { HandlerFailure, HandlerOutcome } from './handler-outcome.ts'
 
 /** One handler as found in a module: enough to name it and to find it again. */

@@ -1,5 +1,5 @@
 /** The context handed to a handler. What most handlers never look at is made at first use: inline calls cost microseconds. */
-import type { SecretValues } from './attempt-mask.ts'
+import type { SecretValues } from '../acts/attempt-mask.ts'
 import type { HandlerContext } from './define-handler.ts'
 
 const LOG_MESSAGES = 100

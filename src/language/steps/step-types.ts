@@ -7,11 +7,14 @@ import { notify, type NotifySpec, type NotifyStep } from './notify.ts'
 import { route, type RouteSpec, type RouteStep } from './route.ts'
 import { transform, type TransformSpec, type TransformStep } from './transform.ts'
 import { wait, type WaitSpec, type WaitStep } from './wait.ts'
+import type { Template } from '../values.ts'
 import type { StepLanguage } from './step-language.ts'
 
 export type StepDefinition = TransformStep | RouteStep | AgentStep | NotifyStep | WaitStep | HandlerStep | FailStep
 export type StepSpec = TransformSpec | RouteSpec | AgentSpec | NotifySpec | WaitSpec | HandlerSpec | FailSpec
 export type StepType = StepSpec['type']
+/** What a worker runs outside of the database; every other step is decided, or waits. Each has what it is `given`. */
+export type ActSpec = HandlerSpec
 
 const LANGUAGES: {
   readonly [Type in StepType]: StepLanguage<Extract<StepDefinition, { type: Type }>, Extract<StepSpec, { type: Type }>>
@@ -27,3 +30,9 @@ export function languageOf(type: unknown): StepLanguage<StepDefinition, StepSpec
   if (typeof type !== 'string' || !Object.hasOwn(LANGUAGES, type)) return undefined
   return LANGUAGES[type as StepType]
 }
+
+const ACTS: { readonly [Type in ActSpec['type']]: true } = { handler: true }
+export const isAct = (spec: StepSpec): spec is ActSpec => Object.hasOwn(ACTS, spec.type)
+
+/** What the step is given; undefined: it is given nothing that is one value. */
+export const givenTo = (spec: StepSpec): Template | undefined => languageOf(spec.type).given?.(spec)

@@ -1,14 +1,13 @@
-/** `handler`: runs code that the operator registered, in a process that can be killed. */
-import type { Evaluated, Json, StepSpec } from '../../language/program.ts'
+/** Acts: steps that a worker runs after the commit that wrote them down (code, calls, queries), whose outcome comes back as an input. */
+import type { ActSpec, Evaluated, Json } from '../../language/program.ts'
+import { givenTo } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
 import { replaceInFlight, scopeOf } from '../decide/draft.ts'
 import { storable } from '../decide/end-step.ts'
 import type { Run } from '../decide/run.ts'
 import type { ActEntry } from '../in-flight.ts'
 
-type HandlerSpec = StepSpec & { type: 'handler' }
-
-export function beginHandler(draft: Draft, run: Run, spec: HandlerSpec, attempt: number): void {
+export function beginAct(draft: Draft, run: Run, spec: ActSpec, attempt: number): void {
   const entry: ActEntry = { kind: 'act', path: run.path, attempt, startedAt: draft.lastEventAt, epoch: 0 }
   draft.inFlight.push(entry)
   launch(draft, run, spec, entry)
@@ -18,17 +17,17 @@ export function beginHandler(draft: Draft, run: Run, spec: HandlerSpec, attempt:
  * If this worker holds the execution, the attempt gets its epoch and is launched after the commit; else it stays at
  * epoch 0 for whoever claims next. A suspect stays at 0 too until the lane has room for it alone.
  */
-export function launch(draft: Draft, run: Run, spec: HandlerSpec, entry: ActEntry): void {
+export function launch(draft: Draft, run: Run, spec: ActSpec, entry: ActEntry): void {
   if (draft.owner === null) return
   const suspect = (entry.crashes ?? 0) > 0 && !entry.alone
   const stamped = suspect ? entry : { ...entry, epoch: draft.epoch }
   replaceInFlight(draft, stamped)
   if (draft.owner !== draft.world.worker) return
-  const input = storable(draft, run, entry, handlerInput(draft, run, spec), 'with')
-  if (input !== undefined) draft.launches.push({ run, entry: stamped, input, suspect })
+  const input = storable(draft, run, entry, actInput(draft, run, spec), 'with')
+  if (input !== undefined) draft.launches.push({ run, spec, entry: stamped, input, suspect })
 }
 
-/** What the handler gets: its `with`, evaluated. */
-export function handlerInput(draft: Draft, run: Run, spec: HandlerSpec): Evaluated<Json> {
-  return spec.with.evaluate(scopeOf(draft, run))
+/** What the act gets, evaluated. */
+export function actInput(draft: Draft, run: Run, spec: ActSpec): Evaluated<Json> {
+  return givenTo(spec)!.evaluate(scopeOf(draft, run))
 }

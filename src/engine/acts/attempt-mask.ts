@@ -4,7 +4,7 @@ import { maskJson, maskText } from '../../masking/mask.ts'
 import { formsOf } from '../../masking/secret-forms.ts'
 import { mayNameSecret } from '../../masking/secret-names.ts'
 import { TextPatterns } from '../../masking/text-patterns.ts'
-import type { HandlerOutcome } from './handler-outcome.ts'
+import type { HandlerOutcome } from '../handlers/handler-outcome.ts'
 
 /** By name; what a definition calls them. */
 export type SecretValues = Readonly<Record<string, string>>

@@ -1,23 +1,19 @@
 /** The attempts that run in this process: launched after the commit that wrote them down, each ends as an outcome in its mailbox. */
-import { encodeId } from '../ids.ts'
-import type { Json } from '../language/program.ts'
-import type { Launch } from './decide/draft.ts'
-import type { Input, Outcome } from './decide/input.ts'
-import type { Snapshot } from './decide/snapshot.ts'
-import { maskOf } from './execution-mask.ts'
-import type { ExecutionMask } from './execution-mask.ts'
-import type { ActEntry } from './in-flight.ts'
-import type { HandlerHost } from './handlers/handler-host.ts'
-import type { HandlerOutcome } from './handlers/handler-outcome.ts'
-import type { RunningHandler } from './handlers/attempt.ts'
-import type { HandlerRegistry } from './handlers/load-handlers.ts'
-import { runWithSecrets } from './handlers/run-with-secrets.ts'
-import type { OpenSecrets } from './handlers/run-with-secrets.ts'
-import type { SecretValues } from './handlers/attempt-mask.ts'
+import { encodeId } from '../../ids.ts'
+import type { ActSpec, Json } from '../../language/program.ts'
+import type { Launch } from '../decide/draft.ts'
+import type { Input, Outcome } from '../decide/input.ts'
+import type { Snapshot } from '../decide/snapshot.ts'
+import { maskOf } from '../execution-mask.ts'
+import type { ExecutionMask } from '../execution-mask.ts'
+import type { ActEntry } from '../in-flight.ts'
+import type { ActOutcome, ActRunner, ActRunners, RunningAct } from './act-runner.ts'
+import type { SecretValues } from './attempt-mask.ts'
+import { runWithSecrets } from './run-with-secrets.ts'
+import type { OpenSecrets } from './run-with-secrets.ts'
 
 export interface AttemptsOptions {
-  host: HandlerHost
-  registry: HandlerRegistry
+  runners: ActRunners
   openSecrets: OpenSecrets
   ended(executionId: string, outcome: Input & { kind: 'outcome' }): void
   /** asks for leave to run a suspect alone; true: its launch follows */
@@ -34,23 +30,26 @@ export interface Attempts {
 }
 
 interface Running {
-  /** undefined while it waits for a process */
-  handle: RunningHandler | undefined
+  /** undefined while it waits for room */
+  handle: RunningAct | undefined
   /** takes what is sensitive out of a line for the log; undefined: nothing is */
   hide: ((text: string) => string) | undefined
 }
 
-export function createAttempts({ host, registry, openSecrets, ended, isolate }: AttemptsOptions): Attempts {
+export function createAttempts({ runners, openSecrets, ended, isolate }: AttemptsOptions): Attempts {
   const byExecution = new Map<string, Map<string, Running>>()
-  /** waiting for a free process: their time has not begun */
-  const queue: { executionId: string; launch: Launch; running: Running }[] = []
+  /** waiting for room, by type: their time has not begun */
+  const queues = new Map<ActSpec['type'], { executionId: string; launch: Launch; running: Running }[]>()
   /**
    * Suspects, one at a time, by how often they were alone at a crash before: those hit by chance end before the guilty one's next
    * turn, and none is in front at every crash.
    */
   const lanes: { executionId: string; launch: Launch }[][] = [[], [], []]
   let onLane: ActEntry | undefined
-  host.onFree = runQueued
+  for (const type of Object.keys(runners) as ActSpec['type'][]) {
+    queues.set(type, [])
+    runnerOf(type)!.onRoom = () => runQueued(type)
+  }
 
   return {
     launch(executionId, launch, of) {
@@ -60,15 +59,14 @@ export function createAttempts({ host, registry, openSecrets, ended, isolate }: 
         setImmediate(() => void nextSuspect())
         return
       }
-      const { entry } = launch
-      const { step } = launch.run
+      const { entry, spec } = launch
       const running: Running = { handle: undefined, hide: hider(of) }
       let paths = byExecution.get(executionId)
       if (!paths) byExecution.set(executionId, (paths = new Map<string, Running>()))
       paths.set(entry.path, running)
-      const inline = step.spec.type === 'handler' && registry.get(step.spec.handler)?.inline && !mustIsolate(entry)
-      if (inline || host.free > 0) run(executionId, launch, running)
-      else queue.push({ executionId, launch, running })
+      if (runnerOf(spec.type)?.hasRoom(spec, mustIsolate(entry)) === false)
+        queues.get(spec.type)!.push({ executionId, launch, running })
+      else run(executionId, launch, running)
     },
     abort(executionId, path, reason) {
       const running = byExecution.get(executionId)?.get(path)
@@ -89,37 +87,33 @@ export function createAttempts({ host, registry, openSecrets, ended, isolate }: 
     running: (executionId) => new Set(byExecution.get(executionId)?.keys()),
   }
 
+  /** A runner gets no other specs than those of its type. */
+  function runnerOf(type: ActSpec['type']): ActRunner | undefined {
+    return runners[type]
+  }
+
   /** Suspects; and beside one that was alone at a crash before everybody, so that it is not blamed for another's first crash. */
   function mustIsolate(entry: ActEntry): boolean {
     return entry.alone === true || (entry.crashes ?? 0) > 0 || (onLane?.aloneCrashes ?? 0) > 0
   }
 
   function run(executionId: string, launch: Launch, running: Running): void {
-    const { entry, input } = launch
-    const { step } = launch.run
-    if (step.spec.type !== 'handler') return
-    const { handler, secrets: names } = step.spec
+    const { entry, spec, input } = launch
     const { path, attempt } = entry
     const isolated = mustIsolate(entry)
-    const begin = (secrets?: SecretValues): RunningHandler =>
-      host.run({
-        ...{
-          handler,
-          input,
-          isolated,
-          executionId: encodeId('execution', executionId),
-          path,
-          attempt,
-          deadlineMs: step.timeoutMs!,
-        },
+    const begin = (secrets?: SecretValues): RunningAct =>
+      runnerOf(spec.type)?.run({
+        ...{ spec, input, isolated, executionId: encodeId('execution', executionId), path, attempt },
+        deadlineMs: launch.run.step.timeoutMs!,
         ...(secrets && { secrets }),
         ...(running.hide && { hide: running.hide }),
-      })
+      }) ?? NOT_HERE
+    const { secrets: names = [] } = spec
     running.handle = names.length > 0 ? runWithSecrets(openSecrets({ executionId, path, attempt, names }), begin) : begin()
     void running.handle.outcome.then((outcome) => settle(executionId, launch, running, outcome))
   }
 
-  function settle(executionId: string, { entry, input }: Launch, running: Running, outcome: HandlerOutcome): void {
+  function settle(executionId: string, { spec, entry, input }: Launch, running: Running, outcome: ActOutcome): void {
     const { path, attempt, epoch } = entry
     const paths = byExecution.get(executionId)
     // forgotten, or replaced by a later attempt: what it did after that still counts as late, unless it just stopped as told
@@ -135,17 +129,22 @@ export function createAttempts({ host, registry, openSecrets, ended, isolate }: 
       onLane = undefined
       void nextSuspect()
     }
-    runQueued()
+    runQueued(spec.type)
   }
 
-  function runQueued(): void {
-    while (queue.length > 0 && host.free > 0) {
-      const next = queue.shift()!
+  function runQueued(type: ActSpec['type']): void {
+    const queue = queues.get(type)
+    for (let next = queue?.[0]; next && hasRoom(next.launch); next = queue![0]) {
+      queue!.shift()
       run(next.executionId, next.launch, next.running)
     }
   }
 
-  /** One that was still waiting for a process ends without having run. */
+  function hasRoom({ spec, entry }: Launch): boolean {
+    return runnerOf(spec.type)!.hasRoom(spec, mustIsolate(entry))
+  }
+
+  /** One that was still waiting for room ends without having run. */
   function settleQueued(executionId: string, path: string, reason: string): boolean {
     const queued = dequeue(executionId, path)
     if (!queued) return false
@@ -153,9 +152,12 @@ export function createAttempts({ host, registry, openSecrets, ended, isolate }: 
     return true
   }
 
-  function dequeue(executionId: string, path: string): (typeof queue)[number] | undefined {
-    const at = queue.findIndex((item) => item.executionId === executionId && item.launch.entry.path === path)
-    return at < 0 ? undefined : queue.splice(at, 1)[0]
+  function dequeue(executionId: string, path: string): { launch: Launch; running: Running } | undefined {
+    for (const queue of queues.values()) {
+      const at = queue.findIndex((item) => item.executionId === executionId && item.launch.entry.path === path)
+      if (at >= 0) return queue.splice(at, 1)[0]
+    }
+    return undefined
   }
 
   async function nextSuspect(): Promise<void> {
@@ -171,6 +173,11 @@ export function createAttempts({ host, registry, openSecrets, ended, isolate }: 
   }
 }
 
+const NOT_HERE: RunningAct = {
+  outcome: Promise.resolve({ ok: false, code: 'NOT_ALLOWED', message: 'No step of this type runs on this worker.' }),
+  abort: () => undefined,
+}
+
 /** The mask is made when the first line comes: most handlers write none. */
 function hider(of: Pick<Snapshot, 'program' | 'input'>): Running['hide'] {
   if (!of.program.sensitive) return undefined
@@ -178,6 +185,6 @@ function hider(of: Pick<Snapshot, 'program' | 'input'>): Running['hide'] {
   return (text) => (mask ??= maskOf(of.program, of.input)).text(text)
 }
 
-function asOutcome(outcome: HandlerOutcome): Outcome {
+function asOutcome(outcome: ActOutcome): Outcome {
   return outcome.ok ? { ok: true, output: JSON.parse(outcome.text) as Json, bytes: outcome.bytes } : outcome
 }

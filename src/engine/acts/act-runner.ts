@@ -1,0 +1,50 @@
+/** How acts run: each type of act has a runner in this process, which always comes back with an outcome. */
+import type { StepErrorCode } from '../../errors.ts'
+import type { ActSpec, Json } from '../../language/program.ts'
+import type { FailureHints } from '../decide/input.ts'
+import type { SecretValues } from './attempt-mask.ts'
+
+/** `message`: storable, for whoever may see the execution; without secrets. */
+export interface ActFailure extends FailureHints {
+  ok: false
+  code: StepErrorCode
+  message: string
+}
+
+/** `text`: compact JSON of the output; `bytes`: its length in UTF-8. */
+export type ActOutcome = { ok: true; text: string; bytes: number } | ActFailure
+
+export interface ActCall<Spec extends ActSpec = ActSpec> {
+  readonly spec: Spec
+  /** what the step is given, evaluated */
+  readonly input: Json
+  /** as it is shown: `exec_...` */
+  readonly executionId: string
+  readonly path: string
+  readonly attempt: number
+  readonly deadlineMs: number
+  /** it is suspected of crashing its worker, or runs beside one that is */
+  readonly isolated: boolean
+  /** those that the step names */
+  readonly secrets?: SecretValues
+  /** takes out of a line for the log what may not stand there */
+  readonly hide?: (text: string) => string
+}
+
+export interface RunningAct {
+  /** Never rejects. */
+  readonly outcome: Promise<ActOutcome>
+  /** The outcome will be CANCELED with this reason, unless it is settled. */
+  abort(reason: string): void
+}
+
+export interface ActRunner<Spec extends ActSpec = ActSpec> {
+  /** Would this one begin at once? What waits for room has not begun: its time does not run. */
+  hasRoom(spec: Spec, isolated: boolean): boolean
+  /** called when there may be room again */
+  onRoom?: () => void
+  /** Never throws. */
+  run(call: ActCall<Spec>): RunningAct
+}
+
+export type ActRunners = { readonly [Type in ActSpec['type']]?: ActRunner<Extract<ActSpec, { type: Type }>> }
