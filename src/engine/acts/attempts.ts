@@ -108,7 +108,7 @@ export function createAttempts({ runners, openSecrets, ended, isolate }: Attempt
         ...(secrets && { secrets }),
         ...(running.hide && { hide: running.hide }),
       }) ?? NOT_HERE
-    const { secrets: names = [] } = spec
+    const names = 'secrets' in spec ? spec.secrets : []
     running.handle = names.length > 0 ? runWithSecrets(openSecrets({ executionId, path, attempt, names }), begin) : begin()
     void running.handle.outcome.then((outcome) => settle(executionId, launch, running, outcome))
   }
