@@ -2,9 +2,10 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Registry } from 'prom-client'
-import { migrations, repeatables } from '../migrations/list.ts'
 import { createCalls } from './api/context.ts'
 import { schema } from './api/schema.ts'
+import { openAppDatabase, waitsFor } from './app-database.ts'
+import type { AppDatabaseOptions } from './app-database.ts'
 import { createAuditKeys } from './audit/audit-keys.ts'
 import type { AuditKeys } from './audit/audit-keys.ts'
 import { createAuditWriter } from './audit/audit-writer.ts'
@@ -15,11 +16,7 @@ import { Refusals } from './audit/refusals.ts'
 import { createSealedHead } from './audit/sealed-head.ts'
 import { createSealer } from './audit/sealer.ts'
 import type { Config } from './config-types.ts'
-import { requireSafeServer } from './database/check-server.ts'
-import { openDatabase } from './database/database.ts'
 import type { Database } from './database/database.ts'
-import { startEmbedded } from './database/embedded.ts'
-import { checkMigrations, migrateDatabase } from './database/migrate.ts'
 import { createEngine } from './engine/create-engine.ts'
 import type { RunningEngine } from './engine/create-engine.ts'
 import { ENGINE_ENTITIES } from './engine/entities/all.ts'
@@ -45,7 +42,6 @@ import { rekeyAtStart } from './identity/rekey-secrets.ts'
 import type { AllowList } from './language/program.ts'
 import { createFeeds } from './live/feeds.ts'
 import type { FeedAccess } from './live/feeds.ts'
-import type { Logger } from './log.ts'
 import { admitStarts } from './operations/admit-starts.ts'
 import type { Services } from './operations/call.ts'
 import { createOpenSecrets } from './operations/open-secrets.ts'
@@ -67,16 +63,12 @@ const DRAIN_MS = 5_000
 /** How long a canceled execution may take to stop what runs. */
 const FENCE_MS = 10_000
 
-export interface AppOptions {
-  config: Config
+export interface AppOptions extends AppDatabaseOptions {
   /** the environment that handlers may inherit from */
   environment: Readonly<Record<string, string | undefined>>
-  log: Logger
   /** serve: the API; work: a worker; both by default */
   serve: boolean
   work: boolean
-  /** what would stop the process: the embedded database is gone and does not come back */
-  onFatal(error: Error): void
 }
 
 export interface App {
@@ -94,11 +86,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const development = config.nodeEnv !== 'production'
   const stack = new AsyncDisposableStack()
   try {
-    const { appUrl, ownerUrl } = await findDatabase(options, stack)
-    await migrateDatabase({ connection: ownerUrl, appRole: roleOf(appUrl), migrations, repeatables, log })
-    const database = await openDatabase({ connection: appUrl, entities: ENTITIES, poolSize: config.database.poolSize, log })
-    stack.defer(() => database.close())
-    if (config.database.url) await requireSafeServer(database, { production: !development, log })
+    const { database, appUrl } = await openAppDatabase(options, ENTITIES, stack)
     const bus: Bus = config.database.url ? createPostgresBus({ database, connection: appUrl, log }) : createLocalBus(log)
     stack.defer(() => bus.close())
 
@@ -244,14 +232,6 @@ export async function startApp(options: AppOptions): Promise<App> {
   }
 }
 
-/** `sluice migrate`: the names of what was applied. */
-export async function migrateOnly(config: Config, log: Logger): Promise<string[]> {
-  await using stack = new AsyncDisposableStack()
-  const options: AppOptions = { config, environment: {}, log, serve: false, work: false, onFatal: () => {} }
-  const { appUrl, ownerUrl } = await findDatabase(options, stack)
-  return await migrateDatabase({ connection: ownerUrl, appRole: roleOf(appUrl), migrations, repeatables, log })
-}
-
 /** The first secret that is set signs; the others still verify, so that one may be set later. */
 export function auditKeysOf({ audit, database, identity, nodeEnv }: Config): AuditKeys {
   const { jwtSecret } = nodeEnv === 'production' ? identity : developmentSecrets(database.dataDir, identity)
@@ -264,20 +244,6 @@ export function auditKeysOf({ audit, database, identity, nodeEnv }: Config): Aud
 
 const REFUSED = { type: 'request.refused', severity: 'NOTICE', success: false } as const
 
-/** The one that is configured, or the embedded one. */
-async function findDatabase(
-  { config, log, onFatal }: AppOptions,
-  stack: AsyncDisposableStack,
-): Promise<{ appUrl: string; ownerUrl: string }> {
-  const { url, ownerUrl, dataDir } = config.database
-  if (url) return { appUrl: url, ownerUrl: ownerUrl ?? url }
-  const embedded = await startEmbedded({ dataDir, log: log.child({ room: 'database' }), onLost: onFatal })
-  stack.defer(() => embedded.stop())
-  return embedded
-}
-
-const roleOf = (url: string): string => decodeURIComponent(new URL(url).username) || 'sluice_app'
-
 /** In development only: the examples, owned by the administrator, public. */
 async function loadExampleFlows(services: Services): Promise<void> {
   const [owner] = await services.database.query<{ id: string }>(
@@ -285,14 +251,4 @@ async function loadExampleFlows(services: Services): Promise<void> {
   )
   const { exampleFlows } = (await import(EXAMPLE_FLOWS.href)) as typeof import('../examples/flows/all.ts')
   if (owner) await ensureExampleFlows(services, owner.id, exampleFlows)
-}
-
-async function waitsFor(database: Database): Promise<string[]> {
-  try {
-    await database.ping()
-  } catch {
-    return ['database']
-  }
-  const { pending } = await checkMigrations(database, { migrations, repeatables })
-  return pending.map((name) => `migration ${name}`)
 }

@@ -97,7 +97,7 @@ async function run(mode: 'start' | 'serve' | 'work'): Promise<void> {
 async function migrate(): Promise<void> {
   const config = readConfig('migrate')
   if (!config) return
-  const { migrateOnly } = await import('./app.ts')
+  const { migrateOnly } = await import('./app-database.ts')
   const applied = await migrateOnly(config, createLog(config.log.level))
   process.stdout.write(applied.length > 0 ? `applied ${applied.join(', ')}\n` : 'nothing to do\n')
   process.exit()

@@ -19,7 +19,7 @@ const STAIRS: readonly (readonly string[][])[] = [
   [['live/'], ['operations/']],
   [['api/']],
   [['server/']],
-  [['app.ts', 'audit-command.ts', 'main.ts', 'config.ts', 'config-settings.ts', 'config-shapes.ts']],
+  [['app.ts', 'app-database.ts', 'audit-command.ts', 'main.ts', 'config.ts', 'config-settings.ts', 'config-shapes.ts']],
 ]
 const TOP = STAIRS.length - 1
 
