@@ -9,6 +9,7 @@ import { Principals } from './005-principals.ts'
 import { CommitRows } from './008-commit-rows.ts'
 import { AuditChain } from './009-audit-chain.ts'
 import { Secrets } from './010-secrets.ts'
+import { Retention } from './012-retention.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
 export const migrations: MigrationPlan['migrations'] = [
@@ -21,10 +22,12 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '008-commit-rows', class: CommitRows },
   { name: '009-audit-chain', class: AuditChain },
   { name: '010-secrets', class: Secrets },
+  { name: '012-retention', class: Retention },
 ]
 
 /** `create or replace` only; each lies beside the TypeScript that calls it: `new URL('../src/engine/commit.sql', import.meta.url)`. */
 export const repeatables: MigrationPlan['repeatables'] = [
   new URL('../src/engine/commit.sql', import.meta.url),
   new URL('../src/engine/claim.sql', import.meta.url),
+  new URL('../src/engine/remove-finished.sql', import.meta.url),
 ]

@@ -6,6 +6,7 @@ import { openDatabase } from './database/database.ts'
 import type { Database, DatabaseOptions } from './database/database.ts'
 import { startEmbedded } from './database/embedded.ts'
 import { checkMigrations, migrateDatabase } from './database/migrate.ts'
+import { storeAges } from './engine/retention.ts'
 import type { Logger } from './log.ts'
 
 export interface AppDatabaseOptions {
@@ -49,7 +50,9 @@ export async function waitsFor(database: Database): Promise<string[]> {
 async function migrate(options: AppDatabaseOptions, stack: AsyncDisposableStack): Promise<{ appUrl: string; applied: string[] }> {
   const { appUrl, ownerUrl } = await findDatabase(options, stack)
   const appRole = decodeURIComponent(new URL(appUrl).username) || 'sluice_app'
-  return { appUrl, applied: await migrateDatabase({ connection: ownerUrl, appRole, migrations, repeatables, log: options.log }) }
+  const settle = [storeAges(options.config.retention)]
+  const plan = { migrations, repeatables, settle }
+  return { appUrl, applied: await migrateDatabase({ ...plan, connection: ownerUrl, appRole, log: options.log }) }
 }
 
 async function findDatabase(

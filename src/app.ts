@@ -23,7 +23,8 @@ import { ENGINE_ENTITIES } from './engine/entities/all.ts'
 import { childEnvironment } from './engine/handlers/child-environment.ts'
 import { createHandlerHost } from './engine/handlers/handler-host.ts'
 import { loadHandlers } from './engine/handlers/load-handlers.ts'
-import { measureEngine } from './engine/metrics.ts'
+import { measureEngine, measureRetention } from './engine/metrics.ts'
+import { createRetention } from './engine/retention.ts'
 import { addressKey } from './fleet/address-key.ts'
 import type { Bus } from './fleet/bus.ts'
 import { createLocalBus } from './fleet/local-bus.ts'
@@ -188,6 +189,10 @@ export async function startApp(options: AppOptions): Promise<App> {
     }
     if (development) await loadExampleFlows(services)
 
+    const retention = createRetention({ database, auditKeys, shortenAudit: async () => 0, log: log.child({ room: 'retention' }) })
+    measureRetention(retention, registry)
+    retention.start()
+    stack.defer(() => retention.stop())
     const rekeyed = rekeyAtStart(database, secretKeys, log)
     stack.defer(() => rekeyed)
     await engine.run()

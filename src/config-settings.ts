@@ -20,6 +20,8 @@ import {
   overTls,
   databaseUrl,
 } from './config-shapes.ts'
+import { optional, secret, setting } from './config-setting.ts'
+import type { Setting } from './config-setting.ts'
 import type { Config } from './config-types.ts'
 import { passwordMistakes } from './identity/password-rule.ts'
 import { DEFAULT_ROLES } from './language/roles.ts'
@@ -27,37 +29,9 @@ import { DEFAULT_ROLES } from './language/roles.ts'
 /** `process` holds what is nobody's own. */
 export type Groups = Omit<Config, 'nodeEnv'> & { readonly process: Pick<Config, 'nodeEnv'> }
 
-export interface Setting<T> {
-  /** of the environment variable */
-  name: string
-  /** one line; what it is for, with its unit */
-  doc: string
-  /** text to value; its messages are sentences without a subject */
-  schema: z.ZodType<T, string>
-  /** the value when unset, as it would be written in the environment; undefined = there is none */
-  fallback: string | undefined
-  /** never shown, and may come from the file named by `<name>_FILE` */
-  secret: boolean
-  /** what production asks besides the shape: its mistakes, as sentences without a subject */
-  inProduction?(value: T): string[]
-}
-
-function setting<T>(name: string, doc: string, fallback: string, schema: z.ZodType<T, string>): Setting<T> {
-  return { name, doc, schema, fallback, secret: false }
-}
-function optional<T>(name: string, doc: string, schema: z.ZodType<T, string>): Setting<T> {
-  return { name, doc, schema, fallback: undefined, secret: false }
-}
-function secret(
-  name: string,
-  doc: string,
-  schema: z.ZodType<string, string>,
-  inProduction: (value: string) => string[],
-): Setting<string> {
-  return { name, doc, schema, fallback: undefined, secret: true, inProduction }
-}
-
 const MANY = 1_000_000_000
+/** a hundred years */
+const LONGEST_DAYS = 36_500
 
 /** Every field of the configuration has its variable, and every variable its field: the compiler checks it. */
 export const SETTINGS: { [G in keyof Groups]: { [K in keyof Groups[G]]-?: Setting<NonNullable<Groups[G][K]>> } } = {
@@ -218,6 +192,32 @@ export const SETTINGS: { [G in keyof Groups]: { [K in keyof Groups[G]]-?: Settin
     headPath: optional(
       'SLUICE_AUDIT_HEAD_PATH',
       'Where the end of the audit log is remembered, so that cutting it in the database shows; on another volume it is safest. Unset = `audit-head` in the data directory.',
+      path,
+    ),
+  },
+  retention: {
+    payloadDays: setting(
+      'SLUICE_RETAIN_PAYLOADS_DAYS',
+      'How long inputs, outputs, step runs and agent requests are kept after the end of their execution, days.',
+      '30',
+      whole(1, LONGEST_DAYS),
+    ),
+    eventDays: setting(
+      'SLUICE_RETAIN_EVENTS_DAYS',
+      'How long executions and their events are kept after their end, days; at least as long as `SLUICE_RETAIN_PAYLOADS_DAYS`.',
+      '90',
+      whole(1, LONGEST_DAYS),
+    ),
+    auditDays: setting('SLUICE_RETAIN_AUDIT_DAYS', 'How long the audit log is kept, days.', '365', whole(30, LONGEST_DAYS)),
+    keyHours: setting(
+      'SLUICE_RETAIN_KEYS_HOURS',
+      'How long an idempotency key answers with its first result, counted from the end of what it started, hours; never longer than the payloads.',
+      '24',
+      whole(24, 24 * LONGEST_DAYS),
+    ),
+    auditArchiveDir: optional(
+      'SLUICE_AUDIT_ARCHIVE_DIR',
+      'Directory that the oldest part of the audit log is written to, as an export that can be verified, before it is removed. Unset = it is removed without.',
       path,
     ),
   },

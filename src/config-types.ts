@@ -75,6 +75,19 @@ export interface AuditConfig {
   readonly headPath?: string
 }
 
+export interface RetentionConfig {
+  /** inputs, outputs, step runs and agent requests, counted from the end of their execution, 30 (A11) */
+  readonly payloadDays: number
+  /** executions with their events, counted from their end, 90; at least `payloadDays` (B10) */
+  readonly eventDays: number
+  /** the audit log, 365 (B10) */
+  readonly auditDays: number
+  /** idempotency keys, 24 (E2) */
+  readonly keyHours: number
+  /** absolute; directory that the oldest part of the audit log is written to before it is removed; none = it is not */
+  readonly auditArchiveDir?: string
+}
+
 export interface LimitsConfig {
   /** API requests per principal, 100 */
   readonly apiPerMinute: number
@@ -114,6 +127,7 @@ export interface Config {
   readonly mail: MailConfig
   readonly outbound: OutboundConfig
   readonly audit: AuditConfig
+  readonly retention: RetentionConfig
   readonly limits: LimitsConfig
   readonly engine: EngineConfig
   readonly log: LogConfig

@@ -1,6 +1,7 @@
 /** The environment -> one frozen, typed Config, or every mistake at once (B13). Nothing else reads the environment. */
 import { SETTINGS } from './config-settings.ts'
-import type { Groups, Setting } from './config-settings.ts'
+import type { Groups } from './config-settings.ts'
+import type { Setting } from './config-setting.ts'
 import type { Config } from './config-types.ts'
 import { readSecretFile, SecretFileError } from './identity/secret-files.ts'
 import { didYouMean } from './language/nearest-name.ts'
@@ -33,6 +34,11 @@ export function loadConfig(env: Environment, { mode }: { mode: Mode }): Config {
     )
   const groups = Object.fromEntries(Object.entries(SETTINGS).map(([group, settings]) => [group, readGroup(settings)]))
   mistakes.push(...missing(env, mode, inProduction))
+  if (Number(groups['retention']?.['eventDays']) < Number(groups['retention']?.['payloadDays'])) {
+    mistakes.push(
+      'SLUICE_RETAIN_EVENTS_DAYS must be at least SLUICE_RETAIN_PAYLOADS_DAYS: an execution cannot go before what it holds',
+    )
+  }
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   const { process, ...rest } = groups as unknown as Groups
   return Object.freeze({ ...rest, nodeEnv: process.nodeEnv })

@@ -39,6 +39,12 @@ const FIELDS = {
   applied: words,
   attempt: number,
   count: number,
+  /** what retention removed */
+  executionPayloads: number,
+  executions: number,
+  idempotencyKeys: number,
+  auditEvents: number,
+  partitions: number,
   items: number,
   lost: number,
   pid: number,

@@ -28,6 +28,8 @@ export interface MigrateOptions extends MigrationPlan {
   readonly connection: string
   /** the role that the application connects as: put wherever the SQL says `sluice_app` */
   readonly appRole: string
+  /** statements that come last, at each start: what of the configuration only the owner may write */
+  readonly settle?: readonly { text: string; params: readonly unknown[] }[]
   readonly log: Logger
 }
 
@@ -59,6 +61,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<string[]
       await run(locked, 'create schema if not exists sluice')
       const versioned = (await orm.migrator.up()).map(({ name }) => name)
       const repeated = await applyRepeatables(locked, options.repeatables, nameAppRole)
+      for (const { text, params } of options.settle ?? []) await run(locked, text, params)
       const applied = [...versioned, ...repeated]
       if (applied.length > 0) log.info({ applied }, 'migrated the database')
       return applied

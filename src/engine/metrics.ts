@@ -1,7 +1,8 @@
-/** What the engine counts (A9): commits, transitions, executions held, attempts and their ends. */
+/** What the engine counts (A9): commits, transitions, executions held, attempts and their ends; and what goes by its age. */
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { RunningEngine } from './create-engine.ts'
+import type { Retention } from './retention.ts'
 
 export function measureEngine(engine: RunningEngine, registry: Registry): void {
   const registers = [registry]
@@ -30,5 +31,28 @@ export function measureEngine(engine: RunningEngine, registry: Registry): void {
   engine.worker.onTransition = ({ next, stepRuns }) => {
     for (const { type, status } of stepRuns) steps.inc({ type, status })
     if (next.endedAt !== null) executions.inc({ status: next.status })
+  }
+}
+
+/** `what`: executionPayloads, executions, idempotencyKeys, auditEvents. */
+export function measureRetention(retention: Retention, registry: Registry): void {
+  const registers = [registry]
+  const labelNames = ['what'] as const
+  const removed = new Counter({
+    ...{
+      name: 'sluice_retention_removed_total',
+      help: 'What was removed by this process, being old enough.',
+      registers,
+      labelNames,
+    },
+  })
+  const oldest = new Gauge({
+    name: 'sluice_retention_oldest_seconds',
+    help: 'How old the oldest is that is still there, also what may not go yet; as of the last run.',
+    ...{ registers, labelNames },
+  })
+  retention.onRun = (run) => {
+    for (const [what, count] of Object.entries(run.removed)) removed.inc({ what }, count)
+    for (const [what, ms] of Object.entries(run.oldest)) oldest.set({ what }, (ms ?? 0) / 1000)
   }
 }

@@ -205,7 +205,7 @@ describe('the server is asked at start', () => {
     const owning = await ask(onDatabase(owner, name))
     expect(owning).toEqual([
       expect.stringMatching(
-        /^unsafe: The application's role sluice_owner can alter or drop the tables, create objects in .*change rows of audit_events/,
+        /^unsafe: The application's role sluice_owner can alter or drop the tables, create objects in .*change rows of audit_checkpoints, audit_events, audit_seals/,
       ),
     ])
     expect((await ask(onDatabase(superuser, name))).join()).toMatch(

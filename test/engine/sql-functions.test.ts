@@ -4,11 +4,16 @@ import { testDatabase } from '../harness/test-database.ts'
 
 const { database, ownerQuery } = await testDatabase()
 
-test.each(['commit', 'claim'])('the function in the database is the text of %s.sql', async (name) => {
-  const text = await readFile(new URL(`../../src/engine/${name}.sql`, import.meta.url), 'utf8')
-  const [row] = await ownerQuery<{ prosrc: string }>(`select prosrc from pg_proc where oid = $1::regproc`, [
-    name === 'commit' ? 'sluice.commit_transitions' : 'sluice.claim_executions',
-  ])
+test.each([
+  ['commit', 'commit_transitions'],
+  ['claim', 'claim_executions'],
+  ['remove-finished', 'lock_finished'],
+  ['remove-finished', 'remove_finished'],
+  ['remove-finished', 'remove_idempotency_keys'],
+  ['remove-finished', 'drop_partition'],
+])('a function in the database is the text of %s.sql: %s', async (file, name) => {
+  const text = await readFile(new URL(`../../src/engine/${file}.sql`, import.meta.url), 'utf8')
+  const [row] = await ownerQuery<{ prosrc: string }>(`select prosrc from pg_proc where oid = $1::regproc`, [`sluice.${name}`])
   expect(text).toContain(row!.prosrc)
 })
 

@@ -19,7 +19,18 @@ const STAIRS: readonly (readonly string[][])[] = [
   [['live/'], ['operations/']],
   [['api/']],
   [['server/']],
-  [['app.ts', 'app-database.ts', 'audit-command.ts', 'main.ts', 'config.ts', 'config-settings.ts', 'config-shapes.ts']],
+  [
+    [
+      'app.ts',
+      'app-database.ts',
+      'audit-command.ts',
+      'main.ts',
+      'config.ts',
+      'config-setting.ts',
+      'config-settings.ts',
+      'config-shapes.ts',
+    ],
+  ],
 ]
 const TOP = STAIRS.length - 1
 

@@ -17,7 +17,7 @@ import { FLOW, masks, reader, steeredAccess } from './access.ts'
 import { countedBus } from './counted-bus.ts'
 import { commitEvents, startExecution } from './history.ts'
 
-const { database } = await testDatabase({ entities: [Execution] })
+const { database, ownerQuery } = await testDatabase({ entities: [Execution] })
 const bus = countedBus()
 let statements = 0
 const counted: Database = { ...database, query: (text, params) => ((statements += 1), database.query(text, params)) }
@@ -104,7 +104,7 @@ test('a bad cursor, an unknown execution and one that may not be seen are refuse
 test('events that retention removed are a gap that says where the feed goes on', async () => {
   const id = await startExecution(database)
   await commitEvents(database, id, 6, true)
-  await database.query('delete from sluice.events where execution_id = $1 and seq <= 4', [id])
+  await ownerQuery('delete from sluice.events where execution_id = $1 and seq <= 4', [id])
   const [gap, snapshot, delta, end] = await rest(await open(id, { after: encodeFeedCursor(id, 1) }))
   expect(gap).toMatchObject({ kind: 'gap', reason: 'RETENTION', cursor: encodeFeedCursor(id, 4) })
   expect(snapshot).toMatchObject({ kind: 'snapshot', cursor: gap?.cursor })
@@ -386,7 +386,7 @@ test('an execution that is deleted closes its feeds', async () => {
   const feed = await open(id)
   await pull(feed)
   const frames = rest(feed)
-  await database.query('delete from sluice.executions where id = $1', [id])
+  await ownerQuery('delete from sluice.executions where id = $1', [id])
   await feeds.sweep()
   expect(await frames).toMatchObject([{ kind: 'closed', reason: 'ACCESS_REVOKED' }])
 })

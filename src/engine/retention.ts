@@ -1,0 +1,122 @@
+/**
+ * Removes what is older than it has to be kept (docs/retention.md): one loop in every process, of which one removes at a time. What
+ * is kept how long is stored in the database by its owner; nobody who calls this can make it shorter.
+ */
+import type { AuditKeys } from '../audit/audit-keys.ts'
+import type { RetentionConfig } from '../config-types.ts'
+import type { Database } from '../database/database.ts'
+import type { Logger } from '../log.ts'
+import { createLoop } from '../loop.ts'
+import { dropPartitions, REMOVABLE, removeDeadWords, removeOld } from './remove-finished.ts'
+import type { Removable } from './remove-finished.ts'
+
+const EVERY_MS = 600_000
+const WORDS_EVERY_MS = 10_000
+
+export interface RetentionOptions {
+  database: Database
+  auditKeys: Pick<AuditKeys, 'sign'>
+  /** how many events the audit log was shortened by */
+  shortenAudit(): Promise<number>
+  log: Logger
+}
+
+/** What can go by its age. */
+export type Aged = Removable | 'auditEvents'
+
+export interface RetentionRun {
+  readonly removed: Readonly<Record<Aged, number>>
+  /** ms: how old the oldest of each is that is still there; undefined: there is none */
+  readonly oldest: Readonly<Record<Aged, number | undefined>>
+  /** names of the weeks of step runs and events that were dropped whole */
+  readonly partitions: readonly string[]
+}
+
+export interface Retention {
+  start(): void
+  /** Ends after the batch under way. */
+  stop(): Promise<void>
+  /** Removes all that is old now. */
+  runOnce(): Promise<RetentionRun>
+  /** called after each run; for metrics */
+  onRun?: (run: RetentionRun) => void
+}
+
+export function createRetention({ database, auditKeys, shortenAudit, log }: RetentionOptions): Retention {
+  let stopping = false
+  const isStopping = (): boolean => stopping
+  const ages = createLoop({
+    name: 'removing what is old',
+    log,
+    retryMs: 60_000,
+    async runOnce() {
+      await runOnce()
+      return EVERY_MS
+    },
+  })
+  const words = createLoop({
+    name: 'removing words to the dead',
+    log,
+    async runOnce() {
+      await removeDeadWords(database)
+      return WORDS_EVERY_MS
+    },
+  })
+
+  async function runOnce(): Promise<RetentionRun> {
+    const removed = { executionPayloads: 0, executions: 0, idempotencyKeys: 0, auditEvents: 0 }
+    for (const what of REMOVABLE) removed[what] = await removeOld(what, { database, auditKeys, isStopping })
+    const partitions = await dropPartitions(database)
+    if (!stopping) removed.auditEvents = await shortenAudit()
+    const run: RetentionRun = { removed, oldest: await readOldest(database), partitions }
+    if (Object.values(removed).some((count) => count > 0) || partitions.length > 0) {
+      log.info({ ...removed, partitions: partitions.length }, 'removed what is old')
+    }
+    retention.onRun?.(run)
+    return run
+  }
+
+  const retention: Retention = {
+    start() {
+      ages.start()
+      words.start()
+    },
+    async stop() {
+      stopping = true
+      await Promise.all([ages.stop(), words.stop()])
+    },
+    runOnce,
+  }
+  return retention
+}
+
+/** The owner's statement: how long things are kept from now on. */
+export function storeAges({ payloadDays, eventDays, auditDays, keyHours }: RetentionConfig): { text: string; params: number[] } {
+  return {
+    text: `update sluice.retention set payload_days = $1, event_days = $2, audit_days = $3, key_hours = $4
+      where (payload_days, event_days, audit_days, key_hours) is distinct from ($1, $2, $3, $4)`,
+    params: [payloadDays, eventDays, auditDays, keyHours],
+  }
+}
+
+/** One index look each; an id is its time. */
+async function readOldest(database: Pick<Database, 'query'>): Promise<RetentionRun['oldest']> {
+  const [row] = await database.query<Record<Aged, number | null>>(`
+    select ${ageOfId('(select execution_id from sluice.execution_inputs order by execution_id limit 1)')} as "executionPayloads",
+      ${ageOfId('(select id from sluice.executions order by id limit 1)')} as executions,
+      ${ageOf('(select created_at from sluice.idempotency_keys order by created_at limit 1)')} as "idempotencyKeys",
+      ${ageOf('(select at from sluice.audit_events order by xid, id limit 1)')} as "auditEvents"`)
+  const { executionPayloads, executions, idempotencyKeys, auditEvents } = row!
+  const known = (ms: number | null): number | undefined => ms ?? undefined
+  return {
+    executionPayloads: known(executionPayloads),
+    executions: known(executions),
+    idempotencyKeys: known(idempotencyKeys),
+    auditEvents: known(auditEvents),
+  }
+}
+
+const ageOf = (time: string): string => `(extract(epoch from now() - ${time}) * 1000)::float8`
+/** a UUIDv7 begins with 48 bits of milliseconds */
+const ageOfId = (id: string): string =>
+  `(extract(epoch from now()) * 1000 - ('x' || translate(left(${id}::text, 13), '-', ''))::bit(48)::bigint)::float8`
