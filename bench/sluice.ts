@@ -1,9 +1,11 @@
 /** Sluice, as its server runs it: executions begin through the use case that `startExecution` calls, steps are inline handlers. */
+import { Registry } from 'prom-client'
 import { createAuditKeys } from '../src/audit/audit-keys.ts'
 import { AuditEvent } from '../src/audit/entities/audit-event.ts'
 import { createAuditWriter } from '../src/audit/audit-writer.ts'
-import { Refusals } from '../src/audit/refusals.ts'
 import { createSealedHead } from '../src/audit/sealed-head.ts'
+import { createSecurityRoom } from '../src/audit/security-room.ts'
+import { loadConfig } from '../src/config.ts'
 import { openDatabase } from '../src/database/database.ts'
 import { createEngine } from '../src/engine/create-engine.ts'
 import type { RunningEngine } from '../src/engine/create-engine.ts'
@@ -13,6 +15,7 @@ import { defineHandler } from '../src/engine/handlers/define-handler.ts'
 import { createHandlerHost } from '../src/engine/handlers/handler-host.ts'
 import type { HandlerRegistry } from '../src/engine/handlers/load-handlers.ts'
 import { isProblem } from '../src/errors.ts'
+import { addressKey } from '../src/fleet/address-key.ts'
 import type { Bus } from '../src/fleet/bus.ts'
 import { createLocalBus } from '../src/fleet/local-bus.ts'
 import { createAuthChanges } from '../src/identity/auth-changes.ts'
@@ -67,8 +70,11 @@ export async function openSluice(connection: string): Promise<System> {
     agentRoles: allow.roles,
     log,
   })
-  const refusals = new Refusals({ database, log })
   const writeAudit = createAuditWriter(database)
+  const { security: securityLimits } = loadConfig({}, { mode: 'serve' })
+  const { refusals, watch: security } = createSecurityRoom({
+    ...{ database, keys: auditKeys, limits: securityLimits, addressOf: addressKey, registry: new Registry(), log },
+  })
   const flowWrites = createMemoryLimiter({ name: 'flow-writes', points: UNLIMITED })
   const people = Array.from({ length: INITIATORS }, somebody)
   let engine = newEngine(true)
@@ -82,7 +88,7 @@ export async function openSluice(connection: string): Promise<System> {
 
   function call(principal: Principal): Call {
     const limits = { runningPerInitiator: UNLIMITED, flowWrites }
-    const services: Services = { database, engine, identity, allow, refusals, limits, auditKeys, auditHead, writeAudit }
+    const services: Services = { database, engine, identity, allow, refusals, security, limits, auditKeys, auditHead, writeAudit }
     const { signal } = new AbortController()
     return { principal, origin: { ip: '127.0.0.1' }, requestId: 'bench', em: database.fork(), log, signal, services }
   }

@@ -9,6 +9,7 @@ import { Principals } from './005-principals.ts'
 import { CommitRows } from './008-commit-rows.ts'
 import { AuditChain } from './009-audit-chain.ts'
 import { Secrets } from './010-secrets.ts'
+import { SecurityEvents } from './011-security-events.ts'
 import { Retention } from './012-retention.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
@@ -22,6 +23,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '008-commit-rows', class: CommitRows },
   { name: '009-audit-chain', class: AuditChain },
   { name: '010-secrets', class: Secrets },
+  { name: '011-security-events', class: SecurityEvents },
   { name: '012-retention', class: Retention },
 ]
 

@@ -12,9 +12,10 @@ import { createAuditWriter } from './audit/audit-writer.ts'
 import { KeyUses } from './audit/key-uses.ts'
 import { auditEntry } from './audit/record-audit.ts'
 import { AuditEvent } from './audit/entities/audit-event.ts'
-import { Refusals } from './audit/refusals.ts'
 import { createSealedHead } from './audit/sealed-head.ts'
 import { createSealer } from './audit/sealer.ts'
+import { SecurityEvent } from './audit/entities/security-event.ts'
+import { createSecurityRoom } from './audit/security-room.ts'
 import type { Config } from './config-types.ts'
 import type { Database } from './database/database.ts'
 import { createEngine } from './engine/create-engine.ts'
@@ -25,6 +26,7 @@ import { createHandlerHost } from './engine/handlers/handler-host.ts'
 import { loadHandlers } from './engine/handlers/load-handlers.ts'
 import { measureEngine, measureRetention } from './engine/metrics.ts'
 import { createRetention } from './engine/retention.ts'
+import { watchSteps } from './engine/watch-steps.ts'
 import { addressKey } from './fleet/address-key.ts'
 import type { Bus } from './fleet/bus.ts'
 import { createLocalBus } from './fleet/local-bus.ts'
@@ -55,7 +57,7 @@ import { startMetricsServer } from './server/metrics.ts'
 import { readPersistedOperations } from './server/persisted-operations.ts'
 import { startServer } from './server/server.ts'
 
-export const ENTITIES = [...IDENTITY_ENTITIES, AuditEvent, ...ENGINE_ENTITIES]
+export const ENTITIES = [...IDENTITY_ENTITIES, AuditEvent, SecurityEvent, ...ENGINE_ENTITIES]
 
 const EXAMPLE_HANDLERS = fileURLToPath(new URL('../examples/handlers', import.meta.url))
 const EXAMPLE_FLOWS = new URL('../examples/flows/all.ts', import.meta.url)
@@ -99,6 +101,14 @@ export async function startApp(options: AppOptions): Promise<App> {
     sealer.start()
     stack.defer(() => sealer.stop())
 
+    const registry = new Registry()
+    const security = createSecurityRoom({
+      ...{ database, keys: auditKeys, limits: config.security, addressOf: addressKey, registry },
+      log: log.child({ room: 'audit' }),
+    })
+    security.start()
+    stack.defer(() => security.stop())
+
     const environment = childEnvironment(options.environment, config.engine.handlerEnv)
     const compileCacheDirectory = join(config.database.dataDir, 'compile-cache')
     const handling = { environment, compileCacheDirectory, memoryLimitMb: 512, log: log.child({ room: 'handlers' }) }
@@ -107,13 +117,12 @@ export async function startApp(options: AppOptions): Promise<App> {
     const host = createHandlerHost({ ...handling, registry: handlers, maxProcesses: config.engine.handlerProcesses })
     stack.defer(() => host.close())
 
-    const registry = new Registry()
     const outbound = measureClient(createGuardedClient(config.outbound), registry)
     stack.defer(() => outbound.close())
 
     const allow: AllowList = { roles: new Set(config.engine.agentRoles), handlers: new Set(handlers.keys()) }
     const secretKeys = createSecretKeys(secretsKey, config.identity.secretsPreviousKeys)
-    const openSecrets = createOpenSecrets({ database, keys: secretKeys, auditKeys, log })
+    const openSecrets = createOpenSecrets({ database, keys: secretKeys, auditKeys, security: security.watch, log })
     const { leaseMs, maxHeld } = config.engine
     const timing = { leaseMs, maxHeld, fenceMs: FENCE_MS, drainMs: DRAIN_MS, enabled: work }
     const engine = createEngine({
@@ -129,6 +138,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       log: log.child({ room: 'engine' }),
     })
     measureEngine(engine, registry)
+    watchSteps(engine, security.watch.count)
     stack.defer(() => engine.stop())
 
     const jwtSecrets = { signing: jwtSecret ?? '', previous: config.identity.jwtPreviousSecrets }
@@ -163,13 +173,10 @@ export async function startApp(options: AppOptions): Promise<App> {
       ...(password && { password }),
       ...(development && { dataDir: config.database.dataDir }),
     })
-    const refusals = new Refusals({ database, log })
     const writeAudit = createAuditWriter(database)
     const keyUses = new KeyUses({ write: writeAudit, sign: auditKeys.sign, clock: database.clock, log })
-    for (const counted of [refusals, keyUses]) {
-      counted.start()
-      stack.defer(() => counted.stop())
-    }
+    keyUses.start()
+    stack.defer(() => keyUses.stop())
     const { authenticate, renewPrincipals } = identity
     const access: FeedAccess = { ...authChanges, renewPrincipals, whoMaySee: (asked) => whoMaySee(database, asked) }
     const feeds = createFeeds({ database, bus, log, access, masks: engine.masks })
@@ -181,7 +188,8 @@ export async function startApp(options: AppOptions): Promise<App> {
       engine,
       identity,
       allow,
-      refusals,
+      refusals: security.refusals,
+      security: security.watch,
       auditKeys,
       auditHead,
       writeAudit,
@@ -220,7 +228,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       requestsPerMinute: apiPerMinute,
       noteRefusal({ principal, origin }, code) {
         const entry = auditEntry({ ...(principal && { principal }), origin, services }, { ...REFUSED, errorCode: code })
-        void refusals.record(principal?.id ?? addressKey(origin.ip), entry)
+        void services.refusals.record(principal?.id ?? addressKey(origin.ip), entry)
       },
       noteUse: ({ principal, origin }) => principal && keyUses.note(principal, addressKey(origin.ip)),
       waitsFor: () => waitsFor(database),

@@ -1,5 +1,9 @@
-/** What a setting is, and its three kinds: with a default, without, and secret. */
+/** What a setting is: its name in the environment, its meaning, default and shape. */
 import type { z } from 'zod'
+import type { Config } from './config-types.ts'
+
+/** `process` holds what is nobody's own. */
+export type Groups = Omit<Config, 'nodeEnv'> & { readonly process: Pick<Config, 'nodeEnv'> }
 
 export interface Setting<T> {
   /** of the environment variable */
@@ -30,3 +34,6 @@ export function secret(
 ): Setting<string> {
   return { name, doc, schema, fallback: undefined, secret: true, inProduction }
 }
+
+/** Every field of a group has its setting. */
+export type Settings<Group> = { readonly [K in keyof Group]-?: Setting<NonNullable<Group[K]>> }

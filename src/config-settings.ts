@@ -19,22 +19,19 @@ import {
   verifiedRedis,
   overTls,
   databaseUrl,
+  MANY,
 } from './config-shapes.ts'
 import { optional, secret, setting } from './config-setting.ts'
-import type { Setting } from './config-setting.ts'
-import type { Config } from './config-types.ts'
+import type { Groups, Settings } from './config-setting.ts'
+import { SECURITY_SETTINGS } from './config-security-settings.ts'
 import { passwordMistakes } from './identity/password-rule.ts'
 import { DEFAULT_ROLES } from './language/roles.ts'
 
-/** `process` holds what is nobody's own. */
-export type Groups = Omit<Config, 'nodeEnv'> & { readonly process: Pick<Config, 'nodeEnv'> }
-
-const MANY = 1_000_000_000
 /** a hundred years */
 const LONGEST_DAYS = 36_500
 
 /** Every field of the configuration has its variable, and every variable its field: the compiler checks it. */
-export const SETTINGS: { [G in keyof Groups]: { [K in keyof Groups[G]]-?: Setting<NonNullable<Groups[G][K]>> } } = {
+export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
   server: {
     host: setting('HOST', 'Address the server listens on.', '127.0.0.1', text),
     port: setting('PORT', 'Port the server listens on; 0 takes a free one.', '4000', whole(0, 65_535)),
@@ -221,6 +218,7 @@ export const SETTINGS: { [G in keyof Groups]: { [K in keyof Groups[G]]-?: Settin
       path,
     ),
   },
+  security: SECURITY_SETTINGS,
   limits: {
     apiPerMinute: setting('SLUICE_LIMIT_API_PER_MINUTE', 'API requests a minute, per principal.', '100', whole(1, MANY)),
     signInPerMinute: setting(

@@ -13,6 +13,9 @@ export const variable = text
   .regex(/^[A-Za-z_]\w*$/, { error: 'must be names of variables' })
   .refine((name) => !NEVER_HANDED_ON.test(name), { error: 'must not name what belongs to Sluice itself' })
 
+/** The largest number of what is only counted. */
+export const MANY = 1_000_000_000
+
 export function whole(min: number, max: number): z.ZodType<number, string> {
   const error = `must be a whole number from ${min} to ${max}`
   return text

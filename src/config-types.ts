@@ -88,6 +88,38 @@ export interface RetentionConfig {
   readonly auditArchiveDir?: string
 }
 
+/** From how many of one subject in one window a security event is raised; 0 = from none. */
+export interface SecurityConfig {
+  /** in which is counted, 600,000 */
+  readonly windowMs: number
+  /** failed attempts to sign in, of one address or on one account, 20 */
+  readonly signInFailures: number
+  /** tokens and keys that are not valid, of one address, 50 */
+  readonly wrongTokens: number
+  /** of one principal or address, 50 */
+  readonly refusals: number
+  /** requests beyond a limit, of one principal or address, 300 */
+  readonly limitsReached: number
+  /** of one principal, and `unusualFactor` times as many as usual, 500 */
+  readonly unusualRequests: number
+  /** executions, of one initiator, and `unusualFactor` times as many as usual, 500 */
+  readonly unusualStarts: number
+  /** 5 */
+  readonly unusualFactor: number
+  /** things that one principal reads from lists, 20,000 */
+  readonly rowsRead: number
+  /** executions that one principal reads unmasked, 50 */
+  readonly unmasked: number
+  /** attempts of steps of one flow that fail, 100 */
+  readonly failedSteps: number
+  /** of one flow, 10 */
+  readonly handlerCrashes: number
+  /** who is told of each event; none = nobody is */
+  readonly webhookUrl?: string
+  /** signs what the webhook is told; always there with it */
+  readonly webhookSecret?: string
+}
+
 export interface LimitsConfig {
   /** API requests per principal, 100 */
   readonly apiPerMinute: number
@@ -128,6 +160,7 @@ export interface Config {
   readonly outbound: OutboundConfig
   readonly audit: AuditConfig
   readonly retention: RetentionConfig
+  readonly security: SecurityConfig
   readonly limits: LimitsConfig
   readonly engine: EngineConfig
   readonly log: LogConfig

@@ -1,7 +1,6 @@
 /** The environment -> one frozen, typed Config, or every mistake at once (B13). Nothing else reads the environment. */
 import { SETTINGS } from './config-settings.ts'
-import type { Groups } from './config-settings.ts'
-import type { Setting } from './config-setting.ts'
+import type { Groups, Setting } from './config-setting.ts'
 import type { Config } from './config-types.ts'
 import { readSecretFile, SecretFileError } from './identity/secret-files.ts'
 import { didYouMean } from './language/nearest-name.ts'
@@ -102,6 +101,11 @@ function missing(env: Environment, mode: Mode, inProduction: boolean): string[] 
     mistakes.push('SLUICE_AUDIT_KEY must be set in production, to the one of the other processes: workers sign the audit log too')
   }
   if (isSet('DATABASE_OWNER_URL') && !isSet('DATABASE_URL')) mistakes.push('DATABASE_URL must be set when DATABASE_OWNER_URL is')
+  if (isSet('SLUICE_ALERT_WEBHOOK_URL') && !isSet('SLUICE_ALERT_WEBHOOK_SECRET')) {
+    mistakes.push(
+      'SLUICE_ALERT_WEBHOOK_SECRET must be set when SLUICE_ALERT_WEBHOOK_URL is: make one with `openssl rand -base64 48`',
+    )
+  }
   if (env['SLUICE_PERSISTED_ONLY'] === 'true' && !isSet('SLUICE_PERSISTED_OPERATIONS')) {
     mistakes.push('SLUICE_PERSISTED_OPERATIONS must be set when SLUICE_PERSISTED_ONLY is true: nothing could run')
   }

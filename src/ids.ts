@@ -11,6 +11,7 @@ export const ID_PREFIX = {
   execution: 'exec',
   agentRequest: 'ask',
   auditEvent: 'audit',
+  securityEvent: 'security',
   secret: 'secret',
   worker: 'worker',
   apiKey: 'key',

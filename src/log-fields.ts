@@ -29,6 +29,10 @@ const FIELDS = {
   mail: word,
   type: word,
   code: word,
+  /** of an audit event */
+  severity: word,
+  /** what a webhook answered, such as 503 */
+  httpStatus: number,
   sqlState: word,
   /** which key sealed or signed; says nothing about it */
   keyId: word,

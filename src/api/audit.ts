@@ -9,7 +9,7 @@ import { uuidOf } from './node-ids.ts'
 import { AuditEvent, Execution, Flow } from './refs.ts'
 import { User } from './viewer.ts'
 
-const Severity = builder.enumType('AuditSeverity', {
+export const Severity = builder.enumType('AuditSeverity', {
   description: 'How much attention it needs.',
   values: {
     INFO: { description: 'Everyday.' },

@@ -19,6 +19,7 @@ const KIND_OF_TYPE: Record<string, IdKind> = {
   Execution: 'execution',
   AgentRequest: 'agentRequest',
   AuditEvent: 'auditEvent',
+  SecurityEvent: 'securityEvent',
   ApiKey: 'apiKey',
   ExecutionLink: 'executionLink',
   Secret: 'secret',

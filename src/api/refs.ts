@@ -1,4 +1,5 @@
 /** Every object that several nouns name. They live here, since noun files that import each other end in `any`. */
+import type { SecurityEvent as SecurityEventRow } from '../audit/entities/security-event.ts'
 import type { Execution as ExecutionRow } from '../engine/entities/execution.ts'
 import type { Flow as FlowRow } from '../engine/entities/flow.ts'
 import type { ApiKey as ApiKeyRow } from '../identity/entities/api-key.ts'
@@ -13,6 +14,7 @@ import {
   loadFlows,
   loadFlowVersions,
   loadSecrets,
+  loadSecurityEvents,
 } from '../operations/load-by-id.ts'
 import type { AgentRequestHead, AuditEventHead, FlowVersionHead } from '../operations/load-by-id.ts'
 import type { EventRow } from '../operations/read-events.ts'
@@ -44,6 +46,11 @@ export const AgentRequest = builder.loadableNodeRef('AgentRequest', {
 export const AuditEvent = builder.loadableNodeRef('AuditEvent', {
   id: { resolve: (event: AuditEventHead) => event.id },
   load: (ids: string[], call) => loadAuditEvents(call, ids) as Promise<AuditEventHead[]>,
+})
+
+export const SecurityEvent = builder.loadableNodeRef('SecurityEvent', {
+  id: { resolve: (event: SecurityEventRow) => event.id },
+  load: (ids: string[], call) => loadSecurityEvents(call, ids) as Promise<SecurityEventRow[]>,
 })
 
 export const ApiKey = builder.loadableNodeRef('ApiKey', {

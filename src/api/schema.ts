@@ -19,6 +19,7 @@ import './execution-feed.ts'
 import './execution-control.ts'
 import './agent-request.ts'
 import './audit.ts'
+import './security-event.ts'
 import './audit-verification.ts'
 import './secret.ts'
 

@@ -25,12 +25,14 @@ interface Window {
 export interface RefusalOptions {
   database: Pick<Database, 'transaction' | 'clock'>
   log: Logger
+  /** told of each refusal, also of those that become no row of their own */
+  onRefusal?: (entry: AuditEntry) => void
   maxSubjects?: number
 }
 
 /** `metadata.count` of a row says how many refusals it stands for; without it, one. */
 export class Refusals {
-  readonly #options: Required<RefusalOptions>
+  readonly #options: RefusalOptions & { maxSubjects: number }
   readonly #windows = new Map<string, Window>()
   /** due to be written; rows stay here while the database does not answer */
   #due: AuditEntry[] = []
@@ -47,6 +49,7 @@ export class Refusals {
    * Never rejects: the answer is a refusal anyway, and what could not be written is tried again.
    */
   async record(subject: string, entry: AuditEntry): Promise<void> {
+    this.#options.onRefusal?.(entry)
     const own = `${entry.type} ${subject}`
     const shared = !this.#windows.has(own) && this.#windows.size >= this.#options.maxSubjects
     const key = shared ? entry.type : own

@@ -5,6 +5,7 @@ import type { WriteAudit } from '../audit/audit-writer.ts'
 import type { AuditKeys } from '../audit/audit-keys.ts'
 import type { SealedHead } from '../audit/sealed-head.ts'
 import type { Refusals } from '../audit/refusals.ts'
+import type { SecurityWatch } from '../audit/security-watch.ts'
 import type { Database } from '../database/database.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Limiter } from '../fleet/limiter.ts'
@@ -33,6 +34,7 @@ export interface Services {
   /** what definitions may name, as of now (A1) */
   readonly allow: AllowList
   readonly refusals: Refusals
+  readonly security: Pick<SecurityWatch, 'count'>
   readonly auditKeys: AuditKeys
   readonly writeAudit: WriteAudit
   readonly auditHead: SealedHead

@@ -7,8 +7,7 @@ import { isStorableText } from './check-arguments.ts'
 import type { AuditEventHead } from './load-by-id.ts'
 import { between, EVERYWHERE, readRows } from './page.ts'
 import type { Page } from './page.ts'
-import { mayReadAudit, requirePrincipal } from './permissions.ts'
-import { forbid } from './refuse.ts'
+import { requireAuditReader } from './refuse.ts'
 
 /** Ids are UUIDs; all that is given must hold. */
 export interface AuditFilter {
@@ -26,7 +25,7 @@ export interface AuditFilter {
 
 /** Throws FORBIDDEN for all but administrators. */
 export async function listAuditEvents(call: Call, filter: AuditFilter, page: Page): Promise<AuditEventHead[]> {
-  if (!mayReadAudit(requirePrincipal(call))) return forbid(call, { type: 'audit.readingRefused' })
+  await requireAuditReader(call)
   const { type, severity, success, actorId, flowId, executionId, after, before } = filter
   if (severity?.length === 0 || (type !== undefined && !isStorableText(type))) return []
   const filters = [

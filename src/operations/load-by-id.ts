@@ -2,6 +2,7 @@
 import type { EntityClass } from '@mikro-orm/postgresql'
 import { sql } from 'kysely'
 import { AuditEvent } from '../audit/entities/audit-event.ts'
+import { SecurityEvent } from '../audit/entities/security-event.ts'
 import { AgentRequest } from '../engine/entities/agent-request.ts'
 import { Execution } from '../engine/entities/execution.ts'
 import { FlowVersion } from '../engine/entities/flow-version.ts'
@@ -58,6 +59,9 @@ export type AuditEventHead = Omit<AuditEvent, 'mac'>
 
 export const loadAuditEvents: Load<AuditEventHead> = (call, ids) =>
   load(call, AuditEvent, ids, visibleAuditEvents(requirePrincipal(call)), ['mac'])
+
+export const loadSecurityEvents: Load<SecurityEvent> = (call, ids) =>
+  load(call, SecurityEvent, ids, visibleAuditEvents(requirePrincipal(call)))
 
 export const loadSecrets: Load<Secret> = (call, ids) => load(call, Secret, ids, visibleSecrets(requirePrincipal(call)))
 

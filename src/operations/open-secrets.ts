@@ -2,6 +2,7 @@
 import type { AuditKeys } from '../audit/audit-keys.ts'
 import { auditEntry, recordAudit } from '../audit/record-audit.ts'
 import type { AuditFacts } from '../audit/record-audit.ts'
+import type { SecurityWatch } from '../audit/security-watch.ts'
 import { queryIn } from '../database/database.ts'
 import type { Database } from '../database/database.ts'
 import type { OpenedSecrets, OpenSecrets, SecretsOrder } from '../engine/acts/run-with-secrets.ts'
@@ -16,15 +17,17 @@ export interface OpenSecretsOptions {
   readonly database: Database
   readonly keys: SecretKeys
   readonly auditKeys: Pick<AuditKeys, 'sign'>
+  readonly security: Pick<SecurityWatch, 'count'>
   readonly log: Logger
 }
 
 type Found = { flowId: string; mayUse: boolean } & (SealedRow | { id: null })
 
 /** Every use and every refusal is in the audit log before the handler gets anything. */
-export function createOpenSecrets({ database, keys, auditKeys, log }: OpenSecretsOptions): OpenSecrets {
-  return (order) =>
-    database.transaction(async (em) => {
+export function createOpenSecrets({ database, keys, auditKeys, security, log }: OpenSecretsOptions): OpenSecrets {
+  return async (order) => {
+    const { executionId, path, attempt, names } = order
+    const { opened, facts, flowId } = await database.transaction(async (em) => {
       const rows = await queryIn<Found>(
         em,
         `select e.flow_id as "flowId", v.created_by = f.owner_id and u.disabled_at is null as "mayUse", ${SEALED}
@@ -34,18 +37,25 @@ export function createOpenSecrets({ database, keys, auditKeys, log }: OpenSecret
          join sluice.users u on u.id = f.owner_id
          left join sluice.secrets s on s.owner_id = f.owner_id and s.name = any($2)
          where e.id = $1`,
-        [order.executionId, order.names],
+        [executionId, names],
       )
-      const { opened, facts } = judge(keys, order, rows)
-      const { executionId, path, attempt, names } = order
-      const flowId = rows[0]?.flowId
-      const metadata = { path, attempt, names, ...facts.metadata }
-      const entry = { ...facts, executionId, metadata, ...(flowId !== undefined && { flowId }) }
+      const judged = { ...judge(keys, order, rows), flowId: rows[0]?.flowId }
+      const metadata = { path, attempt, names, ...judged.facts.metadata }
+      const about = { executionId, ...(judged.flowId !== undefined && { flowId: judged.flowId }) }
+      const entry = { ...judged.facts, ...about, metadata }
       await recordAudit(em, auditEntry({ origin: {}, services: { database, auditKeys } }, entry, { kind: 'SYSTEM' }))
-      if (!opened.ok) log.warn({ execution: encodeId('execution', executionId), path, code: facts.errorCode }, 'secrets refused')
-      return opened
+      return judged
     })
+    if (!opened.ok) {
+      log.warn({ execution: encodeId('execution', executionId), path, code: facts.errorCode }, 'secrets refused')
+      if (SUSPICIOUS.has(facts.errorCode)) security.count('SECRETS_REFUSED', flowId ? [{ kind: 'FLOW', id: flowId }] : [])
+    }
+    return opened
+  }
 }
+
+/** The others are mistakes of who wrote the flow, or of who configured the keys. */
+const SUSPICIOUS: ReadonlySet<string | undefined> = new Set(['SECRET_NOT_YOURS', 'SECRET_TAMPERED'])
 
 function judge(keys: SecretKeys, { names }: SecretsOrder, rows: readonly Found[]): { opened: OpenedSecrets; facts: AuditFacts } {
   const refuse = (message: string, errorCode: string, more: Partial<AuditFacts> = {}) => ({

@@ -211,7 +211,7 @@ export function answerableRequests(principal: Principal): Condition {
   return rights.role === 'VIEWER' ? NOTHING : sql`t.flow_id in ${managedFlows(askerOf(rights))}`
 }
 
-/** A condition on `sluice.audit_events`. */
+/** A condition on `sluice.audit_events`, and on `sluice.security_events`. */
 export const visibleAuditEvents = (principal: Principal): Condition => (mayReadAudit(principal) ? EVERYTHING : NOTHING)
 
 /** A condition on `sluice.secrets`: one's own, for people alone; not even administrators see those of others. */

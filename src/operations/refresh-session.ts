@@ -39,6 +39,6 @@ export async function refreshSession(call: Call, input: RefreshSession): Promise
   if (rotation.outcome === 'ROTATED') return signedIn(call, rotation.userId, rotation.sessionId, rotation.refreshToken)
   if (rotation.outcome === 'REFUSED' || !rotation.revoked) {
     await noteRefusal(call, { type: 'session.refused', errorCode: 'UNAUTHENTICATED' })
-  }
+  } else call.services.security.count('TOKEN_REUSED', [{ kind: 'USER', id: rotation.userId }])
   return problem('UNAUTHENTICATED')
 }

@@ -3,7 +3,9 @@ import { auditEntry } from '../audit/record-audit.ts'
 import type { AuditFacts } from '../audit/record-audit.ts'
 import { Fault } from '../errors.ts'
 import { addressKey } from '../fleet/address-key.ts'
+import type { Principal } from '../identity/principal.ts'
 import type { Call } from './call.ts'
+import { mayReadAudit, requirePrincipal } from './permissions.ts'
 
 /** Records `facts` (their type is `<noun>.refused`) and throws FORBIDDEN. */
 export async function forbid(call: Call, facts: AuditFacts): Promise<never> {
@@ -15,4 +17,10 @@ export async function forbid(call: Call, facts: AuditFacts): Promise<never> {
 export async function noteRefusal(call: Call, facts: AuditFacts): Promise<void> {
   const subject = call.principal?.id ?? addressKey(call.origin.ip)
   await call.services.refusals.record(subject, auditEntry(call, { severity: 'NOTICE', success: false, ...facts }))
+}
+
+/** The administrator who asks. Throws FORBIDDEN for everybody else. */
+export async function requireAuditReader(call: Call): Promise<Principal> {
+  const principal = requirePrincipal(call)
+  return mayReadAudit(principal) ? principal : forbid(call, { type: 'audit.readingRefused' })
 }

@@ -81,6 +81,7 @@ export async function startExecution(
   }
   const started = await engine.start(order)
   if (isProblem(started)) return refused(call, flow, started)
+  if (!started.replayed) call.services.security.count('UNUSUAL_STARTS', [principal])
   if (args.waitMs) await engine.ended(started.executionId, args.waitMs)
   return started
 }

@@ -31,4 +31,5 @@ export async function admitUnmask(call: Call, executionIds: readonly string[], w
     auditEntry(call, { type: 'execution.unmasked', severity: 'NOTICE', executionId, flowId, metadata: { what } }),
   )
   await call.services.database.transaction((em) => recordAudit(em, ...entries))
+  call.services.security.count('BULK_UNMASKS', [principal], rows.length)
 }

@@ -4,15 +4,14 @@ import { verifyAudit } from '../audit/verify-audit.ts'
 import type { AuditVerification } from '../audit/verify-audit.ts'
 import type { Call } from './call.ts'
 import { noteOther } from './note-reads.ts'
-import { mayReadAudit, requirePrincipal } from './permissions.ts'
-import { forbid } from './refuse.ts'
+import { requireAuditReader } from './refuse.ts'
 
 /**
  * `after`: the seal that an earlier page ended with. What is found broken is itself an audit event of severity CRITICAL.
  * Throws FORBIDDEN for all but administrators.
  */
 export async function verifyAuditLog(call: Call, { after, limit }: { after: number; limit: number }): Promise<AuditVerification> {
-  if (!mayReadAudit(requirePrincipal(call))) return forbid(call, { type: 'audit.readingRefused' })
+  await requireAuditReader(call)
   const { database, auditKeys, auditHead } = call.services
   const found = await verifyAudit({ database, keys: auditKeys, head: auditHead, after, limit })
   noteOther(call, 'verifiedEvents', found.checked)
@@ -25,6 +24,7 @@ export async function verifyAuditLog(call: Call, { after, limit }: { after: numb
       metadata: { id, why, position: found.position },
     } as const
     await database.transaction((em) => recordAudit(em, auditEntry(call, facts)))
+    call.services.security.count('AUDIT_BROKEN', [])
   }
   return found
 }

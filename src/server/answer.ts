@@ -80,6 +80,7 @@ export function createAnswerer(options: AnswerOptions): Answerer {
     const admitted = admit(call, plan, params, way, { schema, production })
     if (typeof admitted !== 'number') return { errors: present(admitted) }
     await takeCost(visitor, admitted, rate)
+    if (call.principal) call.services.security.count('UNUSUAL_REQUESTS', [call.principal])
 
     const { operation, document } = plan
     const args = { schema, document, variableValues: params.variables, contextValue: call }

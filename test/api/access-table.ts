@@ -52,6 +52,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'Query.agentRequests': { ask: () => `agentRequests { ${NODES} }`, cells: 'u..++ ...++ fffff++ff ++' },
   'Query.auditEvents': { ask: () => `auditEvents { ${NODES} }`, cells: 'ufff+ fffff fffffffff ff' },
   'Query.auditVerification': { ask: () => `auditVerification { intact }`, cells: 'ufff+ fffff fffffffff ff' },
+  'Query.securityEvents': { ask: () => `securityEvents { ${NODES} }`, cells: 'ufff. fffff fffffffff ff' },
   'Query.secrets': { ask: () => `secrets { edges { node { name } } }`, cells: 'u..+. ....f fffffffff ff' },
   'Query.apiKeys': { ask: () => `apiKeys { ${NODES} }`, cells: 'u..++ ....f fffffffff ff' },
   'Query.executionLinks': {

@@ -2,14 +2,17 @@
 import { randomBytes } from 'node:crypto'
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core'
 import { graphql, print } from 'graphql'
+import { Registry } from 'prom-client'
 import { afterAll } from 'vitest'
 import { schema } from '../../src/api/schema.ts'
 import { createCalls } from '../../src/api/context.ts'
 import { AuditEvent } from '../../src/audit/entities/audit-event.ts'
 import { createAuditWriter } from '../../src/audit/audit-writer.ts'
-import { Refusals } from '../../src/audit/refusals.ts'
+import { SecurityEvent } from '../../src/audit/entities/security-event.ts'
+import { createSecurityRoom } from '../../src/audit/security-room.ts'
 import { createSealedHead } from '../../src/audit/sealed-head.ts'
 import { ENGINE_ENTITIES } from '../../src/engine/entities/all.ts'
+import { addressKey } from '../../src/fleet/address-key.ts'
 import { createMemoryLimiter } from '../../src/fleet/memory-limiter.ts'
 import { createAttemptLimiter } from '../../src/identity/attempt-limiter.ts'
 import { createAuthChanges } from '../../src/identity/auth-changes.ts'
@@ -17,8 +20,10 @@ import { createIdentity, IDENTITY_ENTITIES } from '../../src/identity/identity.t
 import { createMailRoom } from '../../src/identity/mail-room.ts'
 import { createOutbox } from '../../src/outbound/mail.ts'
 import { childEnvironment } from '../../src/engine/handlers/child-environment.ts'
+import { watchSteps } from '../../src/engine/watch-steps.ts'
 import { createHandlerHost } from '../../src/engine/handlers/handler-host.ts'
 import { loadHandlers } from '../../src/engine/handlers/load-handlers.ts'
+import type { SecurityConfig } from '../../src/config-types.ts'
 import type { Logger } from '../../src/log.ts'
 import type { SecretKeys } from '../../src/identity/secret-keys.ts'
 import { createSecretKeys } from '../../src/identity/secret-keys.ts'
@@ -36,11 +41,12 @@ import { admitStarts } from '../../src/operations/admit-starts.ts'
 import type { Services } from '../../src/operations/call.ts'
 import type { Context } from '../../src/api/context.ts'
 import { auditKeys } from './audit-keys.ts'
+import { NO_SECURITY_EVENTS } from './security-limits.ts'
 import { inlineRegistry, testEngine } from './engine.ts'
 import type { InlineHandlers } from './engine.ts'
 import { testDatabase } from './test-database.ts'
 
-const ENTITIES = [...ENGINE_ENTITIES, AuditEvent, ...IDENTITY_ENTITIES]
+const ENTITIES = [...ENGINE_ENTITIES, AuditEvent, SecurityEvent, ...IDENTITY_ENTITIES]
 
 export interface TestApiOptions {
   handlers?: InlineHandlers
@@ -50,6 +56,7 @@ export interface TestApiOptions {
   secretKeys?: SecretKeys
   runningPerInitiator?: number
   flowWritesPerMinute?: number
+  security?: SecurityConfig
 }
 
 // what an untyped document asked for is what its test reads; a wrong read fails the test
@@ -71,6 +78,7 @@ export async function testApi({
   secretKeys = createSecretKeys(randomBytes(32).toString('hex')),
   runningPerInitiator = 1_000_000,
   flowWritesPerMinute = 1_000_000,
+  security: securityLimits = NO_SECURITY_EVENTS,
 }: TestApiOptions = {}) {
   const { database, ownerQuery } = await testDatabase({ entities: ENTITIES })
   const processes = { environment: childEnvironment(process.env), memoryLimitMb: 128, log }
@@ -81,11 +89,15 @@ export async function testApi({
   const bus = createLocalBus(log)
   const host = createHandlerHost({ ...processes, registry })
   afterAll(() => host.close())
-  const openSecrets = createOpenSecrets({ database, keys: secretKeys, auditKeys, log })
+  const security = createSecurityRoom({
+    ...{ database, keys: auditKeys, limits: securityLimits, addressOf: addressKey, registry: new Registry(), log },
+  })
+  const openSecrets = createOpenSecrets({ database, keys: secretKeys, auditKeys, security: security.watch, log })
   const engine = await testEngine(database, {
     ...{ registry, host, allow, bus, openSecrets, log },
     admitStarts: (starts) => admitStarts(services, starts),
   })
+  watchSteps(engine, security.watch.count)
   const jwtSecret = randomBytes(32).toString('hex')
   const authChanges = createAuthChanges({ database, bus, log })
   authChanges.start()
@@ -106,13 +118,13 @@ export async function testApi({
     agentRoles: allow.roles,
     log,
   })
-  const refusals = new Refusals({ database, log })
   const services: Services = {
     database,
     engine,
     identity,
     allow,
-    refusals,
+    refusals: security.refusals,
+    security: security.watch,
     auditKeys,
     writeAudit: createAuditWriter(database),
     auditHead: createSealedHead(auditKeys),
@@ -125,7 +137,7 @@ export async function testApi({
   const calls = createCalls(services, feeds, log)
   afterAll(() => authChanges.stop())
   afterAll(() => feeds.stop())
-  afterAll(() => refusals.stop())
+  afterAll(() => security.stop())
 
   /** A call as the doors make it; without a principal it is anonymous. */
   const call = (principal?: Principal): Context =>
@@ -164,7 +176,7 @@ export async function testApi({
   const audited = (actorId: string): Promise<AuditEvent[]> =>
     database.fork().find(AuditEvent, { actorId }, { orderBy: { id: 'asc' } })
 
-  return { database, ownerQuery, engine, services, bus, feeds, call, person, run, audited }
+  return { database, ownerQuery, engine, services, security, bus, feeds, call, person, run, audited }
 }
 
 /** The result of a mutation, which must be of this type. */

@@ -28,6 +28,7 @@ const STAIRS: readonly (readonly string[][])[] = [
       'config.ts',
       'config-setting.ts',
       'config-settings.ts',
+      'config-security-settings.ts',
       'config-shapes.ts',
     ],
   ],

@@ -49,7 +49,8 @@ export async function people({ signInPerMinute = 5 } = {}) {
   })
   const refusals = new Refusals({ database, log })
   // the engine is not part of this room: no use case of identity touches it
-  const services = { database, identity, refusals, auditKeys } as unknown as Services
+  const security = { count: () => undefined }
+  const services = { database, identity, refusals, security, auditKeys } as unknown as Services
 
   function call(principal?: Principal, ip = `192.0.2.${randomBytes(4).toString('hex')}`): Call {
     const signal = new AbortController().signal

@@ -1,0 +1,19 @@
+/** When tests want security events: never, as by default, or from few on. */
+import { loadConfig } from '../../src/config.ts'
+import type { SecurityConfig } from '../../src/config-types.ts'
+
+export const DEFAULTS: SecurityConfig = loadConfig({}, { mode: 'serve' }).security
+
+/** Nothing raises one. */
+export const NO_SECURITY_EVENTS: SecurityConfig = {
+  ...{
+    windowMs: 600_000,
+    signInFailures: 0,
+    wrongTokens: 0,
+    refusals: 0,
+    limitsReached: 0,
+    unusualRequests: 0,
+    unusualStarts: 0,
+  },
+  ...{ unusualFactor: 1, rowsRead: 0, unmasked: 0, failedSteps: 0, handlerCrashes: 0 },
+}
