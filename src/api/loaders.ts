@@ -25,7 +25,7 @@ export interface Loaders {
   events: DataLoader<AsOf & EventsWanted, EventRow[], string>
   inputs: DataLoader<string, Payload | null>
   outputs: DataLoader<AsOf, Payload | null, string>
-  states: DataLoader<AsOf, Payload, string>
+  states: DataLoader<AsOf, Payload | null, string>
   stepInputs: DataLoader<StepRunKey, Payload | null, string>
   stepOutputs: DataLoader<StepRunKey, Payload | null, string>
   requestBodies: DataLoader<string, Payload | null>

@@ -17,7 +17,7 @@ export function payloadField<Shape>(t: ObjectFields<Shape>, description: string,
   return t.field({
     type: 'JSON',
     nullable: true,
-    description: `${description} Null when it is over \`maxBytes\`; its size is in the field of the same name with \`Bytes\`.`,
+    description: `${description} Null when it is over \`maxBytes\`, or was removed after the time that it is kept; its size is in the field of the same name with \`Bytes\`.`,
     complexity: PAYLOAD_COST,
     args: {
       maxBytes: t.arg.int({

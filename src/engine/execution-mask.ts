@@ -33,13 +33,13 @@ export class ExecutionMask {
   /** about how much memory it takes */
   readonly size: number
 
-  /** Without arguments: of a flow that marks nothing; texts under names of secrets are masked all the same. */
-  constructor(places?: DerivedPlaces, input?: Json) {
+  /** Without arguments: of a flow that marks nothing; texts under names of secrets are masked all the same. `isClosed`: all is hidden. */
+  constructor(places?: DerivedPlaces, input?: Json, isClosed = false) {
     const values = places ? [...valuesAt(input ?? null, places.input)] : []
     const length = values.reduce((sum, value) => sum + value.length, 0)
     this.size = 1 + length
     this.#places = places
-    this.#isClosed = length > MOST_CHARACTERS
+    this.#isClosed = isClosed || length > MOST_CHARACTERS
     if (values.length > 0 && !this.#isClosed) {
       this.#patterns = new TextPatterns(values.flatMap((value) => [value, ...formsOf(value)]))
     }
@@ -47,7 +47,7 @@ export class ExecutionMask {
 
   /** `root`: the pointer of the whole value. */
   json(part: Part, text: string, root: string): MaskedText {
-    if (!this.#places && !mayNameSecret(text)) return { text, redacted: [] }
+    if (!this.#places && !this.#isClosed && !mayNameSecret(text)) return { text, redacted: [] }
     const given: unknown = JSON.parse(text)
     const { value, redacted } = this.value(part, given, root)
     return value === given ? { text, redacted: [] } : { text: JSON.stringify(value), redacted }
@@ -92,6 +92,8 @@ export function maskOf(program: Program, input: JsonObject): ExecutionMask {
 
 /** Of a flow that marks nothing. */
 export const NAMES_ONLY = new ExecutionMask()
+/** Of a flow that marks something, when what was marked is not known any more. */
+export const EVERYTHING = new ExecutionMask(undefined, undefined, true)
 
 /** The texts and long numbers at hidden places. */
 function* valuesAt(value: Json, places: Places | undefined): Generator<string> {

@@ -47,16 +47,16 @@ interface Row {
 const TEXT = prepared(`
   select e.id, e.flow_id, e.flow_version_id, e.initiator_id, e.status, e.version, e.epoch, e.owner, e.wake_at, e.deadline_at,
     e.cancel_reason, e.pause_reason, e.seq, e.last_event_at, e.state_bytes, e.created_at, e.started_at, e.ended_at, e.reason,
-    e.error, e.in_flight, i.body as input,
+    e.error, e.in_flight, coalesce(i.body, '{}') as input,
     case when e.seq > 0 then (
       select json_agg(json_build_object('name', s.name, 'status', s.status, 'attempt', s.attempt, 'route', s.route, 'output', s.output))
       from sluice.step_runs s where s.execution_id = e.id) end as steps,
     (select json_agg(json_build_object('key', m.key, 'kind', m.kind, 'body', m.body)) from sluice.inbox m where m.execution_id = e.id)
       as messages
-  from sluice.executions e join sluice.execution_inputs i on i.execution_id = e.id
+  from sluice.executions e left join sluice.execution_inputs i on i.execution_id = e.id
   where e.id = any($1::uuid[])`)
 
-/** Executions that are not there any more are left out. */
+/** Executions that are not there any more are left out. One that ended long ago may have lost its input and steps: it only says that it ended. */
 export async function loadSnapshots(database: Database, programs: Programs, ids: readonly string[]): Promise<Loaded[]> {
   if (ids.length === 0) return []
   const rows = await database.query<Row>(TEXT, [ids])

@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts'
 import { isProblem } from '../errors.ts'
 import { compileInputSchema } from '../language/input-schema.ts'
 import type { JsonObject } from '../language/program.ts'
-import { ExecutionMask, maskOf, NAMES_ONLY } from './execution-mask.ts'
+import { EVERYTHING, ExecutionMask, maskOf, NAMES_ONLY } from './execution-mask.ts'
 import type { Programs } from './programs.ts'
 
 /** For each of these executions (UUIDs), also for one that is not there. A few statements for all. */
@@ -34,7 +34,8 @@ export function createMasks(database: Pick<Database, 'query'>, programs: Program
     const rows = await readInputs([...marked].flatMap(([id, make]) => (make ? [id] : [])))
     for (const [id, make] of marked) {
       const input = rows.get(id)
-      const mask = make && input ? make(input) : NAMES_ONLY
+      // without its input, which goes before its events do, nothing says what of them is sensitive
+      const mask = !make ? NAMES_ONLY : input ? make(input) : EVERYTHING
       kept.set(id, mask)
       masks.set(id, mask)
     }

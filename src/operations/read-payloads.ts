@@ -86,15 +86,17 @@ export const readStepInputs = (call: Call, steps: readonly StepRunKey[], view?: 
 export const readStepOutputs = (call: Call, steps: readonly StepRunKey[], view?: View): Promise<(Payload | null)[]> =>
   readStepRuns(call, STEP_OUTPUT, view, steps)
 
-/** `{ input, steps: { name: output } }` of each: what expressions see. */
-export async function readStates(call: Call, executionIds: readonly string[], view?: View): Promise<Payload[]> {
+/** `{ input, steps: { name: output } }` of each: what expressions see. Null where it was removed, being old enough. */
+export async function readStates(call: Call, executionIds: readonly string[], view?: View): Promise<(Payload | null)[]> {
   const [inputs, outputs] = await Promise.all([readInputs(call, executionIds, view), bounded(call, STATE, view, [executionIds])])
   const steps = Map.groupBy(outputs, ({ key }) => key)
   return executionIds.map((id, at) => {
+    const input = inputs[at]
+    if (!input) return null
     const own = steps.get(id) ?? []
     const parts = own.map(({ step, text }) => `${JSON.stringify(step)}:${text}`).join(',')
-    const text = `{"input":${inputs[at]?.text ?? '{}'},"steps":{${parts}}}`
-    const redacted = [...(inputs[at]?.redacted ?? []), ...own.flatMap((payload) => payload.redacted)]
+    const text = `{"input":${input.text},"steps":{${parts}}}`
+    const redacted = [...input.redacted, ...own.flatMap((payload) => payload.redacted)]
     return { text, bytes: Buffer.byteLength(text), redacted }
   })
 }

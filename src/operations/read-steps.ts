@@ -41,7 +41,7 @@ export async function readSteps(call: Call, executions: readonly ExecutionSteps[
   )
   const versions = [...new Set(executions.map((execution) => execution.flowVersionId))]
   const [ended, programs] = await Promise.all([
-    selectRows(call, StepRun, { where: sql`t.execution_id = any(${executions.map(({ id }) => id)})` }),
+    readEnded(call, executions),
     Promise.all(versions.map((id) => call.services.engine.program(id))),
   ])
   const masks = await call.services.engine.masks(ended.flatMap(({ executionId, error }) => (error ? [executionId] : [])))
@@ -55,8 +55,34 @@ export async function readSteps(call: Call, executions: readonly ExecutionSteps[
   })
 }
 
+/** Step runs; of executions whose step runs were removed, being old enough, what their events still tell of them. */
+async function readEnded(call: Call, executions: readonly ExecutionSteps[]): Promise<EndedStep[]> {
+  const runs = await selectRows(call, StepRun, { where: sql`t.execution_id = any(${executions.map(({ id }) => id)})` })
+  const found = new Set(runs.map(({ executionId }) => executionId))
+  const without = executions.filter(({ id, status }) => hasEnded(status) && !found.has(id)).map(({ id }) => id)
+  return without.length === 0 ? runs : [...runs, ...(await call.services.database.query<EndedStep>(FROM_EVENTS, [without]))]
+}
+
+/** What is told of a step run that has ended; `type` is unknown where only events are left. */
+type EndedStep = Pick<
+  StepRun,
+  'executionId' | 'path' | 'name' | 'status' | 'attempt' | 'startedAt' | 'finishedAt' | 'route' | 'error'
+> & { type: string | null }
+
+const ENDINGS = `array['step.succeeded', 'step.failed', 'step.skipped', 'step.canceled']`
+const FROM_EVENTS = `
+  select execution_id as "executionId", path, min(step) as name, null as type,
+    upper(substr(min(type) filter (where type = any (${ENDINGS})), 6)) as status,
+    coalesce(max(attempt), 0) as attempt, max(at) filter (where type = 'step.started') as "startedAt",
+    max(at) filter (where type = any (${ENDINGS})) as "finishedAt",
+    min(data ->> 'route') filter (where type = 'route.taken') as route,
+    ((array_agg(data) filter (where type = 'step.failed'))[1]) -> 'error' as error
+  from sluice.events where execution_id = any($1) and path is not null
+  group by execution_id, path
+  having bool_or(type = any (${ENDINGS}))`
+
 /** Pure. Without a program (it is not allowed any more) only what began is known. */
-export function mergeSteps(execution: ExecutionSteps, ended: readonly StepRun[], program: Program | undefined): StepView[] {
+export function mergeSteps(execution: ExecutionSteps, ended: readonly EndedStep[], program: Program | undefined): StepView[] {
   const views = new Map<string, StepView>()
   for (const step of program?.steps ?? []) views.set(step.name, notBegun(execution, step.name, step.spec.type))
   for (const entry of execution.inFlight) {
@@ -67,7 +93,7 @@ export function mergeSteps(execution: ExecutionSteps, ended: readonly StepRun[],
     )
   }
   // what has ended counts more than what was under way when the execution was read, a moment earlier
-  for (const run of ended) views.set(run.path, hasRun(run))
+  for (const run of ended) views.set(run.path, hasRun(run, views.get(nameOf(run.path))?.type))
   return [...views.values()]
 }
 
@@ -90,7 +116,10 @@ const underWay = ({ id }: ExecutionSteps, entry: InFlight, name: string, type: s
   inFlight: entry,
 })
 
-const hasRun = ({ executionId, path, name, type, status, attempt, startedAt, finishedAt, route, error }: StepRun): StepView => ({
-  ...{ executionId, path, name, type, status, attempt, finishedAt, inFlight: null },
+const hasRun = (
+  { executionId, path, name, type, status, attempt, startedAt, finishedAt, route, error }: EndedStep,
+  defined: string | undefined,
+): StepView => ({
+  ...{ executionId, path, name, type: type ?? defined ?? 'handler', status, attempt, finishedAt, inFlight: null },
   ...{ startedAt: startedAt ?? null, route: route ?? null, error: error ?? null },
 })
