@@ -1,6 +1,6 @@
 /** What every step of a definition may have: its types, its strict schema, and the pieces that the schemas of steps are made of. */
 import { z } from 'zod'
-import type { Json } from './values.ts'
+import type { Json, JsonObject } from './values.ts'
 
 /** Every name of steps and routes (C3). */
 export const NAME = /^[A-Za-z0-9_]{1,64}$/
@@ -12,7 +12,7 @@ export type After =
   | { readonly any: readonly string[] }
   | { readonly atLeast: number; readonly of: readonly string[] }
 
-/** Durations are ISO 8601 (`PT0.5S`); attempts count the first one too. */
+/** Durations are ISO 8601 (`PT0.5S`); attempts count the first one too; `on` and `notOn` name step errors or classes of them. */
 export interface Retry {
   readonly attempts?: number
   readonly delay?: string
@@ -20,7 +20,13 @@ export interface Retry {
   readonly maxDelay?: string
   readonly jitter?: number
   readonly on?: readonly string[]
+  readonly notOn?: readonly string[]
+  /** no attempt begins later than this after the first one began */
+  readonly within?: string
 }
+
+/** What becomes of the execution when the step has failed for good: it fails too; it goes on; it goes on with this step. */
+export type OnError = 'fail' | 'continue' | { readonly goto: string }
 
 /** What every step may have. `on` is "router:route", `when` a CEL condition without `${{ }}`, `timeout` an ISO 8601 duration. */
 export interface AnyStep {
@@ -30,6 +36,9 @@ export interface AnyStep {
   readonly when?: string
   readonly timeout?: string
   readonly retry?: Retry
+  readonly onError?: OnError
+  /** the step that undoes this one, when it had succeeded and its execution ends badly */
+  readonly compensate?: JsonObject
 }
 
 export const json = z.unknown().transform((value) => value as Json)
@@ -55,6 +64,8 @@ export const retry = z.strictObject({
     .max(50)
     .optional()
     .describe('The step errors that are retried, such as TIMEOUT; else all that a retry can help.'),
+  notOn: z.array(name).min(1).max(50).optional().describe('Of those, the step errors that are not retried.'),
+  within: name.optional().describe('No attempt begins later than this after the first one began: an ISO 8601 duration.'),
 })
 
 /** The fields of every step: spread into the schema of each type. */
@@ -73,6 +84,13 @@ export const commonFields = {
   when: text.optional().describe('A CEL condition (without ${{ }}); when it is false, the step is skipped.'),
   timeout: name.optional().describe('How long one attempt may take: an ISO 8601 duration such as PT30S.'),
   retry: retry.optional().describe('When and how often a failed attempt is repeated.'),
+  onError: z
+    .union([z.literal(['fail', 'continue']), z.strictObject({ goto: name })], {
+      error: 'must be "fail", "continue" or {"goto": "step"}',
+    })
+    .optional()
+    .describe('When it has failed for good: the execution fails ("fail"), goes on ("continue"), or goes on with {"goto": "step"}.'),
+  compensate: template.optional().describe('The step that undoes this one when it had succeeded and its execution ends badly.'),
 }
 
 /** Unlike the step schemas it lets other fields pass: for reading what can be read of a step of unknown type. */

@@ -15,8 +15,8 @@ export interface ExpressionProblem {
 const MAX_MACRO_NESTING = 2
 /** What an expression sees. */
 export const ROOTS: readonly string[] = ['input', 'steps', 'execution']
-const STEP_FIELDS = ['status', 'output', 'route']
-const EXECUTION_FIELDS = ['id', 'startedAt']
+const STEP_FIELDS = ['status', 'output', 'route', 'error']
+const EXECUTION_FIELDS = ['id', 'startedAt', 'error']
 const METHOD_NAMES = [...METHODS.keys(), ...MACROS]
 const MIN_INT = -(2n ** 63n)
 const MAX_INT = 2n ** 63n - 1n
@@ -58,7 +58,7 @@ export function checkRules(root: CelNode, stepNames: ReadonlySet<string>): { pro
     if (key === undefined) return false
     if (isId(base, 'execution')) {
       if (!EXECUTION_FIELDS.includes(key)) {
-        refuse('INVALID_EXPRESSION', `execution has no ${cut(key)}, only id and startedAt`, didYouMean(key, EXECUTION_FIELDS))
+        refuse('INVALID_EXPRESSION', `execution has no ${cut(key)}, only id, startedAt and error`, didYouMean(key, EXECUTION_FIELDS))
       }
       return true
     }
@@ -72,7 +72,7 @@ export function checkRules(root: CelNode, stepNames: ReadonlySet<string>): { pro
     checkPath(base)
     if (!STEP_FIELDS.includes(key)) {
       const hint = didYouMean(key, STEP_FIELDS) ?? `what the step returns is steps.${cut(step)}.output`
-      refuse('INVALID_EXPRESSION', `a step has status, output and route, no ${cut(key)}`, hint)
+      refuse('INVALID_EXPRESSION', `a step has status, output, route and error, no ${cut(key)}`, hint)
     }
     return true
   }

@@ -1,16 +1,14 @@
 /** One step compiled: its templates and conditions, its times, and the roles it names, checked against the allow-list (A1, A2). */
-import { STEP_ERRORS } from '../errors.ts'
-import { NAME, type Retry } from './any-step.ts'
-import { formatDuration, parseDuration } from './duration.ts'
+import { NAME } from './any-step.ts'
+import { compileRetry } from './compile-retry.ts'
 import { compileCondition } from './expressions.ts'
 import { didYouMean } from './nearest-name.ts'
+import { readDuration } from './read-duration.ts'
 import { readStep } from './read-step.ts'
 import type { StepBody, StepCompiler, StepContext } from './steps/step-language.ts'
 import { languageOf, type StepDefinition, type StepSpec } from './steps/step-types.ts'
 import { compileTemplate, type TemplateContext } from './template.ts'
-import type { Condition, RetryPolicy, Template } from './values.ts'
-
-export const NO_RETRY: RetryPolicy = { attempts: 1, firstDelayMs: 500, factor: 2, maxDelayMs: 60_000, jitter: 0.2 }
+import type { Condition, Template } from './values.ts'
 
 export function compileStep(step: StepDefinition, path: readonly string[], context: StepContext): StepBody<StepSpec> {
   const language = languageOf(step.type)
@@ -35,9 +33,9 @@ function createCompiler(path: readonly string[], context: StepContext): StepComp
     checkRoles: (roles, ...field) => checkRoles(roles, [...path, ...field], context),
     step(value, ...field) {
       const { whole } = readStep(value, [...path, ...field], context.issues)
-      for (const order of ['after', 'on', 'when'] as const) {
+      for (const order of ['after', 'on', 'when', 'onError', 'compensate'] as const) {
         if (whole?.[order] !== undefined)
-          context.issues.add('INVALID_VALUE', [...path, ...field, order], 'a step inside another has no order of its own')
+          context.issues.add('INVALID_VALUE', [...path, ...field, order], 'a step inside another has no place of its own')
       }
       return whole && compileStep(whole, [...path, ...field], context)
     },
@@ -72,40 +70,6 @@ export function compileWhen(source: string, path: readonly string[], context: Te
   }
   for (const step of compiled.value.reads) context.onRead(step, path)
   return compiled.value.condition
-}
-
-function compileRetry(
-  retry: Retry | undefined,
-  path: readonly string[],
-  context: TemplateContext,
-  otherwise: RetryPolicy = NO_RETRY,
-): RetryPolicy {
-  if (!retry) return otherwise
-  const time = (text: string | undefined, field: string, otherwiseMs: number): number =>
-    text === undefined ? otherwiseMs : readDuration(text, [...path, field], context)
-  for (const [i, code] of (retry.on ?? []).entries()) {
-    if (Object.hasOwn(STEP_ERRORS, code)) continue
-    const hint = (): string | undefined => didYouMean(code, Object.keys(STEP_ERRORS))
-    context.issues.add('INVALID_VALUE', [...path, 'on', String(i)], 'there is no such step error', hint)
-  }
-  const on = retry.on ?? otherwise.on
-  return {
-    attempts: retry.attempts ?? otherwise.attempts,
-    firstDelayMs: time(retry.delay, 'delay', otherwise.firstDelayMs),
-    factor: retry.factor ?? otherwise.factor,
-    maxDelayMs: time(retry.maxDelay, 'maxDelay', otherwise.maxDelayMs),
-    jitter: retry.jitter ?? otherwise.jitter,
-    ...(on && { on }),
-  }
-}
-
-/** Milliseconds; an issue, and 0, when the text is no duration or shorter than `minMs`. */
-export function readDuration(text: string, path: readonly string[], context: Pick<TemplateContext, 'issues'>, minMs = 0): number {
-  const ms = parseDuration(text)
-  if (ms !== undefined && ms >= minMs) return ms
-  if (ms === undefined) context.issues.add('INVALID_DURATION', path, undefined, 'like PT30S, PT1H30M or P7D; at most P3650D')
-  else context.issues.add('INVALID_DURATION', path, `at least ${formatDuration(minMs)}`)
-  return 0
 }
 
 /** Names of steps and routes; what only looks like one (NFKC) is told apart from what is none. */

@@ -12,7 +12,8 @@ import { readDefinition } from './read-definition.ts'
 export function compile(definition: unknown, allow: AllowList): { program: Program } | { issues: Issue[] } {
   const read = readDefinition(definition, allow)
   if (!read.definition) return { issues: read.issues.issues }
-  const { steps, input, output, timeoutMs } = read
+  const { steps, input, output, timeoutMs, compensationTimeoutMs } = read
+  const compensated = steps.filter((step) => step.compensate)
   const byName = new Map(steps.map((step) => [step.name, step]))
   const dependents = dependentsOf(new Map(steps.map((step) => [step.name, step.needs])))
   const program: Program = {
@@ -22,6 +23,7 @@ export function compile(definition: unknown, allow: AllowList): { program: Progr
     dependents: (name) => dependents.get(name) ?? [],
     ...(output && { output }),
     timeoutMs,
+    ...(compensated.length > 0 && { compensation: { steps: compensated, timeoutMs: compensationTimeoutMs } }),
     ...(read.definition.permissions && { permissions: read.definition.permissions }),
     ...(input?.sensitive && { sensitive: input.sensitive }),
     checkInput: (value) => input?.check(value) ?? [],

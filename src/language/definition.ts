@@ -27,6 +27,8 @@ export interface Definition {
   /** template of the execution's output */
   readonly output?: JsonObject
   readonly timeout?: string
+  /** how long undoing may take in all, when the execution ends badly */
+  readonly compensationTimeout?: string
   readonly permissions?: FlowPermissions
   readonly metadata?: JsonObject
 }
@@ -61,6 +63,9 @@ export const DEFINITION_SCHEMA = z.strictObject({
     .describe('The steps by name: 1 to 64 letters, digits or _.'),
   output: template.optional().describe("Template of the execution's output, made when the last step has ended."),
   timeout: name.optional().describe('Of the whole execution: an ISO 8601 duration; P30D unless given.'),
+  compensationTimeout: name
+    .optional()
+    .describe('Of undoing, when the execution ends badly: an ISO 8601 duration; PT1H unless given.'),
   permissions: permissions.optional().describe('Who may start it, of those whom grants let; it only takes away.'),
   metadata: template.optional().describe('An object for your own use.'),
 })
@@ -75,4 +80,5 @@ export const FIELD_NAMES: readonly string[] = [
   'any',
   'atLeast',
   'of',
+  'goto',
 ]

@@ -3,10 +3,11 @@ import type { Needs } from './program.ts'
 
 export type Graph = ReadonlyMap<string, Needs>
 
-/** The steps that a step waits for, routers included, each once. */
+/** The steps that a step waits for, each once: routers, and those whose failures lead to it, included. */
 export function predecessors(needs: Needs): Set<string> {
   const names = new Set(needs.of)
   for (const { router } of needs.routes) names.add(router)
+  for (const name of needs.failures ?? []) names.add(name)
   return names
 }
 
@@ -104,6 +105,9 @@ function routesNeeded(needs: Needs, taken: ReadonlyMap<string, ReadonlyMap<strin
     if (!taken.has(router) || !require(router, route)) return undefined
     for (const [before, label] of taken.get(router)!) if (!require(before, label)) return undefined
   }
+  const failing = needs.failures?.filter((name) => taken.has(name))
+  if (failing?.length === 0) return undefined
+  if (failing?.length === 1) for (const [router, route] of taken.get(failing[0]!)!) if (!require(router, route)) return undefined
   // Only when every one is needed are their routes needed too.
   if (reachable.length > needs.count) return needed
   for (const name of reachable) for (const [router, route] of taken.get(name)!) if (!require(router, route)) return undefined

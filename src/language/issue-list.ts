@@ -24,10 +24,12 @@ export const ISSUE_CODES = {
   NOT_A_ROUTER: 'Only steps of type route have routes.',
   SELF_REFERENCE: 'A step cannot wait for itself.',
   CYCLE: 'The steps wait for each other in a circle.',
+  NOT_COMPENSATING: 'A step of this type cannot undo another.',
   DUPLICATE: 'It is named twice.',
   // warnings
   CAPPED: 'The value is over the limit; the limit is used.',
   NO_EFFECT: 'The field has no effect here.',
+  TOO_SHORT: 'The time is over before what it bounds can end.',
   UNREACHABLE: 'The step can never run.',
   NO_OTHERWISE: 'The execution fails when no case matches.',
   ROUTE_UNHEARD: 'No step listens to this route.',

@@ -15,11 +15,22 @@ export function findWarnings(definition: Definition, { steps, reads, input }: Re
   const order = steps.map((step) => step.name)
   for (const name of unreachableSteps(graph, order)) warnings.add('UNREACHABLE', ['steps', name])
   warnAboutRoutes(definition, graph, warnings)
-  for (const [name, step] of Object.entries(definition.steps)) warnAboutTimes(name, step, warnings)
+  for (const [step, path] of bodiesOf(definition)) warnAboutTimes(step, path, warnings)
+  if (definition.compensationTimeout !== undefined && !steps.some((step) => step.compensate))
+    warnings.add('NO_EFFECT', ['compensationTimeout'], 'no step says how to undo it')
   warnAboutRoles(definition, warnings)
   warnAboutReads(reads, graph, warnings)
   for (const { path, message } of input?.warnings ?? []) warnings.add('LOOSE_SCHEMA', path, message)
   return warnings.issues
+}
+
+/** Each step, and what undoes it, with its path. */
+function bodiesOf({ steps }: Definition): [StepDefinition, string[]][] {
+  return Object.entries(steps).flatMap(([name, step]): [StepDefinition, string[]][] => {
+    const path = ['steps', name]
+    const undoing = step.compensate as unknown as StepDefinition | undefined
+    return undoing ? [[step, path], [undoing, [...path, 'compensate']]] : [[step, path]]
+  })
 }
 
 function warnAboutRoutes(definition: Definition, graph: Graph, warnings: IssueList): void {
@@ -34,29 +45,37 @@ function warnAboutRoutes(definition: Definition, graph: Graph, warnings: IssueLi
   }
 }
 
-function warnAboutTimes(name: string, step: StepDefinition, warnings: IssueList): void {
-  if (languageOf(step.type).instant) {
+function warnAboutTimes(step: StepDefinition, path: readonly string[], warnings: IssueList): void {
+  const { instant, retry: usual } = languageOf(step.type)
+  if (instant) {
     for (const field of ['timeout', 'retry'] as const) {
       if (step[field] !== undefined)
-        warnings.add('NO_EFFECT', ['steps', name, field], `a ${step.type} takes no time and is not repeated`)
+        warnings.add('NO_EFFECT', [...path, field], `a ${step.type} takes no time and is not repeated`)
     }
+  } else if (step.retry && (step.retry.attempts ?? usual?.attempts ?? 1) === 1) {
+    warnings.add('NO_EFFECT', [...path, 'retry'], 'nothing is repeated with one attempt', 'say how many: "attempts": 3')
+  }
+  if (step.type === 'wait' && step.timeout !== undefined && step.duration !== undefined) {
+    if (parseDuration(step.timeout)! < parseDuration(step.duration)!)
+      warnings.add('TOO_SHORT', [...path, 'timeout'], `it always fails: it waits for ${step.duration}`)
   }
   if (step.type === 'agent' && step.timeout !== undefined && parseDuration(step.timeout)! > MAX_AGENT_TIMEOUT_MS) {
     warnings.add(
       'CAPPED',
-      ['steps', name, 'timeout'],
+      [...path, 'timeout'],
       `agents have at most ${formatDuration(MAX_AGENT_TIMEOUT_MS)}; that is what is used`,
     )
   }
 }
 
-function warnAboutRoles({ participants, steps }: Definition, warnings: IssueList): void {
+function warnAboutRoles(definition: Definition, warnings: IssueList): void {
+  const { participants } = definition
   if (!participants) return
-  for (const [name, step] of Object.entries(steps)) {
+  for (const [step, path] of bodiesOf(definition)) {
     const roles = languageOf(step.type).roles?.(step) ?? []
     for (const role of roles) {
       if (!participants.includes(role))
-        warnings.add('NOT_A_PARTICIPANT', ['steps', name], `${role} is not among the participants`)
+        warnings.add('NOT_A_PARTICIPANT', path, `${role} is not among the participants`)
     }
   }
 }

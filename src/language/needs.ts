@@ -1,5 +1,5 @@
 /** What a step waits for: `after` and `on` resolved to names, with every reference that leads nowhere. */
-import { NAME, type After, type AnyStep } from './any-step.ts'
+import { NAME, type After, type AnyStep, type OnError } from './any-step.ts'
 import type { IssueList } from './issue-list.ts'
 import { didYouMean } from './nearest-name.ts'
 import type { Needs } from './program.ts'
@@ -23,6 +23,37 @@ export function readNeeds(name: string, step: AnyStep, declared: DeclaredSteps, 
   const route = step.on === undefined ? undefined : readOn(name, step.on, declared, issues)
   return { mode, count, of, routes: route ? [route] : [] }
 }
+
+/** For each step that failures lead to, the steps that may fail. */
+export function failuresLeadingTo(declared: DeclaredSteps): ReadonlyMap<string, string[]> {
+  const sources = new Map<string, string[]>()
+  for (const [name, { common }] of declared) {
+    const target = gotoOf(common.onError)
+    if (target !== undefined && target !== name) sources.set(target, [...(sources.get(target) ?? []), name])
+  }
+  return sources
+}
+
+export function readOnError(
+  name: string,
+  { common, whole }: DeclaredStep,
+  declared: DeclaredSteps,
+  issues: IssueList,
+): 'continue' | { goto: string } | undefined {
+  const { onError } = common
+  if (onError === undefined || onError === 'fail') return undefined
+  const path = ['steps', name, 'onError']
+  if (whole?.type === 'fail') issues.add('INVALID_VALUE', path, 'a step of type fail ends the execution')
+  const target = gotoOf(onError)
+  if (target === undefined) return 'continue'
+  if (target === name) issues.add('SELF_REFERENCE', [...path, 'goto'], 'a step cannot answer for itself')
+  else if (!declared.has(target))
+    issues.add('UNKNOWN_STEP', [...path, 'goto'], undefined, () => didYouMean(target, declared.keys()))
+  return { goto: target }
+}
+
+const gotoOf = (onError: OnError | undefined): string | undefined =>
+  typeof onError === 'object' ? onError.goto : undefined
 
 function readAfter(after: After | undefined, path: string[]): Omit<Needs, 'routes'> & { path: string[] } {
   if (after === undefined) return { mode: 'all', count: 0, of: [], path }

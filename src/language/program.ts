@@ -17,12 +17,18 @@ export interface Needs {
   count: number
   of: readonly string[]
   routes: readonly { router: string; route: string }[]
+  /** steps whose `onError` goes here: one of them must have failed */
+  failures?: readonly string[]
 }
 
 export interface ProgramStep extends StepBody<StepSpec> {
   name: string
   needs: Needs
   when?: Condition
+  /** its failure does not end the execution; `goto`: the step that runs then */
+  onError?: 'continue' | { goto: string }
+  /** what undoes it; it has no needs of its own */
+  compensate?: ProgramStep
 }
 
 export interface Program {
@@ -34,6 +40,8 @@ export interface Program {
   dependents(name: string): readonly string[]
   output?: Template
   timeoutMs: number
+  /** the steps that say how to undo them, and how long undoing all of them may take; undefined: none does */
+  compensation?: { steps: readonly ProgramStep[]; timeoutMs: number }
   permissions?: FlowPermissions
   /** the places in this input that its JSON Schema marks as sensitive; undefined when it marks none anywhere */
   sensitive?: (input: JsonObject) => Places

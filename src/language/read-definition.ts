@@ -1,20 +1,22 @@
 /** A definition read from any value: every part checked and compiled in one pass, with all its problems. */
-import { checkName, checkRoles, compileStep, compileWhen, readDuration } from './compile-step.ts'
+import { checkName, checkRoles, compileStep, compileWhen } from './compile-step.ts'
+import { compileCompensation } from './compile-compensation.ts'
 import { DEFINITION_SCHEMA, type Definition } from './definition.ts'
 import { readDocument } from './document.ts'
 import { sortSteps } from './graph.ts'
 import { compileInputSchema, type InputSchema } from './input-schema.ts'
 import { IssueList, type IssueCode } from './issue-list.ts'
-import { readNeeds, type DeclaredSteps } from './needs.ts'
+import { failuresLeadingTo, readNeeds, readOnError, type DeclaredSteps } from './needs.ts'
 import type { AllowList, Needs, ProgramStep, Template } from './program.ts'
+import { readDuration } from './read-duration.ts'
 import { readStep, type DeclaredStep } from './read-step.ts'
 import type { StepContext } from './steps/step-language.ts'
 import { compileTemplate } from './template.ts'
 import { addZodIssues } from './zod-issues.ts'
 
-const DEFAULT_FLOW_TIMEOUT_MS = 30 * 86_400_000
+const DEFAULT_TIMES = { timeoutMs: 30 * 86_400_000, compensationTimeoutMs: 3_600_000 }
 
-/** An expression that names a step; `reader` is undefined for the flow's output. */
+/** An expression that names a step; `reader` is undefined for the flow's output, and for what undoes a step. */
 export interface StepRead {
   reader: string | undefined
   step: string
@@ -31,12 +33,13 @@ export interface ReadDefinition {
   input?: InputSchema
   output?: Template
   timeoutMs: number
+  compensationTimeoutMs: number
 }
 
 /** Never throws, whatever `value` is. The result may be run only when `issues` is empty. */
 export function readDefinition(value: unknown, allow: AllowList): ReadDefinition {
   const issues = new IssueList()
-  const result: ReadDefinition = { issues, steps: [], reads: [], timeoutMs: DEFAULT_FLOW_TIMEOUT_MS }
+  const result: ReadDefinition = { issues, steps: [], reads: [], ...DEFAULT_TIMES }
   const document = readDocument(value, issues)
   if (!document) return result
   const outer = DEFINITION_SCHEMA.safeParse(document)
@@ -50,13 +53,15 @@ export function readDefinition(value: unknown, allow: AllowList): ReadDefinition
     issues,
     stepNames: new Set(declared.keys()),
     onRead: (step: string, path: readonly string[]): void => {
-      result.reads.push({ reader: path[0] === 'steps' ? path[1] : undefined, step, path })
+      result.reads.push({ reader: path[0] === 'steps' && path[2] !== 'compensate' ? path[1] : undefined, step, path })
     },
   }
   result.steps = compileSteps(declared, context)
   if (raw.participants) checkRoles(raw.participants, ['participants'], context)
   if (raw.permissions?.agents) checkRoles(raw.permissions.agents, ['permissions', 'agents'], context)
   if (raw.timeout !== undefined) result.timeoutMs = readDuration(raw.timeout, ['timeout'], context, 1)
+  if (raw.compensationTimeout !== undefined)
+    result.compensationTimeoutMs = readDuration(raw.compensationTimeout, ['compensationTimeout'], context, 1)
   if (raw.output) result.output = compileTemplate(raw.output, ['output'], context)
   if (raw.input) {
     result.input = compileInputSchema(raw.input)
@@ -89,12 +94,24 @@ function readSteps(raw: Record<string, unknown> | undefined, issues: IssueList):
 function compileSteps(declared: DeclaredSteps, context: StepContext): ProgramStep[] {
   const graph = new Map<string, Needs>()
   const steps = new Map<string, ProgramStep>()
-  for (const [name, { common, whole }] of declared) {
+  const leadingTo = failuresLeadingTo(declared)
+  for (const [name, step] of declared) {
+    const { common, whole } = step
     const path = ['steps', name]
-    const needs = readNeeds(name, common, declared, context.issues)
+    const failures = leadingTo.get(name)
+    const needs = { ...readNeeds(name, common, declared, context.issues), ...(failures && { failures }) }
     const when = common.when === undefined ? undefined : compileWhen(common.when, [...path, 'when'], context)
+    const onError = readOnError(name, step, declared, context.issues)
+    const compensate = common.compensate && compileCompensation(name, common.compensate, context)
     graph.set(name, needs)
-    if (whole) steps.set(name, { name, needs, ...(when && { when }), ...compileStep(whole, path, context) })
+    if (!whole) continue
+    const body = compileStep(whole, path, context)
+    steps.set(name, {
+      ...{ name, needs, ...body },
+      ...(when && { when }),
+      ...(onError && { onError }),
+      ...(compensate && { compensate }),
+    })
   }
   const { order, cycles } = sortSteps(graph)
   for (const cycle of cycles) {

@@ -5,8 +5,16 @@ export type JsonObject = { [key: string]: Json }
 /** What expressions can see. `steps` has every step of the flow; `output` only once it succeeded. */
 export interface Scope {
   input: JsonObject
-  steps: Record<string, { status: string; output?: Json; route?: string }>
-  execution: { id: string; startedAt: string }
+  steps: Record<string, { status: string; output?: Json; route?: string; error?: StepFailure }>
+  /** `error`: why the execution ends, while it undoes what it did */
+  execution: { id: string; startedAt: string; error?: StepFailure }
+}
+
+/** Why a step failed, or its execution. */
+export interface StepFailure {
+  code: string
+  message: string
+  step?: string
 }
 
 export type Evaluated<T> = { ok: true; value: T } | { ok: false; message: string }
@@ -40,6 +48,10 @@ export interface RetryPolicy {
   jitter: number
   /** step error codes that are retried; undefined = all that another attempt can help */
   on?: readonly string[]
+  /** of these, the codes that are not */
+  notOn?: readonly string[]
+  /** no attempt begins later than this after the first one began */
+  withinMs?: number
 }
 
 /** What a definition may name; checked at creation, at start and at every load (A1). */

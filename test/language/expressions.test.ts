@@ -79,13 +79,13 @@ test.each<[string, JsonObject, unknown]>([
 
 test.each([
   ['steps.frist.output', 'UNKNOWN_STEP there is no step frist (did you mean "first"?)'],
-  ['steps.first.outptu', 'INVALID_EXPRESSION a step has status, output and route, no outptu (did you mean "output"?)'],
+  ['steps.first.outptu', 'INVALID_EXPRESSION a step has status, output, route and error, no outptu (did you mean "output"?)'],
   [
     'steps.first.n > 1',
-    'INVALID_EXPRESSION a step has status, output and route, no n (what the step returns is steps.first.output)',
+    'INVALID_EXPRESSION a step has status, output, route and error, no n (what the step returns is steps.first.output)',
   ],
   ['steps[input.x]', 'INVALID_EXPRESSION steps is read by name: steps.NAME.output'],
-  ['execution.ip', 'INVALID_EXPRESSION execution has no ip, only id and startedAt (did you mean "id"?)'],
+  ['execution.ip', 'INVALID_EXPRESSION execution has no ip, only id, startedAt and error (did you mean "id"?)'],
   ['inputs.x', 'INVALID_EXPRESSION Unknown variable: inputs (at character 1) (did you mean "input"?)'],
   ['sizes(input.x)', 'UNKNOWN_FUNCTION there is no function sizes() (did you mean "size"?)'],
   ['input.x.startWith("a")', 'UNKNOWN_FUNCTION there is no method startWith() (did you mean "startsWith"?)'],

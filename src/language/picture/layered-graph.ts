@@ -24,7 +24,10 @@ export interface Link {
   from: Item
   to: Item
   taken: boolean
+  /** where a failure leads */
+  dashed: boolean
 }
+type Manner = Pick<Link, 'taken' | 'dashed'>
 interface LayeredGraph {
   layers: Item[][]
   /** drawn as one curve each, outside the layers: what goes backwards, and what is over the limit of bends */
@@ -122,7 +125,7 @@ function connect(edges: readonly PictureEdge[], at: ReadonlyMap<string, Item>, a
   const trunks = new Map<string, Map<number, Item>>()
   let bends = 0
   for (const edge of edges) {
-    const taken = edge.taken === true
+    const manner = { taken: edge.taken === true, dashed: edge.kind === 'failure' }
     const to = at.get(edge.to)!
     let from = at.get(edge.from)!
     let forks = leaving.get(edge.from)!.length > reaching.get(edge.to)!.length
@@ -132,25 +135,25 @@ function connect(edges: readonly PictureEdge[], at: ReadonlyMap<string, Item>, a
       key = JSON.stringify([edge.from, edge.label])
       const pill = pills.get(key) ?? add({ kind: 'pill', layer: from.layer + 1, text: edge.label })
       pills.set(key, pill)
-      join(from, pill, taken)
+      join(from, pill, manner)
       from = pill
     }
     const trunk = trunks.get(key) ?? new Map<number, Item>()
     trunks.set(key, trunk)
     const missing = Math.max(0, to.layer - from.layer - 1 - trunk.size)
-    if (to.layer <= from.layer || bends + missing > MAX_BENDS) strays.push({ from, to, taken })
+    if (to.layer <= from.layer || bends + missing > MAX_BENDS) strays.push({ from, to, ...manner })
     else {
       bends += missing
-      follow(trunk, from, to, forks, taken, add)
+      follow(trunk, from, to, forks, manner, add)
     }
   }
   return strays
 }
 
 /** Leads a link along its trunk, from the end where it is alone to where the trunk already is. */
-function follow(trunk: Map<number, Item>, from: Item, to: Item, forks: boolean, taken: boolean, add: (item: Bare) => Item): void {
+function follow(trunk: Map<number, Item>, from: Item, to: Item, forks: boolean, manner: Manner, add: (item: Bare) => Item): void {
   const [lone, root, step] = forks ? [to, from, -1] : [from, to, 1]
-  const attach = (item: Item, next: Item) => (forks ? join(next, item, taken) : join(item, next, taken))
+  const attach = (item: Item, next: Item) => (forks ? join(next, item, manner) : join(item, next, manner))
   let last = lone
   for (let layer = lone.layer + step; layer !== root.layer; layer += step) {
     const known = trunk.get(layer)
@@ -158,19 +161,19 @@ function follow(trunk: Map<number, Item>, from: Item, to: Item, forks: boolean, 
     trunk.set(layer, bend)
     attach(last, bend)
     const onward = forks ? bend.up[0] : bend.down[0]
-    if (known && onward && (!taken || onward.taken)) return
+    if (known && onward && (!manner.taken || onward.taken)) return
     last = bend
   }
   attach(last, root)
 }
 
 /** One link between two items, however many edges run there. */
-function join(from: Item, to: Item, taken: boolean): void {
+function join(from: Item, to: Item, manner: Manner): void {
   const [fewer, far] = from.down.length < to.up.length ? [from.down, to] : [to.up, from]
   const known = fewer.find((link) => link.from === far || link.to === far)
-  if (known) known.taken ||= taken
+  if (known) known.taken ||= manner.taken
   else {
-    const link = { from, to, taken }
+    const link = { from, to, ...manner }
     from.down.push(link)
     to.up.push(link)
   }

@@ -28,6 +28,7 @@ export interface Line {
   /** an SVG path */
   path: string
   taken: boolean
+  dashed: boolean
   /** where its arrow head is and points, when it ends at a node */
   tip?: { x: number; y: number; points: 'down' | 'left' }
 }
@@ -132,7 +133,7 @@ const tipOf = (item: Item, row: Row) => ({
 })
 
 /** Curves stay in the gap between two layers, so no line ever crosses a node. */
-function curve({ from, to, taken }: Link, rows: readonly Row[]): Line {
+function curve({ from, to, taken, dashed }: Link, rows: readonly Row[]): Line {
   const [upper, lower] = [rows[from.layer]!, rows[to.layer]!]
   const [x1, x2] = [from.x, to.x]
   const tip = tipOf(to, lower)
@@ -141,7 +142,7 @@ function curve({ from, to, taken }: Link, rows: readonly Row[]): Line {
   const [y1, y2] = [upper.y + upper.height / 2, Math.min(tip.y, lower.y - lower.height / 2)]
   return {
     path: `M${x1} ${leave}${y1 > leave ? `V${y1}` : ''}${drop(x1, y1, x2, y2)}${tip.y > y2 ? `V${tip.y}` : ''}`,
-    taken,
+    ...{ taken, dashed },
     ...(to.kind === 'node' ? { tip } : {}),
   }
 }
@@ -156,20 +157,23 @@ function drop(x1: number, y1: number, x2: number, y2: number): string {
 /** The straight piece of a long edge through a layer. */
 function passage(item: Item, rows: readonly Row[]): Line {
   const { y, height } = rows[item.layer]!
-  return { path: `M${item.x} ${y - height / 2}v${height}`, taken: [...item.up, ...item.down].some((link) => link.taken) }
+  const links = [...item.up, ...item.down]
+  const [taken, dashed] = [links.some((link) => link.taken), links.every((link) => link.dashed)]
+  return { path: `M${item.x} ${y - height / 2}v${height}`, taken, dashed }
 }
 
 /** Leaves and arrives at the right side of its items when it goes backwards, and straight down when it does not. */
-function stray({ from, to, taken }: Link, rows: readonly Row[]): Line {
+function stray({ from, to, taken, dashed }: Link, rows: readonly Row[]): Line {
   const [upper, lower] = [rows[from.layer]!, rows[to.layer]!]
   const [x1, x2] = [from.x, to.x]
   if (to.layer > from.layer) {
     const leave = upper.y + halfHeight(from, upper)
     const tip = tipOf(to, lower)
-    return { path: `M${x1} ${leave}${drop(x1, leave, x2, tip.y)}`, taken, tip }
+    return { path: `M${x1} ${leave}${drop(x1, leave, x2, tip.y)}`, taken, dashed, tip }
   }
   const [right1, right2] = [x1 + from.width / 2, x2 + to.width / 2]
   const out = Math.max(right1, right2) + STRAY_ROOM - 4
   const [y1, y2] = [upper.y + 10, lower.y - 10]
-  return { path: `M${right1} ${y1}C${out} ${y1} ${out} ${y2} ${right2} ${y2}`, taken, tip: { x: right2, y: y2, points: 'left' } }
+  const path = `M${right1} ${y1}C${out} ${y1} ${out} ${y2} ${right2} ${y2}`
+  return { path, taken, dashed, tip: { x: right2, y: y2, points: 'left' } }
 }

@@ -45,9 +45,9 @@ function shape({ name, type, status, detail, join }: PictureNode): string {
   return type === 'route' ? `{{${words}}}` : `(${words})`
 }
 
-/** Dotted is a join that does not wait for all. */
+/** Dotted is a join that does not wait for all, and where a failure leads. */
 function arrow({ kind, label }: PictureEdge): string {
-  const line = kind === 'any' ? '-.->' : '-->'
+  const line = kind === 'any' || kind === 'failure' ? '-.->' : '-->'
   return label === undefined ? line : `${line}|"${escape(label)}"|`
 }
 

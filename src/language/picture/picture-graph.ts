@@ -19,9 +19,11 @@ export interface PictureNode {
 export interface PictureEdge {
   from: string
   to: string
-  /** the route, for kind `route` */
+  /** the route, for kind `route`; `on error` for kind `failure` */
   label?: string
-  kind: 'all' | 'any' | 'route'
+  kind: 'all' | 'any' | 'route' | 'failure'
+  /** what follows is reached when the step fails, too */
+  pastFailure?: true
   /** whether the execution went this way; undefined in the picture of a flow */
   taken?: boolean
 }
@@ -48,7 +50,11 @@ export function pictureOf(program: Program): PictureGraph {
     title: program.name,
     nodes: program.steps.map((step) => ({ name: step.name, type: step.spec.type, ...detailOf(step), ...joinOf(step.needs) })),
     edges: program.steps.flatMap(({ name, needs }) => [
-      ...needs.of.map((from) => ({ from, to: name, kind: needs.mode === 'all' ? ('all' as const) : ('any' as const) })),
+      ...needs.of.map((from) => ({
+        ...{ from, to: name, kind: needs.mode === 'all' ? ('all' as const) : ('any' as const) },
+        ...(program.step(from)?.onError === 'continue' && { pastFailure: true as const }),
+      })),
+      ...(needs.failures ?? []).map((from) => ({ from, to: name, label: 'on error', kind: 'failure' as const })),
       ...needs.routes.map(({ router, route }) => ({ from: router, to: name, label: route, kind: 'route' as const })),
     ]),
   }
@@ -56,7 +62,7 @@ export function pictureOf(program: Program): PictureGraph {
 
 /**
  * The picture of an execution. Steps without a standing are PENDING. An edge is taken when its step succeeded, with that route if it
- * is a router, and the step it leads to was not skipped.
+ * is a router, or failed where that is what leads on; and the step it leads to was not skipped.
  */
 export function withStatuses(graph: PictureGraph, standings: Readonly<Record<string, StepStanding>>): PictureGraph {
   const byName = new Map(Object.entries(standings))
@@ -69,7 +75,9 @@ export function withStatuses(graph: PictureGraph, standings: Readonly<Record<str
     }),
     edges: graph.edges.map((edge) => {
       const sameRoute = edge.kind !== 'route' || byName.get(edge.from)?.route === edge.label
-      return { ...edge, taken: sameRoute && status(edge.from) === 'SUCCEEDED' && status(edge.to) !== 'SKIPPED' }
+      const left = status(edge.from)
+      const leadsOn = edge.kind === 'failure' ? left === 'FAILED' : left === 'SUCCEEDED' || (left === 'FAILED' && edge.pastFailure)
+      return { ...edge, taken: sameRoute && leadsOn === true && status(edge.to) !== 'SKIPPED' }
     }),
   }
 }

@@ -71,7 +71,7 @@ function header(graph: PictureGraph, nodes: readonly PictureNode[], width: numbe
 /** What was taken lies over what was not. */
 function lines(layout: Layout, executed: boolean): string {
   const draw = (line: Line, look: string, width: number) =>
-    `<path d="${line.path}" fill="none" stroke-width="${width}"${paint(`line-${look}`)}/>${line.tip ? arrow(line.tip, look) : ''}`
+    `<path d="${line.path}" fill="none" stroke-width="${width}"${line.dashed ? ' stroke-dasharray="5 4"' : ''}${paint(`line-${look}`)}/>${line.tip ? arrow(line.tip, look) : ''}`
   if (!executed) return layout.lines.map((line) => draw(line, 'plain', 1.5)).join('')
   return [
     ...layout.lines.filter((line) => !line.taken).map((line) => draw(line, 'faint', 1.5)),

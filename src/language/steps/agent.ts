@@ -28,6 +28,7 @@ export const agent: StepLanguage<AgentStep, AgentSpec> = {
     subject: text.describe('What it is about, in one line; may hold ${{ }}.'),
     request: json.describe('What is asked; texts in it may hold ${{ }}.'),
   }),
+  compensates: true,
   timeout: { otherwiseMs: 60_000, mostMs: MAX_AGENT_TIMEOUT_MS },
   compile(step, compiler) {
     compiler.checkRole(step.role, 'role')

@@ -25,6 +25,7 @@ export const notify: StepLanguage<NotifyStep, NotifySpec> = {
     subject: text.optional().describe('What it is about, in one line; may hold ${{ }}.'),
     message: json.describe('What is told; texts in it may hold ${{ }}.'),
   }),
+  compensates: true,
   instant: true,
   compile(step, compiler) {
     compiler.checkRoles(step.roles, 'roles')

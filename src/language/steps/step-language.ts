@@ -17,6 +17,8 @@ export interface StepLanguage<Step extends AnyStep, Spec extends { type: string 
   readonly retry?: RetryPolicy
   /** what it is given: where sensitive values may be in it is derived from this */
   given?(spec: Spec): Template
+  /** it may undo another step: it acts on the outside, and needs nothing but itself */
+  readonly compensates?: boolean
   /** the roles it names, for the linter */
   roles?(step: Step): readonly string[]
 }
