@@ -94,7 +94,7 @@ export function encodeTransition(transition: Transition, mark: number, sign: Aud
 
 function writeStart(next: Snapshot, mark: number, start: StartFields): void {
   const { idempotency } = start
-  writer.begin(34)
+  writer.begin(35)
   writer.uuid(next.id)
   writer.uuid(next.flowId)
   writer.uuid(next.flowVersionId)
@@ -115,14 +115,14 @@ function writeStart(next: Snapshot, mark: number, start: StartFields): void {
 }
 
 function writeUpdate(next: Snapshot, mark: number, version: number): void {
-  writer.begin(21)
+  writer.begin(22)
   writer.uuid(next.id)
   writer.int4(version)
   writeProgress(next, mark)
   writer.end()
 }
 
-/** What changes in an execution: 19 columns. */
+/** What changes in an execution: 20 columns. */
 function writeProgress(next: Snapshot, mark: number): void {
   const counts = countSteps(next)
   writer.text(next.status)
@@ -144,6 +144,7 @@ function writeProgress(next: Snapshot, mark: number): void {
   writer.time(next.endedAt)
   writer.text(next.reason)
   writer.jsonb(next.error)
+  writer.text(next.ending)
 }
 
 function writeStepRun(executionId: string, run: StepRunRow): void {

@@ -6,6 +6,8 @@ interface Common {
   attempt: number
   /** ms since 1970, database time */
   startedAt: number
+  /** when its first attempt began, where `retry.within` counts from there */
+  firstAt?: number
 }
 
 /** A handler that runs, or is to be run by whoever holds the execution. */
@@ -31,6 +33,8 @@ export interface AgentEntry extends Common {
 export interface TimerEntry extends Common {
   kind: 'wait' | 'backoff'
   dueAt: number
+  /** of a `wait`: its timeout is over then, and not what it waits for */
+  expires?: true
 }
 
 export type InFlight = ActEntry | AgentEntry | TimerEntry

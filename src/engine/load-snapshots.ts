@@ -7,7 +7,8 @@ import type { Snapshot, StepRecord } from './decide/snapshot.ts'
 import type { ExecutionError } from './entities/execution.ts'
 import type { InFlight } from './in-flight.ts'
 import type { Programs } from './programs.ts'
-import type { EndedStepStatus, ExecutionStatus } from './states.ts'
+import type { EndedStepStatus, ExecutionStatus, UnhappyStatus } from './states.ts'
+import type { StepFailure } from '../language/values.ts'
 
 export interface Loaded {
   snapshot: Snapshot
@@ -30,6 +31,7 @@ interface Row {
   deadline_at: Date | null
   cancel_reason: string | null
   pause_reason: string | null
+  ending: UnhappyStatus | null
   seq: number
   last_event_at: Date
   state_bytes: number
@@ -40,16 +42,27 @@ interface Row {
   error: ExecutionError | null
   in_flight: InFlight[]
   input: JsonObject
-  steps: { name: string; status: EndedStepStatus; attempt: number; route: string | null; output: Json }[] | null
+  steps:
+    | {
+        path: string
+        status: EndedStepStatus
+        attempt: number
+        route: string | null
+        output: Json
+        error: StepFailure | null
+        ended: number
+      }[]
+    | null
   messages: Loaded['messages'] | null
 }
 
 const TEXT = prepared(`
   select e.id, e.flow_id, e.flow_version_id, e.initiator_id, e.status, e.version, e.epoch, e.owner, e.wake_at, e.deadline_at,
-    e.cancel_reason, e.pause_reason, e.seq, e.last_event_at, e.state_bytes, e.created_at, e.started_at, e.ended_at, e.reason,
+    e.cancel_reason, e.pause_reason, e.ending, e.seq, e.last_event_at, e.state_bytes, e.created_at, e.started_at, e.ended_at, e.reason,
     e.error, e.in_flight, coalesce(i.body, '{}') as input,
     case when e.seq > 0 then (
-      select json_agg(json_build_object('name', s.name, 'status', s.status, 'attempt', s.attempt, 'route', s.route, 'output', s.output))
+      select json_agg(json_build_object('path', s.path, 'status', s.status, 'attempt', s.attempt, 'route', s.route, 'output', s.output,
+        'error', s.error, 'ended', floor(extract(epoch from s.finished_at) * 1000)))
       from sluice.step_runs s where s.execution_id = e.id) end as steps,
     (select json_agg(json_build_object('key', m.key, 'kind', m.kind, 'body', m.body)) from sluice.inbox m where m.execution_id = e.id)
       as messages
@@ -84,11 +97,12 @@ const ms = (date: Date | null): number | null => date?.getTime() ?? null
 
 function toSnapshot(row: Row, program: Program): Snapshot {
   const steps = new Map<string, StepRecord>()
-  for (const { name, status, attempt, route, output } of row.steps ?? []) {
+  for (const { path, status, attempt, route, output, error, ended } of row.steps ?? []) {
     const record: StepRecord = { status, attempt }
-    if (status === 'SUCCEEDED') record.output = output
+    if (status === 'SUCCEEDED') Object.assign(record, { output, endedAt: ended })
     if (route !== null) record.route = route
-    steps.set(name, record)
+    if (error !== null) record.error = error
+    steps.set(path, record)
   }
   return {
     ...{ id: row.id, flowId: row.flow_id, flowVersionId: row.flow_version_id, initiatorId: row.initiator_id, program, steps },
@@ -98,6 +112,7 @@ function toSnapshot(row: Row, program: Program): Snapshot {
       deadlineAt: ms(row.deadline_at),
       cancelReason: row.cancel_reason,
       pauseReason: row.pause_reason,
+      ending: row.ending,
     },
     ...{ lastEventAt: row.last_event_at.getTime(), stateBytes: row.state_bytes, createdAt: row.created_at.getTime() },
     ...{

@@ -22,9 +22,11 @@ export type ExecutionStatus = (typeof EXECUTION_STATUSES)[number]
 
 export const ENDED = ['SUCCEEDED', 'FAILED', 'CANCELED', 'TIMED_OUT'] as const satisfies readonly ExecutionStatus[]
 export type EndedStatus = (typeof ENDED)[number]
+/** How an execution can end badly: what succeeded is undone then, if the flow says how. */
+export type UnhappyStatus = Exclude<EndedStatus, 'SUCCEEDED'>
 export const hasEnded = (status: ExecutionStatus): status is EndedStatus => (ENDED as readonly string[]).includes(status)
 
-const UNHAPPY = ['FAILED', 'CANCELED', 'TIMED_OUT'] as const
+export const UNHAPPY = ['FAILED', 'CANCELED', 'TIMED_OUT'] as const satisfies readonly UnhappyStatus[]
 export const EXECUTION_TRANSITIONS: Record<ExecutionStatus, readonly ExecutionStatus[]> = {
   PENDING: ['RUNNING', 'PAUSED', ...UNHAPPY],
   RUNNING: ['WAITING', 'PAUSED', 'SUCCEEDED', ...UNHAPPY],
@@ -54,6 +56,8 @@ export const EVENT_TYPES = [
   'execution.paused',
   'execution.resumed',
   'execution.cancelRequested',
+  'compensation.started',
+  'compensation.finished',
   'execution.succeeded',
   'execution.failed',
   'execution.canceled',
@@ -67,6 +71,8 @@ export const EVENT_TYPES = [
   'step.canceled',
   'step.retrying',
   'step.late',
+  'step.progress',
+  'step.log',
   'route.taken',
   'agent.asked',
   'agent.notified',

@@ -188,7 +188,8 @@ export function createWorker(options: WorkerOptions): Worker {
     const running = attempts.running(snapshot.id)
     for (const path of running) {
       const wanted =
-        snapshot.cancelReason === null && snapshot.inFlight.some((entry) => entry.kind === 'act' && entry.path === path)
+        (snapshot.cancelReason === null || snapshot.ending !== null) &&
+        snapshot.inFlight.some((entry) => entry.kind === 'act' && entry.path === path)
       if (!wanted) attempts.abort(snapshot.id, path, snapshot.cancelReason ?? 'It is not wanted any more.')
     }
     for (const launch of relaunches(snapshot, world())) {

@@ -30,6 +30,11 @@ export function derivePlaces(program: Program, input: Places): DerivedPlaces {
     steps.set(name, spec.type === 'transform' ? { output: made } : { given: made })
     if (spec.type === 'transform') addPlace(scope, ['steps', name, 'output'], made)
   }
+  // under the path of its run, since the step has been given something of its own
+  for (const { name, compensate } of program.compensation?.steps ?? []) {
+    const made = compensate && derive(givenTo(compensate.spec))
+    if (made) steps.set(`${name}.compensate`, { given: made })
+  }
   const output = derive(program.output)
   return { input, steps, ...(output && { output }) }
 }

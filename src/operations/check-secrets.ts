@@ -8,6 +8,7 @@ import { knownSecrets } from '../identity/secrets.ts'
 import { problem } from '../errors.ts'
 import type { Issue, Problem } from '../errors.ts'
 import type { Definition } from '../language/definition.ts'
+import type { StepDefinition } from '../language/steps/step-types.ts'
 import { didYouMean } from '../language/nearest-name.ts'
 import type { Call } from './call.ts'
 import { requirePrincipal } from './permissions.ts'
@@ -15,9 +16,10 @@ import { noteRefusal } from './refuse.ts'
 
 /** `ownerId`: of the flow. Issues SECRET_NOT_YOURS, UNKNOWN_SECRET; none when it names no secrets. */
 export async function secretIssues(call: Call, definition: Definition, ownerId: string): Promise<Issue[]> {
-  const named = Object.entries(definition.steps).flatMap(([step, spec]) =>
-    spec.type === 'handler' ? (spec.secrets ?? []).map((name, i) => ({ name, path: ['steps', step, 'secrets', String(i)] })) : [],
-  )
+  const named = Object.entries(definition.steps).flatMap(([step, spec]) => [
+    ...secretsOf(spec, ['steps', step]),
+    ...(spec.compensate ? secretsOf(spec.compensate as unknown as StepDefinition, ['steps', step, 'compensate']) : []),
+  ])
   if (named.length === 0) return []
   if (requirePrincipal(call).actsAs !== ownerId) {
     await noteRefusal(call, { type: 'secret.useRefused', errorCode: 'SECRET_NOT_YOURS' })
@@ -37,3 +39,6 @@ export async function checkSecrets(call: Call, definition: Definition, ownerId: 
   const issues = await secretIssues(call, definition, ownerId)
   return issues.length > 0 ? problem('VALIDATION', { path: ['definition'], issues }) : undefined
 }
+
+const secretsOf = (step: StepDefinition, path: readonly string[]): { name: string; path: string[] }[] =>
+  step.type === 'handler' ? (step.secrets ?? []).map((name, i) => ({ name, path: [...path, 'secrets', String(i)] })) : []

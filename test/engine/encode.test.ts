@@ -12,7 +12,7 @@ import { testDatabase } from '../harness/test-database.ts'
 const { database } = await testDatabase()
 
 const TYPES: Record<ListName, string> = {
-  ...{ starts: 'start_row', updates: 'update_row', step_runs: 'step_run_row', events: 'event_row', asks: 'ask_row' },
+  ...{ starts: 'start_row_16', updates: 'update_row_16', step_runs: 'step_run_row', events: 'event_row', asks: 'ask_row' },
   ...{ closed_asks: 'closed_ask_row', outputs: 'output_row', reads: 'read_row', sends: 'send_row', keys: 'key_row' },
   audits: 'audit_row',
 }
@@ -26,7 +26,7 @@ const id = newUuid()
 const next = {
   ...{ id, flowId: newUuid(), flowVersionId: newUuid(), initiatorId: newUuid(), program: { steps: Array(number()) } },
   ...{ status: 'FAILED', version: number(), epoch: number(), owner: newUuid(), wakeAt: at(), deadlineAt: at() },
-  ...{ cancelReason: text('cancel'), pauseReason: text('pause'), seq: number(), lastEventAt: at(), stateBytes: number() },
+  ...{ cancelReason: text('cancel'), pauseReason: text('pause'), ending: 'FAILED', seq: number(), lastEventAt: at(), stateBytes: number() },
   ...{ createdAt: at(), startedAt: at(), endedAt: at(), reason: text('reason'), error: { code: text('code'), message: 'm' } },
   steps: new Map([
     ['a', { status: 'SUCCEEDED' }],
@@ -99,7 +99,7 @@ const execution = {
   ...{ cancel_reason: next.cancelReason, pause_reason: next.pauseReason, seq: next.seq, last_event_at: date(next.lastEventAt) },
   ...{ mark: 12_345, state_bytes: next.stateBytes, steps_succeeded: 1, steps_failed: 2, steps_skipped: 3 },
   ...{ in_flight: next.inFlight, started_at: date(next.startedAt), ended_at: date(next.endedAt), reason: next.reason },
-  ...{ id, error: next.error },
+  ...{ id, error: next.error, ending: next.ending },
 }
 const expected: Record<ListName, object> = {
   starts: {

@@ -26,15 +26,15 @@ const ALWAYS: Record<string, string> = {
     select v.execution_id from sluice.events v
     where v.type in ('execution.succeeded', 'execution.failed', 'execution.canceled', 'execution.timedOut')
       and exists (select from sluice.events w where w.execution_id = v.execution_id and w.seq > v.seq)`,
-  'counters agree with the step runs': `
+  'counters agree with the step runs of the definition': `
     select e.id from sluice.executions e
-    where e.steps_succeeded <> (select count(*) from sluice.step_runs s where s.execution_id = e.id and s.status = 'SUCCEEDED')
-      or e.steps_failed <> (select count(*) from sluice.step_runs s where s.execution_id = e.id and s.status = 'FAILED')
-      or e.steps_skipped <> (select count(*) from sluice.step_runs s where s.execution_id = e.id and s.status = 'SKIPPED')`,
+    where e.steps_succeeded <> (select count(*) from sluice.step_runs s where s.execution_id = e.id and s.path = s.name and s.status = 'SUCCEEDED')
+      or e.steps_failed <> (select count(*) from sluice.step_runs s where s.execution_id = e.id and s.path = s.name and s.status = 'FAILED')
+      or e.steps_skipped <> (select count(*) from sluice.step_runs s where s.execution_id = e.id and s.path = s.name and s.status = 'SKIPPED')`,
   'an ended execution has ended in every way': `
     select id from sluice.executions
     where status in ${ENDED} and (owner is not null or wake_at is not null or deadline_at is not null or in_flight <> '[]'
-      or ended_at is null)`,
+      or ended_at is null or ending is not null)`,
   'only the living ask': `
     select r.id from sluice.agent_requests r join sluice.executions e on e.id = r.execution_id
     where r.status = 'OPEN' and e.status in ${ENDED}`,
@@ -42,6 +42,8 @@ const ALWAYS: Record<string, string> = {
     select e.id from sluice.executions e, jsonb_array_elements(e.in_flight) as f
     where f ->> 'kind' = 'agent' and not exists (
       select from sluice.agent_requests r where r.id = (f ->> 'requestId')::uuid and r.status = 'OPEN')`,
+  'whoever undoes tells why, and has a deadline': `
+    select id from sluice.executions where ending is not null and (reason is null or deadline_at is null)`,
   'what waits has something to wait for': `
     select id from sluice.executions where status = 'WAITING' and (wake_at is null or in_flight = '[]')`,
   'the audit log has one entry for each end': `

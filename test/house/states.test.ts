@@ -9,6 +9,7 @@ import {
   EXECUTION_STATUSES,
   EXECUTION_TRANSITIONS,
   STEP_STATUSES,
+  UNHAPPY,
 } from '../../src/engine/states.ts'
 import { SEVERITIES } from '../../src/audit/audit-entry.ts'
 import { ROLES } from '../../src/identity/principal.ts'
@@ -22,6 +23,7 @@ const ENDED_STEPS = STEP_STATUSES.filter((status) => !['PENDING', 'RUNNING', 'WA
 test.each<[string, readonly string[]]>([
   ['executions_status_known', EXECUTION_STATUSES],
   ['executions_ended', ENDED],
+  ['executions_ending_known', UNHAPPY],
   ['step_runs_status_known', ENDED_STEPS],
   ['agent_requests_status_known', AGENT_REQUEST_STATUSES],
   ['agent_requests_decision_known', AGENT_DECISIONS],

@@ -17,18 +17,18 @@ import { runOfStep } from './run.ts'
 import type { Run } from './run.ts'
 
 /** Units of work after which a transition leaves the rest to the next one: some tens of milliseconds of expressions. */
-const MOST_WORK = 250_000
+export const MOST_WORK = 250_000
 
 /**
  * One pass in topological order settles everything: a step's needs stand before it.
  * Ends the execution when its last step has ended.
  */
 export function advance(draft: Draft): void {
-  if (draft.pauseReason !== null || draft.cancelReason !== null) return
+  if (draft.pauseReason !== null || draft.cancelReason !== null || draft.ending !== null) return
   const before = workSpent()
   let open = 0
   for (const step of draft.from.program.steps) {
-    if (hasEnded(draft.status)) return
+    if (isOver(draft)) return
     if (draft.steps.has(step.name)) continue
     if (workSpent() - before > MOST_WORK) {
       draft.more = true
@@ -43,8 +43,11 @@ export function advance(draft: Draft): void {
     else skip(draft, run, verdict.skip)
     if (draft.steps.has(step.name)) open--
   }
-  if (open === 0 && !hasEnded(draft.status)) shareWork(() => finish(draft))
+  if (open === 0 && !isOver(draft)) shareWork(() => finish(draft))
 }
+
+/** It has ended, or is only undone from here on. */
+const isOver = (draft: Draft): boolean => hasEnded(draft.status) || draft.ending !== null
 
 /** Begins an attempt; `attempt` > 1 is a retry. */
 export function begin(draft: Draft, run: Run, attempt: number): void {
@@ -78,7 +81,10 @@ export function begin(draft: Draft, run: Run, attempt: number): void {
 
 type Verdict = 'run' | 'wait' | { skip: string }
 
-/** A join on all is skipped when any of its steps did not succeed; a join on some when too few can succeed any more. */
+/**
+ * A join on all is skipped when any of its steps did not succeed; a join on some when too few can succeed any more. A step that failed
+ * and lets the execution go on counts as one that succeeded. Where failures lead is skipped when none came.
+ */
 function judgeNeeds(draft: Draft, needs: Needs): Verdict {
   let waiting = false
   for (const { router, route } of needs.routes) {
@@ -86,14 +92,21 @@ function judgeNeeds(draft: Draft, needs: Needs): Verdict {
     if (!ended) waiting = true
     else if (ended.route !== route) return { skip: `${router} did not take ${route}` }
   }
+  if (needs.failures) {
+    const ends = needs.failures.map((name) => draft.steps.get(name))
+    if (ends.every((ended) => ended && ended.status !== 'FAILED')) return { skip: `${needs.failures.join(', ')} did not fail` }
+    if (!ends.some((ended) => ended?.status === 'FAILED')) waiting = true
+  }
   let succeeded = 0
   let open = 0
   for (const name of needs.of) {
     const ended = draft.steps.get(name)
     if (!ended) open++
-    else if (ended.status === 'SUCCEEDED') succeeded++
+    else if (ended.status === 'SUCCEEDED' || (ended.status === 'FAILED' && goesOn(draft, name))) succeeded++
     else if (needs.mode === 'all') return { skip: `${name} did not succeed` }
   }
   if (succeeded + open < needs.count) return { skip: 'too few of the steps it waits for succeeded' }
   return waiting || succeeded < needs.count ? 'wait' : 'run'
 }
+
+const goesOn = (draft: Draft, name: string): boolean => draft.from.program.step(name)?.onError === 'continue'

@@ -6,10 +6,12 @@ import { shareWork } from '../../language/budget.ts'
 import { isAct } from '../../language/steps/step-types.ts'
 import { hasEnded } from '../states.ts'
 import { endAgent, expireAgent } from '../steps/agent.ts'
+import { endWait } from '../steps/wait.ts'
 import { advance, begin } from './advance.ts'
 import type { Draft, Transition, World } from './draft.ts'
-import { emit, emitOf, openDraft, removeInFlight } from './draft.ts'
-import { endExecution } from './end-execution.ts'
+import { emit, emitOf, isStopping, openDraft, removeInFlight } from './draft.ts'
+import { compensate, endCompensation } from './compensate.ts'
+import { conclude, endExecution } from './end-execution.ts'
 import { fail, succeed } from './end-step.ts'
 import { cancelStep } from './record-step.ts'
 import type { Ending } from './record-step.ts'
@@ -23,7 +25,9 @@ export function decide(snapshot: Snapshot, inputs: readonly Input[], world: Worl
   adopt(draft, inputs)
   for (const input of inputs) draft.results.push(apply(draft, input))
   if (!hasEnded(draft.status)) fireWhatIsDue(draft)
+  if (isStopping(draft) && !hasEnded(draft.status) && !runsAny(draft)) conclude(draft, 'CANCELED', draft.cancelReason!)
   if (!hasEnded(draft.status) && draft.startedAt !== null) advance(draft)
+  if (draft.ending !== null) compensate(draft)
   if (!hasEnded(draft.status)) settle(draft)
   return close(draft, inputs)
 }
@@ -75,7 +79,7 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
     case 'cancel':
       return cancel(draft, input.reason)
     case 'pause':
-      if (draft.pauseReason !== null || draft.cancelReason !== null) return 'illegal'
+      if (draft.pauseReason !== null || draft.cancelReason !== null || draft.ending !== null) return 'illegal'
       draft.pauseReason = input.reason
       emit(draft, 'execution.paused', { data: { reason: input.reason } })
       return 'applied'
@@ -116,7 +120,7 @@ function applyOutcome(draft: Draft, input: Input & { kind: 'outcome' }): InputRe
   if (run && entry?.kind === 'act' && entry.attempt === attempt && entry.epoch === epoch && !hasEnded(draft.status)) {
     const ending: Ending = input.input === undefined ? entry : { ...entry, input: input.input }
     if (outcome.ok) succeed(draft, run, ending, outcome.output, { bytes: outcome.bytes })
-    else if (outcome.code === 'CANCELED' && draft.cancelReason !== null) cancelStep(draft, run, entry)
+    else if (outcome.code === 'CANCELED' && isStopping(draft)) cancelStep(draft, run, entry)
     else fail(draft, run, ending, outcome.code, outcome.message, outcome)
     return 'applied'
   }
@@ -143,9 +147,9 @@ function isolate(draft: Draft, input: Input & { kind: 'isolated' }): InputResult
   return 'applied'
 }
 
-/** Waits end now; what runs is told to stop and has until the fence. */
+/** Waits end now; what runs is told to stop and has until the fence. One that ends anyway goes on undoing: that has its own fence. */
 function cancel(draft: Draft, reason: string): InputResult {
-  if (draft.cancelReason !== null) return 'duplicate'
+  if (draft.cancelReason !== null || draft.ending !== null) return 'duplicate'
   draft.cancelReason = reason
   draft.pauseReason = null
   emit(draft, 'execution.cancelRequested', { data: { reason } })
@@ -177,31 +181,38 @@ function fireWhatIsDue(draft: Draft): void {
   const { now } = draft.world
   if (draft.deadlineAt !== null && draft.deadlineAt <= now) {
     draft.epoch++ // the fence: whoever still runs a step of it is late
-    if (draft.cancelReason !== null) return endExecution(draft, 'CANCELED', draft.cancelReason)
-    return endExecution(draft, 'TIMED_OUT', 'the timeout of the flow', {
+    if (draft.ending !== null) return endCompensation(draft)
+    if (draft.cancelReason !== null) return conclude(draft, 'CANCELED', draft.cancelReason)
+    return conclude(draft, 'TIMED_OUT', 'the timeout of the flow', {
       code: 'FLOW_TIMEOUT',
       message: 'The flow did not end in time.',
     })
   }
-  if (draft.pauseReason !== null || draft.cancelReason !== null) return
+  if (draft.pauseReason !== null || isStopping(draft)) return
   for (const entry of [...draft.inFlight]) {
-    if (entry.kind === 'act' || entry.dueAt > now || hasEnded(draft.status)) continue
+    if (entry.kind === 'act' || entry.dueAt > now || !draft.inFlight.includes(entry)) continue
     const run = runAt(draft.from.program, entry.path)
     if (!run) continue
     if (entry.kind === 'agent') expireAgent(draft, run, entry)
-    else if (entry.kind === 'wait') succeed(draft, run, entry, {})
+    else if (entry.kind === 'wait') endWait(draft, run, entry)
     else {
       removeInFlight(draft, entry.path)
       shareWork(() => begin(draft, run, entry.attempt))
+      if (entry.firstAt !== undefined) keepFirstAt(draft, entry.path, entry.firstAt)
     }
   }
 }
 
+function keepFirstAt(draft: Draft, path: string, firstAt: number): void {
+  draft.inFlight = draft.inFlight.map((entry) => (entry.path === path ? { ...entry, firstAt } : entry))
+}
+
+const runsAny = ({ inFlight }: Draft): boolean => inFlight.some((entry) => entry.kind === 'act')
+
 /** Status, owner and waking time follow from what is in flight. */
 function settle(draft: Draft): void {
   const { world, inFlight } = draft
-  const acts = inFlight.some((entry) => entry.kind === 'act')
-  if (draft.cancelReason !== null && !acts) return endExecution(draft, 'CANCELED', draft.cancelReason)
+  const acts = runsAny(draft)
   if (draft.pauseReason !== null && !acts) return rest(draft, 'PAUSED', null)
   if (draft.startedAt === null) return // PENDING: whoever claims it starts it
   if (acts || draft.more) {
@@ -232,6 +243,7 @@ function close(draft: Draft, inputs: readonly Input[]): Transition {
     ? {
         ...from,
         ...{ status, owner, epoch, wakeAt, deadlineAt, cancelReason, pauseReason, seq, lastEventAt, stateBytes },
+        ending: draft.ending,
         ...{ startedAt: draft.startedAt, endedAt: draft.endedAt, reason: draft.reason, error: draft.error },
         ...{ steps: draft.steps, inFlight: draft.inFlight, version: from.version + 1 },
       }

@@ -2,7 +2,7 @@
 import type { ActSpec, Json, Scope } from '../../language/program.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import type { ActEntry, InFlight } from '../in-flight.ts'
-import type { AgentDecision, AgentRequestStatus, EndedStepStatus, EventType, ExecutionStatus } from '../states.ts'
+import type { AgentDecision, AgentRequestStatus, EndedStepStatus, EventType, ExecutionStatus, UnhappyStatus } from '../states.ts'
 import type { Input, InputResult } from './input.ts'
 import type { Run } from './run.ts'
 import type { Snapshot, StepRecord } from './snapshot.ts'
@@ -89,6 +89,7 @@ export interface Draft {
   deadlineAt: number | null
   cancelReason: string | null
   pauseReason: string | null
+  ending: UnhappyStatus | null
   wakeAt: number | null
   seq: number
   lastEventAt: number
@@ -154,6 +155,7 @@ export function openDraft(from: Snapshot, world: World): Draft {
   return {
     ...{ from, world, status, owner, epoch, deadlineAt, cancelReason, pauseReason, wakeAt, seq, lastEventAt, stateBytes },
     ...{ startedAt, endedAt, reason: from.reason, error: from.error, steps: new Map(from.steps), inFlight: [...from.inFlight] },
+    ending: from.ending,
     ...{ events: [], stepRuns: [], asks: [], closedAsks: [], launches: [], aborts: [], readMessages: [], lates: [], results: [] },
     more: false,
   }
@@ -186,14 +188,21 @@ export function scopeOf(draft: Draft, _run?: Run): Scope {
       steps[name] = { status: ended.status }
       if (ended.output !== undefined) steps[name].output = ended.output
       if (ended.route !== undefined) steps[name].route = ended.route
+      if (ended.error) steps[name].error = ended.error
     }
   }
   return {
     input: draft.from.input,
     steps,
-    execution: { id: draft.from.id, startedAt: new Date(draft.startedAt ?? draft.world.now).toISOString() },
+    execution: {
+      ...{ id: draft.from.id, startedAt: new Date(draft.startedAt ?? draft.world.now).toISOString() },
+      ...(draft.ending !== null && { error: draft.error ?? { code: draft.ending, message: draft.reason ?? '' } }),
+    },
   }
 }
+
+/** It was canceled, and only waits for what runs to stop. */
+export const isStopping = (draft: Draft): boolean => draft.cancelReason !== null && draft.ending === null
 
 export function removeInFlight(draft: Draft, path: string): void {
   draft.inFlight = draft.inFlight.filter((entry) => entry.path !== path)

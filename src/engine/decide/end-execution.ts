@@ -1,7 +1,8 @@
-/** How an execution ends: everything under way ends in the same commit, and nothing can change afterwards. */
+/** How an execution ends: everything under way ends in the same commit, what is to be undone is, and nothing can change afterwards. */
 import { checkPayload, MAX_STATE_BYTES } from '../../language/payload.ts'
+import type { ProgramStep } from '../../language/program.ts'
 import type { ExecutionError } from '../entities/execution.ts'
-import type { EndedStatus, EventType } from '../states.ts'
+import type { EndedStatus, EventType, UnhappyStatus } from '../states.ts'
 import type { Draft } from './draft.ts'
 import { emit, scopeOf } from './draft.ts'
 import { cancelStep } from './record-step.ts'
@@ -20,18 +21,48 @@ export function endExecution(
   reason: string | null,
   error: ExecutionError | null = null,
 ): void {
-  for (const entry of draft.inFlight) {
-    const run = runAt(draft.from.program, entry.path)
-    if (run) cancelStep(draft, run, entry)
-    else if (entry.kind === 'agent') draft.closedAsks.push({ id: entry.requestId, status: 'CANCELED' })
-  }
+  stopAll(draft)
   emit(draft, END_EVENT[status], error ? { data: { error: { ...error } } } : reason ? { data: { reason } } : {})
   draft.status = status
   draft.endedAt = draft.lastEventAt
   draft.reason = reason
   draft.error = error
+  draft.owner = draft.wakeAt = draft.deadlineAt = draft.ending = null
+}
+
+/**
+ * It will end so. When steps that succeeded say how to undo them, that comes first, in a time of its own: `compensate` goes on with it.
+ * Until then `reason` and `error` tell why.
+ */
+export function conclude(draft: Draft, status: UnhappyStatus, reason: string, error: ExecutionError | null = null): void {
+  const { compensation } = draft.from.program
+  const count = compensation ? undoable(draft).length : 0
+  if (!compensation || count === 0) return endExecution(draft, status, reason, error)
+  stopAll(draft)
+  draft.ending = status
+  draft.reason = reason
+  draft.error = error
+  draft.pauseReason = null
+  draft.deadlineAt = draft.world.now + compensation.timeoutMs
+  emit(draft, 'compensation.started', { data: { ending: status, reason, steps: count } })
+}
+
+/** The steps that are undone when it ends badly, in the order in which that is done: the last that ended comes first. */
+export function undoable({ from, steps }: Draft): ProgramStep[] {
+  const ended = from.program.compensation!.steps.filter(({ name }) => steps.get(name)?.status === 'SUCCEEDED')
+  // of those that ended together, none waited for one before it here
+  return ended.toReversed().sort((a, b) => steps.get(b.name)!.endedAt! - steps.get(a.name)!.endedAt!)
+}
+
+/** Nothing that is under way goes on, and nothing that was about to begin does. */
+export function stopAll(draft: Draft): void {
+  for (const entry of draft.inFlight) {
+    const run = runAt(draft.from.program, entry.path)
+    if (run) cancelStep(draft, run, entry)
+    else if (entry.kind === 'agent') draft.closedAsks.push({ id: entry.requestId, status: 'CANCELED' })
+  }
   draft.inFlight = []
-  draft.owner = draft.wakeAt = draft.deadlineAt = null
+  draft.launches.length = 0
 }
 
 /** Every step has ended: the flow's output is made, and with it the execution succeeds or fails. */
@@ -50,5 +81,5 @@ export function finish(draft: Draft): void {
 }
 
 function failOutput(draft: Draft, code: string, message: string): void {
-  endExecution(draft, 'FAILED', `${code}: ${message}`, { code, message })
+  conclude(draft, 'FAILED', `${code}: ${message}`, { code, message })
 }

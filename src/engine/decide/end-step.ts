@@ -1,14 +1,14 @@
-/** How one step ends: recorded once, counted into the state, told in the history; a failure is retried or ends the execution. */
+/** How one step ends: recorded once, counted into the state, told in the history; a failure is retried, goes on, or ends the execution. */
 import type { StepErrorCode } from '../../errors.ts'
 import { checkPayload, MAX_STATE_BYTES } from '../../language/payload.ts'
 import type { Evaluated, Json } from '../../language/program.ts'
 import type { Draft } from './draft.ts'
 import { emitOf, removeInFlight } from './draft.ts'
-import { endExecution } from './end-execution.ts'
-import { derivedFraction } from './derive.ts'
+import { conclude } from './end-execution.ts'
 import type { FailureHints } from './input.ts'
 import { record } from './record-step.ts'
 import type { Ending } from './record-step.ts'
+import { retryOf } from './retry.ts'
 import type { Run } from './run.ts'
 
 /** What a template made, if it may be stored; else the step has failed, and undefined. */
@@ -43,15 +43,18 @@ export function succeed(
     if (!payload.ok) return fail(draft, run, ending, 'UNSTORABLE_OUTPUT', payload.message)
     bytes = payload.bytes
   }
-  if (draft.stateBytes + bytes > MAX_STATE_BYTES) {
-    const message = `The state would be ${draft.stateBytes + bytes} bytes; the limit is ${MAX_STATE_BYTES}.`
+  // what undoing returns is not part of the state, and finds room when the state has none
+  const counted = draft.ending === null ? bytes : 0
+  if (draft.stateBytes + counted > MAX_STATE_BYTES) {
+    const message = `The state would be ${draft.stateBytes + counted} bytes; the limit is ${MAX_STATE_BYTES}.`
     return fail(draft, run, ending, 'STATE_TOO_LARGE', message)
   }
   removeInFlight(draft, run.path)
-  draft.stateBytes += bytes
+  draft.stateBytes += counted
   const { attempt } = ending
   const { route } = more
-  draft.steps.set(run.path, { status: 'SUCCEEDED', attempt, output, ...(route === undefined ? {} : { route }) })
+  const endedAt = Math.max(draft.world.now, draft.lastEventAt)
+  draft.steps.set(run.path, { status: 'SUCCEEDED', attempt, output, endedAt, ...(route === undefined ? {} : { route }) })
   record(draft, run, ending, { status: 'SUCCEEDED', output, ...(route === undefined ? {} : { route }) })
   emitOf(draft, run, 'step.succeeded', { attempt })
 }
@@ -62,56 +65,30 @@ export function skip(draft: Draft, run: Run, why: string): void {
   emitOf(draft, run, 'step.skipped', { data: { why } })
 }
 
-/** Faults of the definition or the state come out the same every time: no retry helps. */
-const NEVER_RETRIED: ReadonlySet<StepErrorCode> = new Set([
-  'EXPRESSION_FAILED',
-  'NO_ROUTE',
-  'INVALID_OUTPUT',
-  'UNSTORABLE_OUTPUT',
-  'STATE_TOO_LARGE',
-  'HANDLER_NOT_REGISTERED',
-  'NOT_ALLOWED',
-  'OUTCOME_UNKNOWN',
-  'POISONED',
-  'FLOW_FAILED',
-])
-
-/** The attempt failed: the step waits for its next attempt, or fails and takes the execution with it. */
+/** The attempt failed: the step waits for its next attempt, or fails; what then becomes of the execution, its `onError` says. */
 export function fail(
   draft: Draft,
   run: Run,
   ending: Ending,
   code: StepErrorCode | string,
   message: string,
-  { retryable = true, kind, retryAfterMs = 0 }: FailureHints = {},
+  hints: FailureHints = {},
 ): void {
   const { path, step } = run
   removeInFlight(draft, path)
-  const { retry } = step
-  const wanted = !retry.on || retry.on.includes(code) || (kind !== undefined && retry.on.includes(kind))
+  const { attempt } = ending
   const error = { code, message }
-  if (
-    retryable &&
-    wanted &&
-    !NEVER_RETRIED.has(code as StepErrorCode) &&
-    ending.attempt < retry.attempts &&
-    !draft.cancelReason
-  ) {
-    const delay = Math.max(retryDelay(draft.from.id, run, ending.attempt), Math.min(retryAfterMs, retry.maxDelayMs))
-    const dueAt = draft.world.now + delay
-    draft.inFlight.push({ kind: 'backoff', path, attempt: ending.attempt + 1, startedAt: draft.world.now, dueAt })
-    emitOf(draft, run, 'step.retrying', { attempt: ending.attempt, data: { error, delayMs: delay } })
+  const retry = retryOf(draft, run, ending, code, hints)
+  if (retry) {
+    draft.inFlight.push(retry.entry)
+    emitOf(draft, run, 'step.retrying', { attempt, data: { error, delayMs: retry.delayMs } })
     return
   }
-  draft.steps.set(path, { status: 'FAILED', attempt: ending.attempt })
+  draft.steps.set(path, { status: 'FAILED', attempt, error })
   record(draft, run, ending, { status: 'FAILED', error })
-  emitOf(draft, run, 'step.failed', { attempt: ending.attempt, data: { error } })
-  if (!draft.cancelReason) endExecution(draft, 'FAILED', `${code}: ${message}`, { ...error, step: step.name })
-}
-
-/** ms before the attempt after `attempt`: exponential, bounded, with a share of jitter that is the same on every recount. */
-function retryDelay(executionId: string, { path, step }: Run, attempt: number): number {
-  const { firstDelayMs, factor, maxDelayMs, jitter } = step.retry
-  const full = Math.min(firstDelayMs * factor ** (attempt - 1), maxDelayMs)
-  return Math.round(full * (1 - jitter * derivedFraction(`${executionId}/${path}/${attempt}`)))
+  const { onError } = step
+  emitOf(draft, run, 'step.failed', { attempt, data: { error, ...(onError && { onError }) } })
+  // what fails to undo keeps nothing else from being undone
+  if (!onError && draft.ending === null && draft.cancelReason === null)
+    conclude(draft, 'FAILED', `${code}: ${message}`, { ...error, step: step.name })
 }

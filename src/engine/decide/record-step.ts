@@ -8,6 +8,7 @@ import type { Run } from './run.ts'
 export interface Ending {
   attempt: number
   startedAt: number | null
+  firstAt?: number
   input?: Json
 }
 

@@ -2,7 +2,9 @@
 import type { JsonObject, Json, Program } from '../../language/program.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import type { InFlight } from '../in-flight.ts'
-import type { EndedStepStatus, ExecutionStatus } from '../states.ts'
+import { isCompensation } from './run.ts'
+import type { StepFailure } from '../../language/values.ts'
+import type { EndedStepStatus, ExecutionStatus, UnhappyStatus } from '../states.ts'
 
 /** A step that has ended. */
 export interface StepRecord {
@@ -11,6 +13,10 @@ export interface StepRecord {
   /** present when it succeeded */
   output?: Json
   route?: string
+  /** present when it failed */
+  error?: StepFailure
+  /** ms; present when it succeeded */
+  endedAt?: number
 }
 
 /** Times are ms since 1970, database time. */
@@ -31,6 +37,8 @@ export interface Snapshot {
   readonly deadlineAt: number | null
   readonly cancelReason: string | null
   readonly pauseReason: string | null
+  /** how it will end, while it undoes what it did; `reason` and `error` are set then */
+  readonly ending: UnhappyStatus | null
   readonly seq: number
   readonly lastEventAt: number
   readonly stateBytes: number
@@ -43,10 +51,11 @@ export interface Snapshot {
   readonly inFlight: readonly InFlight[]
 }
 
-/** How many steps ended how. */
+/** How many steps of the definition ended how. */
 export function countSteps(snapshot: Snapshot): { succeeded: number; failed: number; skipped: number } {
   const counts = { succeeded: 0, failed: 0, skipped: 0 }
-  for (const step of snapshot.steps.values()) {
+  for (const [path, step] of snapshot.steps) {
+    if (snapshot.program.compensation && isCompensation(path)) continue
     if (step.status === 'SUCCEEDED') counts.succeeded++
     else if (step.status === 'FAILED') counts.failed++
     else if (step.status === 'SKIPPED') counts.skipped++

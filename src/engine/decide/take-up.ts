@@ -2,9 +2,8 @@
 import { isAct } from '../../language/steps/step-types.ts'
 import { launch } from '../steps/act.ts'
 import type { ActEntry } from '../in-flight.ts'
-import { hasEnded } from '../states.ts'
 import type { Draft } from './draft.ts'
-import { emitOf, replaceInFlight } from './draft.ts'
+import { emitOf, isStopping, replaceInFlight } from './draft.ts'
 import { fail } from './end-step.ts'
 import { cancelStep } from './record-step.ts'
 import { runAt } from './run.ts'
@@ -15,7 +14,7 @@ const POISON_CRASHES = 3
 /** All attempts in flight, or the one suspect whose turn alone has come. */
 export function takeUp(draft: Draft, isolated?: ActEntry): void {
   for (const entry of [...draft.inFlight]) {
-    if (hasEnded(draft.status)) return
+    if (!draft.inFlight.includes(entry)) continue
     if (entry.kind !== 'act' || (isolated && entry !== isolated) || entry.epoch === draft.epoch) continue
     const run = runAt(draft.from.program, entry.path)
     if (!run || !isAct(run.step.spec)) continue
@@ -27,7 +26,7 @@ export function takeUp(draft: Draft, isolated?: ActEntry): void {
     const found = isolated ? { ...entry, alone: true } : countCrash(draft, entry)
     if ((found.aloneCrashes ?? 0) >= POISON_CRASHES) {
       fail(draft, run, found, 'POISONED', `It crashed its worker ${found.aloneCrashes} times while it ran alone.`)
-    } else if (draft.cancelReason !== null) {
+    } else if (isStopping(draft)) {
       cancelStep(draft, run, { ...found, epoch: 0 })
     } else {
       replaceInFlight(draft, found)

@@ -1,7 +1,7 @@
 /** One run of one flow version. Read only: the commit function alone writes it (src/engine/commit.sql). */
 import { defineEntity, p } from '@mikro-orm/postgresql'
 import type { InFlight } from '../in-flight.ts'
-import type { ExecutionStatus } from '../states.ts'
+import type { ExecutionStatus, UnhappyStatus } from '../states.ts'
 
 export interface ExecutionError {
   code: string
@@ -30,6 +30,7 @@ const ExecutionSchema = defineEntity({
     deadlineAt: p.datetime().nullable(),
     cancelReason: p.string().nullable(),
     pauseReason: p.string().nullable(),
+    ending: p.string().$type<UnhappyStatus>().nullable(),
     seq: p.integer(),
     lastEventAt: p.datetime(),
     stateBytes: p.integer(),

@@ -2,8 +2,9 @@
 import type { StepSpec } from '../../language/program.ts'
 import type { Draft } from '../decide/draft.ts'
 import { scopeOf } from '../decide/draft.ts'
-import { fail } from '../decide/end-step.ts'
+import { fail, succeed } from '../decide/end-step.ts'
 import type { Run } from '../decide/run.ts'
+import type { TimerEntry } from '../in-flight.ts'
 
 /** PostgreSQL and JavaScript agree on dates up to here; nobody waits longer. */
 const LATEST = Date.UTC(9999, 0, 1)
@@ -18,5 +19,14 @@ export function beginWait(draft: Draft, run: Run, spec: StepSpec & { type: 'wait
     if (!(dueAt <= LATEST))
       return fail(draft, run, { attempt, startedAt }, 'EXPRESSION_FAILED', '`until` is not an RFC 3339 date.')
   }
-  draft.inFlight.push({ kind: 'wait', path: run.path, attempt, startedAt, dueAt: Math.max(dueAt, draft.world.now) })
+  const expiresAt = draft.world.now + (run.step.timeoutMs ?? Number.POSITIVE_INFINITY)
+  draft.inFlight.push({
+    ...{ kind: 'wait', path: run.path, attempt, startedAt, dueAt: Math.max(Math.min(dueAt, expiresAt), draft.world.now) },
+    ...(expiresAt < dueAt && { expires: true as const }),
+  })
+}
+
+export function endWait(draft: Draft, run: Run, entry: TimerEntry): void {
+  if (entry.expires) fail(draft, run, entry, 'TIMEOUT', `What it waits for did not come within ${run.step.timeoutMs} ms.`)
+  else succeed(draft, run, entry, {})
 }

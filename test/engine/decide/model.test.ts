@@ -1,8 +1,12 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Input, Outcome } from '../../../src/engine/decide/input.ts'
+import { isCompensation, compensationPath } from '../../../src/engine/decide/run.ts'
+import type { Snapshot } from '../../../src/engine/decide/snapshot.ts'
+import type { InFlight } from '../../../src/engine/in-flight.ts'
 import { hasEnded } from '../../../src/engine/states.ts'
-import type { Needs, ProgramStep, StepSpec } from '../../../src/language/program.ts'
+import { upstream } from '../../../src/language/graph.ts'
+import type { Needs, Program, ProgramStep, StepSpec } from '../../../src/language/program.ts'
 import { Model, visit } from './model.ts'
 import { agent, handler, NO_RETRY, onRoute, program, route, START, step, transform, waiting } from './programs.ts'
 
@@ -39,6 +43,24 @@ function needsOf(of: string[], mode: number, steps: ProgramStep[]): Needs {
   if (mode === 2) return { mode: 'atLeast', count: Math.ceil(of.length / 2), of, routes: [] }
   return { mode: 'all', count: of.length, of, routes: [] }
 }
+
+/** Each step may say how to undo it, and what becomes of its failure: nothing, the execution goes on, or another step answers for it. */
+const sagas = fc
+  .tuple(graphs, fc.array(fc.tuple(fc.boolean(), fc.nat(3), fc.integer({ min: 1, max: 3 })), { minLength: 8, maxLength: 8 }))
+  .map(([flow, choices]) => {
+    const failures = new Map<string, string[]>()
+    const steps = flow.steps.map((each, index): ProgramStep => {
+      const [undone, onFailure, attempts] = choices[index]!
+      const target = flow.steps[index + 1]
+      const onError = onFailure === 1 ? 'continue' : onFailure === 2 && target ? { goto: target.name } : undefined
+      if (typeof onError === 'object') failures.set(onError.goto, [each.name])
+      const compensate = step(each.name, undone && index % 3 === 2 ? agent : handler, { retry: { ...NO_RETRY, attempts } })
+      return { ...each, ...(onError && { onError }), ...(undone && { compensate }) }
+    })
+    return program(
+      steps.map((each) => (failures.has(each.name) ? { ...each, needs: { ...each.needs, failures: failures.get(each.name)! } } : each)),
+    )
+  })
 
 const outcomes: fc.Arbitrary<Outcome> = fc.oneof(
   { weight: 4, arbitrary: fc.constant<Outcome>({ ok: true, output: { n: 1 }, bytes: 7 }) },
@@ -118,21 +140,16 @@ function play(model: Model, script: Command[]): void {
       const snapshot = command.stale ? remembered : undefined
       if (command.do === 'answer') {
         const entry = model.stored.inFlight.find((e) => e.kind === 'agent')
-        if (entry?.kind === 'agent')
-          visit(
-            model,
-            {
-              kind: 'answered',
-              requestId: entry.requestId,
-              decision: 'APPROVE',
-              data: null,
-              answeredBy: '01900000-0000-7000-8000-000000000000',
-            },
-            snapshot,
-          )
+        if (entry) answerIt(model, entry, snapshot)
       } else visit(model, { kind: command.do, reason: 'because' }, snapshot)
     }
   }
+}
+
+function answerIt(model: Model, entry: InFlight, snapshot?: Snapshot): void {
+  if (entry.kind !== 'agent') return
+  const answeredBy = '01900000-0000-7000-8000-000000000000'
+  visit(model, { kind: 'answered', requestId: entry.requestId, decision: 'APPROVE', data: null, answeredBy }, snapshot)
 }
 
 /** From wherever chance has left it, an honest worker brings it to its end. */
@@ -141,11 +158,13 @@ function bringToEnd(model: Model): void {
   const last = model.workers[0]!
   last.restart()
   if (model.stored.pauseReason !== null) visit(model, { kind: 'resume' })
-  for (let round = 0; round < 500 && !hasEnded(model.stored.status); round++) {
+  for (let round = 0; round < 2500 && !hasEnded(model.stored.status); round++) {
     last.claim()
     if (last.lane.length > 0 && last.running.length === 0) last.suspect()
     const input = last.finish(0, { ok: true, output: {}, bytes: 2 })
+    const asked = model.stored.ending === null ? undefined : model.stored.inFlight.find((e) => e.kind === 'agent')
     if (input) last.turn([input])
+    else if (asked) answerIt(model, asked)
     else if (last.snapshot) last.turn([{ kind: 'tick' }])
     model.now += 500
   }
@@ -174,4 +193,46 @@ test('two workers and an API writer over random graphs: every execution ends and
     }),
     { numRuns: 1500 },
   )
+})
+
+/** What must be true of every ended saga. */
+function checkUndoing(model: Model, flow: Program): void {
+  const runs = new Map(model.stepRuns.map((run, index) => [run.path, { ...run, index }]))
+  const undoing = [...runs.values()].filter(({ path }) => isCompensation(path))
+  const succeeded = flow.steps.filter((each) => each.compensate && runs.get(each.name)?.status === 'SUCCEEDED')
+  if (model.stored.status === 'SUCCEEDED') return expect(undoing).toEqual([])
+  expect(undoing.map(({ path }) => path).toSorted()).toEqual(succeeded.map(compensationPath).toSorted())
+  const graph = new Map(flow.steps.map((each) => [each.name, each.needs]))
+  for (const [at, later] of undoing.entries()) {
+    const first = runs.get(later.name)!
+    for (const earlier of undoing.slice(0, at)) {
+      // undone before it: it ended later, or at the same moment and was not waited for
+      const second = runs.get(earlier.name)!
+      expect(second.finishedAt).toBeGreaterThanOrEqual(first.finishedAt)
+      if (second.finishedAt === first.finishedAt) expect(upstream(graph, later.name)).not.toContain(earlier.name)
+    }
+  }
+  const failed = undoing.filter(({ status }) => status !== 'SUCCEEDED')
+  if (succeeded.length > 0) expect(model.stored.reason!.includes('not undone')).toBe(failed.length > 0)
+  for (const { name } of failed) expect(model.stored.reason).toContain(name)
+}
+
+test('whatever happens while it undoes, every step that succeeded is undone once, in the reverse order of the ends (E6)', () => {
+  let undone = 0
+  fc.assert(
+    fc.property(sagas, commands, fc.boolean(), commands, (flow, script, canceled, more) => {
+      const model = new Model(flow, 2)
+      play(model, script)
+      if (canceled) visit(model, { kind: 'cancel', reason: 'not wanted' })
+      play(model, more)
+      bringToEnd(model)
+      expect(hasEnded(model.stored.status)).toBe(true)
+      expect(model.stored.ending).toBe(null)
+      expect(model.openAsks.size).toBe(0)
+      checkUndoing(model, flow)
+      undone += model.stepRuns.filter(({ path }) => isCompensation(path)).length
+    }),
+    { numRuns: 1500 },
+  )
+  expect(undone).toBeGreaterThan(500)
 })

@@ -7,6 +7,7 @@ import { decide } from '../../../src/engine/decide/decide.ts'
 import type { EventRow, Launch, StepRunRow, Transition, World } from '../../../src/engine/decide/draft.ts'
 import type { Input, Outcome } from '../../../src/engine/decide/input.ts'
 import { relaunches } from '../../../src/engine/decide/relaunch.ts'
+import { isCompensation } from '../../../src/engine/decide/run.ts'
 import type { Snapshot } from '../../../src/engine/decide/snapshot.ts'
 import { EXECUTION_TRANSITIONS, hasEnded } from '../../../src/engine/states.ts'
 import type { Program } from '../../../src/language/program.ts'
@@ -41,6 +42,7 @@ export class Model {
         deadlineAt: this.now + program.timeoutMs,
         cancelReason: null,
         pauseReason: null,
+        ending: null,
         seq: 0,
         lastEventAt: this.now,
       },
@@ -70,7 +72,8 @@ export class Model {
     if (this.stored.version !== from.version || this.stored.epoch !== from.epoch) return 'stale'
     this.check(transition)
     this.checkFence(transition)
-    this.stored = next
+    // what is read back has no order
+    this.stored = { ...next, steps: new Map([...next.steps].toReversed()) }
     this.events.push(...transition.events)
     for (const run of transition.stepRuns) {
       if (this.stepRuns.some(({ path }) => path === run.path)) throw new Error(`${run.path} was recorded twice`)
@@ -103,6 +106,10 @@ export class Model {
       if (next.status === 'WAITING' && (acts || next.wakeAt === null || next.inFlight.length === 0)) fail('waiting for nothing')
       if (next.status === 'RUNNING' && next.inFlight.length === 0) fail('running nothing')
       if (next.startedAt !== null && next.deadlineAt === null) fail('no deadline')
+      if (next.ending !== null) {
+        if (next.reason === null || (next.status !== 'RUNNING' && next.status !== 'WAITING')) fail('undoing in no such state')
+        if (next.inFlight.length > 1 || !next.inFlight.every(({ path }) => isCompensation(path))) fail('undoing, and something else')
+      } else if (next.inFlight.some(({ path }) => isCompensation(path))) fail('undoing without an end in sight')
     }
     let { seq, lastEventAt } = from
     for (const event of events) {
@@ -128,9 +135,14 @@ export class Model {
   }
 
   private checkOrder(run: StepRunRow, next: Snapshot, fail: (what: string) => never): void {
-    if (run.status !== 'SUCCEEDED') return
-    const needs = next.program.step(run.name)!.needs
-    const succeeded = needs.of.filter((name) => next.steps.get(name)?.status === 'SUCCEEDED').length
+    if (run.status !== 'SUCCEEDED' || isCompensation(run.path)) return
+    const { program, steps } = next
+    const { needs } = program.step(run.name)!
+    const succeeded = needs.of.filter((name) => {
+      const status = steps.get(name)?.status
+      return status === 'SUCCEEDED' || (status === 'FAILED' && program.step(name)!.onError === 'continue')
+    }).length
+    if (needs.failures && !needs.failures.some((name) => steps.get(name)?.status === 'FAILED')) fail(`${run.name} answers for nothing`)
     if (succeeded < needs.count) fail(`${run.name} ran before its dependencies`)
     for (const { router, route } of needs.routes)
       if (next.steps.get(router)?.route !== route) fail(`${run.name} ran off its route`)

@@ -21,6 +21,7 @@ export const route = (to: string): StepSpec => ({ type: 'route', cases: [], othe
 
 export function program(steps: ProgramStep[], more: Partial<Program> = {}): Program {
   const byName = new Map(steps.map((s) => [s.name, s]))
+  const compensated = steps.filter((s) => s.compensate)
   const names = (s: ProgramStep): string[] => [...s.needs.of, ...s.needs.routes.map(({ router }) => router)]
   return {
     name: 'test',
@@ -28,6 +29,7 @@ export function program(steps: ProgramStep[], more: Partial<Program> = {}): Prog
     step: (name) => byName.get(name),
     dependents: (name) => steps.filter((s) => names(s).includes(name)).map((s) => s.name),
     timeoutMs: 3_600_000,
+    ...(compensated.length > 0 && { compensation: { steps: compensated, timeoutMs: 1_800_000 } }),
     checkInput: () => [],
     ...more,
   }
