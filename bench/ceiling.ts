@@ -142,7 +142,16 @@ function prepareExecution(
       epoch: 0,
       owner: null,
     },
-    ...{ wakeAt: null, deadlineAt: null, cancelReason: null, pauseReason: null, ending: null, seq: 0, lastEventAt: now, stateBytes: 2 },
+    ...{
+      wakeAt: null,
+      deadlineAt: null,
+      cancelReason: null,
+      pauseReason: null,
+      ending: null,
+      seq: 0,
+      lastEventAt: now,
+      stateBytes: 2,
+    },
     ...{ createdAt: now, startedAt: null, endedAt: null, reason: null, error: null, steps: new Map(), inFlight: [] },
   }
 

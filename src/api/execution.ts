@@ -119,8 +119,14 @@ Execution.implement({
     progress: t.field({ type: Progress, description: 'How far it is.', resolve: (execution) => execution }),
     reason: t.string({
       nullable: true,
-      description: 'Why it ended, is about to be canceled, or is paused.',
+      description: 'Why it ended, will end, is about to be canceled, or is paused.',
       resolve: ({ reason, cancelReason, pauseReason }) => reason ?? cancelReason ?? pauseReason,
+    }),
+    ending: t.field({
+      type: ExecutionStatus,
+      nullable: true,
+      description: 'How it will end, while it undoes what it did.',
+      resolve: ({ ending }) => ending,
     }),
     retryOf: t.field({
       type: Execution,
@@ -138,7 +144,7 @@ Execution.implement({
       description: 'The names of the steps that succeeded, in the order in which they did.',
       resolve: async (execution, _args, call) =>
         ended(await loadersOf(call).steps.load(execution))
-          .filter((step) => step.status === 'SUCCEEDED')
+          .filter((step) => step.status === 'SUCCEEDED' && step.path === step.name)
           .map((step) => step.name),
     }),
     currentSteps: t.stringList({

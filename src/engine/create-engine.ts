@@ -150,7 +150,16 @@ export function createEngine(options: EngineOptions): RunningEngine {
     return {
       ...{ id: newUuid(), flowId: order.flowId, flowVersionId: order.flowVersionId, initiatorId: order.initiatorId },
       ...{ program: order.program, input: order.input, status: 'PENDING', version: 0, epoch: 0, owner: null, wakeAt: null },
-      ...{ deadlineAt, cancelReason: null, pauseReason: null, ending: null, seq: 0, lastEventAt: now, stateBytes, createdAt: now },
+      ...{
+        deadlineAt,
+        cancelReason: null,
+        pauseReason: null,
+        ending: null,
+        seq: 0,
+        lastEventAt: now,
+        stateBytes,
+        createdAt: now,
+      },
       ...{ startedAt: null, endedAt: null, reason: null, error: null, steps: new Map(), inFlight: [] },
     }
   }

@@ -89,7 +89,9 @@ export const commonFields = {
       error: 'must be "fail", "continue" or {"goto": "step"}',
     })
     .optional()
-    .describe('When it has failed for good: the execution fails ("fail"), goes on ("continue"), or goes on with {"goto": "step"}.'),
+    .describe(
+      'When it has failed for good: the execution fails ("fail"), goes on ("continue"), or goes on with {"goto": "step"}.',
+    ),
   compensate: template.optional().describe('The step that undoes this one when it had succeeded and its execution ends badly.'),
 }
 

@@ -58,7 +58,11 @@ export function checkRules(root: CelNode, stepNames: ReadonlySet<string>): { pro
     if (key === undefined) return false
     if (isId(base, 'execution')) {
       if (!EXECUTION_FIELDS.includes(key)) {
-        refuse('INVALID_EXPRESSION', `execution has no ${cut(key)}, only id, startedAt and error`, didYouMean(key, EXECUTION_FIELDS))
+        refuse(
+          'INVALID_EXPRESSION',
+          `execution has no ${cut(key)}, only id, startedAt and error`,
+          didYouMean(key, EXECUTION_FIELDS),
+        )
       }
       return true
     }

@@ -29,7 +29,12 @@ function bodiesOf({ steps }: Definition): [StepDefinition, string[]][] {
   return Object.entries(steps).flatMap(([name, step]): [StepDefinition, string[]][] => {
     const path = ['steps', name]
     const undoing = step.compensate as unknown as StepDefinition | undefined
-    return undoing ? [[step, path], [undoing, [...path, 'compensate']]] : [[step, path]]
+    return undoing
+      ? [
+          [step, path],
+          [undoing, [...path, 'compensate']],
+        ]
+      : [[step, path]]
   })
 }
 
@@ -74,8 +79,7 @@ function warnAboutRoles(definition: Definition, warnings: IssueList): void {
   for (const [step, path] of bodiesOf(definition)) {
     const roles = languageOf(step.type).roles?.(step) ?? []
     for (const role of roles) {
-      if (!participants.includes(role))
-        warnings.add('NOT_A_PARTICIPANT', path, `${role} is not among the participants`)
+      if (!participants.includes(role)) warnings.add('NOT_A_PARTICIPANT', path, `${role} is not among the participants`)
     }
   }
 }

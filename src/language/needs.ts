@@ -52,8 +52,7 @@ export function readOnError(
   return { goto: target }
 }
 
-const gotoOf = (onError: OnError | undefined): string | undefined =>
-  typeof onError === 'object' ? onError.goto : undefined
+const gotoOf = (onError: OnError | undefined): string | undefined => (typeof onError === 'object' ? onError.goto : undefined)
 
 function readAfter(after: After | undefined, path: string[]): Omit<Needs, 'routes'> & { path: string[] } {
   if (after === undefined) return { mode: 'all', count: 0, of: [], path }

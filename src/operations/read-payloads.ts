@@ -4,7 +4,7 @@ import { Fault } from '../errors.ts'
 import type { Json } from '../language/program.ts'
 import type { Call } from './call.ts'
 import { noteParts } from './note-reads.ts'
-import { nameOf } from './read-steps.ts'
+import { bodyOf } from './read-steps.ts'
 import { admitUnmask } from './unmask.ts'
 import type { View } from './unmask.ts'
 
@@ -43,7 +43,7 @@ const ofRequest = (column: string): string =>
   `select id::text as key, execution_id as execution, path as step, ${column}::text as text
    from sluice.agent_requests where id = any($1) and ${column} is not null`
 const ofStep = (column: string): string =>
-  `select s.execution_id || '/' || s.path as key, s.execution_id as execution, s.name as step, s.${column}::text as text
+  `select s.execution_id || '/' || s.path as key, s.execution_id as execution, s.path as step, s.${column}::text as text
    from unnest($2::uuid[], $3::text[]) as wanted (execution_id, path)
    join sluice.step_runs s on s.execution_id = wanted.execution_id and s.path = wanted.path
    where s.${column} is not null and s.execution_id || '/' || s.path = any($1)`
@@ -52,16 +52,16 @@ const INPUT = whole('input', 'input', ofExecution('sluice.execution_inputs'))
 const OUTPUT = whole('output', 'output', ofExecution('sluice.execution_outputs'))
 const REQUEST: Source = {
   ...{ name: 'request', select: ofRequest('body'), root: () => '/request' },
-  part: (path) => ({ step: nameOf(path), value: 'given' }),
+  part: (path) => ({ step: bodyOf(path), value: 'given' }),
 }
 const ANSWER = whole('answer', 'other', ofRequest('answer'))
 const STEP_INPUT: Source = {
   ...{ name: 'stepInput', select: ofStep('input'), root: () => '/input' },
-  part: (step) => ({ step, value: 'given' }),
+  part: (path) => ({ step: bodyOf(path), value: 'given' }),
 }
 const STEP_OUTPUT: Source = {
   ...{ name: 'stepOutput', select: ofStep('output'), root: () => '/output' },
-  part: (step) => ({ step, value: 'output' }),
+  part: (path) => ({ step: bodyOf(path), value: 'output' }),
 }
 const STATE: Source = {
   name: 'state',

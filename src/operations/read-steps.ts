@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { Execution } from '../engine/entities/execution.ts'
 import { StepRun } from '../engine/entities/step-run.ts'
 import type { InFlight } from '../engine/in-flight.ts'
+import { isCompensation, runAt } from '../engine/decide/run.ts'
 import { hasEnded } from '../engine/states.ts'
 import type { StepStatus } from '../engine/states.ts'
 import { isProblem } from '../errors.ts'
@@ -87,10 +88,8 @@ export function mergeSteps(execution: ExecutionSteps, ended: readonly EndedStep[
   for (const step of program?.steps ?? []) views.set(step.name, notBegun(execution, step.name, step.spec.type))
   for (const entry of execution.inFlight) {
     const name = nameOf(entry.path)
-    views.set(
-      entry.path,
-      underWay(execution, entry, name, views.get(name)?.type ?? (entry.kind === 'act' ? 'handler' : entry.kind)),
-    )
+    const type = (program && runAt(program, entry.path)?.step.spec.type) ?? (entry.kind === 'act' ? 'handler' : entry.kind)
+    views.set(entry.path, underWay(execution, entry, name, type))
   }
   // what has ended counts more than what was under way when the execution was read, a moment earlier
   for (const run of ended) views.set(run.path, hasRun(run, views.get(nameOf(run.path))?.type))
@@ -99,6 +98,9 @@ export function mergeSteps(execution: ExecutionSteps, ended: readonly EndedStep[
 
 /** The step that a path belongs to: `poll` for `poll[3].items[17]`. */
 export const nameOf = (path: string): string => path.split(/[.[]/, 1)[0] ?? path
+
+/** What of the definition runs there: `poll` for its items, but `book.compensate` is not `book`. */
+export const bodyOf = (path: string): string => (isCompensation(path) ? path : nameOf(path))
 
 const NOTHING = { attempt: 0, startedAt: null, finishedAt: null, route: null, error: null, inFlight: null }
 

@@ -26,7 +26,14 @@ const id = newUuid()
 const next = {
   ...{ id, flowId: newUuid(), flowVersionId: newUuid(), initiatorId: newUuid(), program: { steps: Array(number()) } },
   ...{ status: 'FAILED', version: number(), epoch: number(), owner: newUuid(), wakeAt: at(), deadlineAt: at() },
-  ...{ cancelReason: text('cancel'), pauseReason: text('pause'), ending: 'FAILED', seq: number(), lastEventAt: at(), stateBytes: number() },
+  ...{
+    cancelReason: text('cancel'),
+    pauseReason: text('pause'),
+    ending: 'FAILED',
+    seq: number(),
+    lastEventAt: at(),
+    stateBytes: number(),
+  },
   ...{ createdAt: at(), startedAt: at(), endedAt: at(), reason: text('reason'), error: { code: text('code'), message: 'm' } },
   steps: new Map([
     ['a', { status: 'SUCCEEDED' }],

@@ -371,3 +371,63 @@ test('a definition that is valid always compiles, and is the same when it was st
   )
   expect(valid).toBeGreaterThan(20)
 })
+
+test('what becomes of a failure, and what undoes a step, is checked like the rest, each problem with its path (C3)', () => {
+  const undo = { type: 'handler', handler: 'charge_card' }
+  expect(
+    issuesOf(
+      flowOf({
+        a: step({ onError: { goto: 'nowhere' } }),
+        b: step({ onError: { goto: 'b' } }),
+        c: step({ onError: 'ignore' }),
+        d: { type: 'fail', message: 'no', onError: 'continue' },
+        e: step({ onError: { goto: 'f' }, after: ['f'] }),
+        f: step(),
+        g: step({ compensate: step() }),
+        h: step({ compensate: { ...undo, after: ['a'], onError: 'continue' } }),
+        i: step({ compensate: { ...undo, handler: 'charge_crd', retry: { notOn: ['TIMEOUTZ'], within: '1h' } } }),
+        j: { type: 'agent', role: 'ceo', subject: 's', request: {}, retry: { attempts: 2, on: ['timeouts', 'STEP_FAILED'] } },
+      }),
+    ),
+  ).toEqual([
+    'steps.c.onError INVALID_VALUE',
+    'steps.a.onError.goto UNKNOWN_STEP',
+    'steps.b.onError.goto SELF_REFERENCE',
+    'steps.d.onError INVALID_VALUE',
+    'steps.g.compensate.type NOT_COMPENSATING (the types that can are agent, notify, handler)',
+    'steps.h.compensate.after INVALID_VALUE',
+    'steps.h.compensate.onError INVALID_VALUE',
+    'steps.i.compensate.retry.notOn.0 INVALID_VALUE (did you mean "TIMEOUT"?)',
+    'steps.i.compensate.retry.within INVALID_DURATION (like PT30S, PT1H30M or P7D; at most P3650D)',
+    'steps.i.compensate.handler UNKNOWN_HANDLER (did you mean "charge_card"?)',
+    'steps.e CYCLE',
+  ])
+})
+
+test('a step that answers for failures never begins by itself, and is unreachable when what leads to it is', () => {
+  const compiled = compile(flowOf({ a: step({ onError: { goto: 'b' } }), b: step() }), allow)
+  expect('program' in compiled && compiled.program.step('b')!.needs.failures).toEqual(['a'])
+  const routed = {
+    r: { type: 'route', cases: [{ when: 'true', to: 'x' }], otherwise: 'y' },
+    x: step({ on: 'r:x', onError: { goto: 'z' } }),
+    y: step({ on: 'r:y' }),
+    z: step({ after: ['y'] }),
+  }
+  expect(warningsOf(flowOf(routed))).toEqual(['steps.z UNREACHABLE'])
+})
+
+test('times and retries that can have no effect are told', () => {
+  const handler = { type: 'handler', handler: 'charge_card' }
+  const flow = flowOf({
+    a: { ...handler, retry: { delay: 'PT1S' }, compensate: { ...handler, retry: { factor: 3 } } },
+    b: { type: 'wait', duration: 'PT1H', timeout: 'PT1M' },
+    c: step({ retry: { attempts: 3 } }),
+  })
+  expect(warningsOf(flow)).toEqual([
+    'steps.a.retry NO_EFFECT',
+    'steps.a.compensate.retry NO_EFFECT',
+    'steps.b.timeout TOO_SHORT',
+    'steps.c.retry NO_EFFECT',
+  ])
+  expect(warningsOf({ ...flowOf({ a: step() }), compensationTimeout: 'PT1M' })).toEqual(['compensationTimeout NO_EFFECT'])
+})

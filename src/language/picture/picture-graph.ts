@@ -76,7 +76,8 @@ export function withStatuses(graph: PictureGraph, standings: Readonly<Record<str
     edges: graph.edges.map((edge) => {
       const sameRoute = edge.kind !== 'route' || byName.get(edge.from)?.route === edge.label
       const left = status(edge.from)
-      const leadsOn = edge.kind === 'failure' ? left === 'FAILED' : left === 'SUCCEEDED' || (left === 'FAILED' && edge.pastFailure)
+      const leadsOn =
+        edge.kind === 'failure' ? left === 'FAILED' : left === 'SUCCEEDED' || (left === 'FAILED' && edge.pastFailure)
       return { ...edge, taken: sameRoute && leadsOn === true && status(edge.to) !== 'SKIPPED' }
     }),
   }

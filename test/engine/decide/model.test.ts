@@ -58,7 +58,9 @@ const sagas = fc
       return { ...each, ...(onError && { onError }), ...(undone && { compensate }) }
     })
     return program(
-      steps.map((each) => (failures.has(each.name) ? { ...each, needs: { ...each.needs, failures: failures.get(each.name)! } } : each)),
+      steps.map((each) =>
+        failures.has(each.name) ? { ...each, needs: { ...each.needs, failures: failures.get(each.name)! } } : each,
+      ),
     )
   })
 

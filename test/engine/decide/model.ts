@@ -108,7 +108,8 @@ export class Model {
       if (next.startedAt !== null && next.deadlineAt === null) fail('no deadline')
       if (next.ending !== null) {
         if (next.reason === null || (next.status !== 'RUNNING' && next.status !== 'WAITING')) fail('undoing in no such state')
-        if (next.inFlight.length > 1 || !next.inFlight.every(({ path }) => isCompensation(path))) fail('undoing, and something else')
+        if (next.inFlight.length > 1 || !next.inFlight.every(({ path }) => isCompensation(path)))
+          fail('undoing, and something else')
       } else if (next.inFlight.some(({ path }) => isCompensation(path))) fail('undoing without an end in sight')
     }
     let { seq, lastEventAt } = from
@@ -142,7 +143,8 @@ export class Model {
       const status = steps.get(name)?.status
       return status === 'SUCCEEDED' || (status === 'FAILED' && program.step(name)!.onError === 'continue')
     }).length
-    if (needs.failures && !needs.failures.some((name) => steps.get(name)?.status === 'FAILED')) fail(`${run.name} answers for nothing`)
+    if (needs.failures && !needs.failures.some((name) => steps.get(name)?.status === 'FAILED'))
+      fail(`${run.name} answers for nothing`)
     if (succeeded < needs.count) fail(`${run.name} ran before its dependencies`)
     for (const { router, route } of needs.routes)
       if (next.steps.get(router)?.route !== route) fail(`${run.name} ran off its route`)
