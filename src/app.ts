@@ -25,6 +25,7 @@ import { childEnvironment } from './engine/handlers/child-environment.ts'
 import { createHandlerHost } from './engine/handlers/handler-host.ts'
 import { loadHandlers } from './engine/handlers/load-handlers.ts'
 import { measureEngine, measureRetention } from './engine/metrics.ts'
+import { createResourceMeter } from './engine/resource-meter.ts'
 import { createRetention } from './engine/retention.ts'
 import { watchSteps } from './engine/watch-steps.ts'
 import { addressKey } from './fleet/address-key.ts'
@@ -111,7 +112,9 @@ export async function startApp(options: AppOptions): Promise<App> {
 
     const environment = childEnvironment(options.environment, config.engine.handlerEnv)
     const compileCacheDirectory = join(config.database.dataDir, 'compile-cache')
-    const handling = { environment, compileCacheDirectory, memoryLimitMb: 512, log: log.child({ room: 'handlers' }) }
+    const { handlerMemoryMb: memoryLimitMb, handlerCpuMs: cpuLimitMs } = config.engine
+    const bounds = { memoryLimitMb, cpuLimitMs }
+    const handling = { environment, compileCacheDirectory, ...bounds, log: log.child({ room: 'handlers' }) }
     const directories = [...config.engine.handlersDirs, ...(development ? [EXAMPLE_HANDLERS] : [])]
     const handlers = await loadHandlers({ ...handling, directories })
     const host = createHandlerHost({ ...handling, registry: handlers, maxProcesses: config.engine.handlerProcesses })
@@ -137,8 +140,11 @@ export async function startApp(options: AppOptions): Promise<App> {
       admitStarts: (starts) => admitStarts(services, starts),
       log: log.child({ room: 'engine' }),
     })
-    measureEngine(engine, registry)
+    const meter = createResourceMeter({ database, log })
+    measureEngine(engine, meter, registry)
     watchSteps(engine, security.watch.count)
+    meter.start()
+    stack.defer(() => meter.stop())
     stack.defer(() => engine.stop())
 
     const jwtSecrets = { signing: jwtSecret ?? '', previous: config.identity.jwtPreviousSecrets }

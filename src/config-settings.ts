@@ -244,6 +244,18 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
     leaseMs: setting('SLUICE_LEASE_MS', 'How long a silent worker keeps its executions, ms.', '10000', whole(500, 3_600_000)),
     maxHeld: setting('SLUICE_MAX_HELD', 'Most executions that one worker holds at a time.', '1000', whole(1, 100_000)),
     handlerProcesses: setting('SLUICE_HANDLER_PROCESSES', 'Processes in which one worker runs handlers.', '2', whole(1, 256)),
+    handlerMemoryMb: setting(
+      'SLUICE_HANDLER_MEMORY_MB',
+      'Most memory of the JavaScript heap of a handler process, MB; with 128 MB more it is the most of the whole process.',
+      '512',
+      whole(32, 1_000_000),
+    ),
+    handlerCpuMs: setting(
+      'SLUICE_HANDLER_CPU_MS',
+      'Most CPU time of one attempt of a handler, all its threads together, ms.',
+      '60000',
+      whole(10, 86_400_000),
+    ),
     handlersDirs: setting('SLUICE_HANDLERS_DIR', 'Directories of handler modules, comma-separated.', '', list(path)),
     handlerEnv: setting(
       'SLUICE_HANDLER_ENV',

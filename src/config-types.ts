@@ -138,6 +138,10 @@ export interface EngineConfig {
   readonly maxHeld: number
   /** processes in which one worker runs handlers, 2 */
   readonly handlerProcesses: number
+  /** of the heap of each, MB, 512 */
+  readonly handlerMemoryMb: number
+  /** CPU time of one attempt, 60,000 */
+  readonly handlerCpuMs: number
   /** absolute; directories of handler modules, none */
   readonly handlersDirs: readonly string[]
   /** variables of this process that handlers get too, none */

@@ -46,6 +46,7 @@ export const STEP_ERRORS = {
   UNSTORABLE_OUTPUT: 'The output holds what the database cannot store.',
   STATE_TOO_LARGE: 'The state is over its limit; the message names size and limit.',
   HANDLER_CRASHED: 'The process that ran the handler ended while it ran.',
+  RESOURCE_EXCEEDED: 'The handler took more CPU time or memory than it may.',
   HANDLER_NOT_REGISTERED: 'No handler of this name is registered where the step ran.',
   NOT_ALLOWED:
     'The definition names something that is not on the allow-list any more, or whoever started it may not run it any more.',

@@ -37,6 +37,8 @@ const FIELDS = {
   /** which key sealed or signed; says nothing about it */
   keyId: word,
   handler: word,
+  /** cpu, memory */
+  resource: word,
   /** of a step run, or of a field in an answer */
   path: word,
   /** migrations */

@@ -22,6 +22,7 @@ import './audit.ts'
 import './security-event.ts'
 import './audit-verification.ts'
 import './secret.ts'
+import './resource-use.ts'
 
 export const schema = builder.toSchema()
 

@@ -120,6 +120,12 @@ export const SECURITY_KINDS = {
     what: 'Handlers in steps of one flow whose process ended while they ran.',
     advice: 'Look at the memory and the log of the worker, and at the input of these executions.',
   },
+  RESOURCES_EXCEEDED: {
+    severity: 'WARNING',
+    threshold: ({ handlerCrashes }) => handlerCrashes,
+    what: 'Handlers in steps of one flow that took more CPU time or memory than they may.',
+    advice: 'Look at `resourceUse` and at the input of these executions; mend the handler, or give it more by `SLUICE_HANDLER_CPU_MS` and `SLUICE_HANDLER_MEMORY_MB`.',
+  },
   POISONED_STEPS: {
     severity: 'CRITICAL',
     threshold: ONCE,

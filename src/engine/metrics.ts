@@ -3,9 +3,13 @@ import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { RunningEngine } from './create-engine.ts'
 import type { Retention } from './retention.ts'
+import type { ResourceUse } from './handlers/resource-limits.ts'
+import type { ResourceMeter } from './resource-meter.ts'
 
-export function measureEngine(engine: RunningEngine, registry: Registry): void {
+export function measureEngine(engine: RunningEngine, meter: ResourceMeter, registry: Registry): void {
   const registers = [registry]
+  const handlers = measureHandlers(registry)
+  measurePrincipals(engine, meter, registry)
   const transitions = new Counter({ name: 'sluice_transitions_total', help: 'Transitions that were committed.', registers })
   const commits = new Histogram({
     ...{ name: 'sluice_commit_seconds', help: 'Time of a commit, whatever its size.', registers },
@@ -28,9 +32,70 @@ export function measureEngine(engine: RunningEngine, registry: Registry): void {
     transitions.inc(items)
     commits.observe(ms / 1000)
   }
-  engine.worker.onTransition = ({ next, stepRuns }) => {
+  engine.worker.onTransition = (transition) => {
+    const { next, stepRuns } = transition
+    meter.stored(transition)
     for (const { type, status } of stepRuns) steps.inc({ type, status })
     if (next.endedAt !== null) executions.inc({ status: next.status })
+  }
+  engine.worker.onUse = (of, spec, use) => {
+    if (spec.type === 'handler') handlers(spec.handler, use)
+    meter.used(of, use)
+  }
+}
+
+const KB = 1_024
+
+/** By the name of the handler, which the operator gave: their number is that of the registry. */
+function measureHandlers(registry: Registry): (handler: string, use: ResourceUse) => void {
+  const registers = [registry]
+  const cpu = new Histogram({
+    ...{ name: 'sluice_handler_cpu_seconds', help: 'CPU time of an attempt of a handler.', labelNames: ['handler'], registers },
+    buckets: [0.001, 0.01, 0.1, 1, 10, 100],
+  })
+  const memory = new Histogram({
+    ...{
+      name: 'sluice_handler_memory_bytes',
+      help: 'Most memory of a process during an attempt.',
+      labelNames: ['handler'],
+      registers,
+    },
+    buckets: [64, 128, 256, 512, 1_024, 2_048].map((mb) => mb * KB * KB),
+  })
+  const exceeded = new Counter({
+    ...{ name: 'sluice_handler_exceeded_total', help: 'Attempts of handlers that took more than they may.', registers },
+    labelNames: ['handler', 'resource'],
+  })
+  return (handler, use) => {
+    cpu.observe({ handler }, use.cpuMs / 1_000)
+    if (use.memoryBytes > 0) memory.observe({ handler }, use.memoryBytes)
+    if (use.exceeded) exceeded.inc({ handler, resource: use.exceeded })
+  }
+}
+
+/** Never by principal, whose number has no end: what all took, and how much the one took that took most. */
+function measurePrincipals(engine: RunningEngine, meter: ResourceMeter, registry: Registry): void {
+  const registers = [registry]
+  const payload = new Counter({
+    name: 'sluice_payload_bytes_total',
+    help: 'Bytes of inputs and outputs that were stored.',
+    registers,
+  })
+  const most = new Gauge({
+    ...{ name: 'sluice_principal_most', labelNames: ['what'], registers },
+    help: 'Of the principal that has most here: executions held now; since the last seconds, executions, payload bytes, handler CPU ms.',
+    collect() {
+      const held = Map.groupBy([...engine.worker.mailboxes.held().values()], (snapshot) => snapshot?.initiatorId)
+      held.delete(undefined)
+      this.set({ what: 'held' }, Math.max(0, ...[...held.values()].map((executions) => executions.length)))
+    },
+  })
+  meter.onWrite = (taken) => {
+    for (const { payloadBytes } of taken) payload.inc(payloadBytes)
+    const byPrincipal = [...Map.groupBy(taken, ({ initiatorId }) => initiatorId).values()]
+    for (const what of ['executions', 'payloadBytes', 'handlerCpuMs'] as const) {
+      most.set({ what }, Math.max(...byPrincipal.map((rows) => rows.reduce((sum, row) => sum + row[what], 0))))
+    }
   }
 }
 

@@ -20,6 +20,7 @@ export function watchSteps(engine: RunningEngine, count: Count): void {
       const flow: Subject[] = [{ kind: 'FLOW', id: transition.next.flowId }]
       count('FAILING_STEPS', flow)
       if (code === 'HANDLER_CRASHED') count('HANDLER_CRASHES', flow)
+      if (code === 'RESOURCE_EXCEEDED') count('RESOURCES_EXCEEDED', flow)
       if (code === 'POISONED') count('POISONED_STEPS', flow)
     }
   }

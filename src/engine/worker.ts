@@ -7,6 +7,7 @@ import { claimExecutions, findOverdue, nextDue, reclaimExecutions } from './clai
 import type { Committer } from './commit.ts'
 import type { ActRunners } from './acts/act-runner.ts'
 import { createAttempts } from './acts/attempts.ts'
+import type { NoteUse } from './acts/attempts.ts'
 import type { Transition, World } from './decide/draft.ts'
 import { relaunches } from './decide/relaunch.ts'
 import type { Input } from './decide/input.ts'
@@ -58,6 +59,8 @@ export interface Worker {
   stop(): Promise<void>
   /** called with every transition that was stored; for metrics */
   onTransition?: (transition: Transition) => void
+  /** called with what each attempt took of the machine, where that is measured; for metrics */
+  onUse?: NoteUse
   /** Claims and fires what is due, once (tests). */
   runOnce(): Promise<void>
 }
@@ -92,6 +95,7 @@ export function createWorker(options: WorkerOptions): Worker {
       const posted = await mailboxes.post(executionId, { kind: 'isolated', path, attempt })
       return posted.result === 'applied' && attempts.running(executionId).has(path)
     },
+    used: (...use) => worker.onUse?.(...use),
   })
   const mailboxes = createMailboxes({
     ...{ database, committer, programs, log, act, reconcile, signAudit: options.signAudit },

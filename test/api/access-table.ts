@@ -60,6 +60,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
     cells: 'u..++ ...+. fffffff+f ff',
   },
   'Query.users': { ask: () => `users { ${NODES} }`, cells: 'ufff+ fffff fffffffff ff' },
+  'Query.resourceUse': { ask: () => `resourceUse { executions }`, cells: 'ufff. fffff fffffffff ff' },
   'Query.outbox': { ask: () => `outbox { ${ANY} }`, cells: 'ufff. fffff fffffffff ff' },
 
   'Mutation.signIn': {

@@ -2,6 +2,7 @@
 import { Registry } from 'prom-client'
 import { beforeAll, expect, test } from 'vitest'
 import { measureEngine } from '../../src/engine/metrics.ts'
+import { createResourceMeter } from '../../src/engine/resource-meter.ts'
 import { decodeId } from '../../src/ids.ts'
 import { createLog } from '../../src/log.ts'
 import { MASK } from '../../src/masking/mark.ts'
@@ -143,7 +144,7 @@ test('no line of the log has it, at any level (B9, C6)', () => {
 
 test('no metric has it (B9)', async () => {
   const registry = new Registry()
-  measureEngine(engine, registry)
+  measureEngine(engine, createResourceMeter({ database, log }), registry)
   expect(found(await registry.metrics())).toEqual([])
 })
 

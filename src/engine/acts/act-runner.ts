@@ -2,6 +2,7 @@
 import type { StepErrorCode } from '../../errors.ts'
 import type { ActSpec, Json } from '../../language/program.ts'
 import type { FailureHints } from '../decide/input.ts'
+import type { ResourceUse } from '../handlers/resource-limits.ts'
 import type { SecretValues } from './attempt-mask.ts'
 
 /** `message`: storable, for whoever may see the execution; without secrets. */
@@ -29,6 +30,8 @@ export interface ActCall<Spec extends ActSpec = ActSpec> {
   readonly secrets?: SecretValues
   /** takes out of a line for the log what may not stand there */
   readonly hide?: (text: string) => string
+  /** told what it took of the machine, where that is measured: once, when it has ended */
+  readonly used?: (use: ResourceUse) => void
 }
 
 export interface RunningAct {

@@ -6,6 +6,7 @@ import type { Input, Outcome } from '../decide/input.ts'
 import type { Snapshot } from '../decide/snapshot.ts'
 import { maskOf } from '../execution-mask.ts'
 import type { ExecutionMask } from '../execution-mask.ts'
+import type { ResourceUse } from '../handlers/resource-limits.ts'
 import type { ActEntry } from '../in-flight.ts'
 import type { ActOutcome, ActRunner, ActRunners, RunningAct } from './act-runner.ts'
 import type { SecretValues } from './attempt-mask.ts'
@@ -18,25 +19,32 @@ export interface AttemptsOptions {
   ended(executionId: string, outcome: Input & { kind: 'outcome' }): void
   /** asks for leave to run a suspect alone; true: its launch follows */
   isolate(executionId: string, path: string, attempt: number): Promise<boolean>
+  /** told what an attempt took of the machine, where that is measured */
+  used?: NoteUse
 }
+
+export type NoteUse = (of: Pick<Snapshot, 'initiatorId' | 'flowId'>, spec: ActSpec, use: ResourceUse) => void
 
 export interface Attempts {
   /** `of`: the execution as it is now */
-  launch(executionId: string, launch: Launch, of: Pick<Snapshot, 'program' | 'input'>): void
+  launch(executionId: string, launch: Launch, of: Launched): void
   abort(executionId: string, path: string, reason: string): void
   /** Aborts all of an execution's attempts; their outcomes are not told any more. */
   forget(executionId: string): void
   running(executionId: string): ReadonlySet<string>
 }
 
+type Launched = Pick<Snapshot, 'program' | 'input' | 'initiatorId' | 'flowId'>
+
 interface Running {
   /** undefined while it waits for room */
   handle: RunningAct | undefined
   /** takes what is sensitive out of a line for the log; undefined: nothing is */
   hide: ((text: string) => string) | undefined
+  used: (use: ResourceUse) => void
 }
 
-export function createAttempts({ runners, openSecrets, ended, isolate }: AttemptsOptions): Attempts {
+export function createAttempts({ runners, openSecrets, ended, isolate, used }: AttemptsOptions): Attempts {
   const byExecution = new Map<string, Map<string, Running>>()
   /** waiting for room, by type: their time has not begun */
   const queues = new Map<ActSpec['type'], { executionId: string; launch: Launch; running: Running }[]>()
@@ -60,7 +68,7 @@ export function createAttempts({ runners, openSecrets, ended, isolate }: Attempt
         return
       }
       const { entry, spec } = launch
-      const running: Running = { handle: undefined, hide: hider(of) }
+      const running: Running = { handle: undefined, hide: hider(of), used: (use) => used?.(of, spec, use) }
       let paths = byExecution.get(executionId)
       if (!paths) byExecution.set(executionId, (paths = new Map<string, Running>()))
       paths.set(entry.path, running)
@@ -107,6 +115,7 @@ export function createAttempts({ runners, openSecrets, ended, isolate }: Attempt
         deadlineMs: launch.run.step.timeoutMs!,
         ...(secrets && { secrets }),
         ...(running.hide && { hide: running.hide }),
+        used: running.used,
       }) ?? NOT_HERE
     const names = 'secrets' in spec ? spec.secrets : []
     running.handle = names.length > 0 ? runWithSecrets(openSecrets({ executionId, path, attempt, names }), begin) : begin()

@@ -4,6 +4,7 @@ import type { LogFields } from '../../log.ts'
 import type { Due, DueTimer } from './due-timer.ts'
 import type { AttemptFacts } from './handler-context.ts'
 import { failed } from './handler-outcome.ts'
+import type { ResourceUse } from './resource-limits.ts'
 import type { HandlerFailure, HandlerOutcome } from './handler-outcome.ts'
 import { AttemptMask } from '../acts/attempt-mask.ts'
 
@@ -14,6 +15,8 @@ export interface HandlerCall extends AttemptFacts {
   isolated?: boolean
   /** takes out of a line for the log what may not stand there */
   hide?: (text: string) => string
+  /** told what it took, once, unless it runs inline or never began */
+  used?: (use: ResourceUse) => void
 }
 
 export interface RunningHandler {

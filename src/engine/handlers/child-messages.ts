@@ -2,6 +2,7 @@
 import type { Json } from '../../language/program.ts'
 import type { SecretValues } from '../acts/attempt-mask.ts'
 import type { HandlerFailure, HandlerOutcome } from './handler-outcome.ts'
+import type { ResourceUse } from './resource-limits.ts'
 
 /** One handler as found in a module: enough to name it and to find it again. */
 export interface FoundHandler {
@@ -34,7 +35,7 @@ export type ToChild =
 export type FromChild =
   | { kind: 'described'; number: number; handlers: FoundHandler[]; problems: string[] }
   /** `spent`: the process must not be used again */
-  | { kind: 'done'; number: number; outcome: HandlerOutcome; spent: boolean; stack?: string }
+  | { kind: 'done'; number: number; outcome: HandlerOutcome; spent: boolean; stack?: string; use: ResourceUse }
   | { kind: 'log'; number: number; message: string }
   /** something an ended attempt left behind threw; the present attempt is not to blame, but the process is spent */
   | { kind: 'stray'; failure: HandlerFailure; stack?: string }

@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { flushCompileCache } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { getHeapStatistics } from 'node:v8'
-import { Worker } from 'node:worker_threads'
+import { watchProcess } from './child-watch.ts'
 import type { FromChild, RunRequest, ToChild } from './child-messages.ts'
 import type { Handler } from './define-handler.ts'
 import { findHandlers } from './find-handlers.ts'
@@ -13,6 +13,8 @@ import type { HandlerOutcome } from './handler-outcome.ts'
 
 const send = process.send!.bind(process) as (message: FromChild) => void
 const exit = process.exit.bind(process)
+const [parent, cpuMs, memoryBytes] = process.argv.slice(2).map(Number) as [number, number, number]
+const watch = watchProcess(parent, { cpuMs, memoryBytes })
 // the channel is ours: a handler that writes to it by habit would only confuse the worker
 process.send = undefined
 // read by Node already; not for what handlers start
@@ -48,6 +50,7 @@ async function run(request: RunRequest): Promise<void> {
   const { number } = request
   const context = new AttemptContext(request, (message) => send({ kind: 'log', number, message }))
   present = { number, context }
+  watch.begin()
   let handler: Handler | undefined
   try {
     handler = (await load(request.file))[request.exportName] as Handler | undefined
@@ -84,7 +87,8 @@ async function load(file: string): Promise<Record<string, unknown>> {
 function done(number: number, outcome: HandlerOutcome, spent: boolean, stack?: string): void {
   if (present?.number !== number) return
   present = undefined
-  send({ kind: 'done', number, outcome, spent, stack })
+  const { use, filling } = watch.end()
+  send({ kind: 'done', number, outcome, spent: spent || filling, stack, use })
 }
 
 /** True for code that an ended attempt left behind: a timer, a listener, a promise that nobody awaited. */
@@ -113,22 +117,5 @@ process.on('SIGINT', () => {})
 process.stdout.on('error', () => {})
 process.stderr.on('error', () => {})
 
-const die = (): void => void process.kill(-process.pid, 'SIGKILL')
-process.on('disconnect', die)
-/**
- * When the worker is killed, the channel closes, but a main thread in `for (;;) {}` never hears of it. Another thread does: the
- * parent's pid changes when the parent dies. Plain JavaScript in a string, because a TypeScript file would cost it 17 MB.
- */
-const WATCHDOG = `
-const { workerData: parent } = require('node:worker_threads')
-const look = () => { if (process.ppid !== parent) process.kill(-process.pid, 'SIGKILL') }
-look()
-setInterval(look, 500)`
-new Worker(WATCHDOG, {
-  eval: true,
-  workerData: Number(process.argv[2]),
-  resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 },
-})
-  .on('error', die)
-  .unref()
+process.on('disconnect', () => void process.kill(-process.pid, 'SIGKILL'))
 process.title = 'sluice-handler'

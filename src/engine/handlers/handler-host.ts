@@ -21,6 +21,8 @@ export interface HandlerHostSettings {
   graceMs?: number
   /** of each process's JavaScript heap, default 512 */
   memoryLimitMb?: number
+  /** CPU time of one attempt, default 60,000 */
+  cpuLimitMs?: number
   /** see `ProcessSettings` */
   compileCacheDirectory?: string
   /** default 1,000,000 */

@@ -1,15 +1,20 @@
 /** A child process for handlers, seen from the worker: start, talk, kill, and how it ended. */
 import { fork } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from '../../log.ts'
 import type { FromChild, ToChild } from './child-messages.ts'
+import { EXCEEDED_BY, limitsOf } from './resource-limits.ts'
+import type { Resource, ResourceLimits, ResourceUse } from './resource-limits.ts'
 
 export interface ProcessSettings {
   /** all of the child's environment: see `childEnvironment` */
   environment: Readonly<Record<string, string>>
   /** of its JavaScript heap */
   memoryLimitMb: number
+  /** of one attempt, default 60,000 */
+  cpuLimitMs?: number
   /** Private to Sluice: who writes there runs code here. With it a process starts in 40 ms instead of 90 and takes 12 MB instead of 28. */
   compileCacheDirectory?: string
   log: Logger
@@ -46,11 +51,16 @@ export class HandlerProcess {
   #printed = 0
   #tail = ''
   #gone = false
+  #measuredMs = 0
+  /** why it ended itself */
+  #exceeded: Resource | undefined
+  readonly limits: ResourceLimits
 
-  constructor({ environment, memoryLimitMb, compileCacheDirectory, log }: ProcessSettings) {
+  constructor({ environment, memoryLimitMb, cpuLimitMs = 60_000, compileCacheDirectory, log }: ProcessSettings) {
     this.#log = log
+    this.limits = limitsOf(memoryLimitMb, cpuLimitMs)
     try {
-      this.#child = fork(CHILD, [String(process.pid)], {
+      this.#child = fork(CHILD, [process.pid, this.limits.cpuMs, this.limits.memoryBytes].map(String), {
         env: compileCacheDirectory ? { ...environment, NODE_COMPILE_CACHE: compileCacheDirectory } : environment,
         // the worker's own flags (inspector, loaders) are not for handlers
         execArgv: [`--max-old-space-size=${memoryLimitMb}`, '--disable-warning=ExperimentalWarning'],
@@ -64,6 +74,11 @@ export class HandlerProcess {
       return
     }
     this.ended = this.#tellEnd(this.#watch(this.#child, memoryLimitMb))
+  }
+
+  /** What it took more of than it may; known when it has ended. */
+  get exceeded(): Resource | undefined {
+    return this.#exceeded
   }
 
   get pid(): number | undefined {
@@ -84,6 +99,22 @@ export class HandlerProcess {
   /** Before each attempt. */
   resetPrintLimit(): void {
     this.#printed = 0
+  }
+
+  /** An attempt has ended by itself. */
+  measured({ cpuMs }: ResourceUse): void {
+    this.#measuredMs += cpuMs
+  }
+
+  /** What it took since the last measured attempt, as Linux counts it: of one that is about to be killed. 0 where nobody can tell. */
+  unmeasuredCpuMs(): number {
+    try {
+      // man 5 proc: behind the name in brackets, utime and stime are the 12th and the 13th, in ticks of 10 ms
+      const fields = readFileSync(`/proc/${this.pid}/stat`, 'latin1').split(') ').at(-1)!.split(' ')
+      return Math.max(0, (Number(fields[11]) + Number(fields[12])) * 10 - this.#measuredMs)
+    } catch {
+      return 0
+    }
   }
 
   /** SIGKILL to it and to what it started. Not after it is gone: its pid may be somebody else's by then. */
@@ -112,17 +143,25 @@ export class HandlerProcess {
     }
     const how = await new Promise<string>((resolve) => {
       // `close` comes when all that it said has been read, and may be late
-      child.once('close', (code, signal) => resolve(endOf(code, signal)))
+      child.once('close', (code, signal) => resolve(this.#endOf(code, signal)))
       child.once('error', (error: NodeJS.ErrnoException) => {
         if (child.pid === undefined) resolve(`it could not be started: ${error.code}`)
       })
       child.once('exit', (code, signal) => {
         this.kill()
         this.#gone = true
-        setTimeout(() => resolve(endOf(code, signal)), CLOSE_MS).unref()
+        setTimeout(() => resolve(this.#endOf(code, signal)), CLOSE_MS).unref()
       })
     })
-    return this.#tail.includes('heap out of memory') ? `out of memory (limit ${memoryLimitMb} MB), ${how}` : how
+    if (!this.#tail.includes('heap out of memory')) return how
+    this.#exceeded = 'memory'
+    return `out of memory (limit ${memoryLimitMb} MB), ${how}`
+  }
+
+  #endOf(code: number | null, signal: string | null): string {
+    if (signal === EXCEEDED_BY.cpu) this.#exceeded = 'cpu'
+    if (signal === EXCEEDED_BY.memory) this.#exceeded = 'memory'
+    return signal ? `signal ${signal}` : `exit code ${code}`
   }
 
   #hear(text: string, stream: NonNullable<ChildProcess['stdout']>): void {
@@ -134,8 +173,4 @@ export class HandlerProcess {
     this.spent = true
     stream.destroy()
   }
-}
-
-function endOf(code: number | null, signal: string | null): string {
-  return signal ? `signal ${signal}` : `exit code ${code}`
 }

@@ -7,6 +7,7 @@ import type { DueTimer } from './due-timer.ts'
 import { failed } from './handler-outcome.ts'
 import type { HandlerProcess, ProcessListener } from './handler-process.ts'
 import type { RegisteredHandler } from './load-handlers.ts'
+import { sayExceeded, useAtEnd } from './resource-limits.ts'
 
 export interface ProcessAttemptSettings {
   graceMs: number
@@ -81,13 +82,19 @@ export class ProcessAttempt extends Attempt implements ProcessListener {
       if (message.stack !== undefined) this.#logStack('handler failed', message.stack)
       // a handler that was told to stop may still be at work after it answered; and no other attempt gets at secrets left in memory
       if (message.spent || this.stopping || this.#process!.knowsSecrets) this.#process!.spent = true
+      this.#process!.measured(message.use)
+      this.#call.used?.(message.use)
       this.finish(message.outcome)
       this.#events.released(this.#process!)
     }
   }
 
   lost(how: string): void {
-    this.finish(failed('HANDLER_CRASHED', `The handler's process ended while it ran: ${how}.`))
+    const { exceeded, limits } = this.#process!
+    if (!this.settled) this.#call.used?.(useAtEnd(limits, exceeded))
+    if (exceeded) this.#settings.log.warn({ ...attemptFields(this.#call), resource: exceeded }, 'a handler took more than it may')
+    const code = exceeded ? 'RESOURCE_EXCEEDED' : 'HANDLER_CRASHED'
+    this.finish(failed(code, exceeded ? sayExceeded(limits, exceeded, how) : `The handler's process ended while it ran: ${how}.`))
   }
 
   protected tell(reason: string): void {
@@ -95,8 +102,9 @@ export class ProcessAttempt extends Attempt implements ProcessListener {
   }
 
   protected abandon(): void {
-    if (this.#process) this.#process.kill()
-    else this.#events.left(this)
+    if (!this.#process) return this.#events.left(this)
+    this.#call.used?.({ cpuMs: this.#process.unmeasuredCpuMs(), memoryBytes: 0 })
+    this.#process.kill()
   }
 
   #logStack(what: string, stack: string): void {

@@ -104,12 +104,6 @@ test.each([
   expect(await other).toBeTypeOf('number')
 })
 
-test('running out of memory is HANDLER_CRASHED and says so', async () => {
-  const host = await startHost({ memoryLimitMb: 32 })
-  const outcome = await host.run(callOf('out_of_memory')).outcome
-  expect(outcome).toMatchObject({ code: 'HANDLER_CRASHED', message: expect.stringContaining('out of memory (limit 32 MB)') })
-})
-
 test('a process whose memory fills up over attempts is replaced before it crashes one', async () => {
   const host = await startHost({ memoryLimitMb: 128, maxProcesses: 1 })
   const pids = []
