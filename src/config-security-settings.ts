@@ -58,7 +58,7 @@ export const SECURITY_SETTINGS: Settings<SecurityConfig> = {
   failedSteps: setting('SLUICE_SECURITY_FAILED_STEPS', 'Attempts of steps of one flow that fail.', '100', whole(0, MANY)),
   handlerCrashes: setting(
     'SLUICE_SECURITY_HANDLER_CRASHES',
-    'Handlers in steps of one flow whose process ends while they run.',
+    'Handlers in steps of one flow whose process ends while they run, or that take more than they may.',
     '10',
     whole(0, MANY),
   ),

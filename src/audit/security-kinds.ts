@@ -124,7 +124,8 @@ export const SECURITY_KINDS = {
     severity: 'WARNING',
     threshold: ({ handlerCrashes }) => handlerCrashes,
     what: 'Handlers in steps of one flow that took more CPU time or memory than they may.',
-    advice: 'Look at `resourceUse` and at the input of these executions; mend the handler, or give it more by `SLUICE_HANDLER_CPU_MS` and `SLUICE_HANDLER_MEMORY_MB`.',
+    advice:
+      'Look at `resourceUse` and at the input of these executions; mend the handler, or give it more by `SLUICE_HANDLER_CPU_MS` and `SLUICE_HANDLER_MEMORY_MB`.',
   },
   POISONED_STEPS: {
     severity: 'CRITICAL',

@@ -40,7 +40,7 @@ test('what an administrator reads is told before the answer, and not shown when 
     if (away) throw new Error('the database is away')
     written.push(entry)
   }
-  const services = { writeAudit, auditKeys, database: { clock: { now: () => 0 } } }
+  const services = { writeAudit, auditKeys, security: { count: () => undefined }, database: { clock: { now: () => 0 } } }
   const makeCall = (caller: object) => ({ ...caller, services }) as unknown as Context
   const { url } = await serve({ schema, makeCall })
   expect(await post(url, '{ shown }', { token: 'admin' })).toMatchObject({ status: 200, data: { shown: 'shown' } })

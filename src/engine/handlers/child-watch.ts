@@ -1,6 +1,6 @@
 /** A thread in each handler process that its code cannot hold up: it measures, and ends the process when it takes more than it may. */
 import { Worker } from 'node:worker_threads'
-import type { ResourceUse,ResourceLimits } from './resource-limits.ts'
+import type { ResourceUse, ResourceLimits } from './resource-limits.ts'
 import { EXCEEDED_BY } from './resource-limits.ts'
 
 export interface ChildWatch {
