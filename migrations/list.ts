@@ -11,8 +11,8 @@ import { AuditChain } from './009-audit-chain.ts'
 import { Secrets } from './010-secrets.ts'
 import { SecurityEvents } from './011-security-events.ts'
 import { Retention } from './012-retention.ts'
-import { Compensation } from './016-compensation.ts'
 import { ResourceUse } from './013-resource-use.ts'
+import { Compensation } from './016-compensation.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
 export const migrations: MigrationPlan['migrations'] = [
@@ -27,8 +27,8 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '010-secrets', class: Secrets },
   { name: '011-security-events', class: SecurityEvents },
   { name: '012-retention', class: Retention },
-  { name: '016-compensation', class: Compensation },
   { name: '013-resource-use', class: ResourceUse },
+  { name: '016-compensation', class: Compensation },
 ]
 
 /** `create or replace` only; each lies beside the TypeScript that calls it: `new URL('../src/engine/commit.sql', import.meta.url)`. */
