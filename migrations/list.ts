@@ -12,6 +12,7 @@ import { Secrets } from './010-secrets.ts'
 import { SecurityEvents } from './011-security-events.ts'
 import { Retention } from './012-retention.ts'
 import { ResourceUse } from './013-resource-use.ts'
+import { Waits } from './015-waits.ts'
 import { Compensation } from './016-compensation.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
@@ -28,11 +29,13 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '011-security-events', class: SecurityEvents },
   { name: '012-retention', class: Retention },
   { name: '013-resource-use', class: ResourceUse },
+  { name: '015-waits', class: Waits },
   { name: '016-compensation', class: Compensation },
 ]
 
 /** `create or replace` only; each lies beside the TypeScript that calls it: `new URL('../src/engine/commit.sql', import.meta.url)`. */
 export const repeatables: MigrationPlan['repeatables'] = [
+  new URL('../src/engine/commit-waits.sql', import.meta.url),
   new URL('../src/engine/commit.sql', import.meta.url),
   new URL('../src/engine/claim.sql', import.meta.url),
   new URL('../src/engine/remove-finished.sql', import.meta.url),

@@ -54,6 +54,8 @@ export const STEP_ERRORS = {
   OUTCOME_UNKNOWN: 'The worker was lost while the step ran, and the step may run at most once.',
   POISONED: 'The step crashed its worker three times while it ran alone.',
   AGENT_TIMEOUT: 'Nobody answered in time.',
+  APPROVAL_TIMEOUT: 'People did not decide in time.',
+  SIGNAL_TIMEOUT: 'The signals that the step waits for did not come in time.',
   FLOW_FAILED: 'A `fail` step ended the execution.',
   FLOW_TIMEOUT: 'The execution did not end within the timeout of its flow.',
   CANCELED: 'The execution was canceled.',

@@ -26,10 +26,14 @@ const Status = builder.enumType('AgentRequestStatus', {
 
 const Kind = builder.enumType('AgentRequestKind', {
   description: 'Whether an answer is wanted.',
-  values: { REQUEST: { description: 'A question.' }, NOTICE: { description: 'A message.' } },
+  values: {
+    REQUEST: { description: 'A question.' },
+    NOTICE: { description: 'A message.' },
+    APPROVAL: { description: 'A question to people, who vote.' },
+  },
 })
 
-const Decision = builder.enumType('AgentDecision', {
+export const Decision = builder.enumType('AgentDecision', {
   description: 'What an answer says. Each is a success of the step; its output has the decision.',
   values: {
     APPROVE: { description: 'Yes.' },
@@ -42,7 +46,10 @@ AgentRequest.implement({
   description: 'A question that a step asks an agent or a person, or a notice that it sends them.',
   fields: (t) => ({
     kind: t.field({ type: Kind, description: 'Whether an answer is wanted.', resolve: ({ kind }) => kind }),
-    role: t.exposeString('role', { description: 'Who is asked.' }),
+    role: t.string({
+      description: 'The role of agents that is asked; `people` for an approval.',
+      resolve: ({ kind, role }) => (kind === 'APPROVAL' ? 'people' : role),
+    }),
     subject: t.exposeString('subject', { description: 'What it is about, in a line.' }),
     request: payloadField(t, 'What is asked.', ({ id }, loaders) => loaders.requestBodies.load(id)),
     requestBytes: payloadBytesField(t, 'request', ({ id }, loaders) => loaders.requestBodies.load(id)),
@@ -118,19 +125,21 @@ builder.queryField('agentRequests', (t) =>
 )
 
 mutation('answerAgentRequest', {
-  description: 'Answers an agent request. The step that asked goes on with `{ decision, data, answeredBy }` as its output.',
+  description:
+    'Answers an agent request. The step that asked goes on with `{ decision, data, answeredBy }` as its output. An answer to an approval is a vote.',
   scopes: { may: 'REQUESTS_ANSWER' },
   input: (t) => ({
     id: t.id({ required: true, description: 'The agent request.' }),
     decision: t.field({ type: Decision, required: true, description: 'What the answer says.' }),
     data: t.field({ type: 'JSON', description: 'Whatever belongs to the answer, at most 1,000,000 bytes.' }),
+    dataHash: t.string({ description: 'Of an approval, which needs it: the `dataHash` of what was shown to whoever decides.' }),
     idempotencyKey: t.string({
       description:
         'Of two calls with the same key and answer only the first counts; both get the same result. 1 to 200 characters.',
     }),
   }),
-  resolve: (call, { id, decision, data, idempotencyKey }) =>
-    answerAgentRequest(call, { id: uuidOf('agentRequest', id), decision, data, idempotencyKey: idempotencyKey ?? undefined }),
+  resolve: (call, { id, ...answer }) =>
+    answerAgentRequest(call, { id: uuidOf('agentRequest', id), ...given(answer), decision: answer.decision }),
   success: (t) => ({
     agentRequest: t.field({
       type: AgentRequest,

@@ -8,6 +8,8 @@ import type { Call } from '../operations/call.ts'
 import { loadDefinitions, loadNewestVersions } from '../operations/load-by-id.ts'
 import type { FlowVersionHead } from '../operations/load-by-id.ts'
 import type { FlowAction } from '../operations/permissions.ts'
+import { readAnswerable, readApprovals } from '../operations/read-approvals.ts'
+import type { Approval } from '../operations/read-approvals.ts'
 import { readAllowedActions, readFlowGrants } from '../operations/read-flow-access.ts'
 import { readEvents } from '../operations/read-events.ts'
 import type { EventRow, EventsWanted } from '../operations/read-events.ts'
@@ -30,6 +32,8 @@ export interface Loaders {
   stepOutputs: DataLoader<StepRunKey, Payload | null, string>
   requestBodies: DataLoader<string, Payload | null>
   requestAnswers: DataLoader<AsOf, Payload | null, string>
+  approvals: DataLoader<string, Approval | null>
+  answerable: DataLoader<string, boolean>
   definitions: DataLoader<string, JsonObject | null>
   newestVersions: DataLoader<Flow, FlowVersionHead, string>
   allowedActions: DataLoader<string, FlowAction[]>
@@ -63,6 +67,8 @@ function createLoaders(call: Call, view: View): Loaders {
     requestBodies: batch((keys) => payloads.readRequestBodies(call, keys, view), itself),
     requestAnswers: batch((keys) => payloads.readRequestAnswers(call, ids(keys), view), asOf),
     definitions: batch((keys) => loadDefinitions(call, keys), itself),
+    approvals: anew((ids) => readApprovals(call, ids)),
+    answerable: anew((ids) => readAnswerable(call, ids)),
     allowedActions: anew((ids) => readAllowedActions(call, ids)),
     flowGrants: anew((ids) => readFlowGrants(call, ids)),
     newestVersions: batch(

@@ -32,6 +32,8 @@ const WaitingKind = builder.enumType('WaitingKind', {
   description: 'What something waits for.',
   values: {
     AGENT: { description: 'An answer of an agent or a person.' },
+    APPROVAL: { description: 'The votes of people.' },
+    SIGNAL: { description: 'Signals; `signals` says which.' },
     TIMER: { description: 'A `wait` step: a time.' },
     RETRY: { description: 'The next attempt after a failure.' },
     START: { description: 'The `startAt` of its execution.' },
@@ -51,6 +53,11 @@ export const WaitingFor = builder.objectRef<Waiting>('WaitingFor').implement({
       description: 'Of the agent that is asked.',
       resolve: async ({ requestId }, _args, call) =>
         requestId ? (await AgentRequest.getDataloader(call).load(requestId))?.role : null,
+    }),
+    signals: t.exposeStringList('signals', { description: 'The names of signals that it waits for.' }),
+    needed: t.exposeInt('needed', {
+      nullable: true,
+      description: 'How many of these signals, or how many more approvals, it needs.',
     }),
     agentRequestId: t.id({
       nullable: true,

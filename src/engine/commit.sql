@@ -8,7 +8,7 @@ create or replace function sluice.commit_transitions(
   starts sluice.start_row_16[], keyed boolean, ids uuid[], versions integer[], epochs integer[], updates sluice.update_row_16[],
   step_runs sluice.step_run_row[], events sluice.event_row[], asks sluice.ask_row[], closed_asks sluice.closed_ask_row[],
   outputs sluice.output_row[], reads sluice.read_row[], sends sluice.send_row[], keys sluice.key_row[],
-  audits sluice.audit_row[]
+  audits sluice.audit_row[], waits sluice.wait_row[]
 ) returns table (at double precision, refused json)
 language plpgsql
 set enable_seqscan = off
@@ -108,6 +108,7 @@ begin
     reads := array(select x from unnest(reads) as x where x.execution_id <> all (out_ids));
     sends := array(select x from unnest(sends) as x where x.sender_id <> all (out_ids));
     keys := array(select x from unnest(keys) as x where x.execution_id <> all (out_ids));
+    waits := array(select x from unnest(waits) as x where x.execution_id <> all (out_ids));
     audits := array(select x from unnest(audits) as x where x."of" <> all (out_ids));
   end if;
 
@@ -154,6 +155,9 @@ begin
       answered_at = s.answered_at, version = r.version + 1
     from unnest(closed_asks) as s
     where r.id = s.id;
+  end if;
+  if waits is not null then
+    perform sluice.commit_waits(waits);
   end if;
   if outputs is not null then
     insert into sluice.execution_outputs (execution_id, body)

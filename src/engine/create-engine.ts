@@ -14,13 +14,14 @@ import type { Committer } from './commit.ts'
 import type { Input } from './decide/input.ts'
 import type { Snapshot } from './decide/snapshot.ts'
 import type { Extras } from './encode.ts'
-import type { AnswerOrder, ControlOrder, Engine, StartOrder } from './engine.ts'
+import type { ControlOrder, Engine, StartOrder } from './engine.ts'
 import type { HandlerHost } from './handlers/handler-host.ts'
 import { createHandlerRunner } from './handlers/handler-runner.ts'
 import type { HandlerRegistry } from './handlers/load-handlers.ts'
 import type { ActRunners } from './acts/act-runner.ts'
 import type { OpenSecrets } from './acts/run-with-secrets.ts'
 import { createLoop } from '../loop.ts'
+import { BUSY, createKeyedOrders, FULL_RETRY_MS } from './keyed-orders.ts'
 import { createMasks } from './masks.ts'
 import { createPrograms } from './programs.ts'
 import type { AdmitStarts } from './refuse-starts.ts'
@@ -55,12 +56,8 @@ export interface RunningEngine extends Engine {
 
 const PARTITIONS_EVERY_MS = 3_600_000
 const PARTITION_WEEKS_AHEAD = 4
-/** How long a mutation that found the queue full should wait. */
-const FULL_RETRY_MS = 1000
 
 const NO_SECRETS: OpenSecrets = () => Promise.resolve({ ok: false, message: 'There are no secrets here.' })
-
-const BUSY = problem('LIMIT_REACHED', { message: 'The server is busy; nothing was changed.', retryAfterMs: FULL_RETRY_MS })
 
 export function createEngine(options: EngineOptions): RunningEngine {
   const { database, bus, log } = options
@@ -84,7 +81,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     worker,
     committer,
     start,
-    answer,
+    ...createKeyedOrders({ database, committer, worker }),
     cancel: (order) => control(order, { kind: 'cancel', reason: order.reason ?? 'canceled' }),
     pause: (order) => control(order, { kind: 'pause', reason: order.reason ?? 'paused' }),
     resume: (order) => control(order, { kind: 'resume', ...(order.reason !== undefined && { reason: order.reason }) }),
@@ -173,35 +170,6 @@ export function createEngine(options: EngineOptions): RunningEngine {
     return problem('ILLEGAL_STATE', {
       message: `Not possible while the execution is ${'snapshot' in posted ? posted.snapshot.status : 'so'}.`,
     })
-  }
-
-  async function answer(order: AnswerOrder): Promise<{ requestId: string; replayed: boolean } | Problem> {
-    const before = await findReplay(order)
-    if (before) return before
-    if (committer.full) return BUSY
-    const { requestId, decision, data, answeredBy, executionId, idempotency } = order
-    const extras: Extras = {
-      ...(order.audit && { audits: order.audit }),
-      ...(idempotency && { keys: [{ idempotency, operation: 'answerAgentRequest', subjectId: requestId }] }),
-    }
-    const input: Input = { kind: 'answered', requestId, decision, data, answeredBy }
-    const posted = await worker.mailboxes.post(executionId, input, { extras, urgent: true })
-    if (posted.result === 'missing') return problem('NOT_FOUND')
-    if (posted.result === 'applied') return { requestId, replayed: false }
-    return (await findReplay(order)) ?? problem('ILLEGAL_STATE', { message: 'The request is not open any more.', path: ['id'] })
-  }
-
-  async function findReplay(order: AnswerOrder): Promise<{ requestId: string; replayed: boolean } | Problem | undefined> {
-    if (!order.idempotency) return undefined
-    const { principalId, key, inputHash } = order.idempotency
-    const [row] = await database.query<{ input_hash: Buffer; subject_id: string }>(
-      `select input_hash, subject_id from sluice.idempotency_keys
-       where principal_id = $1 and operation = 'answerAgentRequest' and key = $2`,
-      [principalId, key],
-    )
-    if (!row) return undefined
-    if (!row.input_hash.equals(inputHash)) return problem('IDEMPOTENCY_MISMATCH', { path: ['idempotencyKey'] })
-    return { requestId: row.subject_id, replayed: true }
   }
 }
 

@@ -6,7 +6,7 @@ import { RowWriter } from '../database/binary-rows.ts'
 import type { EncodedRows } from '../database/binary-rows.ts'
 import { newUuid } from '../ids.ts'
 import type { Json } from '../language/program.ts'
-import type { AskRow, ClosedAsk, EventRow, StepRunRow, Transition } from './decide/draft.ts'
+import type { AskRow, ClosedAsk, EventRow, StepRunRow, Transition, WaitRow } from './decide/draft.ts'
 import { countSteps } from './decide/snapshot.ts'
 import type { Snapshot } from './decide/snapshot.ts'
 import type { Idempotency } from './engine.ts'
@@ -25,6 +25,7 @@ export const LISTS = [
   'sends',
   'keys',
   'audits',
+  'waits',
 ] as const
 export type ListName = (typeof LISTS)[number]
 
@@ -83,6 +84,7 @@ export function encodeTransition(transition: Transition, mark: number, sign: Aud
   put('events', transition.events, (event) => writeEvent(next.id, event))
   put('asks', transition.asks, (ask) => writeAsk(next, ask))
   put('closed_asks', transition.closedAsks, (ask) => writeClosedAsk(next, ask))
+  put('waits', transition.waits, (wait) => writeWait(next.id, wait))
   if (transition.output != null) put('outputs', [transition.output], (output) => writeOutput(next.id, output))
   put('reads', transition.readMessages, (key) => writeRead(next.id, key))
   put('sends', extras.sends, (message) => writeSend(next.id, message))
@@ -204,6 +206,14 @@ function writeClosedAsk(next: Snapshot, ask: ClosedAsk): void {
   writer.json(ask.answer)
   writer.uuid(ask.answeredBy)
   writer.time(ask.status === 'ANSWERED' ? next.lastEventAt : null)
+  writer.end()
+}
+
+function writeWait(executionId: string, { kind, ...body }: WaitRow): void {
+  writer.begin(3)
+  writer.uuid(executionId)
+  writer.text(kind)
+  writer.json(body as unknown)
   writer.end()
 }
 

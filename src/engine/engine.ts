@@ -42,10 +42,50 @@ export interface AnswerOrder {
   audit?: readonly AuditEntry[]
 }
 
+export interface VoteOrder {
+  requestId: string
+  executionId: string
+  /** of what was shown to whoever votes */
+  dataHash: string
+  decision: 'APPROVE' | 'REJECT'
+  data: Json
+  /** UUID of a user */
+  by: string
+  idempotency?: Idempotency
+  audit?: readonly AuditEntry[]
+}
+
+export interface DelegateOrder {
+  requestId: string
+  executionId: string
+  /** UUIDs of users */
+  from: string
+  to: string
+  audit?: readonly AuditEntry[]
+}
+
+export interface SignalOrder {
+  executionId: string
+  name: string
+  data: Json
+  /** of `data` as compact UTF-8 JSON */
+  bytes: number
+  /** a readable id */
+  sentBy: string
+  idempotency?: Idempotency
+  audit?: readonly AuditEntry[]
+}
+
 export interface ControlOrder {
   executionId: string
   reason?: string
   audit?: readonly AuditEntry[]
+}
+
+/** `replayed`: an earlier call with this idempotency key did it. */
+export interface Answered {
+  requestId: string
+  replayed: boolean
 }
 
 export interface Engine {
@@ -56,7 +96,13 @@ export interface Engine {
   pause(order: ControlOrder): Promise<{ executionId: string } | Problem>
   resume(order: ControlOrder): Promise<{ executionId: string } | Problem>
   /** ILLEGAL_STATE when the request is not open any more; NOT_FOUND when there is none. Entitlement is checked above. */
-  answer(order: AnswerOrder): Promise<{ requestId: string; replayed: boolean } | Problem>
+  answer(order: AnswerOrder): Promise<Answered | Problem>
+  /** Counts a vote. ILLEGAL_STATE when the approval is not open any more, or the vote was cast. Entitlement is checked above. */
+  vote(order: VoteOrder): Promise<Answered | Problem>
+  /** Hands a vote to somebody else. ILLEGAL_STATE when one of the two has voted, or has another's vote; LIMIT_REACHED. */
+  delegate(order: DelegateOrder): Promise<Answered | Problem>
+  /** Tells the execution something that a step may wait for. ILLEGAL_STATE when it has ended; LIMIT_REACHED when too much waits. */
+  signal(order: SignalOrder): Promise<{ replayed: boolean } | Problem>
   /** The program of a flow version, compiled against the allow-list of now (A1), cached; issues when it is not allowed any more. */
   program(flowVersionId: string): Promise<Program | Problem>
   /** What hides the sensitive values of executions from whoever reads them. */

@@ -1,4 +1,5 @@
 /** What an execution has under way: steps that run, and steps that wait. Kept in `executions.in_flight`, bounded by the steps of the flow. */
+import type { Json } from '../language/program.ts'
 
 interface Common {
   path: string
@@ -37,4 +38,36 @@ export interface TimerEntry extends Common {
   expires?: true
 }
 
-export type InFlight = ActEntry | AgentEntry | TimerEntry
+/** A step that waits for signals: so many of these names. */
+export interface SignalEntry extends Common {
+  kind: 'signal'
+  signals: readonly string[]
+  need: number
+  dueAt: number
+}
+
+/** What a person decided; `for`: whose vote it is, when it was handed to them. */
+export interface Vote {
+  /** UUIDs of users */
+  by: string
+  for?: string
+  decision: 'APPROVE' | 'REJECT'
+  data: Json
+  at: number
+}
+
+/** A question that waits for the votes of people; what has come of them so far. */
+export interface ApprovalEntry extends Common {
+  kind: 'approval'
+  requestId: string
+  dueAt: number
+  dataHash: string
+  quorum: number
+  rejects: number
+  selfApproval: boolean
+  votes: readonly Vote[]
+  /** UUIDs of users: whose vote is whose */
+  delegations: readonly { from: string; to: string }[]
+}
+
+export type InFlight = ActEntry | AgentEntry | TimerEntry | SignalEntry | ApprovalEntry

@@ -4,6 +4,8 @@ import { prepared } from '../database/prepared.ts'
 import { isProblem } from '../errors.ts'
 import type { Json, JsonObject, Program } from '../language/program.ts'
 import type { Snapshot, StepRecord } from './decide/snapshot.ts'
+import { MAX_KNOWN } from './steps/signal.ts'
+import type { BufferedSignal } from './steps/signal.ts'
 import type { ExecutionError } from './entities/execution.ts'
 import type { InFlight } from './in-flight.ts'
 import type { Programs } from './programs.ts'
@@ -54,6 +56,8 @@ interface Row {
       }[]
     | null
   messages: Loaded['messages'] | null
+  signals: BufferedSignal[] | null
+  known_signals: string[] | null
 }
 
 const TEXT = prepared(`
@@ -65,7 +69,12 @@ const TEXT = prepared(`
         'error', s.error, 'ended', floor(extract(epoch from s.finished_at) * 1000)))
       from sluice.step_runs s where s.execution_id = e.id) end as steps,
     (select json_agg(json_build_object('key', m.key, 'kind', m.kind, 'body', m.body)) from sluice.inbox m where m.execution_id = e.id)
-      as messages
+      as messages,
+    (select json_agg(json_build_object('seq', g.seq, 'name', g.name, 'data', g.data, 'bytes', g.bytes, 'sentBy', g.sent_by,
+        'at', extract(epoch from g.at)::float8 * 1000) order by g.seq)
+      from sluice.signals g where g.execution_id = e.id and g.taken_by is null) as signals,
+    (select array_agg(k.id order by k.seq) from (
+      select g.id, g.seq from sluice.signals g where g.execution_id = e.id order by g.seq desc limit ${MAX_KNOWN}) k) as known_signals
   from sluice.executions e left join sluice.execution_inputs i on i.execution_id = e.id
   where e.id = any($1::uuid[])`)
 
@@ -121,6 +130,8 @@ function toSnapshot(row: Row, program: Program): Snapshot {
       reason: row.reason,
       error: row.error,
       inFlight: row.in_flight,
+      signals: row.signals ?? [],
+      knownSignals: row.known_signals ?? [],
     },
   }
 }

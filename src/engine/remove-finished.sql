@@ -21,7 +21,7 @@ as $$
 $$;
 revoke execute on function sluice.lock_finished from public;
 
--- `payloads`: inputs, outputs, step runs, agent requests, late outcomes. `executions`: what is left, that is the executions themselves
+-- `payloads`: inputs, outputs, step runs, agent requests, votes, signals, late outcomes. `executions`: what is left, that is the executions themselves
 -- with their events. An execution has its input as long as it has payloads: what was done is not found again.
 create or replace function sluice.remove_finished(what text, behind uuid, most integer)
 returns table (removed integer, place uuid)
@@ -77,6 +77,10 @@ begin
   end if;
   delete from sluice.execution_inputs x where x.execution_id = any (ids);
   delete from sluice.execution_outputs x where x.execution_id = any (ids);
+  delete from sluice.votes x using sluice.approvals a where a.execution_id = any (ids) and x.request_id = a.request_id;
+  delete from sluice.approvers x using sluice.approvals a where a.execution_id = any (ids) and x.request_id = a.request_id;
+  delete from sluice.approvals x where x.execution_id = any (ids);
+  delete from sluice.signals x where x.execution_id = any (ids);
   delete from sluice.agent_requests x where x.execution_id = any (ids);
   delete from sluice.late_outcomes x where x.execution_id = any (ids);
   if what = 'executions' then

@@ -78,5 +78,11 @@ export const EVENT_TYPES = [
   'agent.notified',
   'agent.answered',
   'agent.expired',
+  'signal.received',
+  'signal.expired',
+  'approval.asked',
+  'approval.voted',
+  'approval.delegated',
+  'approval.expired',
 ] as const
 export type EventType = (typeof EVENT_TYPES)[number]

@@ -37,31 +37,47 @@ const remainder = (a: unknown, b: unknown): number => {
   return number(a) % number(b)
 }
 
-// JSON has one kind of number, which CEL sees as double, while literals are int: both must work together (`input.x + 1`).
-const environment = new Environment({
-  homogeneousAggregateLiterals: false,
-  limits: { maxAstNodes: 1_000, maxDepth: 50, maxListElements: 500, maxMapEntries: 200, maxCallArguments: 8 },
-})
-for (const name of ['input', 'steps', 'execution']) environment.registerVariable(name, 'map')
-for (const [left, right] of [
-  ['int', 'double'],
-  ['double', 'int'],
-]) {
-  environment
-    .registerOperator(`${left} + ${right}: double`, (a, b) => number(a) + number(b))
-    .registerOperator(`${left} - ${right}: double`, (a, b) => number(a) - number(b))
-    .registerOperator(`${left} * ${right}: double`, (a, b) => number(a) * number(b))
-    .registerOperator(`${left} / ${right}: double`, (a, b) => number(a) / number(b))
-    .registerOperator(`${left} % ${right}: double`, remainder)
+/** What expressions see in some places only: a place's own names, beside the input, the steps and the execution. */
+export type Locals = readonly string[]
+
+const ENVIRONMENTS = new Map<string, Environment>()
+
+/** One for each set of names that a place of the language has. */
+function environmentOf(locals: Locals): Environment {
+  const key = locals.join()
+  let environment = ENVIRONMENTS.get(key)
+  if (!environment) ENVIRONMENTS.set(key, (environment = createEnvironment(locals)))
+  return environment
 }
-environment
-  .registerOperator('double % double', remainder)
-  .registerOperator('int == double', (a, b) => number(a) === number(b))
-  .registerFunction('sluiceMeter(): bool', function (this: Evaluator) {
-    installMeter(this)
-    return true
+
+// JSON has one kind of number, which CEL sees as double, while literals are int: both must work together (`input.x + 1`).
+function createEnvironment(locals: Locals): Environment {
+  const environment = new Environment({
+    homogeneousAggregateLiterals: false,
+    limits: { maxAstNodes: 1_000, maxDepth: 50, maxListElements: 500, maxMapEntries: 200, maxCallArguments: 8 },
   })
-  .evaluate('sluiceMeter()')
+  for (const name of ['input', 'steps', 'execution', ...locals]) environment.registerVariable(name, 'map')
+  for (const [left, right] of [
+    ['int', 'double'],
+    ['double', 'int'],
+  ]) {
+    environment
+      .registerOperator(`${left} + ${right}: double`, (a, b) => number(a) + number(b))
+      .registerOperator(`${left} - ${right}: double`, (a, b) => number(a) - number(b))
+      .registerOperator(`${left} * ${right}: double`, (a, b) => number(a) * number(b))
+      .registerOperator(`${left} / ${right}: double`, (a, b) => number(a) / number(b))
+      .registerOperator(`${left} % ${right}: double`, remainder)
+  }
+  environment
+    .registerOperator('double % double', remainder)
+    .registerOperator('int == double', (a, b) => number(a) === number(b))
+    .registerFunction('sluiceMeter(): bool', function (this: Evaluator) {
+      installMeter(this)
+      return true
+    })
+    .evaluate('sluiceMeter()')
+  return environment
+}
 
 function installMeter(evaluator: Evaluator): void {
   evaluator.run = (node, context) => {
@@ -83,8 +99,8 @@ function installMeter(evaluator: Evaluator): void {
 }
 
 /** Parses; throws the library's ParseError. `check` it before `meter`, and `meter` it before it runs. */
-export function parseCel(source: string): ParsedExpression {
-  return environment.parse(source) as unknown as ParsedExpression
+export function parseCel(source: string, locals: Locals = []): ParsedExpression {
+  return environmentOf(locals).parse(source) as unknown as ParsedExpression
 }
 
 /** The nodes directly under one that was not checked yet; `value` is what a literal holds. */

@@ -27,6 +27,7 @@ function createCompiler(path: readonly string[], context: StepContext): StepComp
     template: (value, ...field) => compileTemplate(value, [...path, ...field], context),
     text: (value, ...field) => asText(compiler.template(value, ...field)),
     condition: (source, ...field) => compileWhen(source, [...path, ...field], context),
+    seeing: (locals) => createCompiler(path, { ...context, locals: [...(context.locals ?? []), ...locals] }),
     durationMs: (text, field, minMs) => readDuration(text, [...path, field], context, minMs),
     checkName: (name, ...field) => checkName(name, [...path, ...field], context),
     checkRole: (role, ...field) => checkRole(role, [...path, ...field], context),
@@ -63,7 +64,7 @@ export function compileWhen(source: string, path: readonly string[], context: Te
     return NEVER
   }
   if (context.issues.full) return NEVER
-  const compiled = compileCondition(source, context.stepNames)
+  const compiled = compileCondition(source, context.stepNames, context.locals)
   if (!compiled.ok) {
     for (const { code, message, hint } of compiled.problems) context.issues.add(code, path, message, hint)
     return NEVER

@@ -12,7 +12,7 @@ import { readDefinition } from './read-definition.ts'
 export function compile(definition: unknown, allow: AllowList): { program: Program } | { issues: Issue[] } {
   const read = readDefinition(definition, allow)
   if (!read.definition) return { issues: read.issues.issues }
-  const { steps, input, output, timeoutMs, compensationTimeoutMs } = read
+  const { steps, input, output, timeoutMs, compensationTimeoutMs, signals } = read
   const compensated = steps.filter((step) => step.compensate)
   const byName = new Map(steps.map((step) => [step.name, step]))
   const dependents = dependentsOf(new Map(steps.map((step) => [step.name, step.needs])))
@@ -25,6 +25,7 @@ export function compile(definition: unknown, allow: AllowList): { program: Progr
     timeoutMs,
     ...(compensated.length > 0 && { compensation: { steps: compensated, timeoutMs: compensationTimeoutMs } }),
     ...(read.definition.permissions && { permissions: read.definition.permissions }),
+    ...(signals.size > 0 && { signals }),
     ...(input?.sensitive && { sensitive: input.sensitive }),
     checkInput: (value) => input?.check(value) ?? [],
   }

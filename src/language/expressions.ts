@@ -4,7 +4,7 @@ import { spend, startWork, WORK_EXCEEDED } from './budget.ts'
 import { ExpressionFailure } from './cel-functions.ts'
 import { placesRead } from './cel-places.ts'
 import { checkRules, ROOTS, type ExpressionProblem } from './cel-rules.ts'
-import { MAX_SOURCE_LENGTH, meter, parseCel, type CelNode, type ParsedExpression } from './cel.ts'
+import { MAX_SOURCE_LENGTH, meter, parseCel, type CelNode, type Locals, type ParsedExpression } from './cel.ts'
 import { formatDuration } from './duration.ts'
 import { didYouMean } from './nearest-name.ts'
 import type { Condition, Json, Scope } from './program.ts'
@@ -23,8 +23,8 @@ export interface Expression {
 type Compiled<T> = { ok: true; value: T } | { ok: false; problems: ExpressionProblem[] }
 
 /** Compiles one expression (without `${{ }}`); every problem that can be found without running it is returned. */
-export function compileExpression(source: string, stepNames: ReadonlySet<string>): Compiled<Expression> {
-  const compiled = compileCel(source, stepNames)
+export function compileExpression(source: string, stepNames: ReadonlySet<string>, locals?: Locals): Compiled<Expression> {
+  const compiled = compileCel(source, stepNames, locals)
   if (!compiled.ok) return compiled
   const { parsed, reads, places } = compiled.value
   const isPath = isPlace(parsed.ast)
@@ -38,8 +38,9 @@ export function compileExpression(source: string, stepNames: ReadonlySet<string>
 export function compileCondition(
   source: string,
   stepNames: ReadonlySet<string>,
+  locals?: Locals,
 ): Compiled<{ condition: Condition; reads: ReadonlySet<string> }> {
-  const compiled = compileCel(source, stepNames)
+  const compiled = compileCel(source, stepNames, locals)
   if (!compiled.ok) return compiled
   const { parsed, type, reads } = compiled.value
   if (type !== 'bool' && !type.startsWith('dyn')) {
@@ -61,11 +62,12 @@ export function compileCondition(
 function compileCel(
   source: string,
   stepNames: ReadonlySet<string>,
+  locals?: Locals,
 ): Compiled<{ parsed: ParsedExpression; type: string; reads: ReadonlySet<string>; places: string[][] }> {
   if (source.length > MAX_SOURCE_LENGTH) return invalid(`the expression is longer than ${MAX_SOURCE_LENGTH} characters`)
   if (source.trim() === '') return invalid('the expression is empty')
   try {
-    const parsed = parseCel(source)
+    const parsed = parseCel(source, locals)
     const { problems, reads } = checkRules(parsed.ast, stepNames)
     if (problems.length > 0) return { ok: false, problems }
     const checked = parsed.check()

@@ -43,6 +43,8 @@ export interface Program {
   /** the steps that say how to undo them, and how long undoing all of them may take; undefined: none does */
   compensation?: { steps: readonly ProgramStep[]; timeoutMs: number }
   permissions?: FlowPermissions
+  /** names of the signals that its steps wait for */
+  signals?: ReadonlySet<string>
   /** the places in this input that its JSON Schema marks as sensitive; undefined when it marks none anywhere */
   sensitive?: (input: JsonObject) => Places
   /** [] when the input fits the flow's JSON Schema; each issue's path starts with "input" */

@@ -34,12 +34,14 @@ export interface ReadDefinition {
   output?: Template
   timeoutMs: number
   compensationTimeoutMs: number
+  /** the names that its steps wait for */
+  signals: Set<string>
 }
 
 /** Never throws, whatever `value` is. The result may be run only when `issues` is empty. */
 export function readDefinition(value: unknown, allow: AllowList): ReadDefinition {
   const issues = new IssueList()
-  const result: ReadDefinition = { issues, steps: [], reads: [], ...DEFAULT_TIMES }
+  const result: ReadDefinition = { issues, steps: [], reads: [], ...DEFAULT_TIMES, signals: new Set() }
   const document = readDocument(value, issues)
   if (!document) return result
   const outer = DEFINITION_SCHEMA.safeParse(document)
@@ -51,6 +53,7 @@ export function readDefinition(value: unknown, allow: AllowList): ReadDefinition
   const context = {
     allow,
     issues,
+    signals: result.signals,
     stepNames: new Set(declared.keys()),
     onRead: (step: string, path: readonly string[]): void => {
       result.reads.push({ reader: path[0] === 'steps' && path[2] !== 'compensate' ? path[1] : undefined, step, path })

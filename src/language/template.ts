@@ -1,5 +1,6 @@
 /** Templates: JSON values whose texts may hold `${{ expression }}`. Data, never code (C9). */
 import { spend, startWork } from './budget.ts'
+import type { Locals } from './cel.ts'
 import { compileExpression, failureText, toJson, type Expression } from './expressions.ts'
 import type { IssueList } from './issue-list.ts'
 import type { Evaluated, Json, Scope, Template, TemplateRead } from './program.ts'
@@ -10,6 +11,8 @@ const FREE_REFERENCES = 8
 /** What compiling needs to know and where it tells what it found. */
 export interface TemplateContext {
   stepNames: ReadonlySet<string>
+  /** what its expressions see besides the input, the steps and the execution */
+  locals?: Locals
   issues: IssueList
   /** called with each step that an expression reads */
   onRead(step: string, path: readonly string[]): void
@@ -90,7 +93,7 @@ function compileText(text: string, path: readonly string[], building: Building):
 function compileOne(source: string, path: readonly string[], building: Building, isWhole: boolean): Part {
   // Nothing more would be told, and nothing with issues is run.
   if (building.issues.full) return () => null
-  const compiled = compileExpression(source, building.stepNames)
+  const compiled = compileExpression(source, building.stepNames, building.locals)
   if (!compiled.ok) {
     for (const { code, message, hint } of compiled.problems) building.issues.add(code, path, message, hint)
     return () => null

@@ -8,6 +8,8 @@ export interface Scope {
   steps: Record<string, { status: string; output?: Json; route?: string; error?: StepFailure }>
   /** `error`: why the execution ends, while it undoes what it did */
   execution: { id: string; startedAt: string; error?: StepFailure }
+  /** in the `where` of a `signal` step */
+  signal?: { name: string; data: Json; sentBy: string }
 }
 
 /** Why a step failed, or its execution. */

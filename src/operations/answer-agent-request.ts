@@ -1,7 +1,5 @@
-/** Answers what a step asked an agent or a person. */
-import { sql } from 'kysely'
+/** Answers what a step asked an agent or a person; an answer to an approval is a vote. */
 import { auditEntry } from '../audit/record-audit.ts'
-import { AgentRequest } from '../engine/entities/agent-request.ts'
 import type { AgentDecision } from '../engine/states.ts'
 import { isProblem, problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
@@ -10,12 +8,10 @@ import type { Json } from '../language/program.ts'
 import type { Call } from './call.ts'
 import { hashOf } from '../canonical-json.ts'
 import { ArgumentCheck, MAX_KEY } from './check-arguments.ts'
-import { AGENT_REQUEST_BODIES } from './load-by-id.ts'
+import { findAnswerableRequest } from './find-answerable-request.ts'
 import type { AgentRequestHead } from './load-by-id.ts'
-import { maskRequests } from './mask-rows.ts'
-import { answerableRequests, isLeftBy, requirePrincipal, visibleAgentRequests } from './permissions.ts'
+import { requirePrincipal } from './permissions.ts'
 import { forbid } from './refuse.ts'
-import { selectRows } from './select-rows.ts'
 
 export interface AnswerAgentRequest {
   /** UUID */
@@ -23,62 +19,59 @@ export interface AnswerAgentRequest {
   /** REJECT is a successful answer too: the step's output says so */
   decision: AgentDecision
   data?: unknown
+  /** of an approval: what was shown to whoever votes */
+  dataHash?: string | undefined
   idempotencyKey?: string | undefined
 }
+
+/** Votes are kept with the execution until it is decided. */
+const MAX_VOTE_BYTES = 2_000
 
 /** Problems: NOT_FOUND, VALIDATION, STATE_TOO_LARGE, ILLEGAL_STATE (not open any more), IDEMPOTENCY_MISMATCH. Throws FORBIDDEN. */
 export async function answerAgentRequest(
   call: Call,
-  { id, decision, data = null, idempotencyKey }: AnswerAgentRequest,
+  { id, decision, data = null, dataHash, idempotencyKey }: AnswerAgentRequest,
 ): Promise<{ agentRequest: AgentRequestHead; replayed: boolean } | Problem> {
   const principal = requirePrincipal(call)
-  const request = await readRequest(call, id)
+  const request = await findAnswerableRequest(call, id)
   if (!request) return problem('NOT_FOUND')
   const { executionId, flowId, kind } = request
-  if (!(await mayAnswer(call, request))) return forbid(call, { type: 'agentRequest.answerRefused', executionId, flowId })
+  if (!request.answerable) return forbid(call, { type: 'agentRequest.answerRefused', executionId, flowId })
   if (kind === 'NOTICE') return problem('ILLEGAL_STATE', { message: 'It is a notice, which wants no answer.' })
 
   const check = new ArgumentCheck()
   check.line(['idempotencyKey'], idempotencyKey, MAX_KEY)
-  const payload = checkPayload(data, MAX_STATE_BYTES)
+  if (kind === 'APPROVAL') checkVote(check, decision, dataHash, request.dataHash)
+  const most = kind === 'APPROVAL' ? MAX_VOTE_BYTES : MAX_STATE_BYTES
+  const payload = checkPayload(data, most)
   if (!payload.ok && payload.code === 'TOO_LARGE') {
     return problem('STATE_TOO_LARGE', { path: ['data'], message: `The answer is too large: ${payload.message}.` })
   }
   if (!payload.ok) check.add(payload.code, ['data'], payload.message)
   if (check.problem) return check.problem
 
-  const answered = await call.services.engine.answer({
-    ...{ requestId: id, executionId, decision, data: data as Json, answeredBy: principal.actsAs },
+  const { engine } = call.services
+  const by = principal.actsAs
+  const order = {
+    ...{ requestId: id, executionId, data: data as Json },
     audit: [auditEntry(call, { type: 'agentRequest.answered', executionId, flowId, metadata: { decision } })],
     ...(idempotencyKey !== undefined && {
-      idempotency: { principalId: principal.actsAs, key: idempotencyKey, inputHash: hashOf([id, decision, data]) },
+      idempotency: { principalId: by, key: idempotencyKey, inputHash: hashOf([id, decision, data]) },
     }),
-  })
+  }
+  const answered =
+    kind === 'APPROVAL' && decision !== 'ANSWER'
+      ? await engine.vote({ ...order, decision, by, dataHash: request.dataHash! })
+      : await engine.answer({ ...order, decision, answeredBy: by })
   if (isProblem(answered)) return answered
-  const agentRequest = await readRequest(call, id)
+  const agentRequest = await findAnswerableRequest(call, id)
   return agentRequest ? { agentRequest, replayed: answered.replayed } : problem('NOT_FOUND')
 }
 
-interface Answerable {
-  answerable: boolean
-  flowVersionId: string
-}
-
-async function readRequest(call: Call, id: string): Promise<(AgentRequestHead & Answerable) | undefined> {
-  const principal = requirePrincipal(call)
-  const found = await selectRows<AgentRequest, (typeof AGENT_REQUEST_BODIES)[number], Answerable>(call, AgentRequest, {
-    where: sql`t.id = ${id} and ${visibleAgentRequests(principal)}`,
-    without: AGENT_REQUEST_BODIES,
-    also: sql`, ${answerableRequests(principal)} as answerable,
-      (select e.flow_version_id from sluice.executions as e where e.id = t.execution_id) as "flowVersionId"`,
-  })
-  return (await maskRequests(call, found))[0]
-}
-
-/** What grants let agents do, the version that asks may take away. */
-async function mayAnswer(call: Call, { answerable, flowVersionId, role }: AgentRequestHead & Answerable): Promise<boolean> {
-  const principal = requirePrincipal(call)
-  if (!answerable || principal.kind !== 'AGENT') return answerable
-  const program = await call.services.engine.program(flowVersionId)
-  return !isProblem(program) && isLeftBy(program.permissions, { ...principal, agentRoles: [role] })
+/** Whoever votes says what on: the hash of what they were shown. */
+function checkVote(check: ArgumentCheck, decision: AgentDecision, dataHash: string | undefined, shown: string | null): void {
+  if (decision === 'ANSWER') check.add('INVALID_VALUE', ['decision'], 'It must be APPROVE or REJECT: this is an approval.')
+  if (dataHash === undefined) check.add('REQUIRED', ['dataHash'], 'A vote names the `dataHash` of what was shown.')
+  else if (dataHash !== shown)
+    check.add('DATA_HASH_MISMATCH', ['dataHash'], 'It is not the hash of what this approval shows; read it again.')
 }

@@ -22,6 +22,7 @@ import type { Call } from './call.ts'
 import { readsOf } from './note-reads.ts'
 import type { Reads } from './note-reads.ts'
 import * as permissions from './permissions.ts'
+import { visibleAgentRequests } from './request-permissions.ts'
 import type { Condition } from './select-rows.ts'
 
 /** A row names no more executions than these; `metadata.executions` counts all. */
@@ -38,7 +39,7 @@ const KINDS = new Map<EntityClass<object>, Kind>([
   [Execution, { name: 'executions', table: 'executions', seenBy: permissions.visibleExecutions }],
   [Flow, { name: 'flows', table: 'flows', seenBy: permissions.visibleFlows }],
   [FlowVersion, { name: 'flowVersions', table: 'flow_versions', seenBy: permissions.visibleFlowVersions }],
-  [AgentRequest, { name: 'agentRequests', table: 'agent_requests', seenBy: permissions.visibleAgentRequests }],
+  [AgentRequest, { name: 'agentRequests', table: 'agent_requests', seenBy: visibleAgentRequests }],
   [ApiKey, { name: 'apiKeys', table: 'api_keys', seenBy: permissions.visibleApiKeys }],
   [ExecutionLink, { name: 'executionLinks', table: 'execution_links', seenBy: permissions.visibleExecutionLinks }],
   [AuditEvent, { name: 'auditEvents', table: 'audit_events', seenBy: permissions.visibleAuditEvents }],

@@ -8,9 +8,10 @@ import { isStorableText } from './check-arguments.ts'
 import { AGENT_REQUEST_BODIES } from './load-by-id.ts'
 import type { AgentRequestHead } from './load-by-id.ts'
 import { maskRequests } from './mask-rows.ts'
-import { eachOf, readRows } from './page.ts'
+import { readRows } from './page.ts'
 import type { Page } from './page.ts'
-import { requirePrincipal, waysToAgentRequests } from './permissions.ts'
+import { requirePrincipal } from './permissions.ts'
+import { waysToAgentRequests } from './request-permissions.ts'
 
 /** All that is given must hold. */
 export interface AgentRequestFilter {
@@ -23,17 +24,15 @@ export interface AgentRequestFilter {
 
 export async function listAgentRequests(call: Call, filter: AgentRequestFilter, page: Page): Promise<AgentRequestHead[]> {
   const { status = AGENT_REQUEST_STATUSES, role, executionId } = filter
-  const ways = waysToAgentRequests(requirePrincipal(call))
   if (status.length === 0 || (role !== undefined && !isStorableText(role))) return []
   const filters = [
     role === undefined ? [] : [sql`t.role = ${role}`],
     executionId ? [sql`t.execution_id = ${executionId}`] : [],
   ].flat()
-  // the indexes are on (initiator | flow | role, status, id): a walk for each status keeps to them
-  const walks = eachOf(ways, 'status', status)
+  const ways = waysToAgentRequests(requirePrincipal(call), status)
   const requests = await readRows(call, AgentRequest, {
     table: 'sluice.agent_requests',
-    ways: walks,
+    ways,
     filters,
     page,
     without: AGENT_REQUEST_BODIES,

@@ -16,7 +16,6 @@ import { maskExecutions, maskRequests } from './mask-rows.ts'
 import { noteRows } from './note-reads.ts'
 import {
   requirePrincipal,
-  visibleAgentRequests,
   visibleApiKeys,
   visibleExecutionLinks,
   visibleAuditEvents,
@@ -25,6 +24,7 @@ import {
   visibleFlowVersions,
   visibleSecrets,
 } from './permissions.ts'
+import { visibleAgentRequests } from './request-permissions.ts'
 import { selectRows } from './select-rows.ts'
 import type { Condition } from './select-rows.ts'
 

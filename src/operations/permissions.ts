@@ -10,8 +10,7 @@
  *   give it away  -           -             -       -         -       -        yes
  *
  *   executions: seen by their initiator, and by whoever has MANAGE on their flow; canceled, paused and resumed by their initiator.
- *   agent requests: seen with their execution, and by agents of the role that is asked, if that role has EXECUTE on the flow;
- *   answered by these agents, and by people with MANAGE on the flow.
+ *   signaled by their initiator too, and by whoever has MANAGE on the flow. Agent requests: request-permissions.ts.
  *
  * A grant is for a user, a role, an agent role or everyone (people; agents only by their roles: deny by default). VIEWER only sees,
  * whatever is granted. A key acts as its owner, cut down to its role and its scopes; a link as whoever made it, cut down to reading
@@ -52,8 +51,8 @@ export const actionOf = (level: number): FlowAction =>
 /** A flow with what the caller may do on it: a number of LEVELS, or 5 for its owner and administrators. */
 export type Leveled<Row> = Row & { level: number }
 
-const EVERYTHING = sql`true`
-const NOTHING = sql`false`
+export const EVERYTHING = sql`true`
+export const NOTHING = sql`false`
 
 /** Whoever asks, for SQL: constants, or columns where many ask in one statement. */
 export interface Asker {
@@ -77,14 +76,14 @@ export function granteesOf({ kind, actsAs, role, agentRoles = [] }: Rights): str
 export const rightsOf = (principal: Principal): Rights =>
   principal.kind === 'LINK' ? { kind: 'USER', actsAs: principal.issuer.id, role: principal.issuer.role } : principal
 
-const askerOf = (rights: Rights): Asker => ({
+export const askerOf = (rights: Rights): Asker => ({
   isAdmin: sql`${rights.role === 'ADMIN'}::boolean`,
   actsAs: sql`${rights.actsAs}::uuid`,
   grantees: sql`${granteesOf(rights)}::text[]`,
   isPerson: sql`${rights.kind !== 'AGENT'}::boolean`,
 })
 
-const granted = (flowId: Condition, grantees: Condition, least: number): Condition =>
+export const granted = (flowId: Condition, grantees: Condition, least: number): Condition =>
   sql`exists (select from sluice.flow_grants as g where g.flow_id = ${flowId} and g.grantee = any(${grantees}) and g.level >= ${least})`
 
 /** A condition on `sluice.flows` for whoever is not ADMIN. */
@@ -109,7 +108,7 @@ const ownSight = (principal: Principal): Condition => {
   return principal.role === 'ADMIN' ? EVERYTHING : flowsSeenBy(askerOf(principal))
 }
 
-const within = (principal: Principal, scope: Scope, condition: Condition): Condition =>
+export const within = (principal: Principal, scope: Scope, condition: Condition): Condition =>
   isAllowed(principal, scope) ? condition : NOTHING
 
 /** A condition on `sluice.flows`. */
@@ -137,18 +136,18 @@ export function waysToFlows(principal: Principal): readonly Way[] {
 }
 
 /** Flows whose executions the asker sees: its own, and those that it manages. */
-const managedFlows = ({ actsAs, grantees }: Asker): Condition => sql`(
+export const managedFlows = ({ actsAs, grantees }: Asker): Condition => sql`(
   select id from sluice.flows where owner_id = ${actsAs}
   union select flow_id from sluice.flow_grants where grantee = any(${grantees}) and level = ${sql.lit(LEVELS.MANAGE)})`
 
 /** A condition on what has `initiator_id` and `flow_id`: executions, and agent requests. */
-function executionsSeenWith(rights: Rights): Condition {
+export function executionsSeenWith(rights: Rights): Condition {
   if (rights.role === 'ADMIN') return EVERYTHING
   const asker = askerOf(rights)
   return sql`(t.initiator_id = ${asker.actsAs} or t.flow_id in ${managedFlows(asker)})`
 }
 
-function waysWith(rights: Rights): Way[] {
+export function waysWith(rights: Rights): Way[] {
   if (rights.role === 'ADMIN') return [EVERYWHERE]
   const asker = askerOf(rights)
   return [
@@ -177,38 +176,6 @@ export function waysToExecutions(principal: Principal): readonly Way[] {
   if (!isAllowed(principal, 'EXECUTIONS_READ')) return []
   if (principal.kind === 'LINK') return [{ ...EVERYWHERE, where: visibleExecutions(principal) }]
   return waysWith(principal)
-}
-
-/** What agents of these roles are asked, by flows that let that role answer. */
-const askedOf = (agentRoles: readonly string[]): Condition =>
-  sql`(t.role = any(${agentRoles}::text[]) and ${granted(sql`t.flow_id`, sql`array['agent:' || t.role]`, LEVELS.EXECUTE)})`
-
-/** A condition on `sluice.agent_requests`. */
-export function visibleAgentRequests(principal: Principal): Condition {
-  const seen = executionsSeenWith(rightsOf(principal))
-  if (principal.kind === 'LINK')
-    return within(principal, 'REQUESTS_READ', sql`(t.execution_id = ${principal.executionId} and ${seen})`)
-  const visible = principal.kind === 'AGENT' ? sql`(${seen} or ${askedOf(principal.agentRoles)})` : seen
-  return within(principal, 'REQUESTS_READ', visible)
-}
-
-/** The rule of `visibleAgentRequests` taken apart. */
-export function waysToAgentRequests(principal: Principal): readonly Way[] {
-  if (!isAllowed(principal, 'REQUESTS_READ')) return []
-  if (principal.kind === 'LINK') return [{ ...EVERYWHERE, where: visibleAgentRequests(principal) }]
-  if (principal.kind !== 'AGENT') return waysWith(principal)
-  const asking = sql`(select flow_id, substr(grantee, 7) as role from sluice.flow_grants
-    where grantee = any(${granteesOf(principal)}::text[]) and level >= ${LEVELS.EXECUTE}) as asking`
-  return [...waysWith(principal), { from: asking, where: sql`t.flow_id = asking.flow_id and t.role = asking.role` }]
-}
-
-/** A condition on `sluice.agent_requests` that are visible: which of them the caller may answer, but for what the definition takes away. */
-export function answerableRequests(principal: Principal): Condition {
-  if (!isAllowed(principal, 'REQUESTS_ANSWER')) return NOTHING
-  if (principal.kind === 'AGENT') return askedOf(principal.agentRoles)
-  const rights = rightsOf(principal)
-  if (rights.role === 'ADMIN') return EVERYTHING
-  return rights.role === 'VIEWER' ? NOTHING : sql`t.flow_id in ${managedFlows(askerOf(rights))}`
 }
 
 /** A condition on `sluice.audit_events`, and on `sluice.security_events`. */
@@ -254,6 +221,14 @@ export const mayControlExecution = (principal: Principal, execution: Pick<Execut
   if (principal.role === 'ADMIN') return true
   return (principal.kind === 'AGENT' || principal.role === 'USER') && execution.initiatorId === principal.actsAs
 }
+
+/** Tell a visible execution something: whoever may control it, and whoever has MANAGE on its flow. */
+export const maySignalExecution = (
+  principal: Principal,
+  execution: Pick<Execution, 'initiatorId'>,
+  flow: { level: number },
+): boolean =>
+  mayControlExecution(principal, execution) || (isAllowed(principal, 'EXECUTIONS_WRITE') && mayOnFlow(principal, 'MANAGE', flow))
 
 export const mayReadAudit = (principal: Principal): boolean => principal.role === 'ADMIN' && isAllowed(principal, 'AUDIT_READ')
 

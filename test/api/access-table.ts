@@ -141,9 +141,17 @@ export const TABLE: Readonly<Record<string, Row>> = {
     ask: ({ execution }) => `resumeExecution(input: { id: "${execution}", reason: "${LONG}" }) { ${ANY} }`,
     cells: 'u..++ ...f. ffff+ffff ff',
   },
+  'Mutation.signalExecution': {
+    ask: ({ execution }) => `signalExecution(input: { id: "${execution}", signal: "" }) { ${ANY} }`,
+    cells: 'u..++ ...+. ffff+ffff ff',
+  },
   'Mutation.answerAgentRequest': {
     ask: ({ request }) => `answerAgentRequest(input: { id: "${request}", decision: APPROVE, idempotencyKey: "" }) { ${ANY} }`,
     cells: 'u..++ ...++ ffffff+ff f+',
+  },
+  'Mutation.delegateApproval': {
+    ask: ({ request }) => `delegateApproval(input: { id: "${request}", to: "" }) { ${ANY} }`,
+    cells: 'u..++ ...+f fffffffff ff',
   },
   'Mutation.createApiKey': {
     ask: () => `createApiKey(input: { name: "", scopes: [] }) { ${ANY} }`,

@@ -14,7 +14,7 @@ const { database } = await testDatabase()
 const TYPES: Record<ListName, string> = {
   ...{ starts: 'start_row_16', updates: 'update_row_16', step_runs: 'step_run_row', events: 'event_row', asks: 'ask_row' },
   ...{ closed_asks: 'closed_ask_row', outputs: 'output_row', reads: 'read_row', sends: 'send_row', keys: 'key_row' },
-  audits: 'audit_row',
+  ...{ audits: 'audit_row', waits: 'wait_row' },
 }
 
 /** Each value once, so that two columns that changed places show. */
@@ -70,9 +70,11 @@ const ask = {
   ...{ body: [number()], deadlineAt: at() },
 }
 const closed = { id: newUuid(), status: 'ANSWERED', decision: text('decision'), answer: [number()], answeredBy: newUuid() }
+const taken = { seq: number(), path: text('path') }
 const transition = {
   ...{ from: { version: next.version, epoch: number() }, next, changed: true, events: [event], stepRuns: [run], asks: [ask] },
   ...{ closedAsks: [closed], readMessages: [text('key')], output: [number()] },
+  waits: [{ kind: 'taken', ...taken }],
 } as unknown as Transition
 const send = { executionId: newUuid(), key: text('key'), kind: 'cancel', body: { reason: text('reason') } } as const
 const idempotency = { principalId: newUuid(), key: text('key'), inputHash: Buffer.from(text('hash')) }
@@ -145,6 +147,7 @@ const expected: Record<ListName, object> = {
     ...{ duration_ms: audit.durationMs, tokens: audit.tokens, error_code: audit.errorCode, metadata: audit.metadata },
     ...{ ip: audit.ip, user_agent: audit.userAgent, mac: signatureOf(audit) },
   },
+  waits: { execution_id: id, kind: 'taken', body: taken },
 }
 
 test.each(LISTS)('the rows of %s are written in the order of their type', async (list) => {

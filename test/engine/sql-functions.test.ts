@@ -6,6 +6,7 @@ const { database, ownerQuery } = await testDatabase()
 
 test.each([
   ['commit', 'commit_transitions'],
+  ['commit-waits', 'commit_waits'],
   ['claim', 'claim_executions'],
   ['remove-finished', 'lock_finished'],
   ['remove-finished', 'remove_finished'],

@@ -30,6 +30,8 @@ export type AgentRequestStatus =
 export type AnswerAgentRequestInput = {
   /** Whatever belongs to the answer, at most 1,000,000 bytes. */
   data?: unknown;
+  /** Of an approval, which needs it: the `dataHash` of what was shown to whoever decides. */
+  dataHash?: string | null | undefined;
   /** What the answer says. */
   decision: AgentDecision;
   /** The agent request. */
@@ -125,8 +127,12 @@ export type StepStatus =
 export type WaitingKind =
   /** An answer of an agent or a person. */
   | 'AGENT'
+  /** The votes of people. */
+  | 'APPROVAL'
   /** The next attempt after a failure. */
   | 'RETRY'
+  /** Signals; `signals` says which. */
+  | 'SIGNAL'
   /** The `startAt` of its execution. */
   | 'START'
   /** A `wait` step: a time. */

@@ -4,9 +4,11 @@ import type { Needs } from '../../language/program.ts'
 import { hasEnded } from '../states.ts'
 import { beginAct } from '../steps/act.ts'
 import { beginAgent } from '../steps/agent.ts'
+import { beginApproval } from '../steps/approval.ts'
 import { beginFail } from '../steps/fail.ts'
 import { beginNotify } from '../steps/notify.ts'
 import { beginRoute } from '../steps/route.ts'
+import { beginSignal } from '../steps/signal.ts'
 import { beginTransform } from '../steps/transform.ts'
 import { beginWait } from '../steps/wait.ts'
 import type { Draft } from './draft.ts'
@@ -74,6 +76,10 @@ export function begin(draft: Draft, run: Run, attempt: number): void {
       return beginAct(draft, run, spec, attempt)
     case 'fail':
       return beginFail(draft, run, spec, attempt)
+    case 'signal':
+      return beginSignal(draft, run, spec, attempt)
+    case 'approval':
+      return beginApproval(draft, run, spec, attempt)
     default:
       spec satisfies never
   }

@@ -5,7 +5,10 @@
 import { shareWork } from '../../language/budget.ts'
 import { isAct } from '../../language/steps/step-types.ts'
 import { hasEnded } from '../states.ts'
+import type { ApprovalEntry } from '../in-flight.ts'
 import { endAgent, expireAgent } from '../steps/agent.ts'
+import { delegate, expireApproval, vote } from '../steps/approval.ts'
+import { expireSignal, receiveSignal } from '../steps/signal.ts'
 import { endWait } from '../steps/wait.ts'
 import { advance, begin } from './advance.ts'
 import type { Draft, Transition, World } from './draft.ts'
@@ -17,6 +20,7 @@ import { cancelStep } from './record-step.ts'
 import type { Ending } from './record-step.ts'
 import type { Input, InputResult } from './input.ts'
 import { runAt } from './run.ts'
+import type { Run } from './run.ts'
 import type { Snapshot } from './snapshot.ts'
 import { takeUp } from './take-up.ts'
 
@@ -76,6 +80,12 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
       endAgent(draft, run, entry, input)
       return 'applied'
     }
+    case 'signaled':
+      return receiveSignal(draft, input)
+    case 'voted':
+      return inApproval(draft, input, (run, entry) => vote(draft, run, entry, input))
+    case 'delegated':
+      return inApproval(draft, input, (run, entry) => delegate(draft, run, entry, input))
     case 'cancel':
       return cancel(draft, input.reason)
     case 'pause':
@@ -104,6 +114,17 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
     default:
       return input satisfies never
   }
+}
+
+/** An approval that is still open. */
+function inApproval(
+  draft: Draft,
+  { requestId }: { requestId: string },
+  apply: (run: Run, entry: ApprovalEntry) => InputResult,
+): InputResult {
+  const entry = draft.inFlight.find((e) => e.kind === 'approval' && e.requestId === requestId)
+  const run = entry && runAt(draft.from.program, entry.path)
+  return entry?.kind === 'approval' && run && entry.dueAt > draft.world.now ? apply(run, entry) : 'illegal'
 }
 
 /** When a start of later is due; null: now. The deadline was counted from it. */
@@ -194,6 +215,8 @@ function fireWhatIsDue(draft: Draft): void {
     const run = runAt(draft.from.program, entry.path)
     if (!run) continue
     if (entry.kind === 'agent') expireAgent(draft, run, entry)
+    else if (entry.kind === 'signal') expireSignal(draft, run, entry)
+    else if (entry.kind === 'approval') expireApproval(draft, run, entry)
     else if (entry.kind === 'wait') endWait(draft, run, entry)
     else {
       removeInFlight(draft, entry.path)
@@ -246,11 +269,19 @@ function close(draft: Draft, inputs: readonly Input[]): Transition {
         ending: draft.ending,
         ...{ startedAt: draft.startedAt, endedAt: draft.endedAt, reason: draft.reason, error: draft.error },
         ...{ steps: draft.steps, inFlight: draft.inFlight, version: from.version + 1 },
+        ...{ signals: draft.signals, knownSignals: draft.knownSignals },
       }
     : from
   return {
     ...{ from, next, inputs, changed, launches, events, readMessages, results: draft.results, more: draft.more },
-    ...{ stepRuns: draft.stepRuns, asks: draft.asks, closedAsks: draft.closedAsks, lates: draft.lates, aborts: draft.aborts },
+    ...{
+      stepRuns: draft.stepRuns,
+      asks: draft.asks,
+      closedAsks: draft.closedAsks,
+      waits: draft.waits,
+      lates: draft.lates,
+      aborts: draft.aborts,
+    },
     ...(draft.output === undefined ? {} : { output: draft.output }),
   }
 }

@@ -1,8 +1,9 @@
 /** A transition in the making: the snapshot's fields, open for writing, and the rows that will be stored with them. */
 import type { ActSpec, Json, Scope } from '../../language/program.ts'
 import type { ExecutionError } from '../entities/execution.ts'
-import type { ActEntry, InFlight } from '../in-flight.ts'
+import type { ActEntry, InFlight, Vote } from '../in-flight.ts'
 import type { AgentDecision, AgentRequestStatus, EndedStepStatus, EventType, ExecutionStatus, UnhappyStatus } from '../states.ts'
+import type { BufferedSignal } from '../steps/signal.ts'
 import type { Input, InputResult } from './input.ts'
 import type { Run } from './run.ts'
 import type { Snapshot, StepRecord } from './snapshot.ts'
@@ -49,7 +50,7 @@ export interface AskRow {
   id: string
   path: string
   attempt: number
-  kind: 'REQUEST' | 'NOTICE'
+  kind: 'REQUEST' | 'NOTICE' | 'APPROVAL'
   role: string
   subject: string
   body: Json
@@ -63,6 +64,23 @@ export interface ClosedAsk {
   answer?: Json
   answeredBy?: string
 }
+
+/** Rows of signals and approvals. */
+export type WaitRow =
+  | ({ kind: 'signal'; id: string; takenBy: string | null } & BufferedSignal)
+  | { kind: 'taken'; seq: number; path: string }
+  | {
+      kind: 'approval'
+      requestId: string
+      dataHash: string
+      quorum: number
+      rejects: number
+      selfApproval: boolean
+      /** `role:USER`, `user:<uuid>`, `handle:ann` */
+      approvers: readonly string[]
+    }
+  | ({ kind: 'vote'; requestId: string; dataHash: string; for: string } & Vote)
+  | { kind: 'delegation'; requestId: string; from: string; to: string }
 
 /** An attempt to run now. `suspect`: wait for the lane and say `isolated` first. */
 export interface Launch {
@@ -101,10 +119,13 @@ export interface Draft {
   output?: Json
   steps: Map<string, StepRecord>
   inFlight: InFlight[]
+  signals: readonly BufferedSignal[]
+  knownSignals: readonly string[]
   readonly events: EventRow[]
   readonly stepRuns: StepRunRow[]
   readonly asks: AskRow[]
   readonly closedAsks: ClosedAsk[]
+  readonly waits: WaitRow[]
   readonly launches: Launch[]
   readonly aborts: { path: string; attempt: number }[]
   readonly readMessages: string[]
@@ -124,6 +145,7 @@ export interface Transition {
   readonly stepRuns: readonly StepRunRow[]
   readonly asks: readonly AskRow[]
   readonly closedAsks: readonly ClosedAsk[]
+  readonly waits: readonly WaitRow[]
   readonly readMessages: readonly string[]
   readonly lates: readonly LateOutcome[]
   /** to do once it is committed */
@@ -157,7 +179,7 @@ export function openDraft(from: Snapshot, world: World): Draft {
     ...{ startedAt, endedAt, reason: from.reason, error: from.error, steps: new Map(from.steps), inFlight: [...from.inFlight] },
     ending: from.ending,
     ...{ events: [], stepRuns: [], asks: [], closedAsks: [], launches: [], aborts: [], readMessages: [], lates: [], results: [] },
-    more: false,
+    ...{ more: false, waits: [], signals: from.signals ?? [], knownSignals: from.knownSignals ?? [] },
   }
 }
 

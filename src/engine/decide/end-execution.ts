@@ -59,7 +59,8 @@ export function stopAll(draft: Draft): void {
   for (const entry of draft.inFlight) {
     const run = runAt(draft.from.program, entry.path)
     if (run) cancelStep(draft, run, entry)
-    else if (entry.kind === 'agent') draft.closedAsks.push({ id: entry.requestId, status: 'CANCELED' })
+    else if (entry.kind === 'agent' || entry.kind === 'approval')
+      draft.closedAsks.push({ id: entry.requestId, status: 'CANCELED' })
   }
   draft.inFlight = []
   draft.launches.length = 0

@@ -26,6 +26,10 @@ export type Input =
   /** a suspect is about to run alone */
   | { kind: 'isolated'; path: string; attempt: number }
   | { kind: 'answered'; requestId: string; decision: AgentDecision; data: Json; answeredBy: string }
+  /** `id`: UUID, the same for calls with the same idempotency key; `sentBy`: a readable id */
+  | { kind: 'signaled'; id: string; name: string; data: Json; bytes: number; sentBy: string }
+  | { kind: 'voted'; requestId: string; dataHash: string; decision: 'APPROVE' | 'REJECT'; data: Json; by: string }
+  | { kind: 'delegated'; requestId: string; from: string; to: string }
   | { kind: 'cancel'; reason: string }
   | { kind: 'pause'; reason: string }
   | { kind: 'resume'; reason?: string }
@@ -40,5 +44,5 @@ export type Input =
   /** the transition that this execution asked for cannot be stored */
   | { kind: 'unstorable'; message: string }
 
-/** What became of an input. `late`: nobody waits for it any more; `duplicate`: it was recorded before. */
-export type InputResult = 'applied' | 'duplicate' | 'late' | 'illegal'
+/** What became of an input. `late`: nobody waits for it any more; `duplicate`: it was recorded before; `full`: there is no room for it. */
+export type InputResult = 'applied' | 'duplicate' | 'late' | 'illegal' | 'full'

@@ -15,7 +15,7 @@ export interface Ending {
 /** What was under way is over without a result, because its execution ends or its wait is not wanted any more. */
 export function cancelStep(draft: Draft, run: Run, entry: InFlight): void {
   removeInFlight(draft, entry.path)
-  if (entry.kind === 'agent') draft.closedAsks.push({ id: entry.requestId, status: 'CANCELED' })
+  if (entry.kind === 'agent' || entry.kind === 'approval') draft.closedAsks.push({ id: entry.requestId, status: 'CANCELED' })
   if (entry.kind === 'act' && entry.epoch !== 0) draft.aborts.push({ path: entry.path, attempt: entry.attempt })
   draft.steps.set(run.path, { status: 'CANCELED', attempt: entry.attempt })
   record(draft, run, entry, { status: 'CANCELED' })

@@ -5,6 +5,7 @@ import type { InFlight } from '../in-flight.ts'
 import { isCompensation } from './run.ts'
 import type { StepFailure } from '../../language/values.ts'
 import type { EndedStepStatus, ExecutionStatus, UnhappyStatus } from '../states.ts'
+import type { BufferedSignal } from '../steps/signal.ts'
 
 /** A step that has ended. */
 export interface StepRecord {
@@ -49,6 +50,10 @@ export interface Snapshot {
   readonly error: ExecutionError | null
   readonly steps: ReadonlyMap<string, StepRecord>
   readonly inFlight: readonly InFlight[]
+  /** that came and that no step has taken, in the order in which they came; absent: none */
+  readonly signals?: readonly BufferedSignal[]
+  /** ids of the signals that came last, taken or not */
+  readonly knownSignals?: readonly string[]
 }
 
 /** How many steps of the definition ended how. */

@@ -15,7 +15,7 @@ const AgentRequestSchema = defineEntity({
     initiatorId: p.uuid(),
     path: p.string(),
     attempt: p.integer(),
-    kind: p.string().$type<'REQUEST' | 'NOTICE'>(),
+    kind: p.string().$type<'REQUEST' | 'NOTICE' | 'APPROVAL'>(),
     role: p.string(),
     subject: p.string(),
     body: p.json<Json>(),

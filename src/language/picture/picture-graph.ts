@@ -120,6 +120,10 @@ function wordsOf(spec: ProgramStep['spec']): string | undefined {
       return spec.code
     case 'wait':
       return spec.durationMs === undefined ? 'until a date' : durationWords(spec.durationMs)
+    case 'signal':
+      return spec.signals.join(', ')
+    case 'approval':
+      return spec.quorum === 1 ? undefined : `${spec.quorum} votes`
     case 'transform':
     case 'route':
       return undefined

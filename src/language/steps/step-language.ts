@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { AnyStep } from '../any-step.ts'
 import type { AllowList, Condition, Json, RetryPolicy, Template } from '../values.ts'
+import type { Locals } from '../cel.ts'
 import type { TemplateContext } from '../template.ts'
 
 export interface StepLanguage<Step extends AnyStep, Spec extends { type: string }> {
@@ -25,6 +26,8 @@ export interface StepLanguage<Step extends AnyStep, Spec extends { type: string 
 
 export interface StepContext extends TemplateContext {
   allow: AllowList
+  /** where steps that wait for signals write their names */
+  signals: Set<string>
 }
 
 /** What a step type compiles with. `field` leads from the step to the value. */
@@ -35,6 +38,8 @@ export interface StepCompiler extends StepContext {
   /** a template whose result is always a text */
   text(value: string, ...field: readonly string[]): Template
   condition(source: string, ...field: readonly string[]): Condition
+  /** the same, whose expressions also see these */
+  seeing(locals: Locals): StepCompiler
   /** ms; at least `minMs` (0) */
   durationMs(text: string, field: string, minMs?: number): number
   /** whether it may name a step, a route or a secret */

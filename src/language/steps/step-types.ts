@@ -1,24 +1,44 @@
 /** The list of step types: a new one is its file beside this one, and a line in each of the three lists here. */
 import type { z } from 'zod'
 import { agent, type AgentSpec, type AgentStep } from './agent.ts'
+import { approval, type ApprovalSpec, type ApprovalStep } from './approval.ts'
 import { fail, type FailSpec, type FailStep } from './fail.ts'
 import { handler, type HandlerSpec, type HandlerStep } from './handler.ts'
 import { notify, type NotifySpec, type NotifyStep } from './notify.ts'
 import { route, type RouteSpec, type RouteStep } from './route.ts'
+import { signal, type SignalSpec, type SignalStep } from './signal.ts'
 import { transform, type TransformSpec, type TransformStep } from './transform.ts'
 import { wait, type WaitSpec, type WaitStep } from './wait.ts'
 import type { Template } from '../values.ts'
 import type { StepLanguage } from './step-language.ts'
 
-export type StepDefinition = TransformStep | RouteStep | AgentStep | NotifyStep | WaitStep | HandlerStep | FailStep
-export type StepSpec = TransformSpec | RouteSpec | AgentSpec | NotifySpec | WaitSpec | HandlerSpec | FailSpec
+export type StepDefinition =
+  | TransformStep
+  | RouteStep
+  | AgentStep
+  | NotifyStep
+  | WaitStep
+  | HandlerStep
+  | FailStep
+  | SignalStep
+  | ApprovalStep
+export type StepSpec =
+  | TransformSpec
+  | RouteSpec
+  | AgentSpec
+  | NotifySpec
+  | WaitSpec
+  | HandlerSpec
+  | FailSpec
+  | SignalSpec
+  | ApprovalSpec
 export type StepType = StepSpec['type']
 /** What a worker runs outside of the database; every other step is decided, or waits. Each has what it is `given`. */
 export type ActSpec = HandlerSpec
 
 const LANGUAGES: {
   readonly [Type in StepType]: StepLanguage<Extract<StepDefinition, { type: Type }>, Extract<StepSpec, { type: Type }>>
-} = { transform, route, agent, notify, wait, handler, fail }
+} = { transform, route, agent, notify, wait, handler, fail, signal, approval }
 
 export const STEP_TYPES = Object.keys(LANGUAGES) as StepType[]
 export const STEP_SCHEMAS: readonly z.ZodObject[] = Object.values(LANGUAGES).map(({ schema }) => schema)

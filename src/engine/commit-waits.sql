@@ -1,0 +1,38 @@
+-- The part of a commit that writes signals and approvals (commit.sql calls it when there are any): rows of the kinds of `WaitRow` in
+-- src/engine/decide/draft.ts, each a JSON object. Their keys are unique: what is written twice is refused with the whole transition.
+create or replace function sluice.commit_waits(waits sluice.wait_row[]) returns void
+language plpgsql
+set enable_seqscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+as $$
+begin
+  insert into sluice.signals (execution_id, seq, id, name, data, bytes, sent_by, at)
+  select w.execution_id, (w.body ->> 'seq')::integer, (w.body ->> 'id')::uuid, w.body ->> 'name', w.body -> 'data',
+    (w.body ->> 'bytes')::integer, w.body ->> 'sentBy', to_timestamp((w.body ->> 'at')::double precision / 1000)
+  from unnest(waits) as w where w.kind = 'signal';
+
+  update sluice.signals s set taken_by = w.body ->> 'path'
+  from unnest(waits) as w
+  where w.kind = 'taken' and s.execution_id = w.execution_id and s.seq = (w.body ->> 'seq')::integer;
+
+  insert into sluice.approvals (request_id, execution_id, data_hash, quorum, rejects, self_approval)
+  select (w.body ->> 'requestId')::uuid, w.execution_id, w.body ->> 'dataHash', (w.body ->> 'quorum')::smallint,
+    (w.body ->> 'rejects')::smallint, (w.body ->> 'selfApproval')::boolean
+  from unnest(waits) as w where w.kind = 'approval';
+
+  insert into sluice.approvers (request_id, approver)
+  select (w.body ->> 'requestId')::uuid, json_array_elements_text(w.body -> 'approvers')
+  from unnest(waits) as w where w.kind = 'approval';
+
+  -- somebody may be named and be handed a vote: then they are named already
+  insert into sluice.approvers (request_id, approver, delegated_by)
+  select (w.body ->> 'requestId')::uuid, 'user:' || (w.body ->> 'to'), (w.body ->> 'from')::uuid
+  from unnest(waits) as w where w.kind = 'delegation'
+  on conflict (request_id, approver) do update set delegated_by = excluded.delegated_by;
+
+  insert into sluice.votes (request_id, voter_id, voted_for, decision, data, data_hash, at)
+  select (w.body ->> 'requestId')::uuid, (w.body ->> 'by')::uuid, (w.body ->> 'for')::uuid, w.body ->> 'decision',
+    w.body -> 'data', w.body ->> 'dataHash', to_timestamp((w.body ->> 'at')::double precision / 1000)
+  from unnest(waits) as w where w.kind = 'vote';
+end $$;
