@@ -145,7 +145,7 @@ test('what waits to be taken is bounded in number and bytes, and nothing of it i
     late: { type: 'signal', after: ['go'], signals: ['data'] },
   })
   const [many, large] = [await start(owner, flow), await start(owner, flow)]
-  for (let sent = 0; sent < 100; sent++) await signal(owner, many, 'data', sent)
+  await Promise.all(Array.from({ length: 100 }, (_, sent) => signal(owner, many, 'data', sent)))
   expect(await signal(owner, many, 'data')).toMatchObject({ __typename: 'LimitReachedProblem' })
   const half = 'x'.repeat(499_000)
   for (const data of [`1${half}`, `2${half}`]) expect((await signal(owner, large, 'data', data)).replayed).toBe(false)

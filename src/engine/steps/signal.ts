@@ -2,7 +2,7 @@
 import { shareWork } from '../../language/budget.ts'
 import type { Json, StepSpec } from '../../language/program.ts'
 import type { Draft } from '../decide/draft.ts'
-import { emit, emitOf, isStopping, removeInFlight, scopeOf } from '../decide/draft.ts'
+import { emit, emitOf, removeInFlight, scopeOf } from '../decide/draft.ts'
 import { fail, succeed } from '../decide/end-step.ts'
 import type { Input, InputResult } from '../decide/input.ts'
 import { runAt } from '../decide/run.ts'
@@ -47,7 +47,7 @@ export function beginSignal(draft: Draft, run: Run, spec: SignalSpec, attempt: n
 
 export function receiveSignal(draft: Draft, input: Input & { kind: 'signaled' }): InputResult {
   const { id, name, data, bytes, sentBy } = input
-  if (isStopping(draft)) return 'illegal'
+  if (draft.cancelReason !== null || draft.ending !== null) return 'illegal'
   if (draft.knownSignals.includes(id)) return 'duplicate'
   const waiting = draft.signals.reduce((sum, signal) => sum + signal.bytes, 0)
   if (draft.signals.length >= MAX_SIGNALS || waiting + bytes > MAX_SIGNAL_BYTES) return 'full'
