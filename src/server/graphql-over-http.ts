@@ -7,6 +7,7 @@ import { FAULTS } from '../errors.ts'
 import type { FaultCode } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { checkParameters, MAX_COST } from './admit.ts'
+import { boundKeys } from './bound-keys.ts'
 import type { Params, Way } from './admit.ts'
 import type { Answerer, Visitor } from './answer.ts'
 import { presentErrors } from './refusal.ts'
@@ -93,6 +94,7 @@ export function createGraphqlOverHttp(answer: Answerer, log: Logger): AnswerHttp
 
 /** The body as an object, or as a list that is not empty. Never a thenable, which yoga would wait for: `then` is no parameter. */
 function readParameters(body: string): object {
+  boundKeys(body)
   let parsed: unknown
   try {
     parsed = JSON.parse(body)
