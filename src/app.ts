@@ -18,6 +18,7 @@ import { SecurityEvent } from './audit/entities/security-event.ts'
 import { createSecurityRoom } from './audit/security-room.ts'
 import type { Config } from './config-types.ts'
 import type { Database } from './database/database.ts'
+import { createHttpRunner } from './engine/acts/http-runner.ts'
 import { createEngine } from './engine/create-engine.ts'
 import type { RunningEngine } from './engine/create-engine.ts'
 import { ENGINE_ENTITIES } from './engine/entities/all.ts'
@@ -48,6 +49,7 @@ import { createFeeds } from './live/feeds.ts'
 import type { FeedAccess } from './live/feeds.ts'
 import { admitStarts } from './operations/admit-starts.ts'
 import type { Services } from './operations/call.ts'
+import { noteRefusedCall } from './operations/note-refused-call.ts'
 import { createOpenSecrets } from './operations/open-secrets.ts'
 import { ensureExampleFlows } from './operations/ensure-example-flows.ts'
 import { whoMaySee } from './operations/who-may-see.ts'
@@ -136,6 +138,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       registry: handlers,
       allow,
       openSecrets,
+      acts: { http: createHttpRunner({ client: outbound, log, onRefused: (call) => void noteRefusedCall(services, call) }) },
       signAudit: auditKeys.sign,
       admitStarts: (starts) => admitStarts(services, starts),
       log: log.child({ room: 'engine' }),

@@ -35,7 +35,7 @@ export interface EngineOptions extends WorkerSettings {
   host: HandlerHost
   registry: HandlerRegistry
   /** of the acts that are no handlers; none by default: their steps fail */
-  acts?: ActRunners
+  acts?: Omit<ActRunners, 'handler'>
   /** none by default: steps that name secrets fail */
   openSecrets?: OpenSecrets
   allow: AllowList

@@ -15,6 +15,9 @@ export const ERROR_CLASSES: Readonly<Record<string, readonly string[]>> = {
   failures: ['STEP_FAILED'],
 }
 
+/** The narrower name of an answer that was not expected. */
+const HTTP_STATUS = /^HTTP_[1-5]\d\d$/
+
 type Context = Pick<TemplateContext, 'issues'>
 
 export function compileRetry(
@@ -43,7 +46,7 @@ export function compileRetry(
 function codesOf(names: readonly string[], path: readonly string[], { issues }: Context): string[] {
   return names.flatMap((name, i): readonly string[] => {
     if (Object.hasOwn(ERROR_CLASSES, name)) return ERROR_CLASSES[name]!
-    if (Object.hasOwn(STEP_ERRORS, name)) return [name]
+    if (Object.hasOwn(STEP_ERRORS, name) || HTTP_STATUS.test(name)) return [name]
     const hint = (): string | undefined => didYouMean(name, [...Object.keys(STEP_ERRORS), ...Object.keys(ERROR_CLASSES)])
     issues.add('INVALID_VALUE', [...path, String(i)], 'there is no such step error', hint)
     return []

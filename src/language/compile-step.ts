@@ -7,7 +7,7 @@ import { readDuration } from './read-duration.ts'
 import { readStep } from './read-step.ts'
 import type { StepBody, StepCompiler, StepContext } from './steps/step-language.ts'
 import { languageOf, type StepDefinition, type StepSpec } from './steps/step-types.ts'
-import { compileTemplate, type TemplateContext } from './template.ts'
+import { compileTemplate, compileUrl, type TemplateContext } from './template.ts'
 import type { Condition, Template } from './values.ts'
 
 export function compileStep(step: StepDefinition, path: readonly string[], context: StepContext): StepBody<StepSpec> {
@@ -26,6 +26,7 @@ function createCompiler(path: readonly string[], context: StepContext): StepComp
     path,
     template: (value, ...field) => compileTemplate(value, [...path, ...field], context),
     text: (value, ...field) => asText(compiler.template(value, ...field)),
+    url: (value, ...field) => asText(compileUrl(value, [...path, ...field], context)),
     condition: (source, ...field) => compileWhen(source, [...path, ...field], context),
     seeing: (locals) => createCompiler(path, { ...context, locals: [...(context.locals ?? []), ...locals] }),
     durationMs: (text, field, minMs) => readDuration(text, [...path, field], context, minMs),

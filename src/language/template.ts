@@ -24,6 +24,8 @@ interface Building extends TemplateContext {
   /** how many keys of paths lead to the template itself */
   depth: number
   reads: TemplateRead[]
+  /** what becomes of a value inside a longer text; may throw a `TemplateFailure` */
+  encode(text: string): string
 }
 
 /** Which expression of the template failed, and why. */
@@ -33,8 +35,13 @@ class TemplateFailure extends Error {}
  * Compiles a template; problems go to `context.issues` with their path. A text that is one whole expression keeps the
  * expression's type (`"${{ 5 }}"` is 5); inside a longer text the value is written as text, or as compact JSON.
  */
-export function compileTemplate(value: Json, path: readonly string[], context: TemplateContext): Template {
-  const building: Building = { ...context, expressions: { count: 0 }, depth: path.length, reads: [] }
+export function compileTemplate(
+  value: Json,
+  path: readonly string[],
+  context: TemplateContext,
+  encode: Building['encode'] = (text) => text,
+): Template {
+  const building: Building = { ...context, expressions: { count: 0 }, depth: path.length, reads: [], encode }
   const part = compilePart(value, path, building)
   if (part === undefined) {
     const constant: Evaluated<Json> = { ok: true, value }
@@ -49,6 +56,35 @@ export function compileTemplate(value: Json, path: readonly string[], context: T
       } catch (error) {
         return { ok: false, message: error instanceof TemplateFailure ? error.message : failureText(error) }
       }
+    },
+  }
+}
+
+/**
+ * A URL: what expressions put into a longer text stays inside its path segment or its part of the query, whatever it holds. A text
+ * that is one whole expression is the URL itself.
+ */
+export function compileUrl(value: string, path: readonly string[], context: TemplateContext): Template {
+  return compileTemplate(value, path, context, (text) => {
+    // URLs know no way to write these two so that they do not lead upwards
+    if (text === '.' || text === '..') throw new TemplateFailure(`${path.at(-1)}: "${text}" cannot be a part of a URL`)
+    return encodeURIComponent(text.toWellFormed())
+  })
+}
+
+/** One object made of several templates. */
+export function compileObject(fields: Readonly<Record<string, Template>>): Template {
+  const entries = Object.entries(fields)
+  return {
+    reads: entries.flatMap(([key, { reads = [] }]) => reads.map((read) => ({ ...read, at: [key, ...read.at] }))),
+    evaluate(scope) {
+      const made: Record<string, Json> = {}
+      for (const [key, template] of entries) {
+        const result = template.evaluate(scope)
+        if (!result.ok) return result
+        made[key] = result.value
+      }
+      return { ok: true, value: made }
     },
   }
 }
@@ -85,7 +121,7 @@ function compileText(text: string, path: readonly string[], building: Building):
   if (parts.length === 1 && typeof first === 'function') return first
   return (scope) => {
     let result = ''
-    for (const part of parts) result += typeof part === 'string' ? part : asText(part(scope))
+    for (const part of parts) result += typeof part === 'string' ? part : building.encode(asText(part(scope)))
     return result
   }
 }

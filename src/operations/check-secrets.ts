@@ -41,4 +41,4 @@ export async function checkSecrets(call: Call, definition: Definition, ownerId: 
 }
 
 const secretsOf = (step: StepDefinition, path: readonly string[]): { name: string; path: string[] }[] =>
-  step.type === 'handler' ? (step.secrets ?? []).map((name, i) => ({ name, path: [...path, 'secrets', String(i)] })) : []
+  'secrets' in step ? (step.secrets ?? []).map((name, i) => ({ name, path: [...path, 'secrets', String(i)] })) : []

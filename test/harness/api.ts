@@ -18,7 +18,10 @@ import { createAttemptLimiter } from '../../src/identity/attempt-limiter.ts'
 import { createAuthChanges } from '../../src/identity/auth-changes.ts'
 import { createIdentity, IDENTITY_ENTITIES } from '../../src/identity/identity.ts'
 import { createMailRoom } from '../../src/identity/mail-room.ts'
+import { createGuardedClient } from '../../src/outbound/guarded-client.ts'
+import type { GuardedClientOptions } from '../../src/outbound/guarded-client.ts'
 import { createOutbox } from '../../src/outbound/mail.ts'
+import { createHttpRunner } from '../../src/engine/acts/http-runner.ts'
 import { childEnvironment } from '../../src/engine/handlers/child-environment.ts'
 import { watchSteps } from '../../src/engine/watch-steps.ts'
 import { createHandlerHost } from '../../src/engine/handlers/handler-host.ts'
@@ -27,6 +30,7 @@ import type { SecurityConfig } from '../../src/config-types.ts'
 import type { Logger } from '../../src/log.ts'
 import type { SecretKeys } from '../../src/identity/secret-keys.ts'
 import { createSecretKeys } from '../../src/identity/secret-keys.ts'
+import { noteRefusedCall } from '../../src/operations/note-refused-call.ts'
 import { createOpenSecrets } from '../../src/operations/open-secrets.ts'
 import type { Principal, Role, UserPrincipal } from '../../src/identity/principal.ts'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
@@ -54,6 +58,8 @@ export interface TestApiOptions {
   handlersDirectory?: string
   log?: Logger
   secretKeys?: SecretKeys
+  /** of the client that `http` steps call through: nothing but public addresses by default */
+  outbound?: Partial<GuardedClientOptions>
   runningPerInitiator?: number
   flowWritesPerMinute?: number
   security?: SecurityConfig
@@ -76,6 +82,7 @@ export async function testApi({
   handlersDirectory,
   log = createLog('silent'),
   secretKeys = createSecretKeys(randomBytes(32).toString('hex')),
+  outbound = {},
   runningPerInitiator = 1_000_000,
   flowWritesPerMinute = 1_000_000,
   security: securityLimits = NO_SECURITY_EVENTS,
@@ -93,8 +100,11 @@ export async function testApi({
     ...{ database, keys: auditKeys, limits: securityLimits, addressOf: addressKey, registry: new Registry(), log },
   })
   const openSecrets = createOpenSecrets({ database, keys: secretKeys, auditKeys, security: security.watch, log })
+  const client = createGuardedClient({ allow: [], ports: [80, 443], ...outbound })
+  afterAll(() => client.close())
   const engine = await testEngine(database, {
     ...{ registry, host, allow, bus, openSecrets, log },
+    acts: { http: createHttpRunner({ client, log, onRefused: (call) => void noteRefusedCall(services, call) }) },
     admitStarts: (starts) => admitStarts(services, starts),
   })
   watchSteps(engine, security.watch.count)

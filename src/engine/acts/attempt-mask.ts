@@ -4,10 +4,11 @@ import { maskJson, maskText } from '../../masking/mask.ts'
 import { formsOf } from '../../masking/secret-forms.ts'
 import { mayNameSecret } from '../../masking/secret-names.ts'
 import { TextPatterns } from '../../masking/text-patterns.ts'
-import type { HandlerOutcome } from '../handlers/handler-outcome.ts'
 
 /** By name; what a definition calls them. */
 export type SecretValues = Readonly<Record<string, string>>
+
+type Made = { ok: true; text: string; bytes: number }
 
 /** Texts of handlers are cut at this length or at a larger one. */
 const SHORTEST_CUT = 2_000
@@ -24,7 +25,7 @@ export class AttemptMask {
   }
 
   /** Nothing that it takes away is ever stored. */
-  outcome(outcome: HandlerOutcome): HandlerOutcome {
+  outcome<Failure extends { ok: false; message: string }>(outcome: Made | Failure): Made | Failure {
     if (!outcome.ok) return { ...outcome, message: withoutSecrets(this.#text(outcome.message)) }
     if (!this.#patterns && !mayNameSecret(outcome.text)) return outcome
     const output: unknown = JSON.parse(outcome.text)

@@ -117,7 +117,7 @@ export function createAttempts({ runners, openSecrets, ended, isolate, used }: A
         ...(running.hide && { hide: running.hide }),
         used: running.used,
       }) ?? NOT_HERE
-    const names = 'secrets' in spec ? spec.secrets : []
+    const { secrets: names } = spec
     running.handle = names.length > 0 ? runWithSecrets(openSecrets({ executionId, path, attempt, names }), begin) : begin()
     void running.handle.outcome.then((outcome) => settle(executionId, launch, running, outcome))
   }

@@ -73,6 +73,7 @@ export function begin(draft: Draft, run: Run, attempt: number): void {
     case 'wait':
       return beginWait(draft, run, spec, attempt)
     case 'handler':
+    case 'http':
       return beginAct(draft, run, spec, attempt)
     case 'fail':
       return beginFail(draft, run, spec, attempt)

@@ -1,10 +1,11 @@
 /** Runs the steps of type `handler`: as the registry declares them, in the host's processes or inline. */
 import type { ActRunner } from '../acts/act-runner.ts'
+import type { HandlerSpec } from '../../language/program.ts'
 import type { HandlerHost } from './handler-host.ts'
 import type { HandlerRegistry } from './load-handlers.ts'
 
-export function createHandlerRunner(host: HandlerHost, registry: HandlerRegistry): ActRunner {
-  const runner: ActRunner = {
+export function createHandlerRunner(host: HandlerHost, registry: HandlerRegistry): ActRunner<HandlerSpec> {
+  const runner: ActRunner<HandlerSpec> = {
     hasRoom: ({ handler }, isolated) => host.free > 0 || (registry.get(handler)?.inline === true && !isolated),
     run: ({ spec, ...call }) => host.run({ ...call, handler: spec.handler }),
   }

@@ -116,6 +116,8 @@ function wordsOf(spec: ProgramStep['spec']): string | undefined {
       return spec.roles.join(', ')
     case 'handler':
       return spec.handler
+    case 'http':
+      return spec.method
     case 'fail':
       return spec.code
     case 'wait':

@@ -37,6 +37,8 @@ export interface StepCompiler extends StepContext {
   template(value: Json, ...field: readonly string[]): Template
   /** a template whose result is always a text */
   text(value: string, ...field: readonly string[]): Template
+  /** the same of a URL, which values that are put into it cannot lead elsewhere */
+  url(value: string, ...field: readonly string[]): Template
   condition(source: string, ...field: readonly string[]): Condition
   /** the same, whose expressions also see these */
   seeing(locals: Locals): StepCompiler

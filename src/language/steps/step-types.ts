@@ -4,6 +4,7 @@ import { agent, type AgentSpec, type AgentStep } from './agent.ts'
 import { approval, type ApprovalSpec, type ApprovalStep } from './approval.ts'
 import { fail, type FailSpec, type FailStep } from './fail.ts'
 import { handler, type HandlerSpec, type HandlerStep } from './handler.ts'
+import { http, type HttpSpec, type HttpStep } from './http.ts'
 import { notify, type NotifySpec, type NotifyStep } from './notify.ts'
 import { route, type RouteSpec, type RouteStep } from './route.ts'
 import { signal, type SignalSpec, type SignalStep } from './signal.ts'
@@ -19,6 +20,7 @@ export type StepDefinition =
   | NotifyStep
   | WaitStep
   | HandlerStep
+  | HttpStep
   | FailStep
   | SignalStep
   | ApprovalStep
@@ -29,16 +31,17 @@ export type StepSpec =
   | NotifySpec
   | WaitSpec
   | HandlerSpec
+  | HttpSpec
   | FailSpec
   | SignalSpec
   | ApprovalSpec
 export type StepType = StepSpec['type']
 /** What a worker runs outside of the database; every other step is decided, or waits. Each has what it is `given`. */
-export type ActSpec = HandlerSpec
+export type ActSpec = HandlerSpec | HttpSpec
 
 const LANGUAGES: {
   readonly [Type in StepType]: StepLanguage<Extract<StepDefinition, { type: Type }>, Extract<StepSpec, { type: Type }>>
-} = { transform, route, agent, notify, wait, handler, fail, signal, approval }
+} = { transform, route, agent, notify, wait, handler, http, fail, signal, approval }
 
 export const STEP_TYPES = Object.keys(LANGUAGES) as StepType[]
 export const STEP_SCHEMAS: readonly z.ZodObject[] = Object.values(LANGUAGES).map(({ schema }) => schema)
@@ -51,7 +54,7 @@ export function languageOf(type: unknown): StepLanguage<StepDefinition, StepSpec
   return LANGUAGES[type as StepType]
 }
 
-const ACTS: { readonly [Type in ActSpec['type']]: true } = { handler: true }
+const ACTS: { readonly [Type in ActSpec['type']]: true } = { handler: true, http: true }
 export const isAct = (spec: StepSpec): spec is ActSpec => Object.hasOwn(ACTS, spec.type)
 
 /** What the step is given; undefined: it is given nothing that is one value. */
