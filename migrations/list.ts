@@ -39,4 +39,5 @@ export const repeatables: MigrationPlan['repeatables'] = [
   new URL('../src/engine/commit.sql', import.meta.url),
   new URL('../src/engine/claim.sql', import.meta.url),
   new URL('../src/engine/remove-finished.sql', import.meta.url),
+  new URL('../src/audit/remove-audit-prefix.sql', import.meta.url),
 ]

@@ -206,7 +206,10 @@ export async function startApp(options: AppOptions): Promise<App> {
     }
     if (development) await loadExampleFlows(services)
 
-    const retention = createRetention({ database, auditKeys, shortenAudit: async () => 0, log: log.child({ room: 'retention' }) })
+    const retention = createRetention({
+      ...{ database, auditKeys, auditHead, log: log.child({ room: 'retention' }) },
+      auditArchiveDir: config.retention.auditArchiveDir,
+    })
     measureRetention(retention, registry)
     retention.start()
     stack.defer(() => retention.stop())

@@ -8,6 +8,8 @@ import { checkExport, exportAudit } from './audit/export-audit.ts'
 import { auditEntry, recordAudit } from './audit/record-audit.ts'
 import { createSealedHead } from './audit/sealed-head.ts'
 import { verifyAudit } from './audit/verify-audit.ts'
+import type { VerifiedPlace } from './audit/verify-audit.ts'
+import type { Checkpoint } from './audit/checkpoint.ts'
 import type { Config } from './config-types.ts'
 import { openDatabase } from './database/database.ts'
 import type { Database } from './database/database.ts'
@@ -47,12 +49,12 @@ export async function runAuditCommand(args: readonly string[], config: Config, l
     if (command === 'verify') {
       const head = createSealedHead(keys, config.audit.headPath ?? join(config.database.dataDir, 'audit-head'))
       let checked = 0
-      for (let behind = 0; ;) {
-        const page = await verifyAudit({ database, keys, head, after: behind, limit: ROWS_AT_A_TIME })
+      for (let after: VerifiedPlace = { position: 0 }; ;) {
+        const page = await verifyAudit({ database, keys, head, after, limit: ROWS_AT_A_TIME })
         checked += page.checked
-        if (page.broken || page.complete || page.position === behind) return tell({ ...page, checked })
-        behind = page.position
-        process.stderr.write(`${checked} events, seal ${behind} ...\n`)
+        if (page.broken || page.complete) return tell({ ...page, checked })
+        after = page.place ?? { position: page.position }
+        process.stderr.write(`${checked} events, seal ${page.position}${page.place ? ' and what is not sealed yet' : ''} ...\n`)
       }
     }
     const facts = { type: 'audit.exported', severity: 'NOTICE', metadata: { after, follow: values.follow ?? false } } as const
@@ -73,9 +75,16 @@ interface Told {
   position: number
   broken?: { id: string | null; why: string }
   unsealedForMs?: number
+  checkpoint?: Checkpoint
 }
 
-function tell({ intact, checked, position, broken, unsealedForMs = 0 }: Told): number {
+function tell({ intact, checked, position, broken, unsealedForMs = 0, checkpoint }: Told): number {
+  if (checkpoint) {
+    const { events, position: last, sealedAt, madeAt } = checkpoint
+    process.stdout.write(
+      `It begins behind seal ${last}: ${events} events that were sealed until ${sealedAt.toISOString()} have been removed by their age, at last on ${madeAt.toISOString()}.\n`,
+    )
+  }
   if (intact) {
     const waiting = unsealedForMs > 0 ? ` The newest are not sealed yet, for ${(unsealedForMs / 1000).toFixed(1)} s.` : ''
     process.stdout.write(`The audit log is intact: ${checked} events, ${position} seals.${waiting}\n`)

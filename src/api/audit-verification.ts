@@ -1,5 +1,6 @@
 /** Whether the audit log is as it was written, for administrators. */
-import type { AuditVerification } from '../audit/verify-audit.ts'
+import type { Checkpoint } from '../audit/checkpoint.ts'
+import type { AuditVerification, VerifiedPlace } from '../audit/verify-audit.ts'
 import { encodeId } from '../ids.ts'
 import { Fault } from '../errors.ts'
 import { verifyAuditLog } from '../operations/verify-audit.ts'
@@ -7,7 +8,17 @@ import { builder } from './builder.ts'
 
 const DEFAULT_ROWS = 1_000
 const MAX_ROWS = 10_000
-const CURSOR = /^seal:([1-9]\d{0,14})$/
+const CURSOR = /^seal:(0|[1-9]\d{0,14})(?::(0|[1-9]\d{0,19}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))?$/
+
+const AuditCheckpoint = builder.objectRef<Checkpoint>('AuditCheckpoint').implement({
+  description:
+    'Where the audit log begins since its oldest part was removed by its age: signed, so that nobody else can have cut it.',
+  fields: (t) => ({
+    sealedThrough: t.expose('sealedAt', { type: 'DateTime', description: 'When the last of what was removed had been sealed.' }),
+    events: t.exposeFloat('events', { description: 'How many events were ever removed.' }),
+    removedAt: t.expose('madeAt', { type: 'DateTime', description: 'When the last of them were.' }),
+  }),
+})
 
 const AuditVerificationRef = builder.objectRef<AuditVerification>('AuditVerification').implement({
   description:
@@ -36,11 +47,17 @@ const AuditVerificationRef = builder.objectRef<AuditVerification>('AuditVerifica
       description:
         'How long the oldest event without a seal has waited for one, in milliseconds: until then, nobody could tell that it was deleted.',
     }),
+    checkpoint: t.field({
+      type: AuditCheckpoint,
+      nullable: true,
+      description: 'What was removed by its age before the log begins; null when nothing was.',
+      resolve: ({ checkpoint }) => checkpoint ?? null,
+    }),
     complete: t.exposeBoolean('complete', { description: 'The end of the log was reached.' }),
     endCursor: t.string({
       nullable: true,
-      description: 'Go on from here with `after`; null when nothing was sealed yet.',
-      resolve: ({ position }) => (position > 0 ? encodeCursor(position) : null),
+      description: 'Go on from here with `after`; null when there is nothing.',
+      resolve: ({ position, place }) => (place || position > 0 ? encodeCursor(place ?? { position }) : null),
     }),
   }),
 })
@@ -58,15 +75,17 @@ builder.queryField('auditVerification', (t) =>
     resolve: (_root, { after, first }, call) => {
       const limit = first ?? DEFAULT_ROWS
       if (limit < 1 || limit > MAX_ROWS) throw new Fault('BAD_REQUEST', `\`first\` must be from 1 to ${MAX_ROWS}.`)
-      return verifyAuditLog(call, { after: after == null ? 0 : decodeCursor(after), limit })
+      return verifyAuditLog(call, { after: after == null ? { position: 0 } : decodeCursor(after), limit })
     },
   }),
 )
 
-const encodeCursor = (position: number): string => Buffer.from(`seal:${position}`).toString('base64url')
+const encodeCursor = ({ position, row }: VerifiedPlace): string =>
+  Buffer.from(`seal:${position}${row ? `:${row.xid}:${row.id}` : ''}`).toString('base64url')
 
-function decodeCursor(cursor: string): number {
-  const position = Number(CURSOR.exec(Buffer.from(cursor.slice(0, 100), 'base64url').toString('latin1'))?.[1])
-  if (Number.isNaN(position) || encodeCursor(position) !== cursor) throw new Fault('BAD_CURSOR')
-  return position
+function decodeCursor(cursor: string): VerifiedPlace {
+  const [, position, xid, id] = CURSOR.exec(Buffer.from(cursor.slice(0, 200), 'base64url').toString('latin1')) ?? []
+  const place: VerifiedPlace = { position: Number(position), row: xid && id ? { xid, id } : undefined }
+  if (Number.isNaN(place.position) || encodeCursor(place) !== cursor) throw new Fault('BAD_CURSOR')
+  return place
 }

@@ -1,5 +1,6 @@
 /** Reads rows and seals of the audit log in the order of the chain. */
 import type { Database } from '../database/database.ts'
+import type { Checkpoint } from './checkpoint.ts'
 import type { Seal, SealedRow } from './seal.ts'
 
 /** A place between rows: behind the one that is named. */
@@ -42,6 +43,28 @@ export async function readLastSeal(database: Query): Promise<Seal | undefined> {
     'select position, ids, last_xid::text as "lastXid", hash, sealed_at as "sealedAt" from sluice.audit_seals order by position desc limit 1',
   )
   return seal
+}
+
+/** Where the log begins; undefined: nothing of it was ever removed. As it is stored: nobody has looked at its signature. */
+export async function readCheckpoint(database: Query): Promise<Checkpoint | undefined> {
+  const [checkpoint] = await database.query<Checkpoint>(
+    `select position, hash, last_id as "lastId", last_xid::text as "lastXid", sealed_at as "sealedAt", events, made_at as "madeAt", signature
+     from sluice.audit_checkpoints order by position desc limit 1`,
+  )
+  return checkpoint
+}
+
+/** A row or a seal from before the log begins. */
+export async function findBefore(
+  database: Query,
+  { position, lastXid, lastId }: Checkpoint,
+): Promise<{ id: string } | undefined> {
+  const [found] = await database.query<{ id: string }>(
+    `select * from (select e.id from sluice.audit_events e where (e.xid, e.id) <= ($1::xid8, $2::uuid) order by e.xid, e.id limit 1) as row
+     union all (select s.ids[1] from sluice.audit_seals s where s.position <= $3 order by s.position limit 1)`,
+    [lastXid, lastId, position],
+  )
+  return found
 }
 
 const COLUMNS = `e.id, e.at, e.type, e.severity, e.actor_kind as "actorKind", e.actor_id as "actorId", e.flow_id as "flowId",

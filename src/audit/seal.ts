@@ -73,7 +73,7 @@ export function checkRow(keys: AuditKeys, row: SealedRow): Break | undefined {
   return verdict === 'GOOD' ? undefined : { id: row.id!, why: WHY[verdict] }
 }
 
-const WHY: Record<Exclude<SignatureVerdict, 'GOOD'>, string> = {
+export const WHY: Record<Exclude<SignatureVerdict, 'GOOD'>, string> = {
   TAMPERED: 'was changed, or was not written by Sluice',
   UNKNOWN_KEY: 'was signed by a key that is not configured',
 }

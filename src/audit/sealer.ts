@@ -4,7 +4,8 @@ import type { Database } from '../database/database.ts'
 import type { Logger } from '../log.ts'
 import { createLoop } from '../loop.ts'
 import type { AuditKeys } from './audit-keys.ts'
-import { behind, readLastSeal, readRowsBehind, readSeal } from './read-chain.ts'
+import { checkCheckpoint } from './checkpoint.ts'
+import { behind, readCheckpoint, readLastSeal, readRowsBehind, readSeal } from './read-chain.ts'
 import { makeSeal } from './seal.ts'
 import type { Head, Seal } from './seal.ts'
 import type { SealedHead } from './sealed-head.ts'
@@ -58,9 +59,15 @@ export function createSealer({ database, keys, head, log }: SealerOptions): Seal
 
   async function isStored(known: Head): Promise<boolean> {
     const stored = await readSeal(database, known.position)
-    const same = stored !== undefined && Buffer.compare(stored.hash, known.hash) === 0
+    const same = stored ? Buffer.compare(stored.hash, known.hash) === 0 : await wasRemoved(known)
     if (!same) log.fatal(`the audit log was cut: its end, seal ${known.position}, is not there`)
     return same
+  }
+
+  /** By retention, that is: what it left says so. */
+  async function wasRemoved({ position }: Head): Promise<boolean> {
+    const checkpoint = await readCheckpoint(database)
+    return checkpoint !== undefined && checkpoint.position >= position && !checkCheckpoint(keys, checkpoint)
   }
 
   /** undefined: nothing to seal, or somebody else is at it. */

@@ -3,6 +3,8 @@
  * is kept how long is stored in the database by its owner; nobody who calls this can make it shorter.
  */
 import type { AuditKeys } from '../audit/audit-keys.ts'
+import type { SealedHead } from '../audit/sealed-head.ts'
+import { shortenAudit } from '../audit/shorten-audit.ts'
 import type { RetentionConfig } from '../config-types.ts'
 import type { Database } from '../database/database.ts'
 import type { Logger } from '../log.ts'
@@ -15,9 +17,10 @@ const WORDS_EVERY_MS = 10_000
 
 export interface RetentionOptions {
   database: Database
-  auditKeys: Pick<AuditKeys, 'sign'>
-  /** how many events the audit log was shortened by */
-  shortenAudit(): Promise<number>
+  auditKeys: AuditKeys
+  auditHead: SealedHead
+  /** where the oldest part of the audit log is written to before it is removed; none = it is not */
+  auditArchiveDir?: string | undefined
   log: Logger
 }
 
@@ -42,7 +45,7 @@ export interface Retention {
   onRun?: (run: RetentionRun) => void
 }
 
-export function createRetention({ database, auditKeys, shortenAudit, log }: RetentionOptions): Retention {
+export function createRetention({ database, auditKeys, auditHead, auditArchiveDir, log }: RetentionOptions): Retention {
   let stopping = false
   const isStopping = (): boolean => stopping
   const ages = createLoop({
@@ -67,7 +70,10 @@ export function createRetention({ database, auditKeys, shortenAudit, log }: Rete
     const removed = { executionPayloads: 0, executions: 0, idempotencyKeys: 0, auditEvents: 0 }
     for (const what of REMOVABLE) removed[what] = await removeOld(what, { database, auditKeys, isStopping })
     const partitions = await dropPartitions(database)
-    if (!stopping) removed.auditEvents = await shortenAudit()
+    removed.auditEvents = await shortenAudit({
+      ...{ database, log, isStopping, keys: auditKeys, head: auditHead },
+      archiveDir: auditArchiveDir,
+    })
     const run: RetentionRun = { removed, oldest: await readOldest(database), partitions }
     if (Object.values(removed).some((count) => count > 0) || partitions.length > 0) {
       log.info({ ...removed, partitions: partitions.length }, 'removed what is old')

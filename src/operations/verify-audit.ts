@@ -1,16 +1,19 @@
 /** Verifies the audit log, a page at a time, for administrators. */
 import { auditEntry, recordAudit } from '../audit/record-audit.ts'
 import { verifyAudit } from '../audit/verify-audit.ts'
-import type { AuditVerification } from '../audit/verify-audit.ts'
+import type { AuditVerification, VerifiedPlace } from '../audit/verify-audit.ts'
 import type { Call } from './call.ts'
 import { noteOther } from './note-reads.ts'
 import { requireAuditReader } from './refuse.ts'
 
 /**
- * `after`: the seal that an earlier page ended with. What is found broken is itself an audit event of severity CRITICAL.
+ * `after`: where an earlier page ended. What is found broken is itself an audit event of severity CRITICAL.
  * Throws FORBIDDEN for all but administrators.
  */
-export async function verifyAuditLog(call: Call, { after, limit }: { after: number; limit: number }): Promise<AuditVerification> {
+export async function verifyAuditLog(
+  call: Call,
+  { after, limit }: { after: VerifiedPlace; limit: number },
+): Promise<AuditVerification> {
   await requireAuditReader(call)
   const { database, auditKeys, auditHead } = call.services
   const found = await verifyAudit({ database, keys: auditKeys, head: auditHead, after, limit })

@@ -35,7 +35,7 @@ async function seal(rows: number): Promise<void> {
   expect(await sealer().runOnce()).toBe(rows)
 }
 const verify = (limit = 1000, after = 0): Promise<AuditVerification> =>
-  verifyAudit({ database, keys: auditKeys, head, limit, after })
+  verifyAudit({ database, keys: auditKeys, head, limit, after: { position: after } })
 
 /** As the intruder, past every trigger. */
 const tamper = async (text: string, params: unknown[] = []): Promise<void> => {

@@ -5,15 +5,16 @@ import { testDatabase } from '../harness/test-database.ts'
 const { database, ownerQuery } = await testDatabase()
 
 test.each([
-  ['commit', 'commit_transitions'],
-  ['commit-waits', 'commit_waits'],
-  ['claim', 'claim_executions'],
-  ['remove-finished', 'lock_finished'],
-  ['remove-finished', 'remove_finished'],
-  ['remove-finished', 'remove_idempotency_keys'],
-  ['remove-finished', 'drop_partition'],
+  ['engine/commit', 'commit_transitions'],
+  ['engine/commit-waits', 'commit_waits'],
+  ['engine/claim', 'claim_executions'],
+  ['engine/remove-finished', 'lock_finished'],
+  ['engine/remove-finished', 'remove_finished'],
+  ['engine/remove-finished', 'remove_idempotency_keys'],
+  ['engine/remove-finished', 'drop_partition'],
+  ['audit/remove-audit-prefix', 'remove_audit_prefix'],
 ])('a function in the database is the text of %s.sql: %s', async (file, name) => {
-  const text = await readFile(new URL(`../../src/engine/${file}.sql`, import.meta.url), 'utf8')
+  const text = await readFile(new URL(`../../src/${file}.sql`, import.meta.url), 'utf8')
   const [row] = await ownerQuery<{ prosrc: string }>(`select prosrc from pg_proc where oid = $1::regproc`, [`sluice.${name}`])
   expect(text).toContain(row!.prosrc)
 })
