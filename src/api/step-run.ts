@@ -36,6 +36,7 @@ const WaitingKind = builder.enumType('WaitingKind', {
     SIGNAL: { description: 'Signals; `signals` says which.' },
     TIMER: { description: 'A `wait` step: a time.' },
     RETRY: { description: 'The next attempt after a failure.' },
+    CHILD: { description: 'The end of a child execution.' },
     START: { description: 'The `startAt` of its execution.' },
   } satisfies Record<Waiting['kind'], { description: string }>,
 })

@@ -31,7 +31,8 @@ begin
   if cardinality(got) < wanted then
     got := got || array(
       select e.id from sluice.executions e
-      where e.id = any (array(select i.execution_id from sluice.inbox i limit 256)) and e.id <> all (got)
+      where e.id = any (array(select i.execution_id from sluice.inbox i join sluice.executions x on x.id = i.execution_id
+          where x.owner is null and x.ended_at is null limit 256)) and e.id <> all (got)
         and e.owner is null and e.ended_at is null
       limit wanted - cardinality(got) for no key update skip locked);
   end if;

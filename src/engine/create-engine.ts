@@ -9,10 +9,12 @@ import { newUuid } from '../ids.ts'
 import type { AllowList } from '../language/program.ts'
 import { MAX_STATE_BYTES } from '../language/payload.ts'
 import type { Logger } from '../log.ts'
+import { createItemJoiner } from './acts/join-items.ts'
+import { createChildStarter } from './acts/start-child.ts'
+import type { ChooseChild } from './acts/start-child.ts'
 import { createCommitter } from './commit.ts'
 import type { Committer } from './commit.ts'
 import type { Input } from './decide/input.ts'
-import type { Snapshot } from './decide/snapshot.ts'
 import type { Extras } from './encode.ts'
 import type { ControlOrder, Engine, StartOrder } from './engine.ts'
 import type { HandlerHost } from './handlers/handler-host.ts'
@@ -22,7 +24,9 @@ import type { ActRunners } from './acts/act-runner.ts'
 import type { OpenSecrets } from './acts/run-with-secrets.ts'
 import { createLoop } from '../loop.ts'
 import { BUSY, createKeyedOrders, FULL_RETRY_MS } from './keyed-orders.ts'
+import { forgetOldWords } from './load-snapshots.ts'
 import { createMasks } from './masks.ts'
+import { newSnapshot } from './new-snapshot.ts'
 import { createPrograms } from './programs.ts'
 import type { AdmitStarts } from './refuse-starts.ts'
 import { createWaiters } from './waiters.ts'
@@ -42,6 +46,10 @@ export interface EngineOptions extends WorkerSettings {
   /** signs the rows of the audit log that the engine adds */
   signAudit: AuditKeys['sign']
   log: Logger
+  /** which flow a `flow` step means, and whether it may be started; without it, none may */
+  chooseChild?: ChooseChild
+  /** children of one initiator's executions that have not ended */
+  mostChildren?: number
   /** asked before starts that waited begin; without it, all may */
   admitStarts?: AdmitStarts
 }
@@ -54,6 +62,7 @@ export interface RunningEngine extends Engine {
   stop(): Promise<void>
 }
 
+const MOST_CHILDREN = 1_000
 const PARTITIONS_EVERY_MS = 3_600_000
 const PARTITION_WEEKS_AHEAD = 4
 
@@ -64,14 +73,23 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const workerId = newUuid()
   const committer = createCommitter(database, log)
   const programs = createPrograms(database, options.allow)
-  const runners: ActRunners = { ...options.acts, handler: createHandlerRunner(options.host, options.registry) }
-  const worker = createWorker({ openSecrets: NO_SECRETS, ...options, workerId, committer, programs, runners })
+  const runners: ActRunners = {
+    ...options.acts,
+    handler: createHandlerRunner(options.host, options.registry),
+    map: createItemJoiner(database, log),
+    flow: createChildStarter({
+      ...{ database, programs, log, chooseChild: options.chooseChild, most: options.mostChildren ?? MOST_CHILDREN },
+      begin: (...child) => worker.mailboxes.begin(...child),
+    }),
+  }
+  const worker: Worker = createWorker({ openSecrets: NO_SECRETS, ...options, workerId, committer, programs, runners })
   const waiters = createWaiters(database, bus, log, worker.mailboxes.isHeld)
   const partitions = createLoop({
     name: 'partitions',
     log,
     async runOnce() {
       await database.query('select sluice.ensure_partitions($1)', [PARTITION_WEEKS_AHEAD])
+      await forgetOldWords(database)
       return PARTITIONS_EVERY_MS
     },
   })
@@ -109,7 +127,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
         path: ['input'],
       })
     }
-    const snapshot = newSnapshot(order, bytes)
+    const snapshot = newSnapshot({ id: newUuid(), ...order }, bytes, database.clock.now())
     const later = order.startAt !== undefined && order.startAt > snapshot.createdAt
     const mayHold = !later && worker.world().adopt
     const { idempotency } = order
@@ -140,27 +158,6 @@ export function createEngine(options: EngineOptions): RunningEngine {
     }
   }
 
-  function newSnapshot(order: StartOrder, stateBytes: number): Snapshot {
-    const now = database.clock.now()
-    // counted from here, not from the claim: a held execution's indexed columns do not change
-    const deadlineAt = Math.max(now, order.startAt ?? now) + order.program.timeoutMs
-    return {
-      ...{ id: newUuid(), flowId: order.flowId, flowVersionId: order.flowVersionId, initiatorId: order.initiatorId },
-      ...{ program: order.program, input: order.input, status: 'PENDING', version: 0, epoch: 0, owner: null, wakeAt: null },
-      ...{
-        deadlineAt,
-        cancelReason: null,
-        pauseReason: null,
-        ending: null,
-        seq: 0,
-        lastEventAt: now,
-        stateBytes,
-        createdAt: now,
-      },
-      ...{ startedAt: null, endedAt: null, reason: null, error: null, steps: new Map(), inFlight: [] },
-    }
-  }
-
   async function control(order: ControlOrder, input: Input): Promise<{ executionId: string } | Problem> {
     if (committer.full) return BUSY
     const extras: Extras = order.audit ? { audits: order.audit } : {}
@@ -174,6 +171,6 @@ export function createEngine(options: EngineOptions): RunningEngine {
 }
 
 /** The execution's id is made here, so its audit entries learn it here. */
-function aimed(entries: readonly AuditEntry[] | undefined, { id, flowId }: Snapshot): AuditEntry[] {
+function aimed(entries: readonly AuditEntry[] | undefined, { id, flowId }: { id: string; flowId: string }): AuditEntry[] {
   return (entries ?? []).map((entry) => ({ ...entry, executionId: id, flowId }))
 }

@@ -6,7 +6,7 @@ import { RowWriter } from '../database/binary-rows.ts'
 import type { EncodedRows } from '../database/binary-rows.ts'
 import { newUuid } from '../ids.ts'
 import type { Json } from '../language/program.ts'
-import type { AskRow, ClosedAsk, EventRow, StepRunRow, Transition, WaitRow } from './decide/draft.ts'
+import type { AskRow, ClosedAsk, EventRow, StepRunRow, Transition, WaitRow, Word } from './decide/draft.ts'
 import { countSteps } from './decide/snapshot.ts'
 import type { Snapshot } from './decide/snapshot.ts'
 import type { Idempotency } from './engine.ts'
@@ -44,14 +44,6 @@ export interface StartFields {
   idempotency?: Idempotency
 }
 
-/** A word to another execution, stored with the sender's transition, read with the receiver's. */
-export interface Message {
-  executionId: string
-  key: string
-  kind: 'cancel'
-  body: { reason: string }
-}
-
 /** The idempotency key of an operation that starts nothing. */
 export interface KeyFields {
   idempotency: Idempotency
@@ -62,7 +54,7 @@ export interface KeyFields {
 export interface Extras {
   start?: StartFields
   keys?: readonly KeyFields[]
-  sends?: readonly Message[]
+  sends?: readonly Word[]
   audits?: readonly AuditEntry[]
 }
 
@@ -87,7 +79,7 @@ export function encodeTransition(transition: Transition, mark: number, sign: Aud
   put('waits', transition.waits, (wait) => writeWait(next.id, wait))
   if (transition.output != null) put('outputs', [transition.output], (output) => writeOutput(next.id, output))
   put('reads', transition.readMessages, (key) => writeRead(next.id, key))
-  put('sends', extras.sends, (message) => writeSend(next.id, message))
+  put('sends', extras.sends ? [...transition.words, ...extras.sends] : transition.words, (message) => writeSend(next.id, message))
   put('keys', extras.keys, (key) => writeKey(next.id, key))
   const audits = ended ? [...(extras.audits ?? []), endEntry(next, sign)] : extras.audits
   put('audits', audits, (entry) => writeAudit(next.id, entry))
@@ -231,7 +223,7 @@ function writeRead(executionId: string, key: string): void {
   writer.end()
 }
 
-function writeSend(senderId: string, { executionId, key, kind, body }: Message): void {
+function writeSend(senderId: string, { executionId, key, kind, body }: Word): void {
   writer.begin(5)
   writer.uuid(executionId)
   writer.text(key)

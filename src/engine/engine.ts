@@ -115,6 +115,8 @@ export interface Engine {
 export const executionTopic = (executionId: string): string => `execution:${executionId}`
 /** Rung when there may be something to claim. */
 export const WORK_TOPIC = 'work'
+/** Rung when an execution was told something by another; the payload is its id. */
+export const WORD_TOPIC = 'word'
 /** Rung when somebody else changed what a worker holds; the payload is the execution's id. */
 export const workerTopic = (workerId: string): string => `worker:${workerId}`
 /** Rung when an execution has ended. */

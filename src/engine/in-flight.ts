@@ -11,7 +11,7 @@ interface Common {
   firstAt?: number
 }
 
-/** A handler that runs, or is to be run by whoever holds the execution. */
+/** Work outside of deciding that runs, or is to be run by whoever holds the execution. */
 export interface ActEntry extends Common {
   kind: 'act'
   /** the claim that launched it; 0 = nobody has launched it yet */
@@ -21,6 +21,10 @@ export interface ActEntry extends Common {
   /** it runs alone on its worker, and crashed so often while alone */
   alone?: boolean
   aloneCrashes?: number
+  /** of a `flow` step: the child that it starts */
+  childId?: string
+  /** of a `map` step whose items have all ended: it reads their outputs */
+  counts?: ItemCounts
 }
 
 /** A question that waits for an agent or a person. */
@@ -70,4 +74,69 @@ export interface ApprovalEntry extends Common {
   delegations: readonly { from: string; to: string }[]
 }
 
-export type InFlight = ActEntry | AgentEntry | TimerEntry | SignalEntry | ApprovalEntry
+/** A child execution that has not ended. */
+export interface ChildEntry extends Common {
+  kind: 'child'
+  childId: string
+  dueAt: number
+}
+
+/** How the items of a map are. */
+export interface ItemCounts {
+  total: number
+  succeeded: number
+  failed: number
+  skipped: number
+}
+
+interface Composite extends Common {
+  dueAt?: number
+  /** what is said in the history of the step runs inside is bounded: events so far, and the last step of progress told */
+  told?: number
+  shown?: number
+}
+
+/** A map: the items before `next` have begun; those under way have entries of their own. */
+export interface MapEntry extends Composite, ItemCounts {
+  kind: 'map'
+  next: number
+  /** of the outputs so far */
+  bytes: number
+  /** of the item that failed last */
+  error?: { code: string; message: string }
+}
+
+/** A loop: the iteration has an entry of its own unless it has `ended`. */
+export interface LoopEntry extends Composite {
+  kind: 'loop'
+  /** from 1; 0 = none has begun */
+  iteration: number
+  ended: boolean
+  /** the path of the last iteration that succeeded, and the size of its output */
+  last?: string
+  bytes?: number
+  error?: { code: string; message: string }
+}
+
+export type CompositeEntry = MapEntry | LoopEntry
+export type InFlight = ActEntry | AgentEntry | TimerEntry | SignalEntry | ApprovalEntry | ChildEntry | CompositeEntry
+
+export const isComposite = (entry: InFlight): entry is CompositeEntry => entry.kind === 'map' || entry.kind === 'loop'
+
+export const countsOf = ({ total, succeeded, failed, skipped }: ItemCounts): ItemCounts => ({ total, succeeded, failed, skipped })
+
+/** When time alone changes it; infinite: never. */
+export function dueAtOf(entry: InFlight): number {
+  return 'dueAt' in entry && entry.dueAt !== undefined ? entry.dueAt : Number.POSITIVE_INFINITY
+}
+
+/** The same for whoever holds the execution: for `keepMs` after it began a child may end any moment, and is waited for. */
+export function lookAgainAt(entry: InFlight, keepMs: number, now: number): number {
+  const isFresh = entry.kind === 'child' && entry.startedAt + keepMs > now
+  return isFresh ? Math.min(entry.startedAt + keepMs, entry.dueAt) : dueAtOf(entry)
+}
+
+/** Whether `path` lies somewhere inside of the step run at `outer`. */
+export function isInside(path: string, outer: string): boolean {
+  return path.startsWith(outer) && (path[outer.length] === '[' || path.startsWith('.items[', outer.length))
+}

@@ -3,6 +3,7 @@ import type { Database } from '../database/database.ts'
 import { prepared } from '../database/prepared.ts'
 import { isProblem } from '../errors.ts'
 import type { Json, JsonObject, Program } from '../language/program.ts'
+import type { ChildEnd } from './decide/input.ts'
 import type { Snapshot, StepRecord } from './decide/snapshot.ts'
 import { MAX_KNOWN } from './steps/signal.ts'
 import type { BufferedSignal } from './steps/signal.ts'
@@ -15,12 +16,22 @@ import type { StepFailure } from '../language/values.ts'
 export interface Loaded {
   snapshot: Snapshot
   /** words from other executions, not read yet */
-  messages: { key: string; kind: string; body: { reason?: string } }[]
+  messages: StoredWord[]
+  /** it has not begun, and whoever started it does not wait for it any more */
+  orphaned?: boolean
   /** set when it must not run: its definition names what is not allowed any more (its program is empty then), or its start is refused */
   notAllowed?: string
 }
 
+/** `output`: of the child whose end it tells. */
+export type StoredWord =
+  | { key: string; kind: 'cancel'; body: { reason?: string }; output: null }
+  | { key: string; kind: 'childEnded'; body: Omit<ChildEnd, 'output'>; output: Json }
+
 interface Row {
+  parent_id: string | null
+  orphaned: boolean | null
+
   id: string
   flow_id: string
   flow_version_id: string
@@ -60,16 +71,32 @@ interface Row {
   known_signals: string[] | null
 }
 
+/** Read at once: each may bring an output of a megabyte. */
+export const MOST_WORDS = 20
+const WORDS = `select m.execution_id, m.key, m.kind, m.body,
+  case when m.kind = 'childEnded' then (select o.body from sluice.execution_outputs o where o.execution_id = m.sender_id) end as output
+  from sluice.inbox m`
+
+/**
+ * Only the steps of the definition, by their names, and the last iterations of loops: rows of items are many, and nobody needs them here.
+ */
 const TEXT = prepared(`
-  select e.id, e.flow_id, e.flow_version_id, e.initiator_id, e.status, e.version, e.epoch, e.owner, e.wake_at, e.deadline_at,
+  select e.id, e.parent_id,
+    (select p.ended_at is not null or p.cancel_reason is not null from sluice.executions p
+      where p.id = e.parent_id and e.started_at is null) as orphaned,
+    e.flow_id, e.flow_version_id, e.initiator_id, e.status, e.version, e.epoch, e.owner, e.wake_at, e.deadline_at,
     e.cancel_reason, e.pause_reason, e.ending, e.seq, e.last_event_at, e.state_bytes, e.created_at, e.started_at, e.ended_at, e.reason,
     e.error, e.in_flight, coalesce(i.body, '{}') as input,
     case when e.seq > 0 then (
       select json_agg(json_build_object('path', s.path, 'status', s.status, 'attempt', s.attempt, 'route', s.route, 'output', s.output,
         'error', s.error, 'ended', floor(extract(epoch from s.finished_at) * 1000)))
-      from sluice.step_runs s where s.execution_id = e.id) end as steps,
-    (select json_agg(json_build_object('key', m.key, 'kind', m.kind, 'body', m.body)) from sluice.inbox m where m.execution_id = e.id)
-      as messages,
+      from sluice.step_runs s where s.execution_id = e.id and s.path = any(
+        array(select json_object_keys(v.definition -> 'steps') from sluice.flow_versions v where v.id = e.flow_version_id)
+        || array(select json_object_keys(v.definition -> 'steps') || '.compensate' from sluice.flow_versions v
+          where v.id = e.flow_version_id and e.ending is not null)
+        || array(select f ->> 'last' from jsonb_array_elements(e.in_flight) f where f ? 'last'))) end as steps,
+    (select json_agg(json_build_object('key', w.key, 'kind', w.kind, 'body', w.body, 'output', w.output))
+      from (${WORDS} where m.execution_id = e.id order by m.key limit ${MOST_WORDS}) w) as messages,
     (select json_agg(json_build_object('seq', g.seq, 'name', g.name, 'data', g.data, 'bytes', g.bytes, 'sentBy', g.sent_by,
         'at', extract(epoch from g.at)::float8 * 1000) order by g.seq)
       from sluice.signals g where g.execution_id = e.id and g.taken_by is null) as signals,
@@ -86,11 +113,28 @@ export async function loadSnapshots(database: Database, programs: Programs, ids:
     rows.map(async (row) => {
       const program = await programs.get(row.flow_version_id)
       const messages = row.messages ?? []
-      if (!isProblem(program)) return { snapshot: toSnapshot(row, program), messages }
+      if (!isProblem(program)) return { snapshot: toSnapshot(row, program), messages, orphaned: row.orphaned === true }
       const why = program.issues?.map(({ message }) => message).join(' ') ?? program.message
       return { snapshot: toSnapshot(row, EMPTY), messages, notAllowed: why.slice(0, 2000) }
     }),
   )
+}
+
+const WORDS_TEXT = prepared(
+  `select w.* from unnest($1::uuid[]) as e(id) cross join lateral
+    (${WORDS} where m.execution_id = e.id order by m.key limit ${MOST_WORDS}) w`,
+)
+
+/** What other executions said to these, which are held here: without reading the executions themselves again. */
+export function loadWords(database: Database, ids: readonly string[]): Promise<(StoredWord & { execution_id: string })[]> {
+  return database.query(WORDS_TEXT, [ids])
+}
+
+/** Words to executions that have ended or never came; those that matter are read within a second. */
+export async function forgetOldWords(database: Database): Promise<void> {
+  await database.query(`
+    delete from sluice.inbox i where i.sent_at < now() - interval '1 hour'
+      and not exists (select from sluice.executions e where e.id = i.execution_id and e.ended_at is null)`)
 }
 
 const EMPTY: Program = {
@@ -114,7 +158,15 @@ function toSnapshot(row: Row, program: Program): Snapshot {
     steps.set(path, record)
   }
   return {
-    ...{ id: row.id, flowId: row.flow_id, flowVersionId: row.flow_version_id, initiatorId: row.initiator_id, program, steps },
+    ...{
+      id: row.id,
+      parentId: row.parent_id,
+      flowId: row.flow_id,
+      flowVersionId: row.flow_version_id,
+      initiatorId: row.initiator_id,
+      program,
+      steps,
+    },
     ...{ input: row.input, status: row.status, version: row.version, epoch: row.epoch, owner: row.owner, seq: row.seq },
     ...{
       wakeAt: ms(row.wake_at),

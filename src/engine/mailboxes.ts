@@ -4,6 +4,7 @@
  */
 import type { AuditKeys } from '../audit/audit-keys.ts'
 import type { Database } from '../database/database.ts'
+import { together } from '../database/together.ts'
 import type { Logger } from '../log.ts'
 import type { Committer } from './commit.ts'
 import { decide } from './decide/decide.ts'
@@ -11,8 +12,8 @@ import type { Transition, World } from './decide/draft.ts'
 import type { Input } from './decide/input.ts'
 import type { Snapshot } from './decide/snapshot.ts'
 import type { Extras } from './encode.ts'
-import { loadSnapshots } from './load-snapshots.ts'
-import type { Loaded } from './load-snapshots.ts'
+import { loadSnapshots, loadWords, MOST_WORDS } from './load-snapshots.ts'
+import type { Loaded, StoredWord } from './load-snapshots.ts'
 import type { Post, Posted, PostOptions } from './post.ts'
 import type { Programs } from './programs.ts'
 import { storeTransition, withoutPayloads } from './store-transition.ts'
@@ -23,6 +24,8 @@ interface Mailbox {
   snapshot: Snapshot | undefined
   posts: Post[]
   busy: boolean
+  /** words of other executions may wait for it */
+  unread: boolean
   /** dropped while it was busy: whatever its transition says, it is not held when that is over */
   dropped: boolean
 }
@@ -45,8 +48,8 @@ export interface MailboxesOptions {
    * their attempts have ended, whatever the snapshot says.
    */
   reconcile(snapshot: Snapshot, untold: readonly Input[]): void
-  /** it is not held here any more */
-  released(executionId: string): void
+  /** it is not held here any more; `unread`: whoever claims it next finds words of others */
+  released(executionId: string, unread: boolean): void
 }
 
 export interface Mailboxes {
@@ -62,6 +65,8 @@ export interface Mailboxes {
   readonly size: number
   /** Reads the execution again before anything else is decided on it. */
   reload(executionId: string): void
+  /** Reads what others say to it, if it is held here. */
+  hear(executionId: string): void
   /** Forgets what is held without storing anything (the lease is lost). */
   drop(executionId: string): void
 }
@@ -70,6 +75,10 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
   const { database, committer, programs, log } = options
   const boxes = new Map<string, Mailbox>()
   const held = new Set<string>()
+  const askWords = together(async (ids: readonly string[]) => {
+    const found = Map.groupBy(await loadWords(database, ids), (word) => word.execution_id)
+    return ids.map((id): readonly StoredWord[] => found.get(id) ?? [])
+  })
 
   return {
     post(executionId, input, { extras = {}, urgent = false, then = [] } = {}) {
@@ -84,13 +93,16 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
         enqueue(box, [{ input, extras, urgent: true, settle, abandon }])
       })
     },
-    hold({ snapshot, messages, notAllowed }) {
+    hold({ snapshot, messages, notAllowed, orphaned }) {
       const box = open(snapshot.id)
       held.add(snapshot.id)
       if (!box.busy) box.snapshot = snapshot
       const inputs: Input[] = notAllowed === undefined ? [{ kind: 'claimed' }] : [{ kind: 'notAllowed', message: notAllowed }]
       if (snapshot.startedAt === null && notAllowed === undefined) inputs.unshift({ kind: 'started' })
-      enqueue(box, [...inputs, ...wordsOf(messages)].map(silent))
+      if (orphaned) inputs.push({ kind: 'cancel', reason: 'The execution that started it does not wait for it any more.' })
+      const posts = inputs.map(silent)
+      note(box, messages, posts)
+      enqueue(box, posts)
     },
     held: () => new Map([...held].map((id) => [id, boxes.get(id)?.busy ? undefined : boxes.get(id)?.snapshot])),
     isHeld: (executionId) => held.has(executionId),
@@ -102,6 +114,12 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
       if (!box || box.busy) return
       box.snapshot = undefined
       enqueue(box, [silent({ kind: 'tick' })])
+    },
+    hear(executionId) {
+      const box = boxes.get(executionId)
+      if (!box || !held.has(executionId)) return
+      box.unread = true
+      enqueue(box, [])
     },
     drop(executionId) {
       held.delete(executionId)
@@ -115,7 +133,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
 
   function open(id: string): Mailbox {
     let box = boxes.get(id)
-    if (!box) boxes.set(id, (box = { id, snapshot: undefined, posts: [], busy: false, dropped: false }))
+    if (!box) boxes.set(id, (box = { id, snapshot: undefined, posts: [], busy: false, unread: false, dropped: false }))
     return box
   }
 
@@ -133,9 +151,11 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
 
   async function drain(box: Mailbox): Promise<void> {
     let failures = 0
-    while (box.posts.length > 0) {
+    while (box.posts.length > 0 || (box.unread && held.has(box.id))) {
+      if (box.unread && held.has(box.id)) await listen(box)
       const posts = box.posts
       box.posts = []
+      if (posts.length === 0) continue
       try {
         await turn(box, posts)
         failures = 0
@@ -156,13 +176,33 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
     if (!held.has(box.id)) boxes.delete(box.id)
   }
 
+  async function listen(box: Mailbox): Promise<void> {
+    box.unread = false
+    try {
+      note(box, await askWords(box.id), box.posts)
+    } catch (error) {
+      log.warn({ err: error }, 'words of other executions could not be read; the next heartbeat finds them')
+    }
+  }
+
+  /** Those that are new to `posts`; more than are read at once are read next. */
+  function note(box: Mailbox, words: readonly StoredWord[], posts: Post[]): void {
+    const known = new Set(posts.map(({ input }) => ('key' in input ? input.key : undefined)))
+    const inputs = wordsOf(words).filter(({ key }) => !known.has(key))
+    posts.push(...inputs.map(silent))
+    if (words.length === MOST_WORDS && inputs.length > 0) box.unread = true
+  }
+
   /** One transition, tried until it is stored or cannot be. */
   async function turn(box: Mailbox, posts: Post[]): Promise<void> {
     let inputs = posts.map(({ input }) => input)
     let reread = false
     for (;;) {
       reread ||= box.snapshot === undefined
-      box.snapshot ??= await read(box, inputs)
+      if (!box.snapshot) {
+        box.snapshot = await read(box, posts)
+        inputs = posts.map(({ input }) => input)
+      }
       if (!box.snapshot) return settleAll(posts, { result: 'missing' })
       const transition = decide(box.snapshot, inputs, options.world())
       const verdict = await storeTransition(database, committer, options.signAudit, transition, posts)
@@ -197,14 +237,15 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
     }
   }
 
-  async function read(box: Mailbox, inputs: Input[]): Promise<Snapshot | undefined> {
+  /** What is found with it goes to `posts`. */
+  async function read(box: Mailbox, posts: Post[]): Promise<Snapshot | undefined> {
     const [loaded] = await loadSnapshots(database, programs, [box.id])
     if (!loaded) {
       release(box.id)
       return undefined
     }
-    if (loaded.notAllowed !== undefined) inputs.push({ kind: 'notAllowed', message: loaded.notAllowed })
-    inputs.push(...wordsOf(loaded.messages))
+    if (loaded.notAllowed !== undefined) posts.push(silent({ kind: 'notAllowed', message: loaded.notAllowed }))
+    note(box, loaded.messages, posts)
     track(loaded.snapshot)
     return loaded.snapshot
   }
@@ -216,7 +257,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
   }
 
   function release(id: string): void {
-    if (held.delete(id)) options.released(id)
+    if (held.delete(id)) options.released(id, boxes.get(id)?.unread === true)
   }
 }
 
@@ -226,10 +267,19 @@ class Unstorable extends Error {}
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** What other executions said, as inputs; a word of a kind that this program does not know stays unread. */
-function wordsOf(messages: Loaded['messages']): Input[] {
-  return messages.flatMap(({ key, kind, body }): Input[] =>
-    kind === 'cancel' ? [{ kind: 'message', key, message: 'cancel', reason: body.reason ?? 'its parent ended' }] : [],
-  )
+function wordsOf(words: readonly StoredWord[]): (Input & { key: string })[] {
+  return words.flatMap((word): (Input & { key: string })[] => {
+    const { key } = word
+    switch (word.kind) {
+      case 'cancel':
+        return [{ kind: 'message', key, message: 'cancel', reason: word.body.reason ?? 'its parent ended' }]
+      case 'childEnded':
+        return [{ kind: 'childEnded', key, ...word.body, ...(word.output !== null && { output: word.output }) }]
+      default:
+        word satisfies never
+        return []
+    }
+  })
 }
 
 function settleAll(posts: readonly Post[], posted: Posted): void {

@@ -73,6 +73,7 @@ export const EVENT_TYPES = [
   'step.late',
   'step.progress',
   'step.log',
+  'child.started',
   'route.taken',
   'agent.asked',
   'agent.notified',

@@ -12,8 +12,9 @@ import type { Transition, World } from './decide/draft.ts'
 import { relaunches } from './decide/relaunch.ts'
 import type { Input } from './decide/input.ts'
 import type { Snapshot } from './decide/snapshot.ts'
-import { endedTopic, executionTopic, workerTopic, WORK_TOPIC } from './engine.ts'
+import { endedTopic, executionTopic, workerTopic, WORD_TOPIC, WORK_TOPIC } from './engine.ts'
 import type { OpenSecrets } from './acts/run-with-secrets.ts'
+import { lookAgainAt } from './in-flight.ts'
 import { createLease } from './lease.ts'
 import type { StoredState } from './lease.ts'
 import { loadSnapshots } from './load-snapshots.ts'
@@ -101,7 +102,8 @@ export function createWorker(options: WorkerOptions): Worker {
     ...{ database, committer, programs, log, act, reconcile, signAudit: options.signAudit },
     workerId: enabled ? workerId : null,
     world,
-    released(executionId) {
+    released(executionId, unread) {
+      if (unread) claimLoop.wake()
       // not for each of them: a claim is worth a roomful
       if (more && options.maxHeld - mailboxes.size >= Math.min(MAX_CLAIM, options.maxHeld / 2)) claimLoop.wake()
       attempts.forget(executionId)
@@ -119,6 +121,7 @@ export function createWorker(options: WorkerOptions): Worker {
       await lease.start()
       unlisten.push(
         bus.listen(WORK_TOPIC, () => claimLoop.wake()),
+        bus.listen(WORD_TOPIC, (id) => (id !== undefined && mailboxes.isHeld(id) ? mailboxes.hear(id) : claimLoop.wake())),
         bus.listen(workerTopic(workerId), (executionId) => executionId !== undefined && mailboxes.reload(executionId)),
       )
       claimLoop.start()
@@ -174,12 +177,13 @@ export function createWorker(options: WorkerOptions): Worker {
     worker.onTransition?.(transition)
     bus.ring(executionTopic(next.id), String(next.seq))
     if (hasEnded(next.status)) bus.ring(endedTopic(next.id))
+    for (const word of transition.words) bus.ring(WORD_TOPIC, word.executionId)
     // a cancel fence may be nearer than the next look
     if (next.deadlineAt !== null && next.deadlineAt < nextLookAt) claimLoop.wake()
     if (next.owner === workerId) {
       if (!lease.alive) return
       for (const launch of launches) attempts.launch(next.id, launch, next)
-      wakeQueue.set(next.id, earliestDue(next))
+      wakeQueue.set(next.id, earliestDue(next, now()))
       if (draining) handBackIfIdle(next.id)
     } else if (next.owner === null && (next.status === 'RUNNING' || next.status === 'PENDING')) bus.ring(WORK_TOPIC)
     else if (next.owner !== null) bus.ring(workerTopic(next.owner), next.id)
@@ -201,7 +205,7 @@ export function createWorker(options: WorkerOptions): Worker {
       const ended = untold.some((input) => input.kind === 'outcome' && input.path === path && input.attempt === attempt)
       if (!running.has(path) && !ended) attempts.launch(snapshot.id, launch, snapshot)
     }
-    wakeQueue.set(snapshot.id, earliestDue(snapshot))
+    wakeQueue.set(snapshot.id, earliestDue(snapshot, now()))
   }
 
   function onRenewed(stored: ReadonlyMap<string, StoredState>): void {
@@ -255,9 +259,9 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 }
 
-function earliestDue(snapshot: Snapshot): number | null {
-  const due = snapshot.inFlight.flatMap((entry) => (entry.kind === 'act' ? [] : [entry.dueAt]))
-  return due.length === 0 || snapshot.pauseReason !== null ? null : Math.min(...due)
+function earliestDue(snapshot: Snapshot, now: number): number | null {
+  const due = Math.min(...snapshot.inFlight.map((entry) => lookAgainAt(entry, KEEP_MS, now)))
+  return due === Number.POSITIVE_INFINITY || snapshot.pauseReason !== null ? null : due
 }
 
 const tick = (ms = 20): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

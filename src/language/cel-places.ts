@@ -2,7 +2,7 @@
 import { children } from './cel.ts'
 import type { CelNode } from './cel.ts'
 
-const ROOTS = new Set<unknown>(['input', 'steps'])
+const ROOTS = new Set<unknown>(['input', 'steps', 'item'])
 
 export function placesRead(root: CelNode): string[][] {
   const places: string[][] = []

@@ -56,7 +56,8 @@ function createEnvironment(locals: Locals): Environment {
     homogeneousAggregateLiterals: false,
     limits: { maxAstNodes: 1_000, maxDepth: 50, maxListElements: 500, maxMapEntries: 200, maxCallArguments: 8 },
   })
-  for (const name of ['input', 'steps', 'execution', ...locals]) environment.registerVariable(name, 'map')
+  for (const name of ['input', 'steps', 'execution']) environment.registerVariable(name, 'map')
+  for (const name of locals) environment.registerVariable(name, 'dyn')
   for (const [left, right] of [
     ['int', 'double'],
     ['double', 'int'],

@@ -132,8 +132,11 @@ export function failureText(error: unknown): string {
   }
 }
 
+/** An `index` and an `iteration` are integers, which JSON writes otherwise. */
+const PLACES = new Set<unknown>([...ROOTS, 'item', 'last'])
+
 function isPlace(node: CelNode): boolean {
-  if (node.op === 'id') return ROOTS.includes(node.args as string)
+  if (node.op === 'id') return PLACES.has(node.args)
   return node.op === '.' && isPlace((node.args as [CelNode])[0])
 }
 

@@ -10,6 +10,12 @@ export interface Scope {
   execution: { id: string; startedAt: string; error?: StepFailure }
   /** in the `where` of a `signal` step */
   signal?: { name: string; data: Json; sentBy: string }
+  /** inside a `map`: the item, and its place from 0 */
+  item?: Json
+  index?: bigint
+  /** inside a `loop`: which time it is, from 1, and the output of the time before; null the first time */
+  iteration?: bigint
+  last?: Json
 }
 
 /** Why a step failed, or its execution. */

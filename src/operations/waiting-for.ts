@@ -1,10 +1,11 @@
 /** What an execution or a step waits for, in words for people. Pure. */
 import type { Execution } from '../engine/entities/execution.ts'
+import { isComposite } from '../engine/in-flight.ts'
 import type { InFlight } from '../engine/in-flight.ts'
 import { nameOf } from './read-steps.ts'
 
 export interface Waiting {
-  kind: 'AGENT' | 'APPROVAL' | 'SIGNAL' | 'TIMER' | 'RETRY' | 'START'
+  kind: 'AGENT' | 'APPROVAL' | 'SIGNAL' | 'TIMER' | 'RETRY' | 'CHILD' | 'START'
   step: string | null
   since: Date
   until: Date | null
@@ -15,13 +16,13 @@ export interface Waiting {
   needed: number | null
 }
 
-const KINDS = { agent: 'AGENT', approval: 'APPROVAL', signal: 'SIGNAL', wait: 'TIMER', backoff: 'RETRY' } as const
+const KINDS = { agent: 'AGENT', approval: 'APPROVAL', signal: 'SIGNAL', wait: 'TIMER', backoff: 'RETRY', child: 'CHILD' } as const
 
 const NO_MORE = { requestId: null, signals: [], needed: null }
 
 /** Null when it runs. */
 export function waitingOf(entry: InFlight): Waiting | null {
-  if (entry.kind === 'act') return null
+  if (entry.kind === 'act' || isComposite(entry)) return null
   return {
     kind: KINDS[entry.kind],
     step: nameOf(entry.path),
@@ -40,7 +41,8 @@ export function waitingOf(entry: InFlight): Waiting | null {
 export function executionWaitsFor(execution: Pick<Execution, 'status' | 'wakeAt' | 'createdAt' | 'inFlight'>): Waiting | null {
   const { status, wakeAt, createdAt, inFlight } = execution
   if (status === 'PENDING' && wakeAt) return { kind: 'START', step: null, since: createdAt, until: wakeAt, ...NO_MORE }
-  const waiting = inFlight.map(waitingOf)
+  // a map or a loop waits for what is inside of it
+  const waiting = inFlight.filter((entry) => !isComposite(entry)).map(waitingOf)
   if (waiting.includes(null)) return null
   return waiting.toSorted((a, b) => Number(a!.until) - Number(b!.until))[0] ?? null
 }

@@ -129,6 +129,8 @@ export type WaitingKind =
   | 'AGENT'
   /** The votes of people. */
   | 'APPROVAL'
+  /** The end of a child execution. */
+  | 'CHILD'
   /** The next attempt after a failure. */
   | 'RETRY'
   /** Signals; `signals` says which. */

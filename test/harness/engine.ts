@@ -1,6 +1,7 @@
 /** An engine on a test database, with handlers of the test's own; and flows put there directly. */
 import { afterAll } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
+import type { ChooseChild } from '../../src/engine/acts/start-child.ts'
 import { createEngine } from '../../src/engine/create-engine.ts'
 import type { EngineOptions, RunningEngine } from '../../src/engine/create-engine.ts'
 import type { StartOrder } from '../../src/engine/engine.ts'
@@ -40,11 +41,24 @@ export async function testEngine(database: Database, options: TestEngineOptions 
     bus: createLocalBus(log),
     host: createHandlerHost({ registry, environment: {}, log, graceMs: 200 }),
     allow: { roles: new Set(DEFAULT_ROLES), handlers: new Set(registry.keys()) },
+    chooseChild: chooseByName(database),
     ...options,
   })
   await engine.run()
   afterAll(() => engine.stop())
   return engine
+}
+
+/** Every flow may be started, by its name. */
+function chooseByName(database: Database): ChooseChild {
+  return async ({ flow }) => {
+    const [row] = await database.query<{ flow_id: string; id: string }>(
+      'select v.flow_id, v.id from sluice.flows f join sluice.flow_versions v on v.flow_id = f.id where f.name = $1',
+      [flow],
+    )
+    if (!row) return { ok: false, code: 'FLOW_NOT_FOUND', message: `There is no flow ${flow}.` }
+    return { ok: true, flowId: row.flow_id, flowVersionId: row.id, audit: [] }
+  }
 }
 
 /** A flow and its first version, stored. */

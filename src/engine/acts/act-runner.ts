@@ -23,6 +23,8 @@ export interface ActCall<Spec extends ActSpec = ActSpec> {
   readonly executionId: string
   readonly path: string
   readonly attempt: number
+  /** of a `flow` step: the id that its child has or will have */
+  readonly childId?: string
   readonly deadlineMs: number
   /** it is suspected of crashing its worker, or runs beside one that is */
   readonly isolated: boolean

@@ -113,11 +113,12 @@ export function createAttempts({ runners, openSecrets, ended, isolate, used }: A
       runnerOf(spec.type)?.run({
         ...{ spec, input, isolated, executionId: encodeId('execution', executionId), path, attempt },
         deadlineMs: launch.run.step.timeoutMs!,
+        ...(entry.childId !== undefined && { childId: entry.childId }),
         ...(secrets && { secrets }),
         ...(running.hide && { hide: running.hide }),
         used: running.used,
       }) ?? NOT_HERE
-    const { secrets: names } = spec
+    const names = 'secrets' in spec ? spec.secrets : []
     running.handle = names.length > 0 ? runWithSecrets(openSecrets({ executionId, path, attempt, names }), begin) : begin()
     void running.handle.outcome.then((outcome) => settle(executionId, launch, running, outcome))
   }

@@ -6,11 +6,16 @@ import { beginAct } from '../steps/act.ts'
 import { beginAgent } from '../steps/agent.ts'
 import { beginApproval } from '../steps/approval.ts'
 import { beginFail } from '../steps/fail.ts'
+import { beginFlow } from '../steps/flow.ts'
+import { beginLoop } from '../steps/loop.ts'
+import { beginMap } from '../steps/map.ts'
+import type { Go } from '../steps/map.ts'
 import { beginNotify } from '../steps/notify.ts'
 import { beginRoute } from '../steps/route.ts'
 import { beginSignal } from '../steps/signal.ts'
 import { beginTransform } from '../steps/transform.ts'
 import { beginWait } from '../steps/wait.ts'
+import { advanceComposites, tellProgress } from './advance-composites.ts'
 import type { Draft } from './draft.ts'
 import { emitOf, scopeOf } from './draft.ts'
 import { fail, skip } from './end-step.ts'
@@ -21,13 +26,29 @@ import type { Run } from './run.ts'
 /** Units of work after which a transition leaves the rest to the next one: some tens of milliseconds of expressions. */
 export const MOST_WORK = 250_000
 
-/**
- * One pass in topological order settles everything: a step's needs stand before it.
- * Ends the execution when its last step has ended.
- */
+/** The same in step runs inside of maps and loops: as many rows are stored at once. */
+const MOST_INSIDE = 500
+
+/** Everything that can happen now, within bounds. */
 export function advance(draft: Draft): void {
   if (draft.pauseReason !== null || draft.cancelReason !== null || draft.ending !== null) return
   const before = workSpent()
+  let inside = 0
+  const go: Go = (run) => {
+    shareWork(() => begin(draft, run, 1))
+    draft.more ||= ++inside >= MOST_INSIDE || workSpent() - before > MOST_WORK
+    return !draft.more
+  }
+  do advanceSteps(draft, before)
+  while (!draft.more && !isOver(draft) && advanceComposites(draft, go))
+  if (!isOver(draft)) tellProgress(draft)
+}
+
+/**
+ * One pass in topological order settles the steps of the definition: a step's needs stand before it.
+ * Ends the execution when its last step has ended.
+ */
+function advanceSteps(draft: Draft, before: number): void {
   let open = 0
   for (const step of draft.from.program.steps) {
     if (isOver(draft)) return
@@ -75,6 +96,12 @@ export function begin(draft: Draft, run: Run, attempt: number): void {
     case 'handler':
     case 'http':
       return beginAct(draft, run, spec, attempt)
+    case 'map':
+      return beginMap(draft, run, spec, attempt)
+    case 'loop':
+      return beginLoop(draft, run, attempt)
+    case 'flow':
+      return beginFlow(draft, run, spec, attempt)
     case 'fail':
       return beginFail(draft, run, spec, attempt)
     case 'signal':

@@ -3,20 +3,22 @@
  * chance: time comes in with `world`, ids and jitter are derived. All inputs given fold into one transition.
  */
 import { shareWork } from '../../language/budget.ts'
-import { isAct } from '../../language/steps/step-types.ts'
+import { isAct, runsOnce } from '../../language/steps/step-types.ts'
 import { hasEnded } from '../states.ts'
+import { dueAtOf, isComposite, lookAgainAt } from '../in-flight.ts'
 import type { ApprovalEntry } from '../in-flight.ts'
 import { endAgent, expireAgent } from '../steps/agent.ts'
 import { delegate, expireApproval, vote } from '../steps/approval.ts'
 import { expireSignal, receiveSignal } from '../steps/signal.ts'
 import { endWait } from '../steps/wait.ts'
+import { childEnded, childStarted, expireChild } from '../steps/flow.ts'
 import { advance, begin } from './advance.ts'
 import type { Draft, Transition, World } from './draft.ts'
 import { emit, emitOf, isStopping, openDraft, removeInFlight } from './draft.ts'
 import { compensate, endCompensation } from './compensate.ts'
 import { conclude, endExecution } from './end-execution.ts'
 import { fail, succeed } from './end-step.ts'
-import { cancelStep } from './record-step.ts'
+import { cancelStep, tellChild } from './record-step.ts'
 import type { Ending } from './record-step.ts'
 import type { Input, InputResult } from './input.ts'
 import { runAt } from './run.ts'
@@ -29,7 +31,8 @@ export function decide(snapshot: Snapshot, inputs: readonly Input[], world: Worl
   adopt(draft, inputs)
   for (const input of inputs) draft.results.push(apply(draft, input))
   if (!hasEnded(draft.status)) fireWhatIsDue(draft)
-  if (isStopping(draft) && !hasEnded(draft.status) && !runsAny(draft)) conclude(draft, 'CANCELED', draft.cancelReason!)
+  if (isStopping(draft) && !hasEnded(draft.status) && !runsAny(draft) && !hasChild(draft))
+    conclude(draft, 'CANCELED', draft.cancelReason!)
   if (!hasEnded(draft.status) && draft.startedAt !== null) advance(draft)
   if (draft.ending !== null) compensate(draft)
   if (!hasEnded(draft.status)) settle(draft)
@@ -54,12 +57,17 @@ function apply(draft: Draft, input: Input): InputResult {
     case 'message':
       draft.readMessages.push(input.key)
       return hasEnded(draft.status) ? 'illegal' : cancel(draft, input.reason)
+    case 'childEnded':
+      draft.readMessages.push(input.key)
+      if (hasEnded(draft.status)) return 'illegal'
+      childEnded(draft, input)
+      return 'applied'
     default:
       return hasEnded(draft.status) ? 'illegal' : applyToLiving(draft, input)
   }
 }
 
-function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | 'message' }>): InputResult {
+function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | 'message' | 'childEnded' }>): InputResult {
   const { world } = draft
   switch (input.kind) {
     case 'started':
@@ -140,15 +148,20 @@ function applyOutcome(draft: Draft, input: Input & { kind: 'outcome' }): InputRe
   const run = runAt(draft.from.program, path)
   if (run && entry?.kind === 'act' && entry.attempt === attempt && entry.epoch === epoch && !hasEnded(draft.status)) {
     const ending: Ending = input.input === undefined ? entry : { ...entry, input: input.input }
-    if (outcome.ok) succeed(draft, run, ending, outcome.output, { bytes: outcome.bytes })
+    if (outcome.ok && entry.childId !== undefined) childStarted(draft, run, entry)
+    else if (outcome.ok) succeed(draft, run, ending, outcome.output, { bytes: outcome.bytes })
     else if (outcome.code === 'CANCELED' && isStopping(draft)) cancelStep(draft, run, entry)
     else fail(draft, run, ending, outcome.code, outcome.message, outcome)
     return 'applied'
   }
   const ended = draft.steps.get(path)
   if (ended?.attempt === attempt && (ended.status === 'SUCCEEDED' || ended.status === 'FAILED')) return 'duplicate'
-  if (!hasEnded(draft.status)) emit(draft, 'step.late', { step: run?.step.name ?? path, path, attempt })
-  else
+  if (!hasEnded(draft.status)) {
+    // what was inside of a map or a loop that has ended, and stopped as it was told, is no news
+    const stopped = run?.within && !outcome.ok && outcome.code === 'CANCELED'
+    if (run && !stopped) emitOf(draft, run, 'step.late', { attempt })
+    else if (!run) emit(draft, 'step.late', { step: path, path, attempt })
+  } else
     draft.lates.push({
       path,
       attempt,
@@ -179,6 +192,9 @@ function cancel(draft: Draft, reason: string): InputResult {
       draft.aborts.push({ path: entry.path, attempt: entry.attempt })
       continue
     }
+    // a child is told and waited for, until the fence; what is inside of a map or a loop ends before it
+    if (entry.kind === 'child') tellChild(draft, entry, reason)
+    if (entry.kind === 'child' || isComposite(entry)) continue
     const run = runAt(draft.from.program, entry.path)
     if (run) cancelStep(draft, run, entry)
   }
@@ -193,7 +209,7 @@ function handBack(draft: Draft): void {
     draft.aborts.push({ path: entry.path, attempt: entry.attempt })
     const spec = runAt(draft.from.program, entry.path)?.step.spec
     // an attempt that may run at most once keeps its epoch: whoever claims next finds its outcome unknown
-    return spec && isAct(spec) && spec.atMostOnce ? entry : { ...entry, epoch: 0, alone: false }
+    return spec && isAct(spec) && runsOnce(spec) ? entry : { ...entry, epoch: 0, alone: false }
   })
   draft.owner = null
 }
@@ -211,13 +227,15 @@ function fireWhatIsDue(draft: Draft): void {
   }
   if (draft.pauseReason !== null || isStopping(draft)) return
   for (const entry of [...draft.inFlight]) {
-    if (entry.kind === 'act' || entry.dueAt > now || !draft.inFlight.includes(entry)) continue
+    if (dueAtOf(entry) > now || !draft.inFlight.includes(entry)) continue
     const run = runAt(draft.from.program, entry.path)
     if (!run) continue
     if (entry.kind === 'agent') expireAgent(draft, run, entry)
     else if (entry.kind === 'signal') expireSignal(draft, run, entry)
     else if (entry.kind === 'approval') expireApproval(draft, run, entry)
     else if (entry.kind === 'wait') endWait(draft, run, entry)
+    else if (entry.kind === 'child') expireChild(draft, run, entry)
+    else if (entry.kind !== 'backoff') fail(draft, run, entry, 'TIMEOUT', `It did not end within ${run.step.timeoutMs} ms.`)
     else {
       removeInFlight(draft, entry.path)
       shareWork(() => begin(draft, run, entry.attempt))
@@ -231,6 +249,7 @@ function keepFirstAt(draft: Draft, path: string, firstAt: number): void {
 }
 
 const runsAny = ({ inFlight }: Draft): boolean => inFlight.some((entry) => entry.kind === 'act')
+const hasChild = ({ inFlight }: Draft): boolean => inFlight.some((entry) => entry.kind === 'child')
 
 /** Status, owner and waking time follow from what is in flight. */
 function settle(draft: Draft): void {
@@ -243,8 +262,9 @@ function settle(draft: Draft): void {
     draft.wakeAt = null
     return
   }
-  const dueAt = Math.min(...inFlight.map((entry) => (entry.kind === 'act' ? Number.POSITIVE_INFINITY : entry.dueAt)))
-  const soon = dueAt - world.now <= world.keepMs
+  const dueAt = Math.min(draft.deadlineAt ?? Number.POSITIVE_INFINITY, ...inFlight.map(dueAtOf))
+  const lookAt = Math.min(...inFlight.map((entry) => lookAgainAt(entry, world.keepMs, world.now)))
+  const soon = lookAt - world.now <= world.keepMs
   if (draft.owner !== null && (soon || draft.owner !== world.worker)) draft.status = 'RUNNING'
   else rest(draft, 'WAITING', dueAt)
 }
@@ -255,12 +275,21 @@ function rest(draft: Draft, status: 'WAITING' | 'PAUSED', wakeAt: number | null)
   draft.wakeAt = wakeAt
 }
 
+/** Inside of maps and loops much happens without an event. */
+const goesOn = ({ from, stepRuns, inFlight }: Draft): boolean =>
+  stepRuns.length > 0 || inFlight.length !== from.inFlight.length || inFlight.some((entry, at) => entry !== from.inFlight[at])
+
 function close(draft: Draft, inputs: readonly Input[]): Transition {
   const { from, events, launches, readMessages } = draft
   const moved = draft.status !== from.status || draft.owner !== from.owner || draft.wakeAt !== from.wakeAt
   // what is not stored yet is stored, whatever it says
   const changed =
-    from.version === 0 || moved || events.length > 0 || readMessages.length > 0 || launches.some(({ suspect }) => !suspect)
+    from.version === 0 ||
+    moved ||
+    events.length > 0 ||
+    readMessages.length > 0 ||
+    launches.some(({ suspect }) => !suspect) ||
+    goesOn(draft)
   const { status, owner, epoch, wakeAt, deadlineAt, cancelReason, pauseReason, seq, lastEventAt, stateBytes } = draft
   const next: Snapshot = changed
     ? {
@@ -268,7 +297,7 @@ function close(draft: Draft, inputs: readonly Input[]): Transition {
         ...{ status, owner, epoch, wakeAt, deadlineAt, cancelReason, pauseReason, seq, lastEventAt, stateBytes },
         ending: draft.ending,
         ...{ startedAt: draft.startedAt, endedAt: draft.endedAt, reason: draft.reason, error: draft.error },
-        ...{ steps: draft.steps, inFlight: draft.inFlight, version: from.version + 1 },
+        ...{ steps: draft.steps, inFlight: draft.inFlight, lists: draft.lists, version: from.version + 1 },
         ...{ signals: draft.signals, knownSignals: draft.knownSignals },
       }
     : from
@@ -279,6 +308,7 @@ function close(draft: Draft, inputs: readonly Input[]): Transition {
       asks: draft.asks,
       closedAsks: draft.closedAsks,
       waits: draft.waits,
+      words: draft.words,
       lates: draft.lates,
       aborts: draft.aborts,
     },

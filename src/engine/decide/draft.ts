@@ -1,6 +1,7 @@
 /** A transition in the making: the snapshot's fields, open for writing, and the rows that will be stored with them. */
 import type { ActSpec, Json, Scope } from '../../language/program.ts'
 import type { ExecutionError } from '../entities/execution.ts'
+import { isComposite } from '../in-flight.ts'
 import type { ActEntry, InFlight, Vote } from '../in-flight.ts'
 import type { AgentDecision, AgentRequestStatus, EndedStepStatus, EventType, ExecutionStatus, UnhappyStatus } from '../states.ts'
 import type { BufferedSignal } from '../steps/signal.ts'
@@ -91,6 +92,14 @@ export interface Launch {
   suspect: boolean
 }
 
+/** A word to another execution: stored with the sender's transition, read with the receiver's. The key is unique to the receiver. */
+export interface Word {
+  executionId: string
+  key: string
+  kind: 'cancel' | 'childEnded'
+  body: Json
+}
+
 export interface LateOutcome {
   path: string
   attempt: number
@@ -121,6 +130,8 @@ export interface Draft {
   inFlight: InFlight[]
   signals: readonly BufferedSignal[]
   knownSignals: readonly string[]
+  /** of maps that have begun, by path: what `over` came to, kept beside the snapshot so that it is made once */
+  lists: ReadonlyMap<string, readonly Json[]>
   readonly events: EventRow[]
   readonly stepRuns: StepRunRow[]
   readonly asks: AskRow[]
@@ -129,6 +140,7 @@ export interface Draft {
   readonly launches: Launch[]
   readonly aborts: { path: string; attempt: number }[]
   readonly readMessages: string[]
+  readonly words: Word[]
   readonly lates: LateOutcome[]
   readonly results: InputResult[]
   /** steps are left that could begin now: another transition goes on, so that none takes long */
@@ -147,6 +159,7 @@ export interface Transition {
   readonly closedAsks: readonly ClosedAsk[]
   readonly waits: readonly WaitRow[]
   readonly readMessages: readonly string[]
+  readonly words: readonly Word[]
   readonly lates: readonly LateOutcome[]
   /** to do once it is committed */
   readonly launches: readonly Launch[]
@@ -180,8 +193,11 @@ export function openDraft(from: Snapshot, world: World): Draft {
     ending: from.ending,
     ...{ events: [], stepRuns: [], asks: [], closedAsks: [], launches: [], aborts: [], readMessages: [], lates: [], results: [] },
     ...{ more: false, waits: [], signals: from.signals ?? [], knownSignals: from.knownSignals ?? [] },
+    ...{ words: [], lists: from.lists ?? NO_LISTS },
   }
 }
+
+const NO_LISTS: Draft['lists'] = new Map()
 
 /** Events carry at most 8 KB; what is larger is in the step run. */
 const MAX_EVENT_DATA_CHARS = 2000
@@ -194,13 +210,28 @@ export function emit(draft: Draft, type: EventType, more: Omit<EventRow, 'seq' |
   draft.events.push(event)
 }
 
-/** The same of a step run. */
+/** The same of a step run; of one inside a map or a loop only what its row does not tell, and not without end. */
 export function emitOf(draft: Draft, run: Run, type: EventType, more: Pick<EventRow, 'attempt' | 'data'> = {}): void {
-  emit(draft, type, { step: run.step.name, path: run.path, ...more })
+  if (!run.within || mayTell(draft, run, type)) emit(draft, type, { step: run.step.name, path: run.path, ...more })
+}
+
+const QUIET: ReadonlySet<EventType> = new Set(['step.started', 'step.succeeded', 'step.skipped', 'step.canceled'])
+/** Events of failures, retries and takeovers inside one step: with more, the history could not be read any more; rows and counts tell. */
+const MOST_TOLD = 100
+
+function mayTell(draft: Draft, { within, path }: Run, type: EventType): boolean {
+  if (!within || QUIET.has(type)) return false
+  let outermost = within
+  while (outermost.within) outermost = outermost.within
+  const entry = draft.inFlight.find((other) => other.path === outermost.path)
+  if (!entry || !isComposite(entry) || !type.startsWith('step.') || path === entry.path) return true
+  const told = (entry.told ?? 0) + 1
+  if (told <= MOST_TOLD) replaceInFlight(draft, { ...entry, told })
+  return told <= MOST_TOLD
 }
 
 /** What the expressions of this moment see; those of a step run may see more than those of the flow. */
-export function scopeOf(draft: Draft, _run?: Run): Scope {
+export function scopeOf(draft: Draft, run?: Run): Scope {
   const steps: Scope['steps'] = {}
   const running = new Set(draft.inFlight.map(({ path }) => path))
   for (const { name } of draft.from.program.steps) {
@@ -220,7 +251,35 @@ export function scopeOf(draft: Draft, _run?: Run): Scope {
       ...{ id: draft.from.id, startedAt: new Date(draft.startedAt ?? draft.world.now).toISOString() },
       ...(draft.ending !== null && { error: draft.error ?? { code: draft.ending, message: draft.reason ?? '' } }),
     },
+    ...(run && placeOf(draft, run)),
   }
+}
+
+/** Where a step run is inside of maps and loops: the innermost of each. */
+function placeOf(draft: Draft, { within, index = 0 }: Run): Pick<Scope, 'item' | 'index' | 'iteration' | 'last'> | undefined {
+  if (!within) return undefined
+  const outer = placeOf(draft, within)
+  if (within.step.spec.type === 'map') return { ...outer, item: listOf(draft, within)?.[index] ?? null, index: BigInt(index) }
+  return { ...outer, iteration: BigInt(index), last: draft.steps.get(`${within.path}[${index - 1}]`)?.output ?? null }
+}
+
+/** What a map that is under way goes over; undefined: it cannot be made again. */
+export function listOf(draft: Draft, run: Run): readonly Json[] | undefined {
+  const known = draft.lists.get(run.path)
+  const { spec } = run.step
+  if (known || spec.type !== 'map') return known
+  const made = spec.over.evaluate(scopeOf(draft, run))
+  if (!made.ok || !Array.isArray(made.value)) return undefined
+  keepList(draft, run.path, made.value)
+  return made.value
+}
+
+/** Without a list: the map has ended. */
+export function keepList(draft: Draft, path: string, list?: readonly Json[]): void {
+  const lists = new Map(draft.lists)
+  if (list) lists.set(path, list)
+  else lists.delete(path)
+  draft.lists = lists
 }
 
 /** It was canceled, and only waits for what runs to stop. */

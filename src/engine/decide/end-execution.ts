@@ -28,6 +28,10 @@ export function endExecution(
   draft.reason = reason
   draft.error = error
   draft.owner = draft.wakeAt = draft.deadlineAt = draft.ending = null
+  const { id, parentId } = draft.from
+  if (parentId == null) return
+  const body = { childId: id, status, reason, error: error && { ...error } }
+  draft.words.push({ executionId: parentId, key: `ended/${id}`, kind: 'childEnded', body })
 }
 
 /**
@@ -57,6 +61,8 @@ export function undoable({ from, steps }: Draft): ProgramStep[] {
 /** Nothing that is under way goes on, and nothing that was about to begin does. */
 export function stopAll(draft: Draft): void {
   for (const entry of draft.inFlight) {
+    // what is inside of a map or a loop was canceled with it
+    if (!draft.inFlight.some(({ path }) => path === entry.path)) continue
     const run = runAt(draft.from.program, entry.path)
     if (run) cancelStep(draft, run, entry)
     else if (entry.kind === 'agent' || entry.kind === 'approval')

@@ -3,13 +3,15 @@ import type { StepErrorCode } from '../../errors.ts'
 import { checkPayload, MAX_STATE_BYTES } from '../../language/payload.ts'
 import type { Evaluated, Json } from '../../language/program.ts'
 import type { Draft } from './draft.ts'
-import { emitOf, removeInFlight } from './draft.ts'
+import { emitOf } from './draft.ts'
 import { conclude } from './end-execution.ts'
 import type { FailureHints } from './input.ts'
-import { record } from './record-step.ts'
+import { endInside, stateBytesWith } from './nested.ts'
+import { record, takeOut } from './record-step.ts'
 import type { Ending } from './record-step.ts'
 import { retryOf } from './retry.ts'
 import type { Run } from './run.ts'
+import type { StepRecord } from './snapshot.ts'
 
 /** What a template made, if it may be stored; else the step has failed, and undefined. */
 export function storable(draft: Draft, run: Run, ending: Ending, made: Evaluated<Json>, what: string): Json | undefined {
@@ -44,23 +46,27 @@ export function succeed(
     bytes = payload.bytes
   }
   // what undoing returns is not part of the state, and finds room when the state has none
-  const counted = draft.ending === null ? bytes : 0
-  if (draft.stateBytes + counted > MAX_STATE_BYTES) {
-    const message = `The state would be ${draft.stateBytes + counted} bytes; the limit is ${MAX_STATE_BYTES}.`
+  const stateBytes = draft.ending === null ? stateBytesWith(draft, run, bytes) : draft.stateBytes
+  if (draft.ending === null && stateBytes > MAX_STATE_BYTES) {
+    const message = `The state would be ${stateBytes} bytes; the limit is ${MAX_STATE_BYTES}.`
     return fail(draft, run, ending, 'STATE_TOO_LARGE', message)
   }
-  removeInFlight(draft, run.path)
-  draft.stateBytes += counted
+  takeOut(draft, run)
+  draft.stateBytes = stateBytes
   const { attempt } = ending
   const { route } = more
   const endedAt = Math.max(draft.world.now, draft.lastEventAt)
-  draft.steps.set(run.path, { status: 'SUCCEEDED', attempt, output, endedAt, ...(route === undefined ? {} : { route }) })
+  const ended: StepRecord = { status: 'SUCCEEDED', attempt, output, endedAt, ...(route === undefined ? {} : { route }) }
+  if (run.within) endInside(draft, run, ended, { bytes })
+  else draft.steps.set(run.path, ended)
   record(draft, run, ending, { status: 'SUCCEEDED', output, ...(route === undefined ? {} : { route }) })
   emitOf(draft, run, 'step.succeeded', { attempt })
 }
 
 export function skip(draft: Draft, run: Run, why: string): void {
-  draft.steps.set(run.path, { status: 'SKIPPED', attempt: 0 })
+  const ended: StepRecord = { status: 'SKIPPED', attempt: 0 }
+  if (run.within) endInside(draft, run, ended)
+  else draft.steps.set(run.path, ended)
   record(draft, run, { attempt: 0, startedAt: null }, { status: 'SKIPPED' })
   emitOf(draft, run, 'step.skipped', { data: { why } })
 }
@@ -75,7 +81,7 @@ export function fail(
   hints: FailureHints = {},
 ): void {
   const { path, step } = run
-  removeInFlight(draft, path)
+  takeOut(draft, run)
   const { attempt } = ending
   const error = { code, message }
   const retry = retryOf(draft, run, ending, code, hints)
@@ -84,11 +90,13 @@ export function fail(
     emitOf(draft, run, 'step.retrying', { attempt, data: { error, delayMs: retry.delayMs } })
     return
   }
-  draft.steps.set(path, { status: 'FAILED', attempt, error })
+  const ended: StepRecord = { status: 'FAILED', attempt, error }
+  if (run.within) endInside(draft, run, ended, { error })
+  else draft.steps.set(path, ended)
   record(draft, run, ending, { status: 'FAILED', error })
   const { onError } = step
   emitOf(draft, run, 'step.failed', { attempt, data: { error, ...(onError && { onError }) } })
-  // what fails to undo keeps nothing else from being undone
-  if (!onError && draft.ending === null && draft.cancelReason === null)
+  // what fails to undo keeps nothing else from being undone; what fails inside of a map or a loop is for these to judge
+  if (!onError && !run.within && draft.ending === null && draft.cancelReason === null)
     conclude(draft, 'FAILED', `${code}: ${message}`, { ...error, step: step.name })
 }

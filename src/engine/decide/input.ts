@@ -1,7 +1,8 @@
 /** What can happen to an execution, as data; the inputs that wait in its mailbox fold into one transition. */
 import type { StepErrorCode } from '../../errors.ts'
 import type { Json } from '../../language/program.ts'
-import type { AgentDecision } from '../states.ts'
+import type { ExecutionError } from '../entities/execution.ts'
+import type { AgentDecision, EndedStatus } from '../states.ts'
 
 export type Outcome =
   | { ok: true; output: Json; bytes: number }
@@ -15,6 +16,16 @@ export interface FailureHints {
   kind?: string
   /** not before this many ms, says what was called */
   retryAfterMs?: number
+}
+
+/** How a child ended. */
+export interface ChildEnd {
+  childId: string
+  status: EndedStatus
+  reason: string | null
+  error: ExecutionError | null
+  /** when it succeeded and has one */
+  output?: Json
 }
 
 export type Input =
@@ -37,6 +48,8 @@ export type Input =
   | { kind: 'handBack' }
   /** a word from another execution, read from the inbox */
   | { kind: 'message'; key: string; message: 'cancel'; reason: string }
+  /** another such word: a child has ended */
+  | ({ kind: 'childEnded'; key: string } & ChildEnd)
   /** time has passed: whatever is due fires (it does so with every other input too) */
   | { kind: 'tick' }
   /** its definition names what is not on the allow-list any more (A1) */

@@ -1,8 +1,11 @@
 /** A step that is over, however it ended: its row, and what cancelling leaves of one. */
 import type { Json } from '../../language/program.ts'
-import type { InFlight } from '../in-flight.ts'
+import { countsOf, isComposite } from '../in-flight.ts'
+import type { InFlight, LoopEntry, MapEntry } from '../in-flight.ts'
 import type { Draft } from './draft.ts'
 import { emitOf, removeInFlight } from './draft.ts'
+import { leave, pathsInside } from './nested.ts'
+import { runAt } from './run.ts'
 import type { Run } from './run.ts'
 
 export interface Ending {
@@ -14,12 +17,40 @@ export interface Ending {
 
 /** What was under way is over without a result, because its execution ends or its wait is not wanted any more. */
 export function cancelStep(draft: Draft, run: Run, entry: InFlight): void {
-  removeInFlight(draft, entry.path)
+  takeOut(draft, run)
   if (entry.kind === 'agent' || entry.kind === 'approval') draft.closedAsks.push({ id: entry.requestId, status: 'CANCELED' })
   if (entry.kind === 'act' && entry.epoch !== 0) draft.aborts.push({ path: entry.path, attempt: entry.attempt })
-  draft.steps.set(run.path, { status: 'CANCELED', attempt: entry.attempt })
+  if ('childId' in entry) tellChild(draft, entry, 'The step that started it was canceled.')
+  if (!run.within) draft.steps.set(run.path, { status: 'CANCELED', attempt: entry.attempt })
   record(draft, run, entry, { status: 'CANCELED' })
   emitOf(draft, run, 'step.canceled', { attempt: entry.attempt })
+}
+
+/** Of a map and of a loop it says how far they came. */
+function inputOf(ending: Ending): { input?: Json } {
+  if (ending.input !== undefined) return { input: ending.input }
+  const entry = ending as Partial<InFlight>
+  if (entry.kind === 'map') return { input: { ...countsOf(ending as MapEntry) } }
+  return entry.kind === 'loop' ? { input: { iterations: (ending as LoopEntry).iteration } } : {}
+}
+
+/** It is not in flight any more, nor is anything inside of it. */
+export function takeOut(draft: Draft, { path }: Run): void {
+  const entry = draft.inFlight.find((other) => other.path === path)
+  removeInFlight(draft, path)
+  if (!entry || !isComposite(entry)) return
+  for (const inside of pathsInside(draft, path)) {
+    const inner = draft.inFlight.find((other) => other.path === inside)
+    const run = inner && runAt(draft.from.program, inside)
+    if (run) cancelStep(draft, run, inner)
+  }
+  leave(draft, entry)
+}
+
+/** Also a child that may not be there yet: the word waits for it. */
+export function tellChild(draft: Draft, { childId }: { childId?: string }, reason: string): void {
+  if (childId === undefined) return
+  draft.words.push({ executionId: childId, key: `cancel/${draft.from.id}`, kind: 'cancel', body: { reason } })
 }
 
 /** The step run, stored once, when it ends. */
@@ -32,7 +63,7 @@ export function record(
   draft.stepRuns.push({
     ...{ path, name: step.name, type: step.spec.type },
     ...{ attempt: ending.attempt, startedAt: ending.startedAt, finishedAt: Math.max(draft.world.now, draft.lastEventAt) },
-    ...(ending.input === undefined ? {} : { input: ending.input }),
+    ...inputOf(ending),
     ...result,
   })
 }

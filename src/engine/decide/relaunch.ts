@@ -13,7 +13,7 @@ export function relaunches(snapshot: Snapshot, world: World): Launch[] {
     const run = runAt(snapshot.program, entry.path)
     if (!run || !isAct(run.step.spec)) return []
     const { spec } = run.step
-    const input = actInput(draft, run, spec)
+    const input = actInput(draft, run, spec, entry)
     return input.ok ? [{ run, spec, entry, input: input.value, suspect: false }] : []
   })
 }

@@ -2,7 +2,6 @@
 import type { JsonObject, Json, Program } from '../../language/program.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import type { InFlight } from '../in-flight.ts'
-import { isCompensation } from './run.ts'
 import type { StepFailure } from '../../language/values.ts'
 import type { EndedStepStatus, ExecutionStatus, UnhappyStatus } from '../states.ts'
 import type { BufferedSignal } from '../steps/signal.ts'
@@ -54,13 +53,17 @@ export interface Snapshot {
   readonly signals?: readonly BufferedSignal[]
   /** ids of the signals that came last, taken or not */
   readonly knownSignals?: readonly string[]
+  /** the execution whose `flow` step started it */
+  readonly parentId?: string | null
+  /** see `Draft.lists`: not stored */
+  readonly lists?: ReadonlyMap<string, readonly Json[]>
 }
 
 /** How many steps of the definition ended how. */
 export function countSteps(snapshot: Snapshot): { succeeded: number; failed: number; skipped: number } {
   const counts = { succeeded: 0, failed: 0, skipped: 0 }
   for (const [path, step] of snapshot.steps) {
-    if (snapshot.program.compensation && isCompensation(path)) continue
+    if (!snapshot.program.step(path)) continue
     if (step.status === 'SUCCEEDED') counts.succeeded++
     else if (step.status === 'FAILED') counts.failed++
     else if (step.status === 'SKIPPED') counts.skipped++

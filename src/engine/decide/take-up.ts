@@ -1,5 +1,6 @@
 /** What a new holder does with the attempts it finds in flight: launch, launch again, isolate, or give up on them. */
-import { isAct } from '../../language/steps/step-types.ts'
+import type { ActSpec } from '../../language/program.ts'
+import { isAct, runsOnce } from '../../language/steps/step-types.ts'
 import { launch } from '../steps/act.ts'
 import type { ActEntry } from '../in-flight.ts'
 import type { Draft } from './draft.ts'
@@ -19,11 +20,11 @@ export function takeUp(draft: Draft, isolated?: ActEntry): void {
     const run = runAt(draft.from.program, entry.path)
     if (!run || !isAct(run.step.spec)) continue
     const { spec } = run.step
-    if (entry.epoch !== 0 && spec.atMostOnce) {
+    if (entry.epoch !== 0 && runsOnce(spec)) {
       fail(draft, run, entry, 'OUTCOME_UNKNOWN', 'The worker was lost while the step ran, and it may run at most once.')
       continue
     }
-    const found = isolated ? { ...entry, alone: true } : countCrash(draft, entry)
+    const found = isolated ? { ...entry, alone: true } : countCrash(draft, entry, spec)
     if ((found.aloneCrashes ?? 0) >= POISON_CRASHES) {
       fail(draft, run, found, 'POISONED', `It crashed its worker ${found.aloneCrashes} times while it ran alone.`)
     } else if (isStopping(draft)) {
@@ -40,8 +41,10 @@ export function takeUp(draft: Draft, isolated?: ActEntry): void {
  * Only the holder just before counts: a claim that crashed before it launched anything left the epochs as they were.
  * An attempt that nobody launched (epoch 0) did not crash anything.
  */
-function countCrash(draft: Draft, entry: ActEntry): ActEntry {
+function countCrash(draft: Draft, entry: ActEntry, spec: ActSpec): ActEntry {
   if (entry.epoch === 0) return entry
+  // the engine's own work crashes nobody
+  if (spec.type === 'map' || spec.type === 'flow') return { ...entry, epoch: 0 }
   const counts = entry.epoch === draft.epoch - 1
   return {
     ...entry,

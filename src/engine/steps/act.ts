@@ -23,11 +23,12 @@ export function launch(draft: Draft, run: Run, spec: ActSpec, entry: ActEntry): 
   const stamped = suspect ? entry : { ...entry, epoch: draft.epoch }
   replaceInFlight(draft, stamped)
   if (draft.owner !== draft.world.worker) return
-  const input = storable(draft, run, entry, actInput(draft, run, spec), 'with')
+  const input = storable(draft, run, entry, actInput(draft, run, spec, entry), 'with')
   if (input !== undefined) draft.launches.push({ run, spec, entry: stamped, input, suspect })
 }
 
 /** What the act gets, evaluated. */
-export function actInput(draft: Draft, run: Run, spec: ActSpec): Evaluated<Json> {
+export function actInput(draft: Draft, run: Run, spec: ActSpec, entry: ActEntry): Evaluated<Json> {
+  if (entry.counts) return { ok: true, value: { ...entry.counts } }
   return givenTo(spec)!.evaluate(scopeOf(draft, run))
 }

@@ -1,5 +1,6 @@
 /** What a picture shows: the steps of a flow and what leads to what, with or without the statuses of an execution. */
 import type { Needs, Program, ProgramStep } from '../program.ts'
+import type { StepBody } from '../steps/step-language.ts'
 
 /** The engine has the same list; a test compares the two. */
 export const PICTURE_STATUSES = ['PENDING', 'RUNNING', 'WAITING', 'SUCCEEDED', 'FAILED', 'SKIPPED', 'CANCELED'] as const
@@ -126,10 +127,22 @@ function wordsOf(spec: ProgramStep['spec']): string | undefined {
       return spec.signals.join(', ')
     case 'approval':
       return spec.quorum === 1 ? undefined : `${spec.quorum} votes`
+    case 'map':
+      return `each ${insideWords(spec)}`
+    case 'loop':
+      return `up to ${spec.times} x ${insideWords(spec)}`
+    case 'flow':
+      return spec.flow
     case 'transform':
     case 'route':
       return undefined
   }
+}
+
+/** The step inside a map or a loop: `handler summarize`. */
+function insideWords({ step }: { step: StepBody }): string {
+  const spec = step.spec as ProgramStep['spec']
+  return [spec.type, wordsOf(spec)].filter((word) => word !== undefined).join(' ')
 }
 
 /** 90_000 -> `1.5 min` */

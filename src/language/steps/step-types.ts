@@ -3,8 +3,11 @@ import type { z } from 'zod'
 import { agent, type AgentSpec, type AgentStep } from './agent.ts'
 import { approval, type ApprovalSpec, type ApprovalStep } from './approval.ts'
 import { fail, type FailSpec, type FailStep } from './fail.ts'
+import { flow, type FlowSpec, type FlowStep } from './flow.ts'
 import { handler, type HandlerSpec, type HandlerStep } from './handler.ts'
 import { http, type HttpSpec, type HttpStep } from './http.ts'
+import { loop, type LoopSpec, type LoopStep } from './loop.ts'
+import { map, type MapSpec, type MapStep } from './map.ts'
 import { notify, type NotifySpec, type NotifyStep } from './notify.ts'
 import { route, type RouteSpec, type RouteStep } from './route.ts'
 import { signal, type SignalSpec, type SignalStep } from './signal.ts'
@@ -24,6 +27,9 @@ export type StepDefinition =
   | FailStep
   | SignalStep
   | ApprovalStep
+  | MapStep
+  | LoopStep
+  | FlowStep
 export type StepSpec =
   | TransformSpec
   | RouteSpec
@@ -35,13 +41,16 @@ export type StepSpec =
   | FailSpec
   | SignalSpec
   | ApprovalSpec
+  | MapSpec
+  | LoopSpec
+  | FlowSpec
 export type StepType = StepSpec['type']
 /** What a worker runs outside of the database; every other step is decided, or waits. Each has what it is `given`. */
-export type ActSpec = HandlerSpec | HttpSpec
+export type ActSpec = HandlerSpec | HttpSpec | MapSpec | FlowSpec
 
 const LANGUAGES: {
   readonly [Type in StepType]: StepLanguage<Extract<StepDefinition, { type: Type }>, Extract<StepSpec, { type: Type }>>
-} = { transform, route, agent, notify, wait, handler, http, fail, signal, approval }
+} = { transform, route, agent, notify, wait, handler, http, fail, signal, approval, map, loop, flow }
 
 export const STEP_TYPES = Object.keys(LANGUAGES) as StepType[]
 export const STEP_SCHEMAS: readonly z.ZodObject[] = Object.values(LANGUAGES).map(({ schema }) => schema)
@@ -54,7 +63,9 @@ export function languageOf(type: unknown): StepLanguage<StepDefinition, StepSpec
   return LANGUAGES[type as StepType]
 }
 
-const ACTS: { readonly [Type in ActSpec['type']]: true } = { handler: true, http: true }
+const ACTS: { readonly [Type in ActSpec['type']]: true } = { handler: true, http: true, map: true, flow: true }
+/** It is not run again when nobody knows whether it ran. */
+export const runsOnce = (spec: ActSpec): boolean => 'atMostOnce' in spec && spec.atMostOnce
 export const isAct = (spec: StepSpec): spec is ActSpec => Object.hasOwn(ACTS, spec.type)
 
 /** What the step is given; undefined: it is given nothing that is one value. */

@@ -1,0 +1,105 @@
+/**
+ * Starts the child of a `flow` step, by the id that its parent has stored: whoever tries it again finds it there. It begins when it
+ * is claimed like any other, after its parent was looked at once more.
+ */
+import type { AuditEntry } from '../../audit/audit-entry.ts'
+import type { Database } from '../../database/database.ts'
+import { isProblem } from '../../errors.ts'
+import { decodeId } from '../../ids.ts'
+import { checkPayload, MAX_STATE_BYTES } from '../../language/payload.ts'
+import type { JsonObject } from '../../language/program.ts'
+import type { FlowSpec } from '../../language/steps/flow.ts'
+import type { Logger } from '../../log.ts'
+import type { Mailboxes } from '../mailboxes.ts'
+import { newSnapshot } from '../new-snapshot.ts'
+import type { Programs } from '../programs.ts'
+import type { ActCall, ActOutcome, ActRunner } from './act-runner.ts'
+import { refused, runOwnAct } from './own-act.ts'
+
+/** UUIDs of the execution whose step it is. */
+export interface ChildOrder {
+  executionId: string
+  flowId: string
+  initiatorId: string
+  /** `name` of the same owner, or `owner/name` */
+  flow: string
+  version?: number
+}
+
+export type ChosenChild =
+  | { ok: true; flowId: string; flowVersionId: string; audit: readonly AuditEntry[] }
+  | { ok: false; code: 'FLOW_NOT_FOUND' | 'NOT_ALLOWED'; message: string }
+
+/** Which flow it is and its version, if whoever started the parent may start it now. */
+export type ChooseChild = (order: ChildOrder) => Promise<ChosenChild>
+
+export interface ChildStarterOptions {
+  database: Database
+  programs: Programs
+  log: Logger
+  chooseChild: ChooseChild | undefined
+  /** children of one initiator that have not ended */
+  most: number
+  begin: Mailboxes['begin']
+}
+
+/** An execution, its child, the child of that, and so on. */
+const MAX_DEPTH = 10
+
+const PARENT_TEXT = `
+  with recursive up as (
+    select id, parent_id, 1 as depth from sluice.executions where id = $1
+    union all
+    select p.id, p.parent_id, up.depth + 1 from up join sluice.executions p on p.id = up.parent_id where up.depth < ${MAX_DEPTH})
+  select e.flow_id, e.initiator_id, e.priority, (select max(depth) from up) as depth,
+    exists (select from sluice.executions c where c.id = $2) as started,
+    (select count(*) from (select from sluice.executions c
+      where c.initiator_id = e.initiator_id and c.parent_id is not null and c.ended_at is null limit $3) as x)::integer as children
+  from sluice.executions e where e.id = $1`
+
+interface Parent {
+  flow_id: string
+  initiator_id: string
+  priority: number
+  depth: number
+  started: boolean
+  children: number
+}
+
+export function createChildStarter(options: ChildStarterOptions): ActRunner<FlowSpec> {
+  return { hasRoom: () => true, run: (call) => runOwnAct(options.log, () => startChild(options, call)) }
+}
+
+async function startChild(options: ChildStarterOptions, { spec, ...call }: ActCall<FlowSpec>): Promise<ActOutcome> {
+  const { database, programs, chooseChild, most } = options
+  const id = call.childId!
+  const parentId = decodeId('execution', call.executionId)!
+  const [parent] = await database.query<Parent>(PARENT_TEXT, [parentId, id, most])
+  if (!parent) return refused('CANCELED', 'Its execution is not there any more.')
+  if (parent.started) return STARTED
+  if (parent.depth >= MAX_DEPTH) return refused('TOO_MANY_CHILDREN', `Flows may call each other ${MAX_DEPTH} deep.`, LAST)
+  if (parent.children >= most) return refused('TOO_MANY_CHILDREN', `At most ${most} children of one initiator may be under way.`)
+  const { flow_id: flowId, initiator_id: initiatorId } = parent
+  const asked = { executionId: parentId, flowId, initiatorId, flow: spec.flow }
+  const chosen = await chooseChild?.({ ...asked, ...(spec.version !== undefined && { version: spec.version }) })
+  if (!chosen?.ok) return refused(chosen?.code ?? 'FLOW_NOT_FOUND', chosen?.message ?? 'There are no flows here.', LAST)
+  const program = await programs.get(chosen.flowVersionId)
+  if (isProblem(program)) return refused('NOT_ALLOWED', program.issues?.[0]?.message ?? program.message, LAST)
+  const input = call.input as JsonObject
+  const payload = checkPayload(input, MAX_STATE_BYTES)
+  if (!payload.ok) return refused('INVALID_INPUT', payload.message, LAST)
+  const issues = program.checkInput(input)
+  if (issues.length > 0) {
+    return refused('INVALID_INPUT', issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join(' '), LAST)
+  }
+  const order = { id, parentId, flowId: chosen.flowId, flowVersionId: chosen.flowVersionId, initiatorId, program, input }
+  const inputText = payload.text
+  const start = { inputText, priority: parent.priority, labels: null, parentId, retryOf: null, runningLimit: null }
+  const audits = chosen.audit.map((entry) => ({ ...entry, executionId: id, flowId: chosen.flowId }))
+  // a tick: it is not begun here, so that two who start it at once do no harm
+  await options.begin(newSnapshot(order, payload.bytes, database.clock.now()), { kind: 'tick' }, { start, audits })
+  return STARTED
+}
+
+const LAST = { retryable: false }
+const STARTED: ActOutcome = { ok: true, text: 'null', bytes: 4 }

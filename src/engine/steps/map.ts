@@ -1,0 +1,96 @@
+/**
+ * `map`: the step inside for each item of a list, so many at once. The snapshot knows how far it is and what is under way, never
+ * the outputs: they are read when all items have ended, by the act that the map then becomes.
+ */
+import { MAX_ITEMS } from '../../language/steps/map.ts'
+import type { MapSpec } from '../../language/steps/map.ts'
+import { MAX_STATE_BYTES } from '../../language/payload.ts'
+import { shareWork } from '../../language/budget.ts'
+import type { Draft } from '../decide/draft.ts'
+import { keepList, listOf, removeInFlight, replaceInFlight, scopeOf } from '../decide/draft.ts'
+import { fail, succeed } from '../decide/end-step.ts'
+import { leave } from '../decide/nested.ts'
+import { runInside } from '../decide/run.ts'
+import type { Run } from '../decide/run.ts'
+import { countsOf } from '../in-flight.ts'
+import type { ActEntry, ItemCounts, MapEntry } from '../in-flight.ts'
+import { launch } from './act.ts'
+
+/** Begins a step run inside of this one; false: this transition has done enough. */
+export type Go = (run: Run) => boolean
+
+export function beginMap(draft: Draft, run: Run, spec: MapSpec, attempt: number): void {
+  const startedAt = draft.lastEventAt
+  const made = spec.over.evaluate(scopeOf(draft, run))
+  const wrong = !made.ok
+    ? made.message
+    : !Array.isArray(made.value)
+      ? 'it is not a list'
+      : made.value.length > MAX_ITEMS
+        ? `it has ${made.value.length} items; the limit is ${MAX_ITEMS}`
+        : undefined
+  if (wrong !== undefined || !made.ok) return fail(draft, run, { attempt, startedAt }, 'EXPRESSION_FAILED', `over: ${wrong}`)
+  const list = made.value as MapList
+  keepList(draft, run.path, list)
+  draft.inFlight.push({
+    ...{ kind: 'map', path: run.path, attempt, startedAt, ...dueAfter(draft, run) },
+    ...{ total: list.length, next: 0, succeeded: 0, failed: 0, skipped: 0, bytes: 0 },
+  })
+}
+
+type MapList = Parameters<typeof keepList>[2] & object
+
+export const dueAfter = (draft: Draft, { step }: Run): { dueAt?: number } =>
+  step.timeoutMs === undefined ? {} : { dueAt: draft.world.now + step.timeoutMs }
+
+const endedOf = ({ succeeded, failed, skipped }: ItemCounts): number => succeeded + failed + skipped
+
+/** As far as it can go now; true: something changed. */
+export function advanceMap(draft: Draft, run: Run, spec: MapSpec, entry: MapEntry, go: Go): boolean {
+  const wrong = whyFailed(draft, run, spec, entry)
+  if (wrong) fail(draft, run, entry, wrong.code, wrong.message, { retryable: false })
+  else if (endedOf(entry) === entry.total) join(draft, run, spec, entry)
+  else return beginItems(draft, run, spec, entry)
+  return true
+
+  function beginItems(draft: Draft, run: Run, spec: MapSpec, entry: MapEntry): boolean {
+    let moved = false
+    for (let now = entry; now.next < now.total && now.next - endedOf(now) < spec.parallel;) {
+      replaceInFlight(draft, { ...now, next: now.next + 1 })
+      const goOn = go(runInside(run, now.next)!)
+      moved = true
+      now = draft.inFlight.find(({ path }) => path === run.path) as MapEntry
+      if (!goOn || whyFailed(draft, run, spec, now)) break
+    }
+    return moved
+  }
+}
+
+function whyFailed(draft: Draft, run: Run, spec: MapSpec, entry: MapEntry): { code: string; message: string } | undefined {
+  const { failed, total, bytes, error } = entry
+  const tolerated = 'count' in spec.tolerate ? spec.tolerate.count : Math.floor(spec.tolerate.share * total)
+  if (failed > tolerated) {
+    return {
+      code: 'ITEM_FAILED',
+      message: `${failed} of ${total} items failed. ${error?.code}: ${error?.message}`.slice(0, 2000),
+    }
+  }
+  if (draft.stateBytes + bytes > MAX_STATE_BYTES) {
+    const message = `With the outputs of the items the state would be over ${MAX_STATE_BYTES} bytes.`
+    return { code: 'STATE_TOO_LARGE', message }
+  }
+  if (entry.next < total && listOf(draft, run)?.length !== total)
+    return { code: 'EXPRESSION_FAILED', message: 'over: it is not the list that the map began with' }
+  return undefined
+}
+
+function join(draft: Draft, run: Run, spec: MapSpec, entry: MapEntry): void {
+  const { path, attempt, startedAt } = entry
+  const counts = countsOf(entry)
+  if (counts.total === 0) return succeed(draft, run, entry, { items: [], failed: [], counts: { ...counts } })
+  removeInFlight(draft, path)
+  leave(draft, entry)
+  const act: ActEntry = { kind: 'act', path, attempt, startedAt, epoch: 0, counts }
+  draft.inFlight.push(act)
+  shareWork(() => launch(draft, run, spec, act))
+}

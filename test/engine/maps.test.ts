@@ -1,0 +1,110 @@
+import { expect, test } from 'vitest'
+import type { Json } from '../../src/language/program.ts'
+import { readExecution, startFlow, storeFlow, testEngine } from '../harness/engine.ts'
+import { testDatabase } from '../harness/test-database.ts'
+
+const { database } = await testDatabase()
+let running = 0
+let most = 0
+const engine = await testEngine(database, {
+  handlers: {
+    double: async (input) => {
+      most = Math.max(most, ++running)
+      await new Promise((resolve) => setImmediate(resolve))
+      running--
+      const { n } = input as { n: number }
+      if (n < 0) throw new Error('negative')
+      return { doubled: n * 2 }
+    },
+  },
+})
+
+const numbers = (count: number): number[] => Array.from({ length: count }, (_, n) => n)
+
+async function run(steps: object, input: Record<string, Json> = {}, output?: object) {
+  const flow = await storeFlow(database, { name: `map ${Math.random()}`, steps, ...(output && { output }) })
+  const id = await startFlow(engine, flow, input)
+  await engine.ended(id, 60_000)
+  return readExecution(database, id)
+}
+
+test('a map runs its step for each item, so many at once, and keeps their order (D9)', async () => {
+  const step = { type: 'handler', handler: 'double', with: { n: '${{ item }}', at: '${{ index }}' } }
+  const ended = await run(
+    { all: { type: 'map', over: '${{ input.numbers }}', parallel: 4, step } },
+    { numbers: numbers(25) },
+    { list: '${{ steps.all.output.items.map(x, x.doubled) }}' },
+  )
+  expect(ended).toMatchObject({ status: 'SUCCEEDED', output: { list: numbers(25).map((n) => n * 2) } })
+  expect(most).toBe(4)
+  expect(ended.steps.filter(({ path }) => path.startsWith('all.items['))).toHaveLength(25)
+  expect(ended.events.map(({ type }) => type)).not.toContain('step.late')
+})
+
+test('an item that fails is tried again; one too many fails the map, and what was under way is canceled', async () => {
+  const retry = { attempts: 2, delay: 'PT0.01S' }
+  const step = { type: 'handler', handler: 'double', with: { n: '${{ item }}' }, retry }
+  const map = { type: 'map', over: [1, -1, 2, -3, 3], parallel: 1, step }
+  const failed = await run({ all: { ...map, tolerate: 1 } })
+  expect(failed).toMatchObject({ status: 'FAILED', error: { code: 'ITEM_FAILED', step: 'all' } })
+  expect(failed.error!.message).toBe('2 of 5 items failed. STEP_FAILED: all.items[3]: negative')
+  expect(failed.events.filter(({ type }) => type === 'step.retrying').map(({ path }) => path)).toEqual([
+    'all.items[1]',
+    'all.items[3]',
+  ])
+  const tolerated = await run({ all: { ...map, tolerate: '40%' } }, {}, { all: '${{ steps.all.output }}' })
+  expect(tolerated.output).toEqual({
+    all: {
+      items: [{ doubled: 2 }, null, { doubled: 4 }, null, { doubled: 6 }],
+      failed: [1, 3].map((index) => ({ index, code: 'STEP_FAILED', message: 'negative' })),
+      counts: { total: 5, succeeded: 3, failed: 2, skipped: 0 },
+    },
+  })
+})
+
+test('a list that is empty makes an empty output; what is no list fails', async () => {
+  const step = { type: 'transform', set: {} }
+  const empty = await run({ all: { type: 'map', over: [], step } }, {}, { all: '${{ steps.all.output.items }}' })
+  expect(empty).toMatchObject({ status: 'SUCCEEDED', output: { all: [] } })
+  const none = await run({ all: { type: 'map', over: '${{ input.list }}', step } }, { list: 3 })
+  expect(none.error).toEqual({ code: 'EXPRESSION_FAILED', message: 'over: it is not a list', step: 'all' })
+})
+
+test('a loop runs until its condition holds, sees its last output, and keeps only that', async () => {
+  const step = { type: 'transform', set: { n: '${{ last == null ? 1 : last.n * 2 }}', i: '${{ iteration }}' } }
+  const ended = await run(
+    { grow: { type: 'loop', until: 'last.n >= 100', times: 20, step } },
+    {},
+    { grown: '${{ steps.grow.output }}' },
+  )
+  expect(ended).toMatchObject({ status: 'SUCCEEDED', output: { grown: { n: 128, i: 8 } } })
+  expect(ended.steps.map(({ path }) => path).toSorted()).toContain('grow[8]')
+  const [row] = await database.query<{ state_bytes: number }>(
+    'select state_bytes from sluice.executions order by id desc limit 1',
+  )
+  expect(row!.state_bytes).toBe('{}'.length + '{"n":128,"i":8}'.length)
+})
+
+test('a loop that is not done after all its times fails; with while, or without a condition, it ends', async () => {
+  const step = { type: 'transform', set: { i: '${{ iteration }}' } }
+  const endless = await run({ a: { type: 'loop', until: 'false', times: 3, step } })
+  expect(endless.error).toMatchObject({ code: 'LOOP_EXHAUSTED', step: 'a' })
+  const output = { a: '${{ steps.a.output.i }}', b: '${{ steps.b.output.i }}' }
+  const a = { type: 'loop', while: 'last.i < 2', times: 5, delay: 'PT0.01S', step }
+  expect((await run({ a, b: { type: 'loop', times: 4, step } }, {}, output)).output).toEqual({ a: 2, b: 4 })
+})
+
+test('a loop of a map, a map of loops: each step run has its path', async () => {
+  const leaf = { type: 'transform', set: { n: '${{ item * 10 }}' } }
+  const pages = { type: 'loop', times: 2, step: { type: 'map', over: [1, 2], step: leaf } }
+  const each = { type: 'map', over: [1, 2], step: { type: 'loop', times: 2, step: leaf } }
+  const ended = await run(
+    { pages, each },
+    {},
+    { pages: '${{ steps.pages.output.items }}', each: '${{ steps.each.output.items }}' },
+  )
+  expect(ended).toMatchObject({ status: 'SUCCEEDED', output: { pages: [{ n: 10 }, { n: 20 }], each: [{ n: 10 }, { n: 20 }] } })
+  const paths = ended.steps.map(({ path }) => path)
+  for (const path of ['pages[1].items[0]', 'pages[2].items[1]', 'pages[2]', 'each.items[1][2]', 'each.items[1]', 'each'])
+    expect(paths).toContain(path)
+})
