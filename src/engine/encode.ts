@@ -205,7 +205,7 @@ function writeWait(executionId: string, { kind, ...body }: WaitRow): void {
   writer.begin(3)
   writer.uuid(executionId)
   writer.text(kind)
-  writer.json(body as unknown)
+  writer.json(body)
   writer.end()
 }
 

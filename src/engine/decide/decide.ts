@@ -5,7 +5,7 @@
 import { shareWork } from '../../language/budget.ts'
 import { isAct, runsOnce } from '../../language/steps/step-types.ts'
 import { hasEnded } from '../states.ts'
-import { dueAtOf, isComposite, lookAgainAt } from '../in-flight.ts'
+import { dueAtOf, isComposite } from '../in-flight.ts'
 import type { ApprovalEntry } from '../in-flight.ts'
 import { endAgent, expireAgent } from '../steps/agent.ts'
 import { delegate, expireApproval, vote } from '../steps/approval.ts'
@@ -23,6 +23,7 @@ import type { Ending } from './record-step.ts'
 import type { Input, InputResult } from './input.ts'
 import { runAt } from './run.ts'
 import type { Run } from './run.ts'
+import { hasChild, runsAny, settle } from './settle.ts'
 import type { Snapshot } from './snapshot.ts'
 import { takeUp } from './take-up.ts'
 
@@ -246,33 +247,6 @@ function fireWhatIsDue(draft: Draft): void {
 
 function keepFirstAt(draft: Draft, path: string, firstAt: number): void {
   draft.inFlight = draft.inFlight.map((entry) => (entry.path === path ? { ...entry, firstAt } : entry))
-}
-
-const runsAny = ({ inFlight }: Draft): boolean => inFlight.some((entry) => entry.kind === 'act')
-const hasChild = ({ inFlight }: Draft): boolean => inFlight.some((entry) => entry.kind === 'child')
-
-/** Status, owner and waking time follow from what is in flight. */
-function settle(draft: Draft): void {
-  const { world, inFlight } = draft
-  const acts = runsAny(draft)
-  if (draft.pauseReason !== null && !acts) return rest(draft, 'PAUSED', null)
-  if (draft.startedAt === null) return // PENDING: whoever claims it starts it
-  if (acts || draft.more) {
-    draft.status = 'RUNNING'
-    draft.wakeAt = null
-    return
-  }
-  const dueAt = Math.min(draft.deadlineAt ?? Number.POSITIVE_INFINITY, ...inFlight.map(dueAtOf))
-  const lookAt = Math.min(...inFlight.map((entry) => lookAgainAt(entry, world.keepMs, world.now)))
-  const soon = lookAt - world.now <= world.keepMs
-  if (draft.owner !== null && (soon || draft.owner !== world.worker)) draft.status = 'RUNNING'
-  else rest(draft, 'WAITING', dueAt)
-}
-
-function rest(draft: Draft, status: 'WAITING' | 'PAUSED', wakeAt: number | null): void {
-  draft.status = status
-  draft.owner = null
-  draft.wakeAt = wakeAt
 }
 
 /** Inside of maps and loops much happens without an event. */
