@@ -46,7 +46,7 @@ import { createSecretKeys } from './identity/secret-keys.ts'
 import { rekeyAtStart } from './identity/rekey-secrets.ts'
 import type { AllowList } from './language/program.ts'
 import { createFeeds } from './live/feeds.ts'
-import type { FeedAccess } from './live/feeds.ts'
+import { createExecutionFeeds } from './live/execution-topic.ts'
 import { admitStarts } from './operations/admit-starts.ts'
 import type { Services } from './operations/call.ts'
 import { noteRefusedCall } from './operations/note-refused-call.ts'
@@ -187,9 +187,12 @@ export async function startApp(options: AppOptions): Promise<App> {
     keyUses.start()
     stack.defer(() => keyUses.stop())
     const { authenticate, renewPrincipals } = identity
-    const access: FeedAccess = { ...authChanges, renewPrincipals, whoMaySee: (asked) => whoMaySee(database, asked) }
-    const feeds = createFeeds({ database, bus, log, access, masks: engine.masks })
+    const feeds = createFeeds<string>({ bus, log, access: { ...authChanges, renewPrincipals } })
     feeds.start()
+    const openExecutionFeed = createExecutionFeeds({
+      ...{ database, feeds, masks: engine.masks },
+      whoMaySee: (asked) => whoMaySee(database, asked),
+    })
     stack.defer(() => feeds.stop())
     const flowWrites = createLimiter({ name: 'flow-writes', points: flowWritesPerMinute })
     const services: Services = {
@@ -235,7 +238,7 @@ export async function startApp(options: AppOptions): Promise<App> {
         registry,
         log,
       },
-      makeCall: createCalls(services, feeds, log),
+      calls: createCalls(services, { openExecutionFeed }, log),
       createLimiter,
       requestsPerMinute: apiPerMinute,
       noteRefusal({ principal, origin }, code) {

@@ -39,6 +39,8 @@ const FIELDS = {
   handler: word,
   /** cpu, memory */
   resource: word,
+  /** what a feed is of: `execution <UUID>` */
+  topic: text,
   /** of a step run, or of a field in an answer */
   path: word,
   /** migrations */

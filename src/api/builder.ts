@@ -57,10 +57,10 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     },
     authScopes: (call) => ({
       public: true,
-      anybody: call.principal !== undefined,
-      signedIn: call.principal?.kind === 'USER',
-      role: (role) => call.principal?.kind === 'USER' && call.principal.role === role,
-      may: (scope) => call.principal !== undefined && isAllowed(call.principal, scope),
+      anybody: call.standing !== undefined,
+      signedIn: call.standing?.kind === 'USER',
+      role: (role) => call.standing?.kind === 'USER' && call.standing.role === role,
+      may: (scope) => call.standing !== undefined && isAllowed(call.standing, scope),
     }),
   },
   relay: {

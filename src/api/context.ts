@@ -1,29 +1,68 @@
-/** The GraphQL context: one `Call` for each operation, and a fresh one for each event of a subscription, never reused. */
-import type { Feeds } from '../live/feeds.ts'
-import type { Call, Services } from '../operations/call.ts'
+/** The GraphQL context: one `Call` for each operation, and a fresh one for each frame of a feed, never reused. */
+import { Fault } from '../errors.ts'
+import type { Principal } from '../identity/principal.ts'
+import { newUuid } from '../ids.ts'
+import type { OpenExecutionFeed } from '../live/execution-topic.ts'
 import type { Logger } from '../log.ts'
+import type { Call, Services } from '../operations/call.ts'
 
 /** What a door (HTTP, WebSocket) knows about a request; everything else in a `Call` comes from the process. */
 export type Caller = Pick<Call, 'principal' | 'origin' | 'requestId' | 'signal'>
 
-/** What resolvers work with: the use cases' `Call`, and the feeds, which use cases know nothing of. */
-export interface Context extends Call {
-  readonly feeds: Feeds
+/** Opens what can be followed. */
+export interface FeedOpeners {
+  readonly openExecutionFeed: OpenExecutionFeed<string>
 }
 
-/** Makes the context of one operation or one event. */
+/** What resolvers work with: the use cases' `Call`, and the feeds, which use cases know nothing of. */
+export interface Context extends Call {
+  readonly feeds: FeedOpeners
+  /** what scopes are asked of: the principal, or one who stands for all of the same standing */
+  readonly standing: Principal | undefined
+}
+
+/** Makes the context of one operation. */
 export type MakeCall = (caller: Caller) => Context
 
-/** The factory that both doors use. Each call gets its own forked entity manager and a log that knows the request and who asks. */
-export function createCalls(services: Services, feeds: Feeds, log: Logger): MakeCall {
-  return ({ principal, origin, requestId, signal }) => ({
-    principal,
-    origin,
-    requestId,
-    signal,
-    services,
-    feeds,
+/** The context of one frame, and whether it was looked at who sees it. */
+export interface FrameCall {
+  readonly context: Context
+  lookedAtViewer(): boolean
+}
+
+/** `viewerMatters`: it is for `who` alone; else `who` stands for all of the same standing, and looking at it throws. */
+export type MakeFrameCall = (who: Principal, viewerMatters: boolean, origin: Call['origin']) => FrameCall
+
+export interface Calls {
+  readonly makeCall: MakeCall
+  readonly makeFrameCall: MakeFrameCall
+}
+
+/** What both doors use. Each call gets its own forked entity manager and a log that knows the request and who asks. */
+export function createCalls(services: Services, feeds: FeedOpeners, log: Logger): Calls {
+  const makeCall: MakeCall = ({ principal, origin, requestId, signal }) => ({
+    ...{ principal, standing: principal, origin, requestId, signal, services, feeds },
     em: services.database.fork(),
     log: log.child({ requestId, principal: principal?.id }),
   })
+  return {
+    makeCall,
+    makeFrameCall(who, viewerMatters, origin) {
+      const { signal } = new AbortController()
+      const call = makeCall({ ...(viewerMatters && { principal: who }), origin, requestId: newUuid(), signal })
+      let looked = false
+      const context: Context = Object.defineProperties(call, {
+        frame: { value: true },
+        standing: { value: who },
+        principal: {
+          get() {
+            looked = true
+            if (viewerMatters) return who
+            throw new Fault('INTERNAL', 'a frame for many was about to show what is for one')
+          },
+        },
+      })
+      return { context, lookedAtViewer: () => looked }
+    },
+  }
 }

@@ -1,4 +1,5 @@
 /** Who asks: the verified result of a token, as everything above identity sees it. */
+import { canonicalJson } from '../canonical-json.ts'
 import type { Role } from '../language/roles.ts'
 import type { AuthSubject } from './auth-changes.ts'
 
@@ -105,4 +106,17 @@ const LINK_SCOPES = { READ: scopesOf(['EXECUTIONS_READ', 'REQUESTS_READ']), ANSW
 export function isAllowed(principal: Principal, scope: Scope): boolean {
   if (principal.kind === 'USER') return true
   return (principal.kind === 'LINK' ? LINK_SCOPES[principal.may] : principal.scopes).has(scope)
+}
+
+/** Whoever has the same standing passes the same scopes, whoever it is. */
+export function standingOf(principal: Principal): string {
+  const { kind, role } = principal
+  if (kind === 'USER') return `${kind} ${role}`
+  return `${kind} ${kind === 'LINK' ? principal.may : [...principal.scopes].sort().join(' ')}`
+}
+
+/** Everything about a principal but its token: whoever has the same is shown the same. */
+export function viewerKeyOf(principal: Principal): string {
+  const scopes = 'scopes' in principal ? [...principal.scopes].sort() : []
+  return canonicalJson({ ...principal, scopes, sessionId: null, expiresAt: null })
 }

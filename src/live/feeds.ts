@@ -1,44 +1,35 @@
-/** All feeds of this process: opens them, sweeps for their heartbeats, expiries and lost rings, and closes them. */
-import type { Database } from '../database/database.ts'
-import { executionTopic } from '../engine/engine.ts'
-import type { MasksOf } from '../engine/masks.ts'
-import { createLoop } from '../loop.ts'
+/** All feeds of this process: opens them, brings who would get the same together, sweeps, and closes them. */
+import { LRUCache } from 'lru-cache'
 import { Fault } from '../errors.ts'
 import type { Bus } from '../fleet/bus.ts'
 import type { AuthChanges } from '../identity/auth-changes.ts'
 import type { RenewPrincipals } from '../identity/authenticate.ts'
-import { subjectsOf } from '../identity/principal.ts'
+import { standingOf, subjectsOf, viewerKeyOf } from '../identity/principal.ts'
 import type { Principal } from '../identity/principal.ts'
 import { recheckOnChange } from '../identity/recheck.ts'
 import type { Logger } from '../log.ts'
-import { decodeFeedCursor } from './cursor.ts'
-import { ExecutionFeed } from './execution-feed.ts'
-import { ExecutionSource } from './execution-source.ts'
-import { createReadAfter, readSeqs } from './read-execution.ts'
+import { createLoop } from '../loop.ts'
+import { Group } from './group.ts'
+import type { Presentation } from './group.ts'
+import { Member } from './member.ts'
+import type { Sink } from './member.ts'
+import { Source } from './source.ts'
+import type { Topic } from './topic.ts'
 
-/** The longest that a lost ring or an expired token goes unnoticed. A sweep is one statement, however many feeds there are. */
+/** The longest that a lost ring or an expired token goes unnoticed. A sweep is one statement a kind of topic, however many feeds there are. */
 const SWEEP_MS = 1_000
 const HEARTBEAT_MS = 15_000
+/** forms of which it is remembered that the viewer matters */
+const REMEMBERED_FORMS = 1_000
 
-/** An execution that somebody follows or wants to. */
-export interface Following {
-  readonly principal: Principal
-  /** UUID */
-  readonly executionId: string
-}
-
-/** Who may follow what, and when that changes. */
+/** Who may follow, and when that changes. */
 export interface FeedAccess extends Pick<AuthChanges, 'fresh' | 'changedSince' | 'onAuthChange'> {
   readonly renewPrincipals: RenewPrincipals
-  /** For each: the UUID of the execution's flow, undefined when it is not there or not visible. One query, read anew. */
-  whoMaySee(following: readonly Following[]): Promise<readonly (string | undefined)[]>
 }
 
 export interface FeedsOptions {
-  readonly database: Database
   readonly bus: Bus
   readonly access: FeedAccess
-  readonly masks: MasksOf
   readonly log: Logger
   readonly sweepMs?: number
   readonly heartbeatMs?: number
@@ -46,113 +37,144 @@ export interface FeedsOptions {
   readonly now?: () => number
 }
 
-/** Who wants to follow what. */
-export interface ExecutionFeedOrder extends Following {
-  /** resume after this cursor; none = begin with a snapshot */
-  readonly after?: string | null | undefined
+/** A feed that was admitted. Nobody follows until `follow` is called. */
+export interface Feed<Rendered> {
+  /** Nothing is sent before it returns. Call what it returns when the sink is gone; later it does no harm. */
+  follow(presentation: Presentation<Rendered>, sink: Sink<Rendered>): () => void
 }
 
-export interface Feeds {
-  /** Throws Fault BAD_CURSOR, NOT_FOUND (not there, or not visible) and UNAVAILABLE (draining). Whoever opens must `return()` it. */
-  openExecutionFeed(order: ExecutionFeedOrder): Promise<ExecutionFeed>
-  /**
-   * Sends `closed` (DRAINING) on every feed and refuses new ones. Resolves when all of them were sent or left: a reader that does
-   * not pull never takes it, so wait with a limit.
-   */
+export interface FeedOrder {
+  readonly topic: Topic
+  readonly principal: Principal
+  /** resume after this cursor; none = begin with a snapshot */
+  readonly after: string | undefined
+  /** only states are wanted, no events */
+  readonly conflates: boolean
+  /** `performance.now()` before it was asked whether the principal may follow */
+  readonly askedAt: number
+}
+
+export interface Feeds<Rendered> {
+  /** Throws Fault UNAVAILABLE (draining). That the principal may follow the topic, and that the cursor is one of it, is known already. */
+  open(order: FeedOrder): Feed<Rendered>
+  /** Sends `closed` (DRAINING) on every feed and refuses new ones. */
   drain(): Promise<void>
   /** One sweep; for tests, and what the loop does. Never rejects. */
   sweep(): Promise<void>
   start(): void
   /** Ends the loop and, without a further frame, every feed. */
   stop(): Promise<void>
-  /** open feeds, for metrics */
-  readonly open: number
+  /** followers, for metrics */
+  readonly size: number
+  /** how many different things are rendered for them */
+  readonly groups: number
 }
 
-/** The feeds over this database; rings on the bus only hurry them. */
-export function createFeeds(options: FeedsOptions): Feeds {
-  const { database, bus, log, access, now = Date.now, sweepMs = SWEEP_MS, heartbeatMs = HEARTBEAT_MS } = options
-  const feeds = new Set<ExecutionFeed>()
-  const sources = new Map<string, { source: ExecutionSource; unlisten: () => void }>()
-  const readAfter = createReadAfter(database, options.masks)
+interface Following<Rendered> {
+  readonly order: FeedOrder
+  readonly presentation: Presentation<Rendered>
+  group?: Group<Rendered>
+}
+
+/** The feeds of this process; rings on the bus only hurry them. */
+export function createFeeds<Rendered>(options: FeedsOptions): Feeds<Rendered> {
+  const { bus, log, access, now = Date.now, sweepMs = SWEEP_MS, heartbeatMs = HEARTBEAT_MS } = options
+  const members = new Map<Member<Rendered>, Following<Rendered>>()
+  const groups = new Map<string, Group<Rendered>>()
+  const sources = new Map<string, Source>()
+  const viewerMatters = new LRUCache<string, true>({ max: REMEMBERED_FORMS })
   let draining = false
   let polling: Promise<void> | undefined
 
-  function follow(executionId: string): ExecutionSource {
-    const known = sources.get(executionId)
-    if (known) return known.source
-    const source = new ExecutionSource(executionId, readAfter, () => {
-      sources.get(executionId)?.unlisten()
-      sources.delete(executionId)
-    })
-    const unlisten = bus.listen(executionTopic(executionId), (payload) => source.hear(readSeq(payload)))
-    sources.set(executionId, { source, unlisten })
+  function sourceOf(topic: Topic): Source {
+    let source = sources.get(topic.key)
+    if (!source) sources.set(topic.key, (source = new Source(topic, bus, () => sources.delete(topic.key))))
     return source
   }
 
-  const rechecks = recheckOnChange<ExecutionFeed, Principal | undefined>({
+  /** Who would get the same as this member, as it is now. */
+  function groupKey({ principal }: Member<Rendered>, { order, presentation }: Following<Rendered>): string {
+    const whose = viewerMatters.has(presentation.form) ? viewerKeyOf(principal) : standingOf(principal)
+    return `${order.topic.key}\n${order.conflates}\n${whose}\n${presentation.form}`
+  }
+
+  function place(member: Member<Rendered>): void {
+    const following = members.get(member)!
+    const key = groupKey(member, following)
+    let group = groups.get(key)
+    if (!group) groups.set(key, (group = openGroup(key, member.principal, following)))
+    following.group = group
+    group.add(member)
+  }
+
+  function openGroup(key: string, standing: Principal, { order, presentation }: Following<Rendered>): Group<Rendered> {
+    const { form } = presentation
+    return new Group<Rendered>({
+      ...{ source: sourceOf(order.topic), presentation, standing, conflates: order.conflates },
+      viewerMatters: viewerMatters.has(form),
+      ...{ fresh: access.fresh, heartbeatMs, now },
+      onFailure: (err) => log.warn({ err, topic: order.topic.key }, 'a feed could not go on'),
+      onViewerMatters(concerned) {
+        viewerMatters.set(form, true)
+        concerned.forEach(place)
+      },
+      onGone: (member) => members.delete(member),
+      onDeserted: () => groups.delete(key),
+    })
+  }
+
+  const rechecks = recheckOnChange<Member<Rendered>, Principal | undefined>({
     onAuthChange: access.onAuthChange,
-    members: feeds,
-    subjectsOf: ({ principal, flowId }) => [...subjectsOf(principal), `flow:${flowId}`],
-    doubt: (feed) => feed.doubt(),
+    members: { [Symbol.iterator]: () => members.keys() },
+    subjectsOf: (member) => [...subjectsOf(member.principal), ...(members.get(member)?.order.topic.subjects ?? [])],
+    doubt: (member) => members.get(member)?.group?.doubt(member),
     ask: reauthorize,
-    settle: (feed, principal) => (principal ? feed.confirm(principal) : void feed.close('ACCESS_REVOKED')),
+    settle,
     log,
   })
 
-  /** The principals as of now, of those feeds that may go on. */
-  async function reauthorize(doubted: readonly ExecutionFeed[]): Promise<(Principal | undefined)[]> {
+  /** The principals as of now, of those that may go on. */
+  async function reauthorize(doubted: readonly Member<Rendered>[]): Promise<(Principal | undefined)[]> {
     const principals = await access.renewPrincipals(doubted.map(({ principal }) => principal))
-    const there = doubted.flatMap(({ executionId }, at) => {
-      const principal = principals[at]
-      return principal ? [{ at, principal, executionId }] : []
+    const asked = doubted.flatMap((member, at) => {
+      const [principal, topic] = [principals[at], members.get(member)?.order.topic]
+      return principal && topic ? [{ at, principal, topic }] : []
     })
-    const seen = await access.whoMaySee(there)
-    const still = new Set(there.filter((_, index) => seen[index] !== undefined).map(({ at }) => at))
-    return principals.map((principal, at) => (still.has(at) ? principal : undefined))
+    const may = new Set<number>()
+    for (const [kind, some] of Map.groupBy(asked, ({ topic }) => topic.kind)) {
+      const answers = await kind.mayFollow(some)
+      for (const [index, { at }] of some.entries()) if (answers[index]) may.add(at)
+    }
+    return principals.map((principal, at) => (may.has(at) ? principal : undefined))
   }
 
-  async function openExecutionFeed({ executionId, after, principal }: ExecutionFeedOrder): Promise<ExecutionFeed> {
-    const seq = after == null ? undefined : decodeFeedCursor(after, executionId)
-    const askedAt = performance.now()
-    const [flowId] = await access.whoMaySee([{ principal, executionId }])
-    if (flowId === undefined) throw new Fault('NOT_FOUND')
-    if (draining) throw new Fault('UNAVAILABLE')
-    const feed = new ExecutionFeed({
-      principal,
-      flowId,
-      // listens before it reads, so that no commit falls between
-      source: follow(executionId),
-      after: seq,
-      fresh: access.fresh,
-      heartbeatMs,
-      now,
-      onFailure: (err) => log.warn({ err, execution: executionId }, 'a feed could not read'),
-      onGone: (gone) => feeds.delete(gone),
-    })
-    feeds.add(feed)
-    if (access.changedSince([...subjectsOf(principal), `flow:${flowId}`], askedAt)) rechecks.recheck(feed)
-    return feed
-  }
-
-  async function drain(): Promise<void> {
-    draining = true
-    await Promise.all([...feeds].map((feed) => feed.close('DRAINING')))
+  /** Whoever has another standing now would get something else from now on. */
+  function settle(member: Member<Rendered>, principal: Principal | undefined): void {
+    const following = members.get(member)
+    if (!following?.group) return
+    if (!principal) return void following.group.close(member, 'ACCESS_REVOKED')
+    const before = groupKey(member, following)
+    member.confirm(principal)
+    if (groupKey(member, following) === before) return
+    following.group.release(member)
+    place(member)
   }
 
   async function poll(): Promise<void> {
-    const ids = [...sources.keys()]
-    if (ids.length === 0) return
-    try {
-      const seqs = await readSeqs(database, ids)
-      for (const id of ids) sources.get(id)?.source.saw(seqs.get(id))
-    } catch (err) {
-      log.warn({ err }, 'the sweep of feeds could not read')
+    const kinds = Map.groupBy([...sources.values()], ({ topic }) => topic.kind)
+    for (const [kind, some] of kinds) {
+      try {
+        const newest = await kind.newest(some.map(({ topic }) => topic))
+        for (const [index, source] of some.entries()) source.saw(newest[index])
+      } catch (err) {
+        log.warn({ err }, 'the sweep of feeds could not read')
+      }
     }
   }
 
   function sweep(): Promise<void> {
-    for (const feed of feeds) feed.tick(now())
+    const time = now()
+    for (const group of groups.values()) group.tick(time)
     void rechecks.runOnce()
     // single-flight: a database that hangs must not pile up polls, nor hold up expiries and heartbeats
     polling ??= poll().finally(() => (polling = undefined))
@@ -166,19 +188,36 @@ export function createFeeds(options: FeedsOptions): Feeds {
   const loop = createLoop({ name: 'the sweep of feeds', log, runOnce })
 
   return {
-    openExecutionFeed,
-    drain,
+    open(order) {
+      if (draining) throw new Fault('UNAVAILABLE')
+      return {
+        follow(presentation, sink) {
+          const member = new Member(sink, order.principal, order.after)
+          members.set(member, { order, presentation })
+          place(member)
+          if (access.changedSince([...subjectsOf(order.principal), ...order.topic.subjects], order.askedAt)) {
+            rechecks.recheck(member)
+          }
+          if (draining) void members.get(member)?.group?.close(member, 'DRAINING')
+          return () => members.get(member)?.group?.remove(member)
+        },
+      }
+    },
+    async drain() {
+      draining = true
+      await Promise.all([...members].map(async ([member, { group }]) => group?.close(member, 'DRAINING')))
+    },
     sweep,
     start: loop.start,
     async stop() {
-      for (const feed of feeds) void feed.return()
+      for (const [member, { group }] of members) group?.remove(member)
       await loop.stop()
     },
-    get open() {
-      return feeds.size
+    get size() {
+      return members.size
+    },
+    get groups() {
+      return groups.size
     },
   }
 }
-
-/** A ring may come without its payload: then it says only that something happened. */
-const readSeq = (payload: string | undefined): number => (payload && /^\d{1,10}$/.test(payload) ? Number(payload) : Infinity)

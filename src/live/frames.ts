@@ -29,14 +29,18 @@ export interface FeedEvent {
   readonly redacted: readonly string[]
 }
 
-/** `execution` is never older than `cursor`; it is shared between readers and belongs to no entity manager. */
-export type ExecutionFrame =
-  | { readonly kind: 'snapshot'; readonly cursor: string; readonly execution: Execution }
-  | { readonly kind: 'delta'; readonly cursor: string; readonly execution: Execution; readonly events: readonly FeedEvent[] }
+/** What every feed may say, whatever is followed. */
+export type CommonFrame =
   | { readonly kind: 'heartbeat'; readonly cursor: string; readonly serverTime: Date }
   | { readonly kind: 'gap'; readonly cursor: string; readonly reason: FeedReason }
-  | { readonly kind: 'end'; readonly cursor: string; readonly reason: FeedReason; readonly execution: Execution }
   | { readonly kind: 'closed'; readonly cursor: string; readonly reason: CloseReason }
+
+/** `execution` is never older than `cursor`; it is shared between readers and belongs to no entity manager. */
+export type ExecutionFrame =
+  | CommonFrame
+  | { readonly kind: 'snapshot'; readonly cursor: string; readonly execution: Execution }
+  | { readonly kind: 'delta'; readonly cursor: string; readonly execution: Execution; readonly events: readonly FeedEvent[] }
+  | { readonly kind: 'end'; readonly cursor: string; readonly reason: FeedReason; readonly execution: Execution }
 
 /** An execution and the events that follow a place in its history, all as of one moment. */
 export interface ExecutionPage {
@@ -54,9 +58,10 @@ export interface Advance {
 
 /**
  * The frames for a reader that has all events up to `from` (undefined: nothing yet, it wants a snapshot).
- * After a gap it goes on from the gap's cursor, with a snapshot and then whatever events are left.
+ * After a gap it goes on from the gap's cursor, with a snapshot and then whatever events are left. `conflate`: the reader wants
+ * no events, none were read, and the next state is all there is to say.
  */
-export function advance(from: number | undefined, { execution, events }: ExecutionPage): Advance {
+export function advance(from: number | undefined, { execution, events }: ExecutionPage, conflate = false): Advance {
   const { id, seq: last } = execution
   const frames: ExecutionFrame[] = []
   const show = (at: number) => frames.push({ kind: 'snapshot', cursor: encodeFeedCursor(id, at), execution })
@@ -68,6 +73,8 @@ export function advance(from: number | undefined, { execution, events }: Executi
   } else if (from > last) {
     skip(last, 'RESTORED')
     show(last)
+  } else if (from < last && conflate) {
+    frames.push({ kind: 'delta', cursor: encodeFeedCursor(id, last), execution, events })
   } else if (from < last) {
     const next = unbroken(from, events)
     position = next.at(-1)?.seq ?? (events[0] ? events[0].seq - 1 : last)

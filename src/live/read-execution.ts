@@ -4,8 +4,10 @@ import { Execution } from '../engine/entities/execution.ts'
 import type { MasksOf } from '../engine/masks.ts'
 import type { EventType } from '../engine/states.ts'
 import type { Json } from '../language/program.ts'
-import type { ReadAfter } from './execution-source.ts'
-import type { FeedEvent } from './frames.ts'
+import type { ExecutionPage, FeedEvent } from './frames.ts'
+
+/** Reads the execution and at most `limit` events after `after` in one statement; undefined when there is no such execution. */
+export type ReadAfter = (executionId: string, after: number | undefined, limit: number) => Promise<ExecutionPage | undefined>
 
 interface EventRow {
   seq: number

@@ -23,6 +23,8 @@ export interface Call {
   readonly em: EntityManager
   readonly log: Logger
   readonly signal: AbortSignal
+  /** it makes a frame of a feed: what is read was told to the audit log when the feed was opened */
+  readonly frame?: true
   readonly services: Services
 }
 

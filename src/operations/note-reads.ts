@@ -45,7 +45,7 @@ export function noteOther(call: Call, what: string, count: number): void {
 }
 
 function notesOf(call: Call): Reads | undefined {
-  if (call.principal?.role !== 'ADMIN') return undefined
+  if (call.frame || call.principal?.role !== 'ADMIN') return undefined
   const known = READS.get(call)
   if (known) return known
   const made: Reads = { rows: new Map(), parts: new Map(), others: new Map() }

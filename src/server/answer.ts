@@ -1,14 +1,16 @@
 /** Answers one GraphQL request, whatever door it came through: limit, prepare, admit, execute, present. The order stands here and nowhere else. */
 import { createSourceEventStream, execute } from 'graphql'
 import type { ExecutionResult, GraphQLError, GraphQLSchema } from 'graphql'
-import type { Caller, MakeCall } from '../api/context.ts'
+import type { Caller, Calls } from '../api/context.ts'
+import { FeedSource } from '../api/feed.ts'
 import type { FaultCode } from '../errors.ts'
 import type { LimitState } from '../fleet/limiter.ts'
 import type { Logger } from '../log.ts'
 import { auditReads } from '../operations/audit-reads.ts'
 import { admit, checkParameters, MAX_COST } from './admit.ts'
 import type { Params, Way } from './admit.ts'
-import { eachEvent } from './each-event.ts'
+import { createFollower } from './follow.ts'
+import type { FeedAnswer } from './follow.ts'
 import type { DoorMetrics } from './metrics.ts'
 import { chooseDocument } from './persisted-operations.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
@@ -17,19 +19,14 @@ import { presentErrors, presentThrown } from './refusal.ts'
 import { pointsBeyond, rateLimited } from './request-limits.ts'
 import type { RequestLimits } from './request-limits.ts'
 
-/** Who asks through a door, and how to learn who they are now: a subscription asks again before each event. */
+/** Who asks through a door. */
 export interface Visitor extends Caller {
-  /** the same principal as of now; throws a `Fault` when the token is not good any more */
-  readonly renew: () => Promise<Caller['principal']>
   /** told the state of the limit, for headers */
   readonly onRate?: (state: LimitState) => void
 }
 
-export type Answer = ExecutionResult | AsyncIterableIterator<ExecutionResult>
+export type Answer = ExecutionResult | FeedAnswer
 export type Answerer = (visitor: Visitor, params: Params, way: Way) => Promise<Answer>
-
-/** Larger answers would hold memory that others need: the doors refuse them as RESPONSE_TOO_LARGE. */
-export const MAX_ANSWER_BYTES = 10_000_000
 
 /** Audits that a request was refused before it ran (A7). */
 export type NoteRefusal = (caller: Caller, code: FaultCode) => void
@@ -44,7 +41,7 @@ export interface AnswerOptions {
   readonly schema: GraphQLSchema
   readonly production: boolean
   readonly persisted: PersistedOperations
-  readonly makeCall: MakeCall
+  readonly calls: Calls
   readonly limits: RequestLimits
   readonly noteRefusal: NoteRefusal
   readonly noteUse: NoteUse
@@ -54,8 +51,9 @@ export interface AnswerOptions {
 
 /** The answerer never rejects: what is refused before it runs is an answer with `errors` and without `data`. */
 export function createAnswerer(options: AnswerOptions): Answerer {
-  const { schema, production, persisted, makeCall, limits, noteRefusal, noteUse, metrics, log } = options
+  const { schema, production, persisted, calls, limits, noteRefusal, noteUse, metrics, log } = options
   const prepare = createPreparer(schema, production)
+  const follow = createFollower(schema, calls.makeFrameCall, log)
 
   async function takeRate(visitor: Visitor, points: number, detail?: string): Promise<LimitState> {
     const rate = await limits.take(visitor, points)
@@ -76,7 +74,7 @@ export function createAnswerer(options: AnswerOptions): Answerer {
     checkParameters(params)
     const plan = prepare(chooseDocument(persisted, params))
     if (!('operation' in plan)) return { errors: present(plan) }
-    const call = makeCall(visitor)
+    const call = calls.makeCall(visitor)
     const admitted = admit(call, plan, params, way, { schema, production })
     if (typeof admitted !== 'number') return { errors: present(admitted) }
     await takeCost(visitor, admitted, rate)
@@ -96,22 +94,14 @@ export function createAnswerer(options: AnswerOptions): Answerer {
     }
 
     const source = await createSourceEventStream(args)
-    if (!(Symbol.asyncIterator in source)) return withCost(source)
-    await auditReads(call).catch(async (error: unknown) => {
-      await source[Symbol.asyncIterator]().return?.()
-      throw error
-    })
-    // One context serves one event: scopes are cached by context, and rows in its entity manager.
-    const renewedCall = async () => makeCall({ ...visitor, principal: await visitor.renew() })
-    return eachEvent(
-      source,
-      async (event) => presented(await execute({ ...args, rootValue: event, contextValue: await renewedCall() })),
-      (thrown) => presentThrown(thrown, { requestId: visitor.requestId, log }),
-    )
+    // a feed that was opened and is not followed costs nothing
+    await auditReads(call)
+    if (source instanceof FeedSource) return follow({ source, plan, variables: params.variables ?? {}, visitor })
+    return withCost(source as ExecutionResult)
   }
 
   function noteIfRefused(visitor: Visitor, answered: Answer): 'ok' | 'failed' | 'refused' {
-    if (Symbol.asyncIterator in answered || !answered.errors) return 'ok'
+    if ('follow' in answered || !answered.errors) return 'ok'
     const code = answered.errors[0]?.extensions['code']
     // what execution refused, the scopes have noted
     if (answered.data === undefined && !answered.extensions && AUDITED.includes(code)) noteRefusal(visitor, code as FaultCode)

@@ -1,4 +1,5 @@
 /** One open WebSocket: who is at its other end, and its messages, bounded both ways. */
+import type { Duplex } from 'node:stream'
 import type { makeServer } from 'graphql-ws'
 import type { RawData, WebSocket } from 'ws'
 import type { Origin } from '../audit/audit-entry.ts'
@@ -7,8 +8,8 @@ import { Fault } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
 import { newUuid } from '../ids.ts'
 import type { Logger } from '../log.ts'
-import { MAX_ANSWER_BYTES } from './answer.ts'
 import type { NoteRefusal } from './answer.ts'
+import { MAX_ANSWER_BYTES } from './follow.ts'
 
 const MAX_MESSAGES_A_SECOND = 200
 
@@ -27,6 +28,8 @@ export const CLOSE = {
 /** Who is at the other end of one socket. */
 export interface Guest {
   readonly socket: WebSocket
+  /** beneath the socket: it tells when what was written has gone out */
+  readonly stream: Duplex
   readonly origin: Origin
   readonly gone: AbortController
   /** what came with connection_init, and whom it named when it was last checked */
@@ -41,9 +44,9 @@ export interface Guest {
   messages: number
 }
 
-export function openGuest(socket: WebSocket, origin: Origin, leavePlace: () => void): Guest {
+export function openGuest(socket: WebSocket, stream: Duplex, origin: Origin, leavePlace: () => void): Guest {
   const now = Date.now()
-  return { socket, origin, leavePlace, gone: new AbortController(), pingedAt: now, alive: true, second: 0, messages: 0 }
+  return { socket, stream, origin, leavePlace, gone: new AbortController(), pingedAt: now, alive: true, second: 0, messages: 0 }
 }
 
 /** The principal as of now, as `find` finds it. Ends the socket when its token is over or too much was asked, and throws. */

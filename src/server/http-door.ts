@@ -3,18 +3,17 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Fault, FAULTS } from '../errors.ts'
 import type { LimitState } from '../fleet/limiter.ts'
 import type { Origin } from '../audit/audit-entry.ts'
-import type { Authenticate } from '../identity/authenticate.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Logger } from '../log.ts'
-import { MAX_ANSWER_BYTES } from './answer.ts'
 import type { NoteRefusal, Visitor } from './answer.ts'
-import { principalOf, requestIdOf } from './caller.ts'
+import { requestIdOf } from './caller.ts'
 import type { OriginOf } from './caller.ts'
 import { answerDefinitionSchema } from './definition-schema.ts'
 import type { Enter } from './entrance.ts'
 import type { Graphiql } from './graphiql/graphiql.ts'
 import { negotiate } from './graphql-over-http.ts'
 import type { AcceptedType, AnswerHttp } from './graphql-over-http.ts'
+import { MAX_ANSWER_BYTES } from './follow.ts'
 import { answerHealth } from './health.ts'
 import type { WaitsFor } from './health.ts'
 import type { AllowsOrigin } from './origins.ts'
@@ -28,7 +27,6 @@ import { setCorsHeaders, setPreflightHeaders } from './response-headers.ts'
 export interface HttpDoorOptions {
   readonly answerHttp: AnswerHttp
   readonly readBody: ReadBody
-  readonly authenticate: Authenticate
   readonly enter: Enter
   readonly limits: RequestLimits
   readonly originOf: OriginOf
@@ -64,9 +62,7 @@ export function createHttpDoor(options: HttpDoorOptions): (request: IncomingMess
   }
 }
 
-type Visit = Omit<Visitor, 'renew'>
-
-function openVisit(origin: Origin, request: IncomingMessage, response: ServerResponse): Visit {
+function openVisit(origin: Origin, request: IncomingMessage, response: ServerResponse): Visitor {
   const gone = new AbortController()
   response.once('close', () => gone.abort())
   return {
@@ -80,10 +76,10 @@ function openVisit(origin: Origin, request: IncomingMessage, response: ServerRes
 async function answerGraphql(
   request: IncomingMessage,
   response: ServerResponse,
-  visit: Visit,
+  visit: Visitor,
   options: HttpDoorOptions,
 ): Promise<void> {
-  const { authenticate, answerHttp, graphiql, readBody } = options
+  const { answerHttp, graphiql, readBody } = options
   checkOrigin(request, response, visit, options)
   if (request.method === 'OPTIONS') {
     setPreflightHeaders(response)
@@ -96,8 +92,7 @@ async function answerGraphql(
   const accepted = negotiate(request.headers.accept)
   const principal = await whoAsks(request, visit, options)
   const body = readsOnly ? readSearch(request) : await readBody(request, keyOf({ ...visit, principal }))
-  const renew = () => principalOf(request.headers.authorization, authenticate)
-  const answered = await answerHttp({ body, accepted, readsOnly }, { ...visit, principal, renew })
+  const answered = await answerHttp({ body, accepted, readsOnly }, { ...visit, principal })
   if (Buffer.byteLength(answered.body) > MAX_ANSWER_BYTES) throw new Fault('RESPONSE_TOO_LARGE')
   send(response, answered.status, accepted, answered.body)
 }
@@ -105,7 +100,7 @@ async function answerGraphql(
 /** Before the body is read: nothing of a caller who has no requests left is. */
 async function whoAsks(
   { headers }: IncomingMessage,
-  visit: Visit,
+  visit: Visitor,
   { enter, limits, noteRefusal }: HttpDoorOptions,
 ): Promise<Principal | undefined> {
   let principal: Principal | undefined
@@ -125,7 +120,7 @@ async function whoAsks(
 function checkOrigin(
   request: IncomingMessage,
   response: ServerResponse,
-  visit: Visit,
+  visit: Visitor,
   { allowsOrigin, noteRefusal }: HttpDoorOptions,
 ): void {
   response.setHeader('vary', 'origin, accept, authorization')
@@ -152,7 +147,13 @@ function rateHeaders(response: ServerResponse): (rate: LimitState) => void {
   }
 }
 
-function sendFault(request: IncomingMessage, response: ServerResponse, thrown: unknown, { requestId }: Visit, log: Logger): void {
+function sendFault(
+  request: IncomingMessage,
+  response: ServerResponse,
+  thrown: unknown,
+  { requestId }: Visitor,
+  log: Logger,
+): void {
   const error = presentThrown(thrown, { requestId, log })
   const code = error.extensions['code'] as keyof typeof FAULTS
   if (code === 'UNAUTHENTICATED') response.setHeader('www-authenticate', 'Bearer')

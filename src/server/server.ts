@@ -4,7 +4,7 @@ import type { ServerOptions as HttpServerOptions } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { GraphQLSchema } from 'graphql'
 import type { Registry } from 'prom-client'
-import type { MakeCall } from '../api/context.ts'
+import type { Calls } from '../api/context.ts'
 import type { ServerConfig } from '../config-types.ts'
 import type { AuthChanges } from '../identity/auth-changes.ts'
 import type { Authenticate, RenewPrincipals } from '../identity/authenticate.ts'
@@ -52,7 +52,7 @@ export interface ServerOptions {
   readonly production: boolean
   readonly schema: GraphQLSchema
   readonly persisted: PersistedOperations
-  readonly makeCall: MakeCall
+  readonly calls: Calls
   readonly authenticate: Authenticate
   readonly renewPrincipals: RenewPrincipals
   readonly onAuthChange: AuthChanges['onAuthChange']
@@ -102,7 +102,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const http = createHttpDoor({
     answerHttp: createGraphqlOverHttp(answer, log),
     readBody: createBodyReader(),
-    authenticate,
     enter,
     limits,
     originOf,

@@ -65,8 +65,8 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
   sockets.on('wsClientError', (error, socket) => answerRaw(socket, 'BAD_REQUEST', error.message))
   let draining = false
 
-  function admitGuest(socket: WebSocket, origin: Origin): void {
-    const guest = openGuest(socket, origin, places.take(addressKey(origin.ip))!)
+  function admitGuest(socket: WebSocket, stream: Duplex, origin: Origin): void {
+    const guest = openGuest(socket, stream, origin, places.take(addressKey(origin.ip))!)
     guests.add(guest)
     const closed = protocol.opened(transportOf(guest, { log, noteRefusal }), guest)
     socket.on('pong', () => (guest.alive = true))
@@ -101,7 +101,7 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
       const origin = originOf(request)
       const refusal =
         refuseUpgrade(request, draining, allowsOrigin) ?? (places.isFull(addressKey(origin.ip)) ? 'RATE_LIMITED' : undefined)
-      if (!refusal) return sockets.handleUpgrade(request, socket, head, (opened) => admitGuest(opened, origin))
+      if (!refusal) return sockets.handleUpgrade(request, socket, head, (opened) => admitGuest(opened, socket, origin))
       const requestId = requestIdOf(request)
       if (refusal === 'FORBIDDEN' || refusal === 'RATE_LIMITED') {
         noteRefusal({ origin, requestId, signal: AbortSignal.abort() }, refusal)

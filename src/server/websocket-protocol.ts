@@ -1,12 +1,12 @@
 /** What graphql-ws asks of us: who comes, and the answer to each `subscribe` message. */
 import { parse } from 'graphql'
-import type { ExecutionArgs, ExecutionResult, GraphQLSchema } from 'graphql'
+import type { DocumentNode, ExecutionArgs, ExecutionResult, GraphQLSchema } from 'graphql'
 import { makeServer } from 'graphql-ws'
 import { Fault } from '../errors.ts'
 import type { FaultCode } from '../errors.ts'
 import type { Authenticate } from '../identity/authenticate.ts'
 import type { Logger } from '../log.ts'
-import type { Answer, Answerer, NoteRefusal } from './answer.ts'
+import type { Answerer, NoteRefusal } from './answer.ts'
 import { principalOf } from './caller.ts'
 import type { Enter } from './entrance.ts'
 import { callerOf, CLOSE, renewPrincipal } from './guest.ts'
@@ -14,6 +14,7 @@ import type { Guest } from './guest.ts'
 import { Places } from './places.ts'
 import { presentThrown } from './refusal.ts'
 import type { RequestLimits } from './request-limits.ts'
+import { followOnSocket } from './websocket-feed.ts'
 
 const INIT_TIMEOUT_MS = 4_000
 const MAX_OPERATIONS = 100
@@ -63,7 +64,7 @@ export function createProtocol({ schema, answer, authenticate, enter, limits, no
     },
 
     // Never throws: a refused or malformed document is an `error` message, and the socket stays.
-    async onSubscribe({ subscriptions, extra: guest }, _id, payload) {
+    async onSubscribe({ subscriptions, extra: guest }, id, payload) {
       const ended = await renew(guest).then(() => undefined, presentedTo(guest))
       if (ended) return [ended]
       const caller = callerOf(guest)
@@ -74,27 +75,28 @@ export function createProtocol({ schema, answer, authenticate, enter, limits, no
         noteRefusal(caller, 'RATE_LIMITED')
         return [presentedTo(guest)(tooMany)]
       }
-      const answered = await answer({ ...caller, renew: () => renew(guest) }, payload, {
-        door: 'WEBSOCKET',
-      })
-      if (!(Symbol.asyncIterator in answered) && answered.data === undefined) return answered.errors!
-      return argsFor(schema, answered)
+      const answered = await answer(caller, payload, { door: 'WEBSOCKET' })
+      if ('follow' in answered) {
+        return argsFor(schema, SUBSCRIPTION, () => followOnSocket(answered, id, guest, presentedTo(guest)))
+      }
+      if (answered.data === undefined) return answered.errors!
+      return argsFor(schema, QUERY, () => answered)
     },
 
-    execute: (args) => (args as Answered).answered as ExecutionResult,
-    subscribe: (args) => (args as Answered).answered as AsyncIterableIterator<ExecutionResult>,
+    execute: (args) => (args as Answered<ExecutionResult>).begin(),
+    subscribe: (args) => (args as Answered<AsyncIterableIterator<ExecutionResult>>).begin(),
   })
 }
 
 const REFUSED: readonly FaultCode[] = ['UNAUTHENTICATED', 'RATE_LIMITED']
 
-type Answered = ExecutionArgs & { answered: Answer }
+type Answered<Result> = ExecutionArgs & { begin: () => Result }
 const QUERY = parse('{ __typename }')
 const SUBSCRIPTION = parse('subscription { __typename }')
 
 /** The answer is there already; what graphql-ws wants to execute only tells it whether one result or many come. */
-const argsFor = (schema: GraphQLSchema, answered: Answer): Answered => ({
+const argsFor = <Result>(schema: GraphQLSchema, document: DocumentNode, begin: () => Result): Answered<Result> => ({
   schema,
-  document: Symbol.asyncIterator in answered ? SUBSCRIPTION : QUERY,
-  answered,
+  document,
+  begin,
 })

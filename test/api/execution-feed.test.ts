@@ -1,6 +1,6 @@
 /** `executionFeed` as a client has it: every field of every frame, on an execution that the engine runs. */
-import { createSourceEventStream, execute, parse } from 'graphql'
-import type { ExecutionResult, GraphQLError } from 'graphql'
+import { createSourceEventStream } from 'graphql'
+import type { ExecutionResult } from 'graphql'
 import { beforeAll, expect, test } from 'vitest'
 import { schema } from '../../src/api/schema.ts'
 import { featureApproval } from '../../examples/flows/feature-approval.ts'
@@ -11,11 +11,17 @@ import { answerAgentRequest } from '../../src/operations/answer-agent-request.ts
 import { createFlow } from '../../src/operations/create-flow.ts'
 import { listAgentRequests } from '../../src/operations/list-agent-requests.ts'
 import { startExecution } from '../../src/operations/start-execution.ts'
-import { eachEvent } from '../../src/server/each-event.ts'
+import { FeedSource } from '../../src/api/feed.ts'
+import { createFollower } from '../../src/server/follow.ts'
+import { createPreparer } from '../../src/server/prepare.ts'
+import type { Plan } from '../../src/server/prepare.ts'
+import { createLog } from '../../src/log.ts'
 import { testApi } from '../harness/api.ts'
+import { Pulled } from '../harness/pulled-feeds.ts'
 import { unwrap } from '../harness/engine.ts'
 
-const { feeds, call, person, run } = await testApi()
+const { feeds, calls, call, person, run } = await testApi()
+const follow = createFollower(schema, calls.makeFrameCall, createLog('silent'))
 
 const FEED = /* GraphQL */ `
   subscription ($id: ID!, $after: String) {
@@ -91,20 +97,24 @@ beforeAll(async () => {
   unwrap(await createFlow(call(owner), { definition: featureApproval, visibility: 'PUBLIC' }))
 })
 
-/** As the server does it: one call to subscribe, a fresh one for each event. */
+/** As the server does it: one call to subscribe, frames rendered for all who would get the same. */
 async function subscribe(principal: Principal | undefined, variableValues: { id: string; after?: string }) {
-  const args = { schema, document: parse(FEED), variableValues }
-  const source = await createSourceEventStream({ ...args, contextValue: call(principal) })
-  if (!(Symbol.asyncIterator in source)) return { refused: codesOf(source) }
-  const render = async (event: unknown) => execute({ ...args, rootValue: event, contextValue: call(principal) })
-  return { frames: eachEvent(source, render, (thrown) => thrown as GraphQLError) }
+  const plan = prepare(FEED) as Plan
+  const contextValue = call(principal)
+  const source = await createSourceEventStream({ schema, document: plan.document, variableValues, contextValue })
+  if (!(source instanceof FeedSource)) return { refused: codesOf(source as ExecutionResult) }
+  const answer = follow({ source, plan, variables: variableValues, visitor: contextValue })
+  return { frames: new Pulled<string>((sink) => answer.follow(sink)) }
 }
+
+const prepare = createPreparer(schema, false)
 
 const codesOf = ({ errors }: ExecutionResult) => errors?.map((error) => error.extensions['code'] ?? error.originalError)
 
 async function* framesOf(principal: Principal, variables: { id: string; after?: string }): AsyncGenerator<Frame, undefined> {
   const { frames } = await subscribe(principal, variables)
-  for await (const { data, errors } of frames!) {
+  for await (const text of frames!) {
+    const { data, errors } = JSON.parse(text) as ExecutionResult
     expect(errors).toBeUndefined()
     yield (data as unknown as { executionFeed: Frame }).executionFeed
   }
@@ -171,7 +181,7 @@ test('whoever may not see an execution is told what they would be told if it did
   }
   expect((await subscribe(undefined, { id })).refused).toMatchObject(['UNAUTHENTICATED'])
   expect((await subscribe(owner, { id, after: 'nonsense' })).refused).toMatchObject(['BAD_CURSOR'])
-  expect(feeds.open).toBe(0)
+  expect(feeds.size).toBe(0)
 })
 
 test('a subscriber that leaves while nothing happens is gone at once', async () => {
@@ -180,7 +190,7 @@ test('a subscriber that leaves while nothing happens is gone at once', async () 
   const { frames } = await subscribe(me, { id })
   await frames!.next()
   const waiting = frames!.next()
-  await frames!.return!()
+  await frames!.return()
   expect((await waiting).done).toBe(true)
-  expect(feeds.open).toBe(0)
+  expect(feeds.size).toBe(0)
 })

@@ -38,8 +38,10 @@ import { insertUser } from '../../src/identity/users.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import { createLog } from '../../src/log.ts'
 import { createFeeds } from '../../src/live/feeds.ts'
-import type { FeedAccess } from '../../src/live/feeds.ts'
 import { auditReads } from '../../src/operations/audit-reads.ts'
+import { pulledFeeds } from './pulled-feeds.ts'
+import { createExecutionFeeds } from '../../src/live/execution-topic.ts'
+import type { WhoMaySee } from '../../src/live/execution-topic.ts'
 import { whoMaySee } from '../../src/operations/who-may-see.ts'
 import { admitStarts } from '../../src/operations/admit-starts.ts'
 import type { Services } from '../../src/operations/call.ts'
@@ -141,17 +143,24 @@ export async function testApi({
     limits: { runningPerInitiator, flowWrites: createMemoryLimiter({ name: 'flow-writes', points: flowWritesPerMinute }) },
   }
   const { renewPrincipals } = identity
-  const access: FeedAccess = { ...authChanges, renewPrincipals, whoMaySee: (asked) => whoMaySee(database, asked) }
-  const feeds = createFeeds({ database, bus, log, access, masks: engine.masks })
-  feeds.start()
-  const calls = createCalls(services, feeds, log)
+  const settings = {
+    ...{ database, bus, log, access: { ...authChanges, renewPrincipals }, masks: engine.masks },
+    whoMaySee: (asked: Parameters<WhoMaySee>[0]) => whoMaySee(database, asked),
+  }
+  const written = createFeeds<string>(settings)
+  /** frames as they are; what GraphQL makes of them is `calls`' */
+  const feeds = pulledFeeds(settings)
+  for (const each of [written, feeds]) {
+    each.start()
+    afterAll(() => each.stop())
+  }
+  const calls = createCalls(services, { openExecutionFeed: createExecutionFeeds({ ...settings, feeds: written }) }, log)
   afterAll(() => authChanges.stop())
-  afterAll(() => feeds.stop())
   afterAll(() => security.stop())
 
   /** A call as the doors make it; without a principal it is anonymous. */
   const call = (principal?: Principal): Context =>
-    calls({
+    calls.makeCall({
       ...(principal && { principal }),
       origin: { ip: '192.0.2.1' },
       requestId: 'test',
@@ -186,7 +195,7 @@ export async function testApi({
   const audited = (actorId: string): Promise<AuditEvent[]> =>
     database.fork().find(AuditEvent, { actorId }, { orderBy: { id: 'asc' } })
 
-  return { database, ownerQuery, engine, services, security, bus, feeds, call, person, run, audited }
+  return { database, ownerQuery, engine, services, security, bus, feeds, written, calls, call, person, run, audited }
 }
 
 /** The result of a mutation, which must be of this type. */

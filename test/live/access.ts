@@ -4,6 +4,7 @@ import type { MasksOf } from '../../src/engine/masks.ts'
 import type { AuthListener, AuthSubject } from '../../src/identity/auth-changes.ts'
 import type { UserPrincipal } from '../../src/identity/principal.ts'
 import { newUuid } from '../../src/ids.ts'
+import type { WhoMaySee } from '../../src/live/execution-topic.ts'
 import type { FeedAccess } from '../../src/live/feeds.ts'
 
 /** Nothing is marked as sensitive. */
@@ -45,7 +46,7 @@ export function steeredAccess() {
       if (it.broken) throw new Error('broken by the test')
       return principals.map((principal) => (it.over.has((principal as UserPrincipal).sessionId) ? undefined : principal))
     },
-    whoMaySee: async (asked) => asked.map(({ principal }) => (it.blind.has(principal.id) ? undefined : FLOW)),
   }
-  return Object.assign(it, { access })
+  const whoMaySee: WhoMaySee = async (asked) => asked.map(({ principal }) => (it.blind.has(principal.id) ? undefined : FLOW))
+  return Object.assign(it, { access, whoMaySee })
 }

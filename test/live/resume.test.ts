@@ -5,15 +5,14 @@ import type { Database } from '../../src/database/database.ts'
 import { executionTopic } from '../../src/engine/engine.ts'
 import { Execution } from '../../src/engine/entities/execution.ts'
 import { decodeFeedCursor, encodeFeedCursor } from '../../src/live/cursor.ts'
-import type { ExecutionFeed } from '../../src/live/execution-feed.ts'
-import { createFeeds } from '../../src/live/feeds.ts'
-import type { Feeds } from '../../src/live/feeds.ts'
 import type { FeedEvent } from '../../src/live/frames.ts'
 import { createLog } from '../../src/log.ts'
 import { testDatabase } from '../harness/test-database.ts'
 import { masks, reader, steeredAccess } from './access.ts'
 import { countedBus } from './counted-bus.ts'
 import { commitEvents, startExecution } from './history.ts'
+import { pulledFeeds } from '../harness/pulled-feeds.ts'
+import type { PulledFeed, PulledFeeds } from '../harness/pulled-feeds.ts'
 
 const { database } = await testDatabase({ entities: [Execution] })
 
@@ -21,12 +20,12 @@ const { database } = await testDatabase({ entities: [Execution] })
 class Reader {
   readonly history: FeedEvent[] = []
   ended = false
-  #feed: ExecutionFeed | undefined
+  #feed: PulledFeed | undefined
   #reading: Promise<void> = Promise.resolve()
-  readonly #feeds: Feeds
+  readonly #feeds: PulledFeeds
   readonly #executionId: string
 
-  constructor(feeds: Feeds, executionId: string) {
+  constructor(feeds: PulledFeeds, executionId: string) {
     this.#feeds = feeds
     this.#executionId = executionId
   }
@@ -44,7 +43,7 @@ class Reader {
     this.#reading = this.#read(this.#feed)
   }
 
-  async #read(feed: ExecutionFeed): Promise<void> {
+  async #read(feed: PulledFeed): Promise<void> {
     for await (const frame of feed) {
       if (frame.kind === 'delta') {
         expect(frame.events[0]?.seq).toBe(this.history.length + 1)
@@ -78,7 +77,7 @@ const STEPS = fc.array(
 test('rings lost or doubled, readers cut off and resumed anywhere: every history is the one in the table', async () => {
   const property = fc.asyncProperty(STEPS, async (steps) => {
     const bus = countedBus()
-    const feeds = createFeeds({ database, bus, masks, access: steeredAccess().access, log: createLog('silent') })
+    const feeds = pulledFeeds({ database, bus, masks, ...steeredAccess(), log: createLog('silent') })
     const id = await startExecution(database)
     const readers = [new Reader(feeds, id), new Reader(feeds, id)] as const
     for (const reader of readers) await reader.resume(0)
@@ -96,7 +95,7 @@ test('rings lost or doubled, readers cut off and resumed anywhere: every history
 
     const table = await historyOf(database, id)
     for (const reader of readers) expect(reader).toMatchObject({ history: table, ended: true })
-    expect(feeds.open).toBe(0)
+    expect(feeds.size).toBe(0)
     expect(bus.listeners()).toBe(0)
   })
   await fc.assert(property, { numRuns: 40 })
@@ -104,7 +103,7 @@ test('rings lost or doubled, readers cut off and resumed anywhere: every history
 
 test('a reader keeps up with two writers that commit and ring as fast as they can', async () => {
   const bus = countedBus()
-  const feeds = createFeeds({ database, bus, masks, access: steeredAccess().access, log: createLog('silent') })
+  const feeds = pulledFeeds({ database, bus, masks, ...steeredAccess(), log: createLog('silent') })
   const id = await startExecution(database)
   const reader = new Reader(feeds, id)
   await reader.resume(0)

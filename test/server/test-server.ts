@@ -23,6 +23,7 @@ import type { Authentication, Role, UserPrincipal } from '../../src/identity/pri
 import { SCOPES } from '../../src/identity/principal.ts'
 import { createLog } from '../../src/log.ts'
 import type { Context } from '../../src/api/context.ts'
+import { FeedSource } from '../../src/api/feed.ts'
 import type { Call } from '../../src/operations/call.ts'
 import { createMemoryLimiter } from '../../src/fleet/memory-limiter.ts'
 import { startServer } from '../../src/server/server.ts'
@@ -79,6 +80,28 @@ const NoteInput = new GraphQLInputObjectType({
 })
 
 /** `calls` gathers the contexts that resolvers saw. */
+/** A feed of whatever comes out of the iterator, for one follower. */
+function pushed(values: AsyncIterator<unknown>): FeedSource<unknown> {
+  return new FeedSource({
+    follow(presentation, sink) {
+      let left = false
+      const push = async (): Promise<void> => {
+        for (let next; !left && !(next = await values.next()).done;) {
+          const { rendered } = await presentation.render(next.value as never, principal(), true)
+          await sink.drained()
+          sink.send(rendered)
+        }
+        sink.over('FINISHED')
+      }
+      push().catch((error: unknown) => sink.fail(error))
+      return () => {
+        left = true
+        void values.return?.()
+      }
+    },
+  })
+}
+
 function smallSchema(events: Events, calls: Call[]): GraphQLSchema {
   const query = new GraphQLObjectType<unknown, Call>({
     name: 'Query',
@@ -120,7 +143,7 @@ function smallSchema(events: Events, calls: Call[]): GraphQLSchema {
     fields: {
       events: {
         type: GraphQLString,
-        subscribe: () => (events.opened.resolve(), events),
+        subscribe: () => (events.opened.resolve(), pushed(events)),
         resolve: (event, _args, call) => {
           calls.push(call)
           if (event instanceof Error) throw event
@@ -129,10 +152,13 @@ function smallSchema(events: Events, calls: Call[]): GraphQLSchema {
       },
       ending: {
         type: GraphQLString,
-        async *subscribe() {
-          yield 'only'
-          throw new Error(SECRET)
-        },
+        subscribe: () =>
+          pushed(
+            (async function* () {
+              yield 'only'
+              throw new Error(SECRET)
+            })(),
+          ),
         resolve: String,
       },
       forbidden: {
@@ -180,7 +206,13 @@ export async function serve(
     production: false,
     persisted: { documents: new Map(), only: false },
     schema: smallSchema(events, calls),
-    makeCall: (caller) => ({ ...caller, log, services: { security: { count: () => undefined } } }) as unknown as Context,
+    calls: {
+      makeCall: (caller) => ({ ...caller, log, services: { security: { count: () => undefined } } }) as unknown as Context,
+      makeFrameCall: (who, _viewerMatters, origin) => ({
+        context: { principal: who, origin, requestId: 'frame', log } as Context,
+        lookedAtViewer: () => false,
+      }),
+    },
     authenticate: async (token) => tokens.get(token) ?? { ok: false, reason: 'INVALID' },
     renewPrincipals: async (principals) => [...principals],
     onAuthChange: () => () => undefined,

@@ -42,7 +42,10 @@ test('what an administrator reads is told before the answer, and not shown when 
   }
   const services = { writeAudit, auditKeys, security: { count: () => undefined }, database: { clock: { now: () => 0 } } }
   const makeCall = (caller: object) => ({ ...caller, services }) as unknown as Context
-  const { url } = await serve({ schema, makeCall })
+  const makeFrameCall = () => {
+    throw new Error('no feeds here')
+  }
+  const { url } = await serve({ schema, calls: { makeCall, makeFrameCall } })
   expect(await post(url, '{ shown }', { token: 'admin' })).toMatchObject({ status: 200, data: { shown: 'shown' } })
   expect(written).toMatchObject([{ type: 'admin.read', actorId: principal().id, metadata: { mails: 2 } }])
   await post(url, '{ shown }', { token: 'user' })
