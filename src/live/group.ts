@@ -3,6 +3,8 @@ import { Fault } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { CloseReason, CommonFrame } from './frames.ts'
 import type { Member } from './member.ts'
+import { renderOnce, ViewerMatters } from './presentation.ts'
+import type { Presentation } from './presentation.ts'
 import type { Source, SourceMember } from './source.ts'
 import type { Frame } from './topic.ts'
 
@@ -10,23 +12,6 @@ import type { Frame } from './topic.ts'
 const EXPIRY_LEAD_MS = 2_500
 /** How long a group bears reads that fail. */
 const PATIENCE_MS = 30_000
-
-/** `forViewer`: it was made with the viewer looked at, so that it is good for this viewer alone. */
-export interface Rendering<Rendered> {
-  readonly rendered: Rendered
-  readonly forViewer: boolean
-}
-
-/** What of a topic is wanted, and how it becomes what is sent. */
-export interface Presentation<Rendered> {
-  /** Followers of one topic with one form get the same: what was asked for, without where to begin. */
-  readonly form: string
-  /**
-   * `who` stands for all of one standing, unless `viewerMatters`: then it is for `who` alone. `forViewer` must be true when it was
-   * looked at who it is.
-   */
-  render(frame: Frame | CommonFrame, who: Principal, viewerMatters: boolean): Promise<Rendering<Rendered>>
-}
 
 export interface GroupOptions<Rendered> {
   readonly source: Source
@@ -48,13 +33,10 @@ export interface GroupOptions<Rendered> {
   onDeserted(): void
 }
 
-/** Rendering found that the viewer matters: nothing of it was sent. */
-class ViewerMatters extends Error {}
-
 export class Group<Rendered> implements SourceMember {
   readonly members = new Set<Member<Rendered>>()
   readonly #options: GroupOptions<Rendered>
-  readonly #renderings = new WeakMap<Frame, Promise<Rendered>>()
+  readonly #render: (frame: Frame | CommonFrame) => Promise<Rendered>
   /** where all that are live are */
   #cursor = ''
   #live = 0
@@ -69,6 +51,7 @@ export class Group<Rendered> implements SourceMember {
   constructor(options: GroupOptions<Rendered>) {
     this.#options = options
     this.#lastFrameAt = options.now()
+    this.#render = renderOnce(options.presentation, options.standing, options.viewerMatters)
     options.source.join(this)
   }
 
@@ -283,19 +266,6 @@ export class Group<Rendered> implements SourceMember {
     } catch (error) {
       this.#failed(error, turn)
     }
-  }
-
-  /** Once for each frame; throws when the viewer matters and this group has none. */
-  #render(frame: Frame | CommonFrame): Promise<Rendered> {
-    const known = this.#renderings.get(frame)
-    if (known) return known
-    const { presentation, standing, viewerMatters } = this.#options
-    const made = presentation.render(frame, standing, viewerMatters).then(({ rendered, forViewer }) => {
-      if (forViewer && !viewerMatters) throw new ViewerMatters()
-      return rendered
-    })
-    this.#renderings.set(frame, made)
-    return made
   }
 
   /**

@@ -14,7 +14,7 @@ import { grantFlowAccess } from '../../src/operations/grant-flow-access.ts'
 import { startExecution } from '../../src/operations/start-execution.ts'
 import { createFollower } from '../../src/server/follow.ts'
 import { createPreparer } from '../../src/server/prepare.ts'
-import type { Plan } from '../../src/server/prepare.ts'
+
 import { testApi } from '../harness/api.ts'
 import { unwrap } from '../harness/engine.ts'
 import { Pulled } from '../harness/pulled-feeds.ts'
