@@ -1,8 +1,8 @@
 /** Followers who would all get the same: each frame is rendered once, and goes to every one of them as it is. */
-import { Fault } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { CloseReason, CommonFrame } from './frames.ts'
 import type { Member } from './member.ts'
+import { Patience } from './patience.ts'
 import { renderOnce, ViewerMatters } from './presentation.ts'
 import type { Presentation } from './presentation.ts'
 import type { Source, SourceMember } from './source.ts'
@@ -10,8 +10,6 @@ import type { Frame } from './topic.ts'
 
 /** Before the token's end, so that the last frame is still within it. */
 const EXPIRY_LEAD_MS = 2_500
-/** How long a group bears reads that fail. */
-const PATIENCE_MS = 30_000
 
 export interface GroupOptions<Rendered> {
   readonly source: Source
@@ -46,11 +44,12 @@ export class Group<Rendered> implements SourceMember {
   #pumping = false
   #turn = Promise.withResolvers<void>()
   #lastFrameAt: number
-  #failingSince: number | undefined
+  readonly #patience: Patience
 
   constructor(options: GroupOptions<Rendered>) {
     this.#options = options
     this.#lastFrameAt = options.now()
+    this.#patience = new Patience(options.now)
     this.#render = renderOnce(options.presentation, options.standing, options.viewerMatters)
     options.source.join(this)
   }
@@ -89,7 +88,7 @@ export class Group<Rendered> implements SourceMember {
   saw(newest: string | undefined): void {
     // whoever waits for the group, or for the database, looks again
     this.#nextTurn()
-    if (newest === this.#cursor && this.#failingSince === undefined) return
+    if (newest === this.#cursor && !this.#patience.failing) return
     this.#generation += 1
     this.#wake()
   }
@@ -150,7 +149,7 @@ export class Group<Rendered> implements SourceMember {
     const from = this.#cursor
     const page = await source.read(from, { conflate: conflates })
     if (!page) return this.#closeAll('ACCESS_REVOKED')
-    this.#failingSince = undefined
+    this.#patience.worked()
     if (page.frames.length === 0) return
     const rendered = await Promise.all(page.frames.map((frame) => this.#render(frame)))
     await fresh()
@@ -205,7 +204,7 @@ export class Group<Rendered> implements SourceMember {
     const rendered = await Promise.all(page.frames.map((frame) => this.#render(frame)))
     if (rendered.length > 0) await fresh()
     if (!this.#awaits(member) || member.doubted) return
-    this.#failingSince = undefined
+    this.#patience.worked()
     this.#send(member, rendered, page.cursor, page.ends)
     if (member.gone || page.more) return
     // what was read only up to the group says nothing of what follows
@@ -269,15 +268,12 @@ export class Group<Rendered> implements SourceMember {
   }
 
   /**
-   * The database may be restarting: whoever is concerned (all that are live, if nobody is named) reads again after `turn`, which the
-   * next sweep that could read brings. A refusal (Fault) is final at once.
+   * Whoever is concerned (all that are live, if nobody is named) reads again after `turn`, which the next sweep that could read brings.
    */
   #failed(error: unknown, turn: Promise<void>, behind?: Member<Rendered>): void {
     if (error instanceof ViewerMatters) return this.#splitUp()
-    const { now, onFailure } = this.#options
-    this.#failingSince ??= now()
-    onFailure(error)
-    const final = (error instanceof Fault && error.code !== 'UNAVAILABLE') || now() - this.#failingSince >= PATIENCE_MS
+    this.#options.onFailure(error)
+    const final = this.#patience.isOver(error)
     const concerned = behind ? [behind] : [...this.members].filter(({ live }) => live)
     for (const member of concerned) {
       if (final) {
