@@ -148,7 +148,7 @@ export class Group<Rendered> implements SourceMember {
     const { source, conflates, fresh } = this.#options
     const from = this.#cursor
     const page = await source.read(from, { conflate: conflates })
-    if (!page) return this.#closeAll('ACCESS_REVOKED')
+    if (!page) return this.members.forEach((member) => void this.close(member, 'ACCESS_REVOKED'))
     this.#patience.worked()
     if (page.frames.length === 0) return
     const rendered = await Promise.all(page.frames.map((frame) => this.#render(frame)))
@@ -295,9 +295,5 @@ export class Group<Rendered> implements SourceMember {
     const concerned = [...this.members]
     for (const member of concerned) this.release(member)
     this.#options.onViewerMatters(concerned)
-  }
-
-  #closeAll(reason: CloseReason): void {
-    for (const member of this.members) void this.close(member, reason)
   }
 }
