@@ -1,5 +1,6 @@
 /** The flows that a development server loads at its start. */
 import type { Definition } from '../../src/language/definition.ts'
+import { documentReview } from './document-review.ts'
 import { featureApproval } from './feature-approval.ts'
 
-export const exampleFlows: readonly Definition[] = [featureApproval]
+export const exampleFlows: readonly Definition[] = [featureApproval, documentReview]

@@ -53,10 +53,12 @@ export async function readApprovals(call: Call, requestIds: readonly string[]): 
   return requestIds.map((id) => byId.get(id) ?? null)
 }
 
-/** Which of these requests, which they were shown, the caller may answer now. */
+/** Which of these requests, which they were shown, the caller may answer now, and has not yet. */
 export async function readAnswerable(call: Call, requestIds: readonly string[]): Promise<boolean[]> {
+  const principal = requirePrincipal(call)
   const rows = await selectRows(call, AgentRequest, {
-    where: sql`t.id = any(${requestIds}) and t.status = 'OPEN' and ${answerableRequests(requirePrincipal(call))}`,
+    where: sql`t.id = any(${requestIds}) and t.status = 'OPEN' and ${answerableRequests(principal)}
+      and not exists (select from sluice.votes as v where v.request_id = t.id and v.voter_id = ${principal.actsAs})`,
     without: ['body', 'answer'],
   })
   const answerable = new Set(rows.map(({ id }) => id))

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { parse, validate } from 'graphql'
 import { expect, test } from 'vitest'
+import { documentReview } from '../../examples/flows/document-review.ts'
 import { featureApproval } from '../../examples/flows/feature-approval.ts'
 import { schema } from '../../src/api/schema.ts'
 import { SETTINGS } from '../../src/config-settings.ts'
@@ -117,13 +118,24 @@ test('commands and settings that pages name exist', () => {
   expect(unknown).toEqual([])
 })
 
-test('the picture in the README is what an execution looks like that waits for the ceo; `vitest run test/house -u` draws it again', async () => {
-  const compiled = compile(featureApproval, allow)
+const succeeded = { status: 'SUCCEEDED' } as const
+const waits = { status: 'WAITING' } as const
+const skipped = { status: 'SKIPPED' } as const
+
+test.each([
+  {
+    flow: featureApproval,
+    picture: 'feature-approval',
+    standings: { analyze: succeeded, risk: { ...succeeded, route: 'ceo_approval' }, ask_ceo: waits, ask_cto: skipped, auto: skipped },
+  },
+  {
+    flow: documentReview,
+    picture: 'document-review',
+    standings: { review: succeeded, verdict: { ...succeeded, route: 'revise' }, accepted: skipped, revision: waits },
+  },
+])('the picture $picture is what an execution looks like that waits; `vitest run test/house -u` draws it again', async (shown) => {
+  const compiled = compile(shown.flow, allow)
   if ('issues' in compiled) throw new Error(JSON.stringify(compiled.issues))
-  const succeeded = { status: 'SUCCEEDED' } as const
-  const standings = {
-    ...{ analyze: succeeded, risk: { ...succeeded, route: 'ceo_approval' }, ask_ceo: { status: 'WAITING' } as const },
-    ...{ ask_cto: { status: 'SKIPPED' } as const, auto: { status: 'SKIPPED' } as const },
-  }
-  await expect(toSvg(withStatuses(pictureOf(compiled.program), standings))).toMatchFileSnapshot('../../docs/feature-approval.svg')
+  const svg = toSvg(withStatuses(pictureOf(compiled.program), shown.standings))
+  await expect(svg).toMatchFileSnapshot(`../../docs/${shown.picture}.svg`)
 })
