@@ -78,7 +78,7 @@ async function principalOf(secret: string): Promise<Principal> {
   return checked.principal
 }
 const ILLEGAL = { __typename: 'IllegalStateProblem' }
-const people = <N extends number>(count: N) => Promise.all(Array.from({ length: count }, () => person()))
+const people = (count: number) => Promise.all(Array.from({ length: count }, () => person()))
 
 test('a quorum of named people decides; the votes are the output, in the history and in the audit log', async () => {
   const [owner, ann, bob, cy] = (await people(4)) as [UserPrincipal, UserPrincipal, UserPrincipal, UserPrincipal]

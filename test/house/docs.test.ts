@@ -11,9 +11,11 @@ import { FAULTS, PROBLEM_CODES, STEP_ERRORS } from '../../src/errors.ts'
 import { FUNCTIONS, MACROS, METHODS } from '../../src/language/cel-functions.ts'
 import { compile } from '../../src/language/compile.ts'
 import { definitionJsonSchema } from '../../src/language/definition-json-schema.ts'
+import type { Definition } from '../../src/language/definition.ts'
 import { STEP_TYPES } from '../../src/language/steps/step-types.ts'
 import { ISSUE_CODES } from '../../src/language/issue-list.ts'
 import { pictureOf, withStatuses } from '../../src/language/picture/picture-graph.ts'
+import type { StepStanding } from '../../src/language/picture/picture-graph.ts'
 import { toSvg } from '../../src/language/picture/svg.ts'
 import type { AllowList } from '../../src/language/program.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
@@ -122,20 +124,31 @@ const succeeded = { status: 'SUCCEEDED' } as const
 const waits = { status: 'WAITING' } as const
 const skipped = { status: 'SKIPPED' } as const
 
-test.each([
+const PICTURES: readonly { flow: Definition; picture: string; standings: Readonly<Record<string, StepStanding>> }[] = [
   {
     flow: featureApproval,
     picture: 'feature-approval',
-    standings: { analyze: succeeded, risk: { ...succeeded, route: 'ceo_approval' }, ask_ceo: waits, ask_cto: skipped, auto: skipped },
+    standings: {
+      analyze: succeeded,
+      risk: { ...succeeded, route: 'ceo_approval' },
+      ask_ceo: waits,
+      ask_cto: skipped,
+      auto: skipped,
+    },
   },
   {
     flow: documentReview,
     picture: 'document-review',
     standings: { review: succeeded, verdict: { ...succeeded, route: 'revise' }, accepted: skipped, revision: waits },
   },
-])('the picture $picture is what an execution looks like that waits; `vitest run test/house -u` draws it again', async (shown) => {
-  const compiled = compile(shown.flow, allow)
-  if ('issues' in compiled) throw new Error(JSON.stringify(compiled.issues))
-  const svg = toSvg(withStatuses(pictureOf(compiled.program), shown.standings))
-  await expect(svg).toMatchFileSnapshot(`../../docs/${shown.picture}.svg`)
-})
+]
+
+test.each(PICTURES)(
+  'the picture $picture is what an execution looks like that waits; `vitest run test/house -u` draws it again',
+  async (shown) => {
+    const compiled = compile(shown.flow, allow)
+    if ('issues' in compiled) throw new Error(JSON.stringify(compiled.issues))
+    const svg = toSvg(withStatuses(pictureOf(compiled.program), shown.standings))
+    await expect(svg).toMatchFileSnapshot(`../../docs/${shown.picture}.svg`)
+  },
+)

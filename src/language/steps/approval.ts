@@ -47,14 +47,17 @@ const votes = z.int().min(1).max(MAX_VOTES).optional()
 export const approval: StepLanguage<ApprovalStep, ApprovalSpec> = {
   schema: z.strictObject({
     ...commonFields,
-    type: z.literal('approval'),
-    subject: text,
-    data: json.optional(),
-    roles: z.array(z.enum(APPROVER_ROLES)).min(1).optional(),
-    users: z.union([z.array(name).min(1).max(MAX_APPROVERS), text], { error: 'must be a list of handles or ids' }).optional(),
-    quorum: votes,
-    rejects: votes,
-    selfApproval: z.boolean().optional(),
+    type: z.literal('approval').describe('Asks people and counts their votes.'),
+    subject: text.describe('What it is about, in one line; may hold ${{ }}.'),
+    data: json.optional().describe('What they decide on; texts in it may hold ${{ }}.'),
+    roles: z.array(z.enum(APPROVER_ROLES)).min(1).optional().describe('People of these roles who may start the flow.'),
+    users: z
+      .union([z.array(name).min(1).max(MAX_APPROVERS), text], { error: 'must be a list of handles or ids' })
+      .optional()
+      .describe('Handles or ids of people, or an expression that gives a list of them.'),
+    quorum: votes.describe('How many must approve; 1 unless given.'),
+    rejects: votes.describe('How many rejections end it; 1 unless given.'),
+    selfApproval: z.boolean().optional().describe('Whether who started the execution may vote; false unless given.'),
   }),
   timeout: { otherwiseMs: DEFAULT_TIMEOUT_MS },
   compile(step, compiler) {

@@ -26,10 +26,15 @@ export interface SignalSpec {
 export const signal: StepLanguage<SignalStep, SignalSpec> = {
   schema: z.strictObject({
     ...commonFields,
-    type: z.literal('signal'),
-    signals: z.array(name).min(1).max(MAX_NAMES),
-    need: z.union([z.enum(['any', 'all']), z.int().min(1)], { error: 'must be "any", "all" or a number' }).optional(),
-    where: text.optional(),
+    type: z.literal('signal').describe('Waits for named signals, also for those that came before it.'),
+    signals: z.array(name).min(1).max(MAX_NAMES).describe('The names of the signals that it waits for.'),
+    need: z
+      .union([z.enum(['any', 'all']), z.int().min(1)], { error: 'must be "any", "all" or a number' })
+      .optional()
+      .describe('How many of the names: any (one), all, or a number; any unless given.'),
+    where: text
+      .optional()
+      .describe('A condition over signal.name, signal.data and signal.sentBy; others are left where they are.'),
   }),
   compile(step, compiler) {
     checkSignals(step.signals, compiler)
