@@ -24,7 +24,13 @@ const at = (): number => 1_700_000_000_000 + number() * 1000
 const text = (what: string): string => `${what} ${number()}`
 const id = newUuid()
 const next = {
-  ...{ id, flowId: newUuid(), flowVersionId: newUuid(), initiatorId: newUuid(), program: { steps: Array(number()) } },
+  ...{
+    id,
+    flowId: newUuid(),
+    flowVersionId: newUuid(),
+    initiatorId: newUuid(),
+    program: { steps: Array(number()), step: () => ({}) },
+  },
   ...{ status: 'FAILED', version: number(), epoch: number(), owner: newUuid(), wakeAt: at(), deadlineAt: at() },
   ...{
     cancelReason: text('cancel'),
