@@ -45,12 +45,14 @@ import { createMailRoom } from './identity/mail-room.ts'
 import { createSecretKeys } from './identity/secret-keys.ts'
 import { rekeyAtStart } from './identity/rekey-secrets.ts'
 import type { AllowList } from './language/program.ts'
+import { AUDIT_BELL, createAuditFeeds } from './live/audit-topic.ts'
 import { createFeeds } from './live/feeds.ts'
 import { createExecutionFeeds } from './live/execution-topic.ts'
 import { admitStarts } from './operations/admit-starts.ts'
 import type { Services } from './operations/call.ts'
 import { noteRefusedCall } from './operations/note-refused-call.ts'
 import { createOpenSecrets } from './operations/open-secrets.ts'
+import { mayReadAudit } from './operations/permissions.ts'
 import { ensureExampleFlows } from './operations/ensure-example-flows.ts'
 import { whoMaySee } from './operations/who-may-see.ts'
 import { createGuardedClient } from './outbound/guarded-client.ts'
@@ -100,7 +102,10 @@ export async function startApp(options: AppOptions): Promise<App> {
     const { jwtSecret, secretsKey = '' } = made
     const auditKeys = auditKeysOf(config)
     const auditHead = createSealedHead(auditKeys, config.audit.headPath ?? join(config.database.dataDir, 'audit-head'))
-    const sealer = createSealer({ database, keys: auditKeys, head: auditHead, log: log.child({ room: 'audit' }) })
+    const sealer = createSealer({
+      ...{ database, keys: auditKeys, head: auditHead, log: log.child({ room: 'audit' }) },
+      onSealed: (position) => bus.ring(AUDIT_BELL, String(position)),
+    })
     sealer.start()
     stack.defer(() => sealer.stop())
 
@@ -193,6 +198,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       ...{ database, feeds, masks: engine.masks },
       whoMaySee: (asked) => whoMaySee(database, asked),
     })
+    const openAuditFeed = createAuditFeeds({ database, feeds, mayReadAudit })
     stack.defer(() => feeds.stop())
     const flowWrites = createLimiter({ name: 'flow-writes', points: flowWritesPerMinute })
     const services: Services = {
@@ -238,7 +244,7 @@ export async function startApp(options: AppOptions): Promise<App> {
         registry,
         log,
       },
-      calls: createCalls(services, { openExecutionFeed }, log),
+      calls: createCalls(services, { openExecutionFeed, openAuditFeed }, log),
       createLimiter,
       requestsPerMinute: apiPerMinute,
       noteRefusal({ principal, origin }, code) {

@@ -1,5 +1,6 @@
 /** The audit log, for administrators. */
 import type { AuditEntry, Severity as SeverityName } from '../audit/audit-entry.ts'
+import type { AuditFilter as Filter } from '../audit/audit-filter.ts'
 import { encodeId } from '../ids.ts'
 import { listAuditEvents } from '../operations/list-audit-events.ts'
 import { builder } from './builder.ts'
@@ -79,19 +80,31 @@ AuditEvent.implement({
   }),
 })
 
-const AuditFilter = builder.inputType('AuditFilter', {
+export const AuditFilter = builder.inputType('AuditFilter', {
   description: 'Which audit events; all that is given must hold.',
   fields: (t) => ({
     type: t.string({ description: 'Exactly this type.' }),
+    security: t.boolean({ description: 'True: only what needs attention (`securityEvents`); false: the rest.' }),
     severity: t.field({ type: [Severity], description: 'Any of these.' }),
     success: t.boolean({ description: 'Done, or refused.' }),
     actor: t.id({ description: 'Who did it.' }),
     flow: t.id({ description: 'The flow they are about.' }),
     execution: t.id({ description: 'The execution they are about.' }),
+    ip: t.string({ description: 'The address it came from, exactly as `ip` shows it.' }),
     after: t.field({ type: 'DateTime', description: 'At this time or later.' }),
     before: t.field({ type: 'DateTime', description: 'Before this time.' }),
   }),
 })
+
+export function wantedEvents(filter: typeof AuditFilter.$inferInput | null | undefined): Filter {
+  const { actor, flow, execution, ...rest } = given(filter)
+  return {
+    ...rest,
+    ...(actor !== undefined && { actorId: uuidOf('user', actor) }),
+    ...(flow !== undefined && { flowId: uuidOf('flow', flow) }),
+    ...(execution !== undefined && { executionId: uuidOf('execution', execution) }),
+  }
+}
 
 builder.queryField('auditEvents', (t) =>
   t.connection(
@@ -102,16 +115,11 @@ builder.queryField('auditEvents', (t) =>
       complexity: connectionCost,
       args: { filter: t.arg({ type: AuditFilter, description: 'Which events.' }) },
       resolve: (_root, { filter, ...args }, call) => {
-        const { actor, flow, execution, ...rest } = given(filter)
-        const about = {
-          ...(actor !== undefined && { actorId: uuidOf('user', actor) }),
-          ...(flow !== undefined && { flowId: uuidOf('flow', flow) }),
-          ...(execution !== undefined && { executionId: uuidOf('execution', execution) }),
-        }
+        const wanted = wantedEvents(filter)
         return readPage(
           'AuditEvent',
           args,
-          (page) => listAuditEvents(call, { ...rest, ...about }, page),
+          (page) => listAuditEvents(call, wanted, page),
           (event) => event.id,
         )
       },

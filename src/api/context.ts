@@ -2,6 +2,7 @@
 import { Fault } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
 import { newUuid } from '../ids.ts'
+import type { OpenAuditFeed } from '../live/audit-topic.ts'
 import type { OpenExecutionFeed } from '../live/execution-topic.ts'
 import type { Logger } from '../log.ts'
 import type { Call, Services } from '../operations/call.ts'
@@ -12,6 +13,7 @@ export type Caller = Pick<Call, 'principal' | 'origin' | 'requestId' | 'signal'>
 /** Opens what can be followed. */
 export interface FeedOpeners {
   readonly openExecutionFeed: OpenExecutionFeed<string>
+  readonly openAuditFeed: OpenAuditFeed<string>
 }
 
 /** What resolvers work with: the use cases' `Call`, and the feeds, which use cases know nothing of. */

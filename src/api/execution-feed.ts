@@ -49,6 +49,8 @@ const FRAME_TYPES = {
   }),
 } satisfies Record<ExecutionFrame['kind'], unknown>
 
+export const FeedEnd = FRAME_TYPES.end
+
 const ExecutionFeedFrame = builder.unionType('ExecutionFeedFrame', {
   description: 'One message of `executionFeed`.',
   types: Object.values(FRAME_TYPES),

@@ -20,6 +20,8 @@ export interface SealerOptions {
   keys: AuditKeys
   head: SealedHead
   log: Logger
+  /** told of each seal that this process made, once it is stored */
+  onSealed?: (position: number) => void
 }
 
 export interface Sealer {
@@ -30,7 +32,7 @@ export interface Sealer {
   runOnce(): Promise<number>
 }
 
-export function createSealer({ database, keys, head, log }: SealerOptions): Sealer {
+export function createSealer({ database, keys, head, log, onSealed }: SealerOptions): Sealer {
   const loop = createLoop({
     name: 'sealing the audit log',
     log,
@@ -45,6 +47,7 @@ export function createSealer({ database, keys, head, log }: SealerOptions): Seal
     for (;;) {
       const seal = await sealNext()
       if (!seal) return sealed
+      onSealed?.(seal.position)
       if (await goesOn(seal)) await head.remember(seal)
       sealed += seal.ids.length
       if (seal.ids.length < MAX_ROWS) return sealed

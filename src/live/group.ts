@@ -6,7 +6,7 @@ import { Patience } from './patience.ts'
 import { renderOnce, ViewerMatters } from './presentation.ts'
 import type { Presentation } from './presentation.ts'
 import type { Source, SourceMember } from './source.ts'
-import type { Frame } from './topic.ts'
+import type { Frame, Page } from './topic.ts'
 
 /** Before the token's end, so that the last frame is still within it. */
 const EXPIRY_LEAD_MS = 2_500
@@ -150,7 +150,7 @@ export class Group<Rendered> implements SourceMember {
     const page = await source.read(from, { conflate: conflates })
     if (!page) return this.members.forEach((member) => void this.close(member, 'ACCESS_REVOKED'))
     this.#patience.worked()
-    if (page.frames.length === 0) return
+    if (page.frames.length === 0) return this.#passBy(from, page)
     const rendered = await Promise.all(page.frames.map((frame) => this.#render(frame)))
     await fresh()
     // all were gone meanwhile, and another leads
@@ -163,6 +163,16 @@ export class Group<Rendered> implements SourceMember {
       if (member.sink.congested()) this.#retreat(member)
       else this.#send(member, rendered, page.cursor, page.ends)
     }
+    this.#nextTurn()
+  }
+
+  /** What is not for them moves them on too: it is not read again. */
+  #passBy(from: string, { cursor, more }: Page<Frame>): void {
+    if (cursor === from) return
+    if (this.#cursor !== from) return void (this.#rung = true)
+    this.#cursor = cursor
+    this.#rung ||= more
+    for (const member of this.members) if (member.live) member.cursor = cursor
     this.#nextTurn()
   }
 

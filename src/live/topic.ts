@@ -10,7 +10,7 @@ export interface Frame {
 
 /** What follows a place, as of one moment. */
 export interface Page<F extends Frame> {
-  /** empty: nothing */
+  /** empty: nothing, or nothing for whoever follows this topic: then the cursor has moved on */
   readonly frames: readonly F[]
   /** the place after them */
   readonly cursor: string

@@ -6,6 +6,7 @@ import type { EntityClass } from '@mikro-orm/postgresql'
 import { sql } from 'kysely'
 import { auditEntry } from '../audit/record-audit.ts'
 import { AuditEvent } from '../audit/entities/audit-event.ts'
+import { SecurityEvent } from '../audit/entities/security-event.ts'
 import { AgentRequest } from '../engine/entities/agent-request.ts'
 import { Execution } from '../engine/entities/execution.ts'
 import { FlowVersion } from '../engine/entities/flow-version.ts'
@@ -43,6 +44,7 @@ const KINDS = new Map<EntityClass<object>, Kind>([
   [ApiKey, { name: 'apiKeys', table: 'api_keys', seenBy: permissions.visibleApiKeys }],
   [ExecutionLink, { name: 'executionLinks', table: 'execution_links', seenBy: permissions.visibleExecutionLinks }],
   [AuditEvent, { name: 'auditEvents', table: 'audit_events', seenBy: permissions.visibleAuditEvents }],
+  [SecurityEvent, { name: 'securityEvents', table: 'security_events', seenBy: permissions.visibleAuditEvents }],
   [User, { name: 'users', table: 'users', seenBy: ({ actsAs }) => sql`t.id = ${actsAs}` }],
 ])
 /** Nobody sees those of others. */

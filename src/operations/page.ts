@@ -53,7 +53,8 @@ export async function readRows<Row extends { id: string }, Without extends keyof
   const where = sql`t.id = any(array(${sql.join(walks, sql` union `)} ${inOrder}))`
   const rows = await selectRows(call, entity, { where, then: inOrder, without })
   noteRows(call, entity, rows.slice(0, page.shown) as unknown as Row[])
-  if (call.principal) call.services.security.count('BULK_READS', [call.principal], rows.slice(0, page.shown).length)
+  if (!call.frame && call.principal)
+    call.services.security.count('BULK_READS', [call.principal], rows.slice(0, page.shown).length)
   return rows
 }
 

@@ -182,6 +182,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
     ask: ({ execution }) => `executionFeed(id: "${execution}") { ${ANY} }`,
     cells: 'u..++ ...+. fff++ff+f +f',
   },
+  'Subscription.auditFeed': { ask: () => `auditFeed { ${ANY} }`, cells: 'ufff+ fffff fffffffff ff' },
 }
 
 const DEFINITION = '{ name: "asked of", steps: { ask: { type: "agent", role: "ceo", subject: "May we?", request: {} } } }'

@@ -37,12 +37,14 @@ import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import { insertUser } from '../../src/identity/users.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import { createLog } from '../../src/log.ts'
+import { createAuditFeeds } from '../../src/live/audit-topic.ts'
 import { createFeeds } from '../../src/live/feeds.ts'
 import { auditReads } from '../../src/operations/audit-reads.ts'
 import { pulledFeeds } from './pulled-feeds.ts'
 import { createExecutionFeeds } from '../../src/live/execution-topic.ts'
 import type { WhoMaySee } from '../../src/live/execution-topic.ts'
 import { whoMaySee } from '../../src/operations/who-may-see.ts'
+import { mayReadAudit } from '../../src/operations/permissions.ts'
 import { admitStarts } from '../../src/operations/admit-starts.ts'
 import type { Services } from '../../src/operations/call.ts'
 import type { Context } from '../../src/api/context.ts'
@@ -154,7 +156,14 @@ export async function testApi({
     each.start()
     afterAll(() => each.stop())
   }
-  const calls = createCalls(services, { openExecutionFeed: createExecutionFeeds({ ...settings, feeds: written }) }, log)
+  const calls = createCalls(
+    services,
+    {
+      openExecutionFeed: createExecutionFeeds({ ...settings, feeds: written }),
+      openAuditFeed: createAuditFeeds({ database, feeds: written, mayReadAudit }),
+    },
+    log,
+  )
   afterAll(() => authChanges.stop())
   afterAll(() => security.stop())
 

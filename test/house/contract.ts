@@ -12,6 +12,7 @@ export const CONTRACT: Readonly<Record<string, readonly string[]>> = {
     'executions(filter orderBy first after last before): ExecutionConnection!',
     'auditEvents(filter first after last before): AuditEventConnection!',
     'auditVerification(after first): AuditVerification!',
+    'securityEvents(filter first after last before): SecurityEventConnection!',
     'agentRequests(filter orderBy first after last before): AgentRequestConnection!',
   ],
   Mutation: [
@@ -64,6 +65,8 @@ export const CONTRACT: Readonly<Record<string, readonly string[]>> = {
   FeedGap: ['cursor: String!', 'reason: FeedReason!'],
   FeedEnd: ['cursor: String!', 'reason: FeedReason!', 'execution: Execution!'],
   FeedClosed: ['cursor: String!', 'reason: FeedReason!'],
+  AuditSnapshot: ['cursor: String!', 'events: [AuditEvent!]!'],
+  AuditDelta: ['cursor: String!', 'events: [AuditEvent!]!'],
   FeedReason: ['FINISHED', 'ACCESS_REVOKED', 'TOKEN_EXPIRED', 'DRAINING'],
 
   Execution: [
@@ -90,7 +93,6 @@ export const LATER: Readonly<Record<string, string>> = {
   'Mutation.retryExecution': 'engine',
   'Subscription.executionsFeed': 'live',
   'Subscription.agentRequestsFeed': 'live',
-  'Subscription.auditFeed': 'live',
   'StepRun.counts': 'language',
   'StepRun.items': 'language',
 }
