@@ -1,6 +1,8 @@
 /** What an execution has under way: steps that run, and steps that wait. Kept in `executions.in_flight`, bounded by the steps of the flow. */
 import type { Json } from '../language/program.ts'
 
+import type { Progress } from './acts/reports.ts'
+
 interface Common {
   path: string
   /** from 1; a retry has the next number, a takeover keeps it */
@@ -25,6 +27,8 @@ export interface ActEntry extends Common {
   childId?: string
   /** of a `map` step whose items have all ended: it reads their outputs */
   counts?: ItemCounts
+  /** what it said last of how far it is */
+  progress?: Progress
 }
 
 /** A question that waits for an agent or a person. */

@@ -88,9 +88,13 @@ export function createWorker(options: WorkerOptions): Worker {
   const attempts = createAttempts({
     runners: options.runners,
     openSecrets: options.openSecrets,
-    ended(executionId, outcome) {
+    ended(executionId, [first, ...rest]) {
       const last = draining && attempts.running(executionId).size === 0 && mailboxes.isHeld(executionId)
-      void mailboxes.post(executionId, outcome, { then: last ? [{ kind: 'handBack' }] : [] }).catch(logFailure)
+      const then: Input[] = last ? [...rest, { kind: 'handBack' }] : rest
+      if (first) void mailboxes.post(executionId, first, { then }).catch(logFailure)
+    },
+    reported(executionId, report) {
+      void mailboxes.post(executionId, report).catch(logFailure)
     },
     async isolate(executionId, path, attempt) {
       const posted = await mailboxes.post(executionId, { kind: 'isolated', path, attempt })

@@ -3,6 +3,7 @@ import type { StepErrorCode } from '../../errors.ts'
 import type { ActSpec, Json } from '../../language/program.ts'
 import type { FailureHints } from '../decide/input.ts'
 import type { ResourceUse } from '../handlers/resource-limits.ts'
+import type { Report } from './reports.ts'
 import type { SecretValues } from './attempt-mask.ts'
 
 /** `message`: storable, for whoever may see the execution; without secrets. */
@@ -34,6 +35,8 @@ export interface ActCall<Spec extends ActSpec = ActSpec> {
   readonly hide?: (text: string) => string
   /** told what it took of the machine, where that is measured: once, when it has ended */
   readonly used?: (use: ResourceUse) => void
+  /** hears what it says while it runs; `last` comes before its outcome */
+  readonly report?: (report: Report, last: boolean) => void
 }
 
 export interface RunningAct {

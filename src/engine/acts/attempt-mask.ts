@@ -4,6 +4,7 @@ import { maskJson, maskText } from '../../masking/mask.ts'
 import { formsOf } from '../../masking/secret-forms.ts'
 import { mayNameSecret } from '../../masking/secret-names.ts'
 import { TextPatterns } from '../../masking/text-patterns.ts'
+import type { LogLine, Progress } from './reports.ts'
 
 /** By name; what a definition calls them. */
 export type SecretValues = Readonly<Record<string, string>>
@@ -38,6 +39,13 @@ export class AttemptMask {
   /** A line for the log, a stack: what is sensitive is not in it either. */
   line(text: string): string {
     return this.#hide(this.#text(text))
+  }
+
+  /** What goes into the history: secrets are not in it; what the flow marks as sensitive is masked for whoever reads it there. */
+  told<Said extends LogLine | Progress>(said: Said): Said {
+    const message = said.message === undefined ? {} : { message: withoutSecrets(this.#text(said.message)) }
+    const fields = 'fields' in said && said.fields ? { fields: maskJson(said.fields, { patterns: this.#patterns }).value } : {}
+    return { ...said, ...message, ...fields }
   }
 
   #text(text: string): string {

@@ -9,6 +9,7 @@ import type { ExecutionMask } from '../execution-mask.ts'
 import type { ResourceUse } from '../handlers/resource-limits.ts'
 import type { ActEntry } from '../in-flight.ts'
 import type { ActOutcome, ActRunner, ActRunners, RunningAct } from './act-runner.ts'
+import type { Report } from './reports.ts'
 import type { SecretValues } from './attempt-mask.ts'
 import { runWithSecrets } from './run-with-secrets.ts'
 import type { OpenSecrets } from './run-with-secrets.ts'
@@ -16,7 +17,10 @@ import type { OpenSecrets } from './run-with-secrets.ts'
 export interface AttemptsOptions {
   runners: ActRunners
   openSecrets: OpenSecrets
-  ended(executionId: string, outcome: Input & { kind: 'outcome' }): void
+  /** the last of these is its outcome */
+  ended(executionId: string, inputs: readonly Input[]): void
+  /** it says something while it runs */
+  reported(executionId: string, report: Input): void
   /** asks for leave to run a suspect alone; true: its launch follows */
   isolate(executionId: string, path: string, attempt: number): Promise<boolean>
   /** told what an attempt took of the machine, where that is measured */
@@ -42,9 +46,11 @@ interface Running {
   /** takes what is sensitive out of a line for the log; undefined: nothing is */
   hide: ((text: string) => string) | undefined
   used: (use: ResourceUse) => void
+  /** what it said last, to be told with its outcome */
+  last: Report | undefined
 }
 
-export function createAttempts({ runners, openSecrets, ended, isolate, used }: AttemptsOptions): Attempts {
+export function createAttempts({ runners, openSecrets, ended, reported, isolate, used }: AttemptsOptions): Attempts {
   const byExecution = new Map<string, Map<string, Running>>()
   /** waiting for room, by type: their time has not begun */
   const queues = new Map<ActSpec['type'], { executionId: string; launch: Launch; running: Running }[]>()
@@ -68,7 +74,7 @@ export function createAttempts({ runners, openSecrets, ended, isolate, used }: A
         return
       }
       const { entry, spec } = launch
-      const running: Running = { handle: undefined, hide: hider(of), used: (use) => used?.(of, spec, use) }
+      const running: Running = { handle: undefined, hide: hider(of), used: (use) => used?.(of, spec, use), last: undefined }
       let paths = byExecution.get(executionId)
       if (!paths) byExecution.set(executionId, (paths = new Map<string, Running>()))
       paths.set(entry.path, running)
@@ -107,12 +113,17 @@ export function createAttempts({ runners, openSecrets, ended, isolate, used }: A
 
   function run(executionId: string, launch: Launch, running: Running): void {
     const { entry, spec, input } = launch
-    const { path, attempt } = entry
+    const { path, attempt, epoch } = entry
     const isolated = mustIsolate(entry)
+    const report = (said: Report, last: boolean): void => {
+      if (last) running.last = said
+      else if (byExecution.get(executionId)?.get(path) === running)
+        reported(executionId, { kind: 'reported', path, attempt, epoch, report: said })
+    }
     const begin = (secrets?: SecretValues): RunningAct =>
       runnerOf(spec.type)?.run({
         ...{ spec, input, isolated, executionId: encodeId('execution', executionId), path, attempt },
-        deadlineMs: launch.run.step.timeoutMs!,
+        ...{ deadlineMs: launch.run.step.timeoutMs!, report },
         ...(entry.childId !== undefined && { childId: entry.childId }),
         ...(secrets && { secrets }),
         ...(running.hide && { hide: running.hide }),
@@ -133,7 +144,9 @@ export function createAttempts({ runners, openSecrets, ended, isolate, used }: A
       if (paths.size === 0) byExecution.delete(executionId)
     }
     if (current || outcome.ok || outcome.code !== 'CANCELED') {
-      ended(executionId, { kind: 'outcome', path, attempt, epoch, outcome: asOutcome(outcome), input })
+      const { last } = running
+      const said: Input[] = last && current ? [{ kind: 'reported', path, attempt, epoch, report: last }] : []
+      ended(executionId, [...said, { kind: 'outcome', path, attempt, epoch, outcome: asOutcome(outcome), input }])
     }
     if (entry.alone) {
       onLane = undefined

@@ -22,6 +22,7 @@ import { cancelStep, tellChild } from './record-step.ts'
 import type { Ending } from './record-step.ts'
 import type { Input, InputResult } from './input.ts'
 import { runAt } from './run.ts'
+import { applyReport } from './report.ts'
 import type { Run } from './run.ts'
 import { hasChild, runsAny, settle } from './settle.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -82,6 +83,8 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
       return 'applied'
     case 'isolated':
       return isolate(draft, input)
+    case 'reported':
+      return applyReport(draft, input)
     case 'answered': {
       const entry = draft.inFlight.find((e) => e.kind === 'agent' && e.requestId === input.requestId)
       const run = entry && runAt(draft.from.program, entry.path)

@@ -3,6 +3,7 @@ import type { StepErrorCode } from '../../errors.ts'
 import type { Json } from '../../language/program.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import type { AgentDecision, EndedStatus } from '../states.ts'
+import type { Report } from '../acts/reports.ts'
 
 export type Outcome =
   | { ok: true; output: Json; bytes: number }
@@ -34,6 +35,8 @@ export type Input =
   | { kind: 'claimed' }
   /** `input`: what the handler was given */
   | { kind: 'outcome'; path: string; attempt: number; epoch: number; outcome: Outcome; input?: Json }
+  /** an attempt that runs says something; after its end it is dropped */
+  | { kind: 'reported'; path: string; attempt: number; epoch: number; report: Report }
   /** a suspect is about to run alone */
   | { kind: 'isolated'; path: string; attempt: number }
   | { kind: 'answered'; requestId: string; decision: AgentDecision; data: Json; answeredBy: string }

@@ -1,6 +1,8 @@
 /** One attempt of a handler on its way to an outcome: deadline, abort, grace. Where it runs is its subclasses' matter. */
 import type { Json } from '../../language/program.ts'
-import type { LogFields } from '../../log.ts'
+import type { LogFields, Logger } from '../../log.ts'
+import { Reports } from '../acts/reports.ts'
+import type { LogLine, Progress, Report } from '../acts/reports.ts'
 import type { Due, DueTimer } from './due-timer.ts'
 import type { AttemptFacts } from './handler-context.ts'
 import { failed } from './handler-outcome.ts'
@@ -17,6 +19,8 @@ export interface HandlerCall extends AttemptFacts {
   hide?: (text: string) => string
   /** told what it took, once, unless it runs inline or never began */
   used?: (use: ResourceUse) => void
+  /** hears what it says while it runs; `last` comes before its outcome */
+  report?: (report: Report, last: boolean) => void
 }
 
 export interface RunningHandler {
@@ -33,6 +37,12 @@ export function attemptFields({ handler, executionId, path, attempt }: HandlerCa
 
 const NO_SECRETS = new AttemptMask()
 
+export interface AttemptSettings {
+  graceMs: number
+  timer: DueTimer
+  log: Logger
+}
+
 /**
  *     waiting --begin()--> running --deadline: TIMEOUT, abort(): CANCELED--> stopping --finish() or grace over--> settled
  *        \--deadline, abort()------------\--finish()--------------------------------------------------------------^
@@ -45,13 +55,19 @@ export abstract class Attempt implements RunningHandler, Due {
   readonly #deadlineMs: number
   readonly #graceMs: number
   readonly #timer: DueTimer
+  readonly #call: HandlerCall
+  readonly #log: Logger
+  #reports: Reports | undefined
   #resolve!: (outcome: HandlerOutcome) => void
   #begun = false
   #settled = false
   /** why it was told to stop: the outcome from then on, whatever the handler answers */
   #verdict: HandlerFailure | undefined
 
-  constructor({ deadlineMs, secrets, hide }: HandlerCall, graceMs: number, timer: DueTimer) {
+  constructor(call: HandlerCall, { graceMs, timer, log }: AttemptSettings) {
+    const { deadlineMs, secrets, hide } = call
+    this.#call = call
+    this.#log = log
     this.mask = secrets || hide ? new AttemptMask(secrets, hide) : NO_SECRETS
     this.outcome = new Promise((resolve) => (this.#resolve = resolve))
     this.#deadlineMs = deadlineMs
@@ -96,10 +112,30 @@ export abstract class Attempt implements RunningHandler, Due {
     this.#begun = true
   }
 
-  /** The handler answered or died. Later answers change nothing. */
-  finish(outcome: HandlerOutcome): void {
+  /** The handler wrote a line. */
+  protected hearLine(line: LogLine): void {
+    if (this.#settled) return
+    const { message, fields } = line
+    this.#log.info(attemptFields(this.#call), this.mask.line(fields ? `${message} ${JSON.stringify(fields)}` : message))
+    this.#toReport()?.line(this.mask.told(line))
+  }
+
+  protected hearProgress(progress: Progress): void {
+    if (!this.#settled) this.#toReport()?.progress(this.mask.told(progress))
+  }
+
+  /** Made when there is something to tell: most handlers say nothing. */
+  #toReport(): Reports | undefined {
+    const { report } = this.#call
+    return (this.#reports ??= report && new Reports((said) => report(said, false)))
+  }
+
+  /** The handler answered or died. Later answers change nothing. `droppedLines`: said, and too many to be passed on. */
+  finish(outcome: HandlerOutcome, droppedLines = 0): void {
     if (this.#settled) return
     this.#settled = true
+    const last = (droppedLines > 0 ? this.#toReport() : this.#reports)?.close(droppedLines)
+    if (last) this.#call.report?.(last, true)
     this.#timer.delete(this)
     this.#resolve(this.#verdict ?? this.mask.outcome(outcome))
   }

@@ -1,5 +1,6 @@
 /** What a worker and a handler process say to each other. Each request has a number; answers to any other than the present one are dropped. */
 import type { Json } from '../../language/program.ts'
+import type { LogLine, Progress } from '../acts/reports.ts'
 import type { SecretValues } from '../acts/attempt-mask.ts'
 import type { HandlerFailure, HandlerOutcome } from './handler-outcome.ts'
 import type { ResourceUse } from './resource-limits.ts'
@@ -35,7 +36,9 @@ export type ToChild =
 export type FromChild =
   | { kind: 'described'; number: number; handlers: FoundHandler[]; problems: string[] }
   /** `spent`: the process must not be used again */
-  | { kind: 'done'; number: number; outcome: HandlerOutcome; spent: boolean; stack?: string; use: ResourceUse }
-  | { kind: 'log'; number: number; message: string }
+  | { kind: 'done'; number: number; outcome: HandlerOutcome; spent: boolean; stack?: string; use: ResourceUse; droppedLines?: number }
+  /** whatever is in them is read again by who hears them */
+  | { kind: 'log'; number: number; line?: LogLine }
+  | { kind: 'progress'; number: number; progress?: Progress }
   /** something an ended attempt left behind threw; the present attempt is not to blame, but the process is spent */
   | { kind: 'stray'; failure: HandlerFailure; stack?: string }

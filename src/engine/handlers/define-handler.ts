@@ -1,5 +1,5 @@
 /** What an operator writes: a handler, the code that a step of type `handler` names. This file is the whole API. */
-import type { Json } from '../../language/program.ts'
+import type { Json, JsonObject } from '../../language/program.ts'
 
 /** What a handler knows about the attempt it runs for. */
 export interface HandlerContext {
@@ -22,8 +22,32 @@ export interface HandlerContext {
    * and where it comes up in what the handler returns, throws or logs, it is masked.
    */
   secret(name: string): string
-  /** Writes to Sluice's log with execution and path. At most 100 messages an attempt, 2,000 characters each; the rest is dropped. */
-  log(message: string): void
+  /**
+   * Writes a line to the execution's history, where whoever follows it sees it while the step runs, and to Sluice's log. At most 100
+   * lines an attempt; the history keeps 800 characters of a message and `fields` up to 800 bytes of JSON. What is dropped is counted.
+   */
+  log(message: string, fields?: JsonObject): void
+  /** Tells how far it is: a number from 0 to 1, or counts, with a few words if you like. The last word of each second is kept. */
+  progress(value: number | { done: number; total: number; message?: string } | { message: string }): void
+}
+
+/** Throw it to say more of a failure than its message. Any error with these properties says the same. */
+export class StepError extends Error {
+  /** false: another attempt is useless */
+  readonly retryable?: boolean
+  /** the next attempt comes not before this, as far as the step's `maxDelay` allows */
+  readonly retryAfterMs?: number
+
+  constructor(message: string, { retryable, retryAfterMs, ...options }: ErrorOptions & StepErrorOptions = {}) {
+    super(message, options)
+    this.name = 'StepError'
+    if (retryable !== undefined) this.retryable = retryable
+    if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs
+  }
+}
+export interface StepErrorOptions {
+  retryable?: boolean
+  retryAfterMs?: number
 }
 
 /** A handler. `Input` is what the step's `with` gives; nothing checks it against the type, so check what you rely on. */
@@ -47,7 +71,8 @@ export interface Handler<Input extends Json = Json, Output = unknown> {
  *         const answer = await fetch(`${PAYMENTS}/charges`, {
  *           method: 'POST', signal, headers: { 'idempotency-key': idempotencyKey }, body: JSON.stringify(input),
  *         })
- *         if (answer.status === 402) throw Object.assign(new Error('The card was declined.'), { retryable: false })
+ *         if (answer.status === 402) throw new StepError('The card was declined.', { retryable: false })
+ *         if (answer.status === 429) throw new StepError('Too many charges.', { retryAfterMs: 5000 })
  *         if (!answer.ok) throw new Error(`The payment service answered ${answer.status}.`)
  *         return await answer.json()
  *       },
@@ -59,7 +84,7 @@ export interface Handler<Input extends Json = Json, Output = unknown> {
  * - An attempt may be repeated after a crash or a retry: make effects idempotent with `idempotencyKey`.
  * - Return JSON (`undefined` counts as null), at most 1,000,000 bytes, at most 100 levels deep.
  * - Throw to fail. The error's message is kept with the step and shown to those who may see the execution.
- *   The stack goes to the log only. `retryable = false` on the error says that another attempt is useless.
+ *   The stack goes to the log only. `retryable = false` on the error says that another attempt is useless, `retryAfterMs` when it is not.
  * - Its environment holds PATH, HOME, TZ, LANG, NODE_ENV and what SLUICE_HANDLER_ENV names (comma-separated), nothing else.
  */
 export function defineHandler<Input extends Json = Json, Output = unknown>(

@@ -48,7 +48,10 @@ async function describe(number: number, file: string): Promise<void> {
 
 async function run(request: RunRequest): Promise<void> {
   const { number } = request
-  const context = new AttemptContext(request, (message) => send({ kind: 'log', number, message }))
+  const context = new AttemptContext(request, {
+    line: (line) => send({ kind: 'log', number, line }),
+    progress: (progress) => send({ kind: 'progress', number, progress }),
+  })
   present = { number, context }
   watch.begin()
   let handler: Handler | undefined
@@ -86,9 +89,10 @@ async function load(file: string): Promise<Record<string, unknown>> {
 
 function done(number: number, outcome: HandlerOutcome, spent: boolean, stack?: string): void {
   if (present?.number !== number) return
+  const droppedLines = present.context?.end() ?? 0
   present = undefined
   const { use, filling } = watch.end()
-  send({ kind: 'done', number, outcome, spent: spent || filling, stack, use })
+  send({ kind: 'done', number, outcome, spent: spent || filling, stack, use, droppedLines })
 }
 
 /** True for code that an ended attempt left behind: a timer, a listener, a promise that nobody awaited. */

@@ -1,9 +1,19 @@
 /** The context handed to a handler. What most handlers never look at is made at first use: inline calls cost microseconds. */
 import type { SecretValues } from '../acts/attempt-mask.ts'
+import { readLine, readProgress } from '../acts/reports.ts'
+import type { LogLine, Progress } from '../acts/reports.ts'
 import type { HandlerContext } from './define-handler.ts'
 
-const LOG_MESSAGES = 100
-const LOG_LENGTH = 2_000
+/** More lines are only counted. */
+const LOG_LINES = 100
+/** Between two words of progress that leave the handler. */
+const PROGRESS_EVERY_MS = 200
+
+/** Where what the handler says goes. */
+export interface Listener {
+  line(line: LogLine): void
+  progress(progress: Progress): void
+}
 
 export interface AttemptFacts {
   readonly executionId: string
@@ -21,17 +31,21 @@ export class AttemptContext implements HandlerContext {
   readonly attempt: number
   readonly #deadlineAt: number
   readonly #secrets: ReadonlyMap<string, string>
-  readonly #writeLog: (message: string) => void
+  readonly #listener: Listener
   #controller: AbortController | undefined
-  #logged = 0
+  #lines = 0
+  /** said, and not passed on yet */
+  #progress: Progress | undefined
+  #passedOnAt = Number.NEGATIVE_INFINITY
+  #timer: NodeJS.Timeout | undefined
 
-  constructor(facts: AttemptFacts, writeLog: (message: string) => void) {
+  constructor(facts: AttemptFacts, listener: Listener) {
     this.executionId = facts.executionId
     this.path = facts.path
     this.attempt = facts.attempt
     this.#deadlineAt = Date.now() + facts.deadlineMs
     this.#secrets = new Map(Object.entries(facts.secrets ?? {}))
-    this.#writeLog = writeLog
+    this.#listener = listener
   }
 
   get idempotencyKey(): string {
@@ -47,10 +61,38 @@ export class AttemptContext implements HandlerContext {
   }
 
   /** A getter, so that `const { log } = context` works. */
-  get log(): (message: string) => void {
-    return (message) => {
-      if (this.#logged++ < LOG_MESSAGES) this.#writeLog(String(message).slice(0, LOG_LENGTH))
+  get log(): HandlerContext['log'] {
+    return (message, fields) => {
+      if (this.#lines++ < LOG_LINES) this.#listener.line(readLine(message, fields))
     }
+  }
+
+  get progress(): HandlerContext['progress'] {
+    return (value) => {
+      this.#progress = readProgress(value) ?? this.#progress
+      const since = performance.now() - this.#passedOnAt
+      if (since >= PROGRESS_EVERY_MS) this.#passOn()
+      else this.#timer ??= setTimeout(() => this.#passOn(), PROGRESS_EVERY_MS - since).unref()
+    }
+  }
+
+  #passOn(): void {
+    this.#stopTimer()
+    if (this.#progress) this.#listener.progress(this.#progress)
+    this.#progress = undefined
+    this.#passedOnAt = performance.now()
+  }
+
+  #stopTimer(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** At its end: what it said last is passed on. Returns how many lines were only counted. */
+  end(): number {
+    if (this.#progress) this.#passOn()
+    this.#stopTimer()
+    return Math.max(0, this.#lines - LOG_LINES)
   }
 
   /** A function, so that nothing that prints or copies the context shows one. */

@@ -23,6 +23,7 @@ export interface HandlerFailure {
   message: string
   /** said by the handler; absent when it said nothing */
   retryable?: boolean
+  retryAfterMs?: number
 }
 
 /** `text`: compact JSON of the output; `bytes`: its length in UTF-8. */
@@ -38,9 +39,12 @@ export function failed(code: HandlerErrorCode, message: string): HandlerFailure 
 /** A thrown value as a failure. Anything can be thrown, also what throws again when it is looked at. */
 export function thrown(error: unknown): HandlerFailure {
   try {
-    const retryable = (error as { retryable?: unknown } | null | undefined)?.retryable
-    const failure = failed('STEP_FAILED', messageOf(error))
-    return typeof retryable === 'boolean' ? { ...failure, retryable } : failure
+    const { retryable, retryAfterMs } = (error ?? {}) as { retryable?: unknown; retryAfterMs?: unknown }
+    return {
+      ...failed('STEP_FAILED', messageOf(error)),
+      ...(typeof retryable === 'boolean' && { retryable }),
+      ...(typeof retryAfterMs === 'number' && retryAfterMs >= 0 && { retryAfterMs }),
+    }
   } catch {
     return failed('STEP_FAILED', 'The handler threw something that cannot be read.')
   }

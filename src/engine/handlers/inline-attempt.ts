@@ -1,18 +1,13 @@
 /** An attempt in the worker's own thread, for handlers declared `inline`: nothing can kill it, so it can only be asked to stop. */
 import type { Json } from '../../language/program.ts'
-import type { Logger } from '../../log.ts'
 import { Attempt, attemptFields } from './attempt.ts'
-import type { HandlerCall } from './attempt.ts'
+import type { AttemptSettings, HandlerCall } from './attempt.ts'
 import type { Handler } from './define-handler.ts'
-import type { DueTimer } from './due-timer.ts'
 import { AttemptContext } from './handler-context.ts'
 import { checkedOutput, stackOf, thrown } from './handler-outcome.ts'
 
-export interface InlineSettings {
-  graceMs: number
+export interface InlineSettings extends AttemptSettings {
   maxOutputBytes: number
-  timer: DueTimer
-  log: Logger
 }
 
 export class InlineAttempt extends Attempt {
@@ -20,17 +15,20 @@ export class InlineAttempt extends Attempt {
 
   /** Runs the handler at once, up to its first `await`. */
   constructor(handler: Handler, call: HandlerCall, settings: InlineSettings) {
-    super(call, settings.graceMs, settings.timer)
-    this.#context = new AttemptContext(call, (message) => settings.log.info(attemptFields(call), this.mask.line(message)))
+    super(call, settings)
+    this.#context = new AttemptContext(call, {
+      line: (line) => this.hearLine(line),
+      progress: (progress) => this.hearProgress(progress),
+    })
     this.begin()
     const succeed = (output: unknown): void => {
-      if (!this.settled) this.finish(checkedOutput(output, settings.maxOutputBytes))
+      if (!this.settled) this.finish(checkedOutput(output, settings.maxOutputBytes), this.#context.end())
     }
     const fail = (error: unknown): void => {
       if (this.settled) return
       const stack = settings.log.isLevelEnabled('debug') ? stackOf(error) : undefined
       if (stack !== undefined) settings.log.debug({ ...attemptFields(call), stack: this.mask.line(stack) }, 'handler failed')
-      this.finish(thrown(error))
+      this.finish(thrown(error), this.#context.end())
     }
     try {
       const output: unknown = handler.run(freezeDeep(call.input), this.#context)

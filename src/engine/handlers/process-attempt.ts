@@ -1,19 +1,15 @@
 /** An attempt in a process of its own, where it can be killed and can harm no other. */
-import type { Logger } from '../../log.ts'
 import { Attempt, attemptFields } from './attempt.ts'
-import type { HandlerCall } from './attempt.ts'
+import type { AttemptSettings, HandlerCall } from './attempt.ts'
+import { readLine, readProgress } from '../acts/reports.ts'
 import type { FromChild } from './child-messages.ts'
-import type { DueTimer } from './due-timer.ts'
 import { failed } from './handler-outcome.ts'
 import type { HandlerProcess, ProcessListener } from './handler-process.ts'
 import type { RegisteredHandler } from './load-handlers.ts'
 import { sayExceeded, useAtEnd } from './resource-limits.ts'
 
-export interface ProcessAttemptSettings {
-  graceMs: number
+export interface ProcessAttemptSettings extends AttemptSettings {
   maxOutputBytes: number
-  timer: DueTimer
-  log: Logger
 }
 
 /** What the pool hears of its attempts. */
@@ -24,6 +20,10 @@ export interface ProcessAttemptEvents {
   released(process: HandlerProcess): void
 }
 
+/** Lines and words of progress that a process may send for an attempt. */
+const MOST_WORDS = 500
+const WORDS_A_SECOND = 10
+
 export class ProcessAttempt extends Attempt implements ProcessListener {
   readonly #handler: RegisteredHandler
   readonly #call: HandlerCall
@@ -31,6 +31,8 @@ export class ProcessAttempt extends Attempt implements ProcessListener {
   readonly #settings: ProcessAttemptSettings
   readonly #events: ProcessAttemptEvents
   #process: HandlerProcess | undefined
+  #beganAt = 0
+  #words = 0
 
   /** Waits until `runIn`; `number` is unique in the pool. */
   constructor(
@@ -40,7 +42,7 @@ export class ProcessAttempt extends Attempt implements ProcessListener {
     settings: ProcessAttemptSettings,
     events: ProcessAttemptEvents,
   ) {
-    super(call, settings.graceMs, settings.timer)
+    super(call, settings)
     this.#handler = handler
     this.#call = call
     this.#number = number
@@ -52,6 +54,7 @@ export class ProcessAttempt extends Attempt implements ProcessListener {
     const { executionId, path, attempt, input, secrets } = this.#call
     const { file, exportName } = this.#handler
     this.#process = process
+    this.#beganAt = performance.now()
     this.begin()
     process.listener = this
     process.resetPrintLimit()
@@ -77,14 +80,19 @@ export class ProcessAttempt extends Attempt implements ProcessListener {
       this.#process!.spent = true
       this.#logStack('an earlier attempt left something behind', message.stack ?? message.failure.message)
     } else if (message.number !== this.#number || this.settled) return
-    else if (message.kind === 'log') this.#settings.log.info(attemptFields(this.#call), this.mask.line(message.message))
-    else if (message.kind === 'done') {
+    else if (message.kind === 'log' || message.kind === 'progress') {
+      // its context lets less than this through: something else writes to the channel
+      if (++this.#words > MOST_WORDS + (WORDS_A_SECOND * (performance.now() - this.#beganAt)) / 1000) {
+        if (!this.#process!.spent) this.#process!.kill()
+      } else if (message.kind === 'log') this.hearLine(readLine(message.line?.message, message.line?.fields))
+      else this.hearProgress(readProgress(message.progress) ?? {})
+    } else if (message.kind === 'done') {
       if (message.stack !== undefined) this.#logStack('handler failed', message.stack)
       // a handler that was told to stop may still be at work after it answered; and no other attempt gets at secrets left in memory
       if (message.spent || this.stopping || this.#process!.knowsSecrets) this.#process!.spent = true
       this.#process!.measured(message.use)
       this.#call.used?.(message.use)
-      this.finish(message.outcome)
+      this.finish(message.outcome, message.droppedLines)
       this.#events.released(this.#process!)
     }
   }
