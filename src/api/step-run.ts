@@ -1,5 +1,6 @@
 /** Step runs: one step of one execution, the same while it runs and after; and what waiting steps wait for. */
 import { encodeId } from '../ids.ts'
+import type { Progress } from '../engine/acts/reports.ts'
 import type { STEP_STATUSES } from '../engine/states.ts'
 import type { Waiting } from '../operations/waiting-for.ts'
 import { waitingOf } from '../operations/waiting-for.ts'
@@ -25,6 +26,16 @@ const StepError = builder.objectRef<{ code: string; message: string }>('StepErro
   fields: (t) => ({
     code: t.exposeString('code', { description: 'Which kind of failure.' }),
     message: t.exposeString('message', { description: 'For people.' }),
+  }),
+})
+
+const StepProgress = builder.objectRef<Progress>('StepProgress').implement({
+  description: 'How far a step is, as it said last.',
+  fields: (t) => ({
+    fraction: t.exposeFloat('fraction', { nullable: true, description: 'From 0 to 1.' }),
+    done: t.exposeFloat('done', { nullable: true, description: 'How many are done, of `total`.' }),
+    total: t.exposeFloat('total', { nullable: true, description: 'How many there are.' }),
+    message: t.exposeString('message', { nullable: true, description: 'For people.' }),
   }),
 })
 
@@ -95,6 +106,12 @@ StepRun.implement({
       nullable: true,
       description: 'What it waits for, while it waits.',
       resolve: ({ inFlight }) => (inFlight ? waitingOf(inFlight) : null),
+    }),
+    progress: t.field({
+      type: StepProgress,
+      nullable: true,
+      description: 'How far it is, while it runs and if it says so.',
+      resolve: ({ inFlight }) => (inFlight?.kind === 'act' ? inFlight.progress : null),
     }),
     input: payloadField(t, 'What it was called with.', (step, loaders) => loaders.stepInputs.load(step)),
     inputBytes: payloadBytesField(t, 'input', (step, loaders) => loaders.stepInputs.load(step)),

@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import type { Execution } from '../engine/entities/execution.ts'
 import { StepRun } from '../engine/entities/step-run.ts'
+import type { ExecutionMask } from '../engine/execution-mask.ts'
 import type { InFlight } from '../engine/in-flight.ts'
 import { isCompensation, runAt } from '../engine/decide/run.ts'
 import { hasEnded } from '../engine/states.ts'
@@ -45,15 +46,31 @@ export async function readSteps(call: Call, executions: readonly ExecutionSteps[
     readEnded(call, executions),
     Promise.all(versions.map((id) => call.services.engine.program(id))),
   ])
-  const masks = await call.services.engine.masks(ended.flatMap(({ executionId, error }) => (error ? [executionId] : [])))
+  const telling = executions.filter(({ inFlight }) => inFlight.some(isTelling))
+  const masks = await call.services.engine.masks([
+    ...ended.flatMap(({ executionId, error }) => (error ? [executionId] : [])),
+    ...telling.map(({ id }) => id),
+  ])
   for (const run of ended) {
     if (run.error) run.error = { ...run.error, message: masks.get(run.executionId)!.text(run.error.message) }
   }
   const byExecution = Map.groupBy(ended, (run) => run.executionId)
   return executions.map((execution) => {
     const program = programs[versions.indexOf(execution.flowVersionId)]
-    return mergeSteps(execution, byExecution.get(execution.id) ?? [], isProblem(program) ? undefined : program)
+    return mergeSteps(withMasked(execution, masks.get(execution.id)), byExecution.get(execution.id) ?? [], isProblem(program) ? undefined : program)
   })
+}
+
+const isTelling = (entry: InFlight): boolean => entry.kind === 'act' && entry.progress?.message !== undefined
+
+/** What its attempts say of how far they are, as it may be seen. */
+function withMasked(execution: ExecutionSteps, mask: ExecutionMask | undefined): ExecutionSteps {
+  if (!mask || !execution.inFlight.some(isTelling)) return execution
+  const inFlight = execution.inFlight.map((entry) => {
+    if (entry.kind !== 'act' || entry.progress?.message === undefined) return entry
+    return { ...entry, progress: { ...entry.progress, message: mask.text(entry.progress.message) } }
+  })
+  return { ...execution, inFlight }
 }
 
 /** Step runs; of executions whose step runs were removed, being old enough, what their events still tell of them. */

@@ -29,7 +29,9 @@ export interface Report {
 
 /** of one attempt, all its life */
 export const MOST_LINES = 100
-const MESSAGE_LENGTH = 800
+/** The log keeps more of a message than the history. */
+const MESSAGE_LENGTH = 2_000
+const HISTORY_LENGTH = 800
 const FIELDS_BYTES = 800
 /** A short attempt tells all with its outcome, in one commit. */
 const FIRST_AFTER_MS = 250
@@ -50,13 +52,13 @@ export class Reports {
   }
 
   line(line: LogLine): void {
-    if (this.#lines++ < MOST_LINES) this.#waiting.lines.push(line)
+    if (this.#lines++ < MOST_LINES) this.#waiting.lines.push({ ...line, message: cut(line.message) })
     else this.#waiting.dropped++
     this.#soon()
   }
 
   progress(progress: Progress): void {
-    this.#waiting.progress = progress
+    this.#waiting.progress = progress.message === undefined ? progress : { ...progress, message: cut(progress.message) }
     this.#soon()
   }
 
@@ -111,6 +113,7 @@ export function readProgress(value: unknown): Progress | undefined {
   }
 }
 
+const cut = (text: string): string => text.slice(0, HISTORY_LENGTH).toWellFormed()
 const between0And1 = (value: number): number => Math.min(1, Math.max(0, value))
 const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value) && value >= 0
 

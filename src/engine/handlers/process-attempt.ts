@@ -20,7 +20,7 @@ export interface ProcessAttemptEvents {
   released(process: HandlerProcess): void
 }
 
-/** Lines and words of progress that a process may send for an attempt. */
+/** Messages that a process may send during an attempt, beside its outcome. */
 const MOST_WORDS = 500
 const WORDS_A_SECOND = 10
 
@@ -76,25 +76,27 @@ export class ProcessAttempt extends Attempt implements ProcessListener {
   }
 
   hear(message: FromChild): void {
-    if (message.kind === 'stray') {
+    if (message.kind === 'done' && message.number === this.#number) {
+      if (!this.settled) this.#hearEnd(message)
+    } else if (++this.#words > MOST_WORDS + (WORDS_A_SECOND * (performance.now() - this.#beganAt)) / 1000) {
+      // its context lets less than this through: something else writes to the channel
+      if (!this.#process!.spent) this.#process!.kill()
+    } else if (message.kind === 'stray') {
       this.#process!.spent = true
       this.#logStack('an earlier attempt left something behind', message.stack ?? message.failure.message)
     } else if (message.number !== this.#number || this.settled) return
-    else if (message.kind === 'log' || message.kind === 'progress') {
-      // its context lets less than this through: something else writes to the channel
-      if (++this.#words > MOST_WORDS + (WORDS_A_SECOND * (performance.now() - this.#beganAt)) / 1000) {
-        if (!this.#process!.spent) this.#process!.kill()
-      } else if (message.kind === 'log') this.hearLine(readLine(message.line?.message, message.line?.fields))
-      else this.hearProgress(readProgress(message.progress) ?? {})
-    } else if (message.kind === 'done') {
-      if (message.stack !== undefined) this.#logStack('handler failed', message.stack)
-      // a handler that was told to stop may still be at work after it answered; and no other attempt gets at secrets left in memory
-      if (message.spent || this.stopping || this.#process!.knowsSecrets) this.#process!.spent = true
-      this.#process!.measured(message.use)
-      this.#call.used?.(message.use)
-      this.finish(message.outcome, message.droppedLines)
-      this.#events.released(this.#process!)
-    }
+    else if (message.kind === 'log') this.hearLine(readLine(message.line?.message, message.line?.fields))
+    else if (message.kind === 'progress') this.hearProgress(readProgress(message.progress) ?? {})
+  }
+
+  #hearEnd({ stack, spent, use, outcome, droppedLines }: FromChild & { kind: 'done' }): void {
+    if (stack !== undefined) this.#logStack('handler failed', stack)
+    // a handler that was told to stop may still be at work after it answered; and no other attempt gets at secrets left in memory
+    if (spent || this.stopping || this.#process!.knowsSecrets) this.#process!.spent = true
+    this.#process!.measured(use)
+    this.#call.used?.(use)
+    this.finish(outcome, droppedLines)
+    this.#events.released(this.#process!)
   }
 
   lost(how: string): void {
