@@ -10,8 +10,9 @@ export const NO_RETRY: RetryPolicy = { attempts: 1, firstDelayMs: 500, factor: 2
 
 /** Step errors that are named together in `on` and `notOn`. */
 export const ERROR_CLASSES: Readonly<Record<string, readonly string[]>> = {
-  timeouts: ['TIMEOUT', 'AGENT_TIMEOUT'],
-  crashes: ['HANDLER_CRASHED'],
+  timeouts: ['TIMEOUT', 'AGENT_TIMEOUT', 'APPROVAL_TIMEOUT', 'SIGNAL_TIMEOUT'],
+  network: ['HTTP_NETWORK', 'CIRCUIT_OPEN'],
+  crashes: ['HANDLER_CRASHED', 'RESOURCE_EXCEEDED'],
   failures: ['STEP_FAILED'],
 }
 

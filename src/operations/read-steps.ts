@@ -57,7 +57,11 @@ export async function readSteps(call: Call, executions: readonly ExecutionSteps[
   const byExecution = Map.groupBy(ended, (run) => run.executionId)
   return executions.map((execution) => {
     const program = programs[versions.indexOf(execution.flowVersionId)]
-    return mergeSteps(withMasked(execution, masks.get(execution.id)), byExecution.get(execution.id) ?? [], isProblem(program) ? undefined : program)
+    return mergeSteps(
+      withMasked(execution, masks.get(execution.id)),
+      byExecution.get(execution.id) ?? [],
+      isProblem(program) ? undefined : program,
+    )
   })
 }
 

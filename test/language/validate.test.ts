@@ -394,7 +394,7 @@ test('what becomes of a failure, and what undoes a step, is checked like the res
     'steps.a.onError.goto UNKNOWN_STEP',
     'steps.b.onError.goto SELF_REFERENCE',
     'steps.d.onError INVALID_VALUE',
-    'steps.g.compensate.type NOT_COMPENSATING (the types that can are agent, notify, handler)',
+    'steps.g.compensate.type NOT_COMPENSATING (the types that can are agent, notify, handler, http)',
     'steps.h.compensate.after INVALID_VALUE',
     'steps.h.compensate.onError INVALID_VALUE',
     'steps.i.compensate.retry.notOn.0 INVALID_VALUE (did you mean "TIMEOUT"?)',

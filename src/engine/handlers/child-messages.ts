@@ -36,7 +36,15 @@ export type ToChild =
 export type FromChild =
   | { kind: 'described'; number: number; handlers: FoundHandler[]; problems: string[] }
   /** `spent`: the process must not be used again */
-  | { kind: 'done'; number: number; outcome: HandlerOutcome; spent: boolean; stack?: string; use: ResourceUse; droppedLines?: number }
+  | {
+      kind: 'done'
+      number: number
+      outcome: HandlerOutcome
+      spent: boolean
+      stack?: string
+      use: ResourceUse
+      droppedLines?: number
+    }
   /** whatever is in them is read again by who hears them */
   | { kind: 'log'; number: number; line?: LogLine }
   | { kind: 'progress'; number: number; progress?: Progress }

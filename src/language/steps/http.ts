@@ -68,6 +68,7 @@ export const http: StepLanguage<HttpStep, HttpSpec> = {
     maxBytes: z.int().min(0).max(MAX_BYTES).optional().describe("Of the answer's body, 1,000,000 by default."),
     atMostOnce: z.boolean().optional().describe('It never runs again when it is not known what became of it.'),
   }),
+  compensates: true,
   timeout: { otherwiseMs: 30_000 },
   retry: RETRY,
   compile(step, compiler) {

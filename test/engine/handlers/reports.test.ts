@@ -17,7 +17,10 @@ async function reportsOf(host: HandlerHost, handler: string, input: HandlerCall[
 
 test('what a handler says while it runs is reported: all lines in their order, and the last word of how far it is', async () => {
   const { lines, reports } = await reportsOf(await startHost(), 'tells', { times: 1_000_000 })
-  expect(lines).toEqual([{ message: 'begun', fields: { of: 1_000_000 } }, { message: 'ended', fields: { truncated: true } }])
+  expect(lines).toEqual([
+    { message: 'begun', fields: { of: 1_000_000 } },
+    { message: 'ended', fields: { truncated: true } },
+  ])
   expect(reports.at(-1)!.progress).toEqual({ done: 1_000_000, total: 1_000_000, fraction: 1 })
   // a million words in a few reports
   expect(reports.length).toBeLessThan(10)
@@ -43,7 +46,6 @@ test('a process that floods its channel is ended, and others are served meanwhil
   expect(await babbling).toMatchObject({ ok: false, code: 'HANDLER_CRASHED' })
   expect(reports.flatMap(({ lines }) => lines).length).toBeLessThanOrEqual(100)
 })
-
 
 describe('reports', () => {
   beforeEach(() => void vi.useFakeTimers())
@@ -77,7 +79,7 @@ describe('reports', () => {
   })
 
   test('are not told after the end', () => {
-    const tell = vi.fn()
+    const tell = vi.fn<(report: Report) => void>()
     const reports = new Reports(tell)
     reports.line({ message: 'a' })
     expect(reports.close(3)).toEqual({ lines: [{ message: 'a' }], dropped: 3 })
@@ -87,7 +89,13 @@ describe('reports', () => {
 })
 
 test('whatever a handler gives as a line or as progress, it is read without an exception and can be stored', () => {
-  const anything = fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withSparseArray: true })
+  const anything = fc.anything({
+    withBigInt: true,
+    withDate: true,
+    withMap: true,
+    withNullPrototype: true,
+    withSparseArray: true,
+  })
   fc.assert(
     fc.property(anything, anything, (message, fields) => {
       expect(checkPayload(readLine(message, fields), 10_000).ok).toBe(true)
