@@ -1,5 +1,6 @@
 /** `npm run attack [-- --quick] [topic ...]`: the project's own attacks against a server of its own. Fails when anything gets through. */
 import { parseArgs } from 'node:util'
+import { startOutside } from './outside.ts'
 import { startTarget } from './server.ts'
 import type { Target } from './server.ts'
 import { TOPICS } from './topics.ts'
@@ -15,6 +16,7 @@ if (unknown.length > 0) {
 }
 const wanted = TOPICS.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
 
+const outside = await startOutside()
 const targets: Target[] = []
 const stopAll = async (): Promise<void> => void (await Promise.all(targets.splice(0).map((target) => target.stop())))
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
@@ -25,9 +27,9 @@ try {
   for (const limited of [false, true]) {
     const topics = wanted.filter((topic) => (topic.limited ?? false) === limited)
     if (topics.length === 0) continue
-    const target = await startTarget({ limited })
+    const target = await startTarget({ limited, outside })
     targets.push(target)
-    const world = await populate(target)
+    const world = await populate(target, outside)
     for (const topic of topics) {
       const verdict = await hold(topic, world, values.quick)
       verdicts.push(verdict)
@@ -37,6 +39,7 @@ try {
   }
 } finally {
   await stopAll()
+  outside.close()
 }
 
 const tried = verdicts.reduce((sum, verdict) => sum + verdict.tried, 0)

@@ -6,6 +6,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Outside } from './outside.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 const START_MS = 60_000
@@ -28,7 +29,7 @@ export interface Target {
 }
 
 /** `limited`: with the limits that a server has when nobody sets any; else with none that would get in the way of attacks. */
-export async function startTarget({ limited }: { limited: boolean }): Promise<Target> {
+export async function startTarget({ limited, outside }: { limited: boolean; outside: Outside }): Promise<Target> {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-attack-'))
   const secret = (): string => randomBytes(48).toString('base64url')
   const jwtSecret = secret()
@@ -45,6 +46,7 @@ export async function startTarget({ limited }: { limited: boolean }): Promise<Ta
       ...{ PATH, HOME, PORT: '0', NODE_ENV: 'production', SLUICE_DATA_DIR: directory },
       ...{ SLUICE_JWT_SECRET: jwtSecret, SLUICE_SECRETS_KEY: secret(), SLUICE_ADMIN_EMAIL: ADMIN_EMAIL },
       ...{ SLUICE_ADMIN_PASSWORD: adminPassword, SLUICE_LOG_LEVEL: 'debug' },
+      ...outside.environment,
       ...(limited ? {} : raised),
     },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -8,6 +8,7 @@ import { leakage } from './topics/leakage.ts'
 import { limits } from './topics/limits.ts'
 import { massAssignment } from './topics/mass-assignment.ts'
 import { otherPeoplesThings } from './topics/other-peoples-things.ts'
+import { outbound } from './topics/outbound.ts'
 import { patterns } from './topics/patterns.ts'
 import { pollution } from './topics/pollution.ts'
 import { sessions } from './topics/sessions.ts'
@@ -18,7 +19,7 @@ import type { Topic } from './trial.ts'
 
 export const TOPICS: readonly Topic[] = [
   ...[amplification, crossSite, tokens, sessions, otherPeoplesThings, enumeration, massAssignment],
-  ...[injection, patterns, pollution, bodies, transport, sockets, limits],
+  ...[injection, patterns, pollution, bodies, transport, sockets, outbound, limits],
   // last: it looks at what all the others left in answers and logs
   leakage,
 ]

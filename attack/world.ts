@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { IdKind } from '../src/ids.ts'
 import { createClient } from './client.ts'
 import type { Client } from './client.ts'
+import type { Outside } from './outside.ts'
 import { ADMIN_EMAIL } from './server.ts'
 import type { Target } from './server.ts'
 
@@ -22,6 +23,8 @@ export interface World {
   readonly victim: Person
   readonly attacker: Person
   readonly viewer: Person
+  /** what its steps may and may not call */
+  readonly outside: Outside
   /** a flow of the attacker's own, and an execution of it that waits */
   readonly own: { flowId: string; executionId: string }
   /** what belongs to the victim alone, by kind */
@@ -41,7 +44,7 @@ export const waitingFlow = (name: string, description = 'A plan.') => ({
   },
 })
 
-export async function populate(target: Target): Promise<World> {
+export async function populate(target: Target, outside: Outside): Promise<World> {
   const client = createClient(target)
   const signIn = async (email: string, password: string): Promise<Person> => {
     const { viewer, ...tokens } = await client.mutate(
@@ -102,7 +105,7 @@ export async function populate(target: Target): Promise<World> {
   for (const [kind, id] of Object.entries(things)) if (!id) throw new Error(`the victim has no ${kind}`)
   const own = await start(client, attacker, waitingFlow('mine'), { said: 'mine' })
   return {
-    ...{ target, client, admin, victim, attacker, viewer, own },
+    ...{ target, client, outside, admin, victim, attacker, viewer, own },
     things,
     secrets: [...secrets, key.secret, link.token, victim.password, victim.token, victim.refreshToken],
   }
