@@ -4,8 +4,14 @@
  */
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 
-const promises = createRequire(import.meta.url)('node:dns/promises') as { lookup: Lookup }
+type Found = { address: string; family: number }[]
 type Lookup = (hostname: string, options?: object) => Promise<unknown>
+type Callback = (error: Error | null, found?: Found | string, family?: number) => void
+type LookupThen = (hostname: string, options: { all?: boolean }, callback: Callback) => void
+
+const require = createRequire(import.meta.url)
+const promises = require('node:dns/promises') as { lookup: Lookup }
+const callbacks = require('node:dns') as { lookup: LookupThen }
 
 const ZONE = '.names.attack.example'
 /** The operator allows it, nobody is there. */
@@ -23,12 +29,22 @@ const ANSWERS: Readonly<Record<string, (time: number) => string[]>> = {
   nobody: () => [],
 }
 
-const { lookup } = promises
-promises.lookup = async (hostname, options) => {
-  const found = hostname.endsWith(ZONE) ? ANSWERS[hostname.slice(0, -ZONE.length).split('-')[0]!] : undefined
-  if (!found) return lookup(hostname, options)
+/** What the name is this time; undefined: it is none of ours. */
+function find(hostname: string): Found | undefined {
+  const answer = hostname.endsWith(ZONE) ? ANSWERS[hostname.slice(0, -ZONE.length).split('-')[0]!] : undefined
   const time = asked.get(hostname) ?? 0
   asked.set(hostname, time + 1)
-  return found(time).map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
+  return answer?.(time).map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
+}
+
+const { lookup } = promises
+promises.lookup = async (hostname, options) => find(hostname) ?? lookup(hostname, options)
+// what a connection asks that is made by name
+const { lookup: lookupThen } = callbacks
+callbacks.lookup = (hostname, options, callback) => {
+  const found = find(hostname)
+  if (!found) lookupThen(hostname, options, callback)
+  else if (options.all) callback(null, found)
+  else callback(null, found[0]?.address, found[0]?.family)
 }
 syncBuiltinESMExports()

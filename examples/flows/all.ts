@@ -1,6 +1,7 @@
 /** The flows that a development server loads at its start. */
 import type { Definition } from '../../src/language/definition.ts'
+import { campaign } from './campaign.ts'
 import { documentReview } from './document-review.ts'
 import { featureApproval } from './feature-approval.ts'
 
-export const exampleFlows: readonly Definition[] = [featureApproval, documentReview]
+export const exampleFlows: readonly Definition[] = [featureApproval, documentReview, campaign('http://localhost:8090')]
