@@ -115,7 +115,7 @@ export class Group<Rendered> implements SourceMember {
     const cursor = member.cursor ?? this.#options.source.topic.start
     try {
       const rendered = await this.#render({ kind: 'closed', cursor, reason })
-      if (!member.gone) member.sink.send(rendered)
+      if (!member.gone) member.sink.send(rendered, cursor)
     } catch (error) {
       if (!(error instanceof ViewerMatters)) this.#options.onFailure(error)
     }
@@ -150,36 +150,27 @@ export class Group<Rendered> implements SourceMember {
     const page = await source.read(from, { conflate: conflates })
     if (!page) return this.members.forEach((member) => void this.close(member, 'ACCESS_REVOKED'))
     this.#patience.worked()
-    if (page.frames.length === 0) return this.#passBy(from, page)
+    if (page.cursor === from && page.frames.length === 0) return
     const rendered = await Promise.all(page.frames.map((frame) => this.#render(frame)))
-    await fresh()
+    if (rendered.length > 0) await fresh()
     // all were gone meanwhile, and another leads
     if (this.#cursor !== from) return void (this.#rung = true)
+    // what is not for them moves them on too: it is not read again
     this.#cursor = page.cursor
-    this.#lastFrameAt = this.#options.now()
+    if (rendered.length > 0) this.#lastFrameAt = this.#options.now()
     this.#rung ||= page.more
     for (const member of this.members) {
       if (!member.live) continue
       if (member.sink.congested()) this.#retreat(member)
-      else this.#send(member, rendered, page.cursor, page.ends)
+      else this.#send(member, rendered, page)
     }
     this.#nextTurn()
   }
 
-  /** What is not for them moves them on too: it is not read again. */
-  #passBy(from: string, { cursor, more }: Page<Frame>): void {
-    if (cursor === from) return
-    if (this.#cursor !== from) return void (this.#rung = true)
-    this.#cursor = cursor
-    this.#rung ||= more
-    for (const member of this.members) if (member.live) member.cursor = cursor
-    this.#nextTurn()
-  }
-
-  #send(member: Member<Rendered>, rendered: readonly Rendered[], cursor: string, ends: boolean): void {
-    for (const one of rendered) member.sink.send(one)
-    member.cursor = cursor
-    if (!ends) return
+  #send(member: Member<Rendered>, rendered: readonly Rendered[], page: Page<Frame>): void {
+    for (const [index, one] of rendered.entries()) member.sink.send(one, page.frames[index]!.cursor)
+    member.cursor = page.cursor
+    if (!page.ends) return
     member.sink.over('FINISHED')
     this.remove(member)
   }
@@ -215,7 +206,7 @@ export class Group<Rendered> implements SourceMember {
     if (rendered.length > 0) await fresh()
     if (!this.#awaits(member) || member.doubted) return
     this.#patience.worked()
-    this.#send(member, rendered, page.cursor, page.ends)
+    this.#send(member, rendered, page)
     if (member.gone || page.more) return
     // what was read only up to the group says nothing of what follows
     if (this.#live === 0) return follows ? undefined : this.#lead(member, generation)
@@ -271,7 +262,7 @@ export class Group<Rendered> implements SourceMember {
     try {
       const rendered = await this.#render({ kind: 'heartbeat', cursor, serverTime: new Date(now) })
       await this.#options.fresh()
-      for (const member of this.members) if (member.live && member.cursor === cursor) member.sink.send(rendered)
+      for (const member of this.members) if (member.live && member.cursor === cursor) member.sink.send(rendered, cursor)
     } catch (error) {
       this.#failed(error, turn)
     }

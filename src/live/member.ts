@@ -4,7 +4,8 @@ import type { CloseReason } from './frames.ts'
 
 /** The way to one follower: of a socket, of a response. None of it throws. */
 export interface Sink<Rendered> {
-  send(rendered: Rendered): void
+  /** `cursor`: of the frame */
+  send(rendered: Rendered, cursor: string): void
   /** what was sent before waits to be taken: nothing more should come */
   congested(): boolean
   /** resolves when it is not congested any more, or gone */

@@ -7,7 +7,7 @@ import type { Call } from '../operations/call.ts'
 import { checkVariables } from './check-variables.ts'
 import type { Plan } from './prepare.ts'
 
-export type Door = 'HTTP' | 'WEBSOCKET'
+export type Door = 'HTTP' | 'WEBSOCKET' | 'SSE'
 
 /** What a client sent, of the right shape. */
 export interface Params {
@@ -37,6 +37,8 @@ export interface AdmissionRules {
 export interface Way {
   readonly door: Door
   readonly readsOnly?: boolean
+  /** the cursor that a broken stream goes on after, before what the variables say */
+  readonly resumesAt?: string
   readonly budget?: Budget
 }
 
@@ -75,9 +77,12 @@ function checkOperation(
 ): void {
   if (wanted && wanted !== name?.value) throw new Fault('BAD_REQUEST', 'The document has no operation of this name.')
   if (operation === 'subscription' && door === 'HTTP') {
-    throw new Fault('BAD_REQUEST', 'Subscriptions go over WebSocket (graphql-transport-ws), at the same address.')
+    throw new Fault(
+      'BAD_REQUEST',
+      'Subscriptions go over WebSocket (graphql-transport-ws) or as server-sent events (accept: text/event-stream), at the same address.',
+    )
   }
-  if (operation !== 'query' && readsOnly) throw new Fault('METHOD_NOT_ALLOWED', 'GET only reads: send this by POST.')
+  if (operation === 'mutation' && readsOnly) throw new Fault('METHOD_NOT_ALLOWED', 'GET only reads: send this by POST.')
 }
 
 function spend(cost: number, budget: Budget): void {

@@ -9,12 +9,13 @@ import type { Logger } from '../log.ts'
 import { auditReads } from '../operations/audit-reads.ts'
 import { admit, checkParameters, MAX_COST } from './admit.ts'
 import type { Params, Way } from './admit.ts'
-import { createFollower } from './follow.ts'
+import { createFollower, resumeVariable } from './follow.ts'
 import type { FeedAnswer } from './follow.ts'
 import type { DoorMetrics } from './metrics.ts'
 import { chooseDocument } from './persisted-operations.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
 import { createPreparer } from './prepare.ts'
+import type { Plan } from './prepare.ts'
 import { presentErrors, presentThrown } from './refusal.ts'
 import { pointsBeyond, rateLimited } from './request-limits.ts'
 import type { RequestLimits } from './request-limits.ts'
@@ -74,14 +75,15 @@ export function createAnswerer(options: AnswerOptions): Answerer {
     checkParameters(params)
     const plan = prepare(chooseDocument(persisted, params))
     if (!('operation' in plan)) return { errors: present(plan) }
+    const variables = resumed(plan, params.variables ?? {}, way)
     const call = calls.makeCall(visitor)
-    const admitted = admit(call, plan, params, way, { schema, production })
+    const admitted = admit(call, plan, { ...params, variables }, way, { schema, production })
     if (typeof admitted !== 'number') return { errors: present(admitted) }
     await takeCost(visitor, admitted, rate)
     if (call.principal) call.services.security.count('UNUSUAL_REQUESTS', [call.principal])
 
     const { operation, document } = plan
-    const args = { schema, document, variableValues: params.variables, contextValue: call }
+    const args = { schema, document, variableValues: variables, contextValue: call }
     const presented = (result: ExecutionResult) => (result.errors ? { ...result, errors: present(result.errors) } : result)
     const withCost = (result: ExecutionResult) => ({
       ...presented(result),
@@ -96,7 +98,7 @@ export function createAnswerer(options: AnswerOptions): Answerer {
     const source = await createSourceEventStream(args)
     // a feed that was opened and is not followed costs nothing
     await auditReads(call)
-    if (source instanceof FeedSource) return follow({ source, plan, variables: params.variables ?? {}, visitor })
+    if (source instanceof FeedSource) return follow({ source, plan, variables, visitor })
     return withCost(source as ExecutionResult)
   }
 
@@ -117,4 +119,10 @@ export function createAnswerer(options: AnswerOptions): Answerer {
     metrics.operation(way.door, noteIfRefused(visitor, answered), (performance.now() - startedAt) / 1_000)
     return answered
   }
+}
+
+/** The variables of a subscription that goes on where its stream broke. */
+function resumed(plan: Plan, variables: Record<string, unknown>, { resumesAt }: Way): Record<string, unknown> {
+  const name = resumesAt === undefined ? undefined : resumeVariable(plan)
+  return name === undefined ? variables : { ...variables, [name]: resumesAt }
 }

@@ -67,7 +67,7 @@ function formOf(plan: Plan, variables: Readonly<Record<string, unknown>>): strin
 }
 
 /** The variable that is given as `after` to the feed, and nowhere else. */
-function resumeVariable({ document, operation }: Plan): string | undefined {
+export function resumeVariable({ document, operation }: Plan): string | undefined {
   const [root] = operation.selectionSet.selections
   if (root?.kind !== Kind.FIELD) return undefined
   const given = root.arguments?.find(({ name }) => name.value === 'after')?.value

@@ -44,7 +44,7 @@ export interface HttpAnswer {
 export type AnswerHttp = (request: HttpRequest, visitor: Visitor) => Promise<HttpAnswer>
 
 /**
- * Yoga without what it leaves open: no GET, no forms, no SSE, no body limit of its own (the door has one), no second pipeline:
+ * Yoga without what it leaves open: no GET, no forms, no streams (`event-stream.ts` has them), no body limit of its own (the door has one), no second pipeline:
  * parsing, checks and execution are `answer`'s. The operations of a batch run side by side and share one budget of cost.
  */
 export function createGraphqlOverHttp(answer: Answerer, log: Logger): AnswerHttp {
@@ -93,7 +93,7 @@ export function createGraphqlOverHttp(answer: Answerer, log: Logger): AnswerHttp
 }
 
 /** The body as an object, or as a list that is not empty. Never a thenable, which yoga would wait for: `then` is no parameter. */
-function readParameters(body: string): object {
+export function readParameters(body: string): object {
   boundKeys(body)
   let parsed: unknown
   try {

@@ -13,6 +13,8 @@ import type { Enter } from './entrance.ts'
 import type { Graphiql } from './graphiql/graphiql.ts'
 import { negotiate } from './graphql-over-http.ts'
 import type { AcceptedType, AnswerHttp } from './graphql-over-http.ts'
+import { wantsStream } from './event-stream.ts'
+import type { AnswerStream } from './event-stream.ts'
 import { MAX_ANSWER_BYTES } from './follow.ts'
 import { answerHealth } from './health.ts'
 import type { WaitsFor } from './health.ts'
@@ -26,6 +28,7 @@ import { setCorsHeaders, setPreflightHeaders } from './response-headers.ts'
 
 export interface HttpDoorOptions {
   readonly answerHttp: AnswerHttp
+  readonly answerStream: AnswerStream
   readonly readBody: ReadBody
   readonly enter: Enter
   readonly limits: RequestLimits
@@ -79,7 +82,7 @@ async function answerGraphql(
   visit: Visitor,
   options: HttpDoorOptions,
 ): Promise<void> {
-  const { answerHttp, graphiql, readBody } = options
+  const { answerHttp, answerStream, graphiql, readBody } = options
   checkOrigin(request, response, visit, options)
   if (request.method === 'OPTIONS') {
     setPreflightHeaders(response)
@@ -92,6 +95,7 @@ async function answerGraphql(
   const accepted = negotiate(request.headers.accept)
   const principal = await whoAsks(request, visit, options)
   const body = readsOnly ? readSearch(request) : await readBody(request, keyOf({ ...visit, principal }))
+  if (wantsStream(request)) return answerStream(request, response, { body, readsOnly }, { ...visit, principal })
   const answered = await answerHttp({ body, accepted, readsOnly }, { ...visit, principal })
   if (Buffer.byteLength(answered.body) > MAX_ANSWER_BYTES) throw new Fault('RESPONSE_TOO_LARGE')
   send(response, answered.status, accepted, answered.body)

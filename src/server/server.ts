@@ -18,6 +18,7 @@ import { createEntrance } from './entrance.ts'
 import { createGraphiql } from './graphiql/graphiql.ts'
 import { createGraphqlOverHttp } from './graphql-over-http.ts'
 import type { WaitsFor } from './health.ts'
+import { createEventStreams } from './event-stream.ts'
 import { createHttpDoor } from './http-door.ts'
 import { createDoorMetrics } from './metrics.ts'
 import { createOriginRule } from './origins.ts'
@@ -25,6 +26,7 @@ import { answerClientError } from './raw-answer.ts'
 import { createBodyReader } from './read-request.ts'
 import { checkPersisted } from './persisted-operations.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
+import { presentThrown } from './refusal.ts'
 import { createRequestLimits } from './request-limits.ts'
 import { createSecurityHeaders } from './response-headers.ts'
 import { createWebSocketDoor } from './websocket-door.ts'
@@ -101,6 +103,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const websocket = createWebSocketDoor({ ...options, answer, enter, limits, allowsOrigin, originOf, noteRefusal })
   const http = createHttpDoor({
     answerHttp: createGraphqlOverHttp(answer, log),
+    answerStream: createEventStreams(answer, (thrown, { requestId }) => presentThrown(thrown, { requestId, log })),
     readBody: createBodyReader(),
     enter,
     limits,

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { ExecutionResult } from 'graphql'
 import type { WebSocket } from 'ws'
 import type { Sink } from '../live/member.ts'
+import { drained } from './drained.ts'
 import type { FeedAnswer } from './follow.ts'
 
 /** A reader that has not taken this much waits; what comes meanwhile is read when it has. */
@@ -51,13 +52,4 @@ export function followOnSocket(
       return this
     },
   }
-}
-
-/** Resolves when what was written has gone out, or never will. */
-export async function drained(stream: Pick<Duplex, 'writableNeedDrain' | 'once' | 'off' | 'destroyed'>): Promise<void> {
-  if (!stream.writableNeedDrain || stream.destroyed) return
-  const { promise, resolve } = Promise.withResolvers<void>()
-  stream.once('drain', resolve).once('close', resolve)
-  await promise
-  stream.off('drain', resolve).off('close', resolve)
 }

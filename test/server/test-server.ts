@@ -85,11 +85,12 @@ function pushed(values: AsyncIterator<unknown>): FeedSource<unknown> {
   return new FeedSource({
     follow(presentation, sink) {
       let left = false
+      let count = 0
       const push = async (): Promise<void> => {
         for (let next; !left && !(next = await values.next()).done;) {
           const { rendered } = await presentation.render(next.value as never, principal(), true)
           await sink.drained()
-          sink.send(rendered)
+          sink.send(rendered, `c${(count += 1)}`)
         }
         sink.over('FINISHED')
       }
