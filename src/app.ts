@@ -6,6 +6,7 @@ import { createCalls } from './api/context.ts'
 import { schema } from './api/schema.ts'
 import { openAppDatabase, waitsFor } from './app-database.ts'
 import type { AppDatabaseOptions } from './app-database.ts'
+import { openSources } from './app-sources.ts'
 import { createAuditKeys } from './audit/audit-keys.ts'
 import type { AuditKeys } from './audit/audit-keys.ts'
 import { createAuditWriter } from './audit/audit-writer.ts'
@@ -19,6 +20,7 @@ import { createSecurityRoom } from './audit/security-room.ts'
 import type { Config } from './config-types.ts'
 import type { Database } from './database/database.ts'
 import { createHttpRunner } from './engine/acts/http-runner.ts'
+import { createQueryRunner } from './engine/acts/query-runner.ts'
 import { createEngine } from './engine/create-engine.ts'
 import type { RunningEngine } from './engine/create-engine.ts'
 import { ENGINE_ENTITIES } from './engine/entities/all.ts'
@@ -130,7 +132,12 @@ export async function startApp(options: AppOptions): Promise<App> {
     const outbound = measureClient(createGuardedClient(config.outbound), registry)
     stack.defer(() => outbound.close())
 
-    const allow: AllowList = { roles: new Set(config.engine.agentRoles), handlers: new Set(handlers.keys()) }
+    const sources = openSources(config, work, log.child({ room: 'queries' }), stack)
+    const allow: AllowList = {
+      roles: new Set(config.engine.agentRoles),
+      handlers: new Set(handlers.keys()),
+      sources: new Set(sources.keys()),
+    }
     const secretKeys = createSecretKeys(secretsKey, config.identity.secretsPreviousKeys)
     const openSecrets = createOpenSecrets({ database, keys: secretKeys, auditKeys, security: security.watch, log })
     const { leaseMs, maxHeld } = config.engine
@@ -143,7 +150,10 @@ export async function startApp(options: AppOptions): Promise<App> {
       registry: handlers,
       allow,
       openSecrets,
-      acts: { http: createHttpRunner({ client: outbound, log, onRefused: (call) => void noteRefusedCall(services, call) }) },
+      acts: {
+        http: createHttpRunner({ client: outbound, log, onRefused: (call) => void noteRefusedCall(services, call) }),
+        query: createQueryRunner(sources),
+      },
       signAudit: auditKeys.sign,
       admitStarts: (starts) => admitStarts(services, starts),
       log: log.child({ room: 'engine' }),

@@ -23,6 +23,7 @@ import {
 } from './config-shapes.ts'
 import { optional, secret, setting } from './config-setting.ts'
 import type { Groups, Settings } from './config-setting.ts'
+import { QUERY_SETTINGS } from './config-query-settings.ts'
 import { SECURITY_SETTINGS } from './config-security-settings.ts'
 import { passwordMistakes } from './identity/password-rule.ts'
 import { DEFAULT_ROLES } from './language/roles.ts'
@@ -265,6 +266,7 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
     ),
     agentRoles: setting('SLUICE_AGENT_ROLES', 'Every role an agent may have, comma-separated.', DEFAULT_ROLES.join(','), roles),
   },
+  queries: QUERY_SETTINGS,
   log: {
     level: setting(
       'SLUICE_LOG_LEVEL',

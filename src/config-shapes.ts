@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { NEVER_HANDED_ON } from './engine/handlers/child-environment.ts'
+import type { QuerySourceConfig } from './config-types.ts'
 import { PASSWORD_MAX_BYTES } from './identity/password-rule.ts'
 import { weaknessOfSecret } from './identity/secret-rule.ts'
 import { isAllowable } from './outbound/address-rule.ts'
@@ -95,3 +96,15 @@ export function overTls(value: string): string[] {
 }
 
 export const databaseUrl = url('postgres', 'postgresql')
+
+const querySource = text
+  .regex(/^[A-Za-z0-9_]{1,64}=/, { error: 'must hold name=postgres://..., with names of letters, digits and _' })
+  .transform((value): QuerySourceConfig => {
+    const at = value.indexOf('=')
+    return { name: value.slice(0, at), url: value.slice(at + 1) }
+  })
+  .refine(({ url }) => databaseUrl.safeParse(url).success, { error: 'must hold URLs that begin with postgres://' })
+export const querySources = list(querySource).refine(
+  (sources) => new Set(sources.map(({ name }) => name)).size === sources.length,
+  { error: 'must not name a source twice' },
+)

@@ -131,6 +131,18 @@ export interface LimitsConfig {
   readonly runningPerInitiator: number
 }
 
+export interface QuerySourceConfig {
+  readonly name: string
+  readonly url: string
+}
+
+export interface QueriesConfig {
+  /** what queries of flows may read, none */
+  readonly sources: readonly QuerySourceConfig[]
+  /** most connections of one process to each of them, 4 */
+  readonly poolSize: number
+}
+
 export interface EngineConfig {
   /** how long a silent worker keeps its executions, 10,000 */
   readonly leaseMs: number
@@ -167,6 +179,7 @@ export interface Config {
   readonly security: SecurityConfig
   readonly limits: LimitsConfig
   readonly engine: EngineConfig
+  readonly queries: QueriesConfig
   readonly log: LogConfig
   /** development; in production nothing insecure starts */
   readonly nodeEnv: 'development' | 'test' | 'production'

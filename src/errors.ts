@@ -50,6 +50,7 @@ export const STEP_ERRORS = {
   HANDLER_NOT_REGISTERED: 'No handler of this name is registered where the step ran.',
   NOT_ALLOWED:
     'The definition names something that is not on the allow-list any more, or whoever started it may not run it any more.',
+  QUERY_FAILED: 'The source of a query could not be reached, or refused it; the message says why.',
   SECRET_UNAVAILABLE: "A secret that the step names is not there, cannot be read, or is not the flow's to use.",
   OUTCOME_UNKNOWN: 'The worker was lost while the step ran, and the step may run at most once.',
   POISONED: 'The step crashed its worker three times while it ran alone.',

@@ -41,6 +41,8 @@ const FIELDS = {
   resource: word,
   /** what a feed is of: `execution <UUID>` */
   topic: text,
+  /** of what queries read, as the operator named it */
+  source: word,
   /** of a step run, or of a field in an answer */
   path: word,
   /** migrations */

@@ -8,6 +8,7 @@ import type { Condition, JsonObject, Template } from './values.ts'
 
 export type { HandlerSpec } from './steps/handler.ts'
 export type { HttpSpec } from './steps/http.ts'
+export type { QuerySpec } from './steps/query.ts'
 export type { ActSpec, StepSpec, StepType } from './steps/step-types.ts'
 export type { AllowList, Condition, Evaluated, Json, JsonObject, RetryPolicy, Scope, Template, TemplateRead } from './values.ts'
 

@@ -66,4 +66,6 @@ export interface RetryPolicy {
 export interface AllowList {
   roles: ReadonlySet<string>
   handlers: ReadonlySet<string>
+  /** what queries may read; none by default */
+  sources?: ReadonlySet<string>
 }

@@ -11,10 +11,15 @@ import type { Services } from './call.ts'
 import { canonicalJson } from '../canonical-json.ts'
 import { appendVersion, insertFlow, isNameTaken } from './write-flow.ts'
 
-/** Public, owned by `ownerId` (a UUID). Servers that start at once do it once. Throws when an example is not a valid definition. */
+/**
+ * Public, owned by `ownerId` (a UUID). Servers that start at once do it once. Those that read sources which are not configured are left out;
+ * throws when an example is not a valid definition for another reason.
+ */
 export async function ensureExampleFlows(services: Services, ownerId: string, definitions: readonly Definition[]): Promise<void> {
   for (const example of definitions) {
     const { definition, issues } = validateDefinition(example, services.allow)
+    // what it reads is not configured here
+    if (issues.length > 0 && issues.every(({ code }) => code === 'UNKNOWN_SOURCE')) continue
     if (!definition) throw new Error(`The example flow "${example.name}" is not valid: ${JSON.stringify(issues)}`)
     await ensureFlow(services, ownerId, definition).catch((error: unknown) => {
       // Another server that starts has just written it.

@@ -22,6 +22,8 @@ import { createGuardedClient } from '../../src/outbound/guarded-client.ts'
 import type { GuardedClientOptions } from '../../src/outbound/guarded-client.ts'
 import { createOutbox } from '../../src/outbound/mail.ts'
 import { createHttpRunner } from '../../src/engine/acts/http-runner.ts'
+import type { QuerySource } from '../../src/database/query-source.ts'
+import { createQueryRunner } from '../../src/engine/acts/query-runner.ts'
 import { childEnvironment } from '../../src/engine/handlers/child-environment.ts'
 import { watchSteps } from '../../src/engine/watch-steps.ts'
 import { createHandlerHost } from '../../src/engine/handlers/handler-host.ts'
@@ -60,6 +62,8 @@ export interface TestApiOptions {
   handlers?: InlineHandlers
   /** of handlers that run in processes, instead of `handlers` */
   handlersDirectory?: string
+  /** what queries may read */
+  sources?: readonly QuerySource[]
   log?: Logger
   secretKeys?: SecretKeys
   /** of the client that `http` steps call through: nothing but public addresses by default */
@@ -84,6 +88,7 @@ export interface Answer<Data> {
 export async function testApi({
   handlers = {},
   handlersDirectory,
+  sources = [],
   log = createLog('silent'),
   secretKeys = createSecretKeys(randomBytes(32).toString('hex')),
   outbound = {},
@@ -96,7 +101,11 @@ export async function testApi({
   const registry = handlersDirectory
     ? await loadHandlers({ ...processes, directories: [handlersDirectory] })
     : inlineRegistry(handlers)
-  const allow = { roles: new Set(DEFAULT_ROLES), handlers: new Set(registry.keys()) }
+  const allow = {
+    roles: new Set(DEFAULT_ROLES),
+    handlers: new Set(registry.keys()),
+    sources: new Set(sources.map(({ name }) => name)),
+  }
   const bus = createLocalBus(log)
   const host = createHandlerHost({ ...processes, registry })
   afterAll(() => host.close())
@@ -108,7 +117,10 @@ export async function testApi({
   afterAll(() => client.close())
   const engine = await testEngine(database, {
     ...{ registry, host, allow, bus, openSecrets, log },
-    acts: { http: createHttpRunner({ client, log, onRefused: (call) => void noteRefusedCall(services, call) }) },
+    acts: {
+      http: createHttpRunner({ client, log, onRefused: (call) => void noteRefusedCall(services, call) }),
+      query: createQueryRunner(new Map(sources.map((source) => [source.name, source]))),
+    },
     admitStarts: (starts) => admitStarts(services, starts),
   })
   watchSteps(engine, security.watch.count)

@@ -40,7 +40,11 @@ function blocks(info: string): Block[] {
 }
 
 /** Handlers that pages may name: the examples' own. */
-const allow: AllowList = { roles: new Set(DEFAULT_ROLES), handlers: new Set(['echo', 'inline_echo', 'countdown', 'word_count']) }
+const allow: AllowList = {
+  roles: new Set(DEFAULT_ROLES),
+  handlers: new Set(['echo', 'inline_echo', 'countdown', 'word_count']),
+  sources: new Set(['shop', 'memory']),
+}
 
 test('each flow shown is valid, without a warning, and fits the published schema', () => {
   const fits = new Ajv2020().compile(definitionJsonSchema())

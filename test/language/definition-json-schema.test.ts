@@ -40,7 +40,7 @@ function fieldsOf(node: unknown, path: string): [string, unknown][] {
 }
 
 test('every field of the published schema is explained, those of each step type too', () => {
-  const fields = fieldsOf(schema, '').filter(([path]) => !/\.after\..*\.(any|atLeast|of)$/.test(path))
+  const fields = fieldsOf(schema, '').filter(([path]) => !/\.(after|onError)\..*\.(any|atLeast|of|goto)$/.test(path))
   expect(fields.map(([path]) => path)).toEqual(expect.arrayContaining(['.steps', ...STEP_TYPES.map((type) => `.${type}.type`)]))
   expect(fields.filter(([, description]) => !description).map(([path]) => path)).toEqual([])
 })

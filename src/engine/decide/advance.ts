@@ -95,6 +95,7 @@ export function begin(draft: Draft, run: Run, attempt: number): void {
       return beginWait(draft, run, spec, attempt)
     case 'handler':
     case 'http':
+    case 'query':
       return beginAct(draft, run, spec, attempt)
     case 'map':
       return beginMap(draft, run, spec, attempt)

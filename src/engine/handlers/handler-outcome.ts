@@ -32,7 +32,7 @@ export type HandlerOutcome = { ok: true; text: string; bytes: number } | Handler
 const MESSAGE_LENGTH = 2_000
 const STACK_LENGTH = 8_000
 
-export function failed(code: HandlerErrorCode, message: string): HandlerFailure {
+export function failed<Code extends StepErrorCode>(code: Code, message: string): { ok: false; code: Code; message: string } {
   return { ok: false, code, message: storable(message, MESSAGE_LENGTH) }
 }
 

@@ -119,6 +119,8 @@ function wordsOf(spec: ProgramStep['spec']): string | undefined {
       return spec.handler
     case 'http':
       return spec.method
+    case 'query':
+      return spec.source
     case 'fail':
       return spec.code
     case 'wait':

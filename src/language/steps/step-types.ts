@@ -9,6 +9,7 @@ import { http, type HttpSpec, type HttpStep } from './http.ts'
 import { loop, type LoopSpec, type LoopStep } from './loop.ts'
 import { map, type MapSpec, type MapStep } from './map.ts'
 import { notify, type NotifySpec, type NotifyStep } from './notify.ts'
+import { query, type QuerySpec, type QueryStep } from './query.ts'
 import { route, type RouteSpec, type RouteStep } from './route.ts'
 import { signal, type SignalSpec, type SignalStep } from './signal.ts'
 import { transform, type TransformSpec, type TransformStep } from './transform.ts'
@@ -24,6 +25,7 @@ export type StepDefinition =
   | WaitStep
   | HandlerStep
   | HttpStep
+  | QueryStep
   | FailStep
   | SignalStep
   | ApprovalStep
@@ -38,6 +40,7 @@ export type StepSpec =
   | WaitSpec
   | HandlerSpec
   | HttpSpec
+  | QuerySpec
   | FailSpec
   | SignalSpec
   | ApprovalSpec
@@ -46,11 +49,11 @@ export type StepSpec =
   | FlowSpec
 export type StepType = StepSpec['type']
 /** What a worker runs outside of the database; every other step is decided, or waits. Each has what it is `given`. */
-export type ActSpec = HandlerSpec | HttpSpec | MapSpec | FlowSpec
+export type ActSpec = HandlerSpec | HttpSpec | QuerySpec | MapSpec | FlowSpec
 
 const LANGUAGES: {
   readonly [Type in StepType]: StepLanguage<Extract<StepDefinition, { type: Type }>, Extract<StepSpec, { type: Type }>>
-} = { transform, route, agent, notify, wait, handler, http, fail, signal, approval, map, loop, flow }
+} = { transform, route, agent, notify, wait, handler, http, query, fail, signal, approval, map, loop, flow }
 
 export const STEP_TYPES = Object.keys(LANGUAGES) as StepType[]
 export const STEP_SCHEMAS: readonly z.ZodObject[] = Object.values(LANGUAGES).map(({ schema }) => schema)
@@ -63,7 +66,7 @@ export function languageOf(type: unknown): StepLanguage<StepDefinition, StepSpec
   return LANGUAGES[type as StepType]
 }
 
-const ACTS: { readonly [Type in ActSpec['type']]: true } = { handler: true, http: true, map: true, flow: true }
+const ACTS: { readonly [Type in ActSpec['type']]: true } = { handler: true, http: true, query: true, map: true, flow: true }
 /** It is not run again when nobody knows whether it ran. */
 export const runsOnce = (spec: ActSpec): boolean => 'atMostOnce' in spec && spec.atMostOnce
 export const isAct = (spec: StepSpec): spec is ActSpec => Object.hasOwn(ACTS, spec.type)

@@ -106,7 +106,8 @@ export const REFUSED: Readonly<Record<string, readonly (readonly [sql: string, m
     ['select from t', 'at least one column'],
     ["select a from t where b = 'x", 'unterminated quoted string'],
     ['select "a from t', 'unterminated quoted identifier'],
-    ['select a /* from t', 'unterminated /* comment'],
+    ['select a /* from t', 'comments are not allowed (at character 10)'],
+    ['select a as "--" from t', 'comments are not allowed'],
   ],
   'what writes or locks inside of a SELECT': [
     ['with d as (delete from t returning a) select a from d', 'DELETE is not allowed'],
