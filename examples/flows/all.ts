@@ -5,4 +5,9 @@ import { documentReview } from './document-review.ts'
 import { featureApproval } from './feature-approval.ts'
 import { recallMemory } from './recall-memory.ts'
 
-export const exampleFlows: readonly Definition[] = [featureApproval, documentReview, campaign, recallMemory]
+export const exampleFlows: readonly Definition[] = [
+  featureApproval,
+  documentReview,
+  campaign('http://localhost:8090'),
+  recallMemory,
+]

@@ -43,6 +43,8 @@ export interface AnyStep {
 
 export const json = z.unknown().transform((value) => value as Json)
 export const template = z.record(z.string(), json)
+/** A step inside of another; editors are told where its schema is. */
+export const innerStep = z.record(z.string(), json).meta({ $ref: '#/$defs/step' })
 export const text = z.string().max(10_000)
 export const name = z.string().max(200)
 export const description = z.string().refine((value) => characters(value) <= 500, 'at most 500 characters')
@@ -92,7 +94,7 @@ export const commonFields = {
     .describe(
       'When it has failed for good: the execution fails ("fail"), goes on ("continue"), or goes on with {"goto": "step"}.',
     ),
-  compensate: template.optional().describe('The step that undoes this one when it had succeeded and its execution ends badly.'),
+  compensate: innerStep.optional().describe('The step that undoes this one when it had succeeded and its execution ends badly.'),
 }
 
 /** Unlike the step schemas it lets other fields pass: for reading what can be read of a step of unknown type. */

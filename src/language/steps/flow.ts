@@ -22,10 +22,10 @@ export interface FlowSpec {
 export const flow: StepLanguage<FlowStep, FlowSpec> = {
   schema: z.strictObject({
     ...commonFields,
-    type: z.literal('flow'),
-    flow: name,
-    version: z.int().min(1).optional(),
-    input: template.optional(),
+    type: z.literal('flow').describe('Runs another flow, and has its output.'),
+    flow: name.describe('Its name, or "owner/name".'),
+    version: z.int().min(1).optional().describe('The number of its version; the latest unless given.'),
+    input: template.optional().describe('Its input; texts in it may hold ${{ }}.'),
   }),
   timeout: { otherwiseMs: 30 * 86_400_000 },
   compile(step, compiler) {

@@ -1,6 +1,6 @@
 /** `loop` in a definition: a step again and again, until a condition holds, so many times at most. */
 import { z } from 'zod'
-import { commonFields, json, name, text, type AnyStep } from '../any-step.ts'
+import { commonFields, innerStep, name, text, type AnyStep } from '../any-step.ts'
 import type { Condition, JsonObject } from '../values.ts'
 import { NOTHING, refuseRetry } from './map.ts'
 import type { StepBody, StepLanguage } from './step-language.ts'
@@ -29,12 +29,12 @@ export interface LoopSpec {
 export const loop: StepLanguage<LoopStep, LoopSpec> = {
   schema: z.strictObject({
     ...commonFields,
-    type: z.literal('loop'),
-    step: z.record(z.string(), json),
-    times: z.int().min(1).max(MAX_TIMES),
-    until: text.optional(),
-    while: text.optional(),
-    delay: name.optional(),
+    type: z.literal('loop').describe('Runs a step again and again.'),
+    step: innerStep.describe('What runs each time; its templates see iteration and last.'),
+    times: z.int().min(1).max(MAX_TIMES).describe('How often at most.'),
+    until: text.optional().describe('A CEL condition, asked after each time: done when it is true.'),
+    while: text.optional().describe('A CEL condition, asked after each time: done when it is false.'),
+    delay: name.optional().describe('The time between: an ISO 8601 duration.'),
   }),
   compile(step, compiler) {
     refuseRetry(step, compiler)

@@ -1,6 +1,6 @@
 /** `map` in a definition: a step, or a flow, for each item of a list. */
 import { z } from 'zod'
-import { commonFields, json, text, type AnyStep } from '../any-step.ts'
+import { commonFields, innerStep, json, text, type AnyStep } from '../any-step.ts'
 import type { Json, JsonObject, Template } from '../values.ts'
 import type { StepBody, StepCompiler, StepLanguage } from './step-language.ts'
 
@@ -30,15 +30,16 @@ export interface MapSpec {
 export const map: StepLanguage<MapStep, MapSpec> = {
   schema: z.strictObject({
     ...commonFields,
-    type: z.literal('map'),
-    over: z.union([text, z.array(json).max(MAX_ITEMS)]),
-    step: z.record(z.string(), json),
-    parallel: z.int().min(1).max(MAX_PARALLEL).optional(),
+    type: z.literal('map').describe('Runs a step for each item of a list.'),
+    over: z.union([text, z.array(json).max(MAX_ITEMS)]).describe('The list: ${{ }} that gives one, or one of templates.'),
+    step: innerStep.describe('What runs for each item; its templates see item and index.'),
+    parallel: z.int().min(1).max(MAX_PARALLEL).optional().describe('How many run at once; 10 unless given.'),
     tolerate: z
       .union([z.int().min(0).max(MAX_ITEMS), z.string().regex(/^(100|[1-9]?\d)%$/)], {
         error: 'must be a number of items, or a share of them such as "10%"',
       })
-      .optional(),
+      .optional()
+      .describe('How many items may fail: a number, or a share such as "10%"; none unless given.'),
   }),
   compile(step, compiler) {
     refuseRetry(step, compiler)
