@@ -12,6 +12,7 @@ import { Secrets } from './010-secrets.ts'
 import { SecurityEvents } from './011-security-events.ts'
 import { Retention } from './012-retention.ts'
 import { ResourceUse } from './013-resource-use.ts'
+import { Children } from './014-children.ts'
 import { Waits } from './015-waits.ts'
 import { Compensation } from './016-compensation.ts'
 
@@ -29,6 +30,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '011-security-events', class: SecurityEvents },
   { name: '012-retention', class: Retention },
   { name: '013-resource-use', class: ResourceUse },
+  { name: '014-children', class: Children },
   { name: '015-waits', class: Waits },
   { name: '016-compensation', class: Compensation },
 ]

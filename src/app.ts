@@ -51,6 +51,7 @@ import { AUDIT_BELL, createAuditFeeds } from './live/audit-topic.ts'
 import { createFeeds } from './live/feeds.ts'
 import { createExecutionFeeds } from './live/execution-topic.ts'
 import { admitStarts } from './operations/admit-starts.ts'
+import { createChooseChild } from './operations/choose-child.ts'
 import type { Services } from './operations/call.ts'
 import { noteRefusedCall } from './operations/note-refused-call.ts'
 import { createOpenSecrets } from './operations/open-secrets.ts'
@@ -156,6 +157,8 @@ export async function startApp(options: AppOptions): Promise<App> {
       },
       signAudit: auditKeys.sign,
       admitStarts: (starts) => admitStarts(services, starts),
+      chooseChild: createChooseChild(() => services),
+      mostChildren: config.limits.childrenPerInitiator,
       log: log.child({ room: 'engine' }),
     })
     const meter = createResourceMeter({ database, log })

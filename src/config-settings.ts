@@ -240,6 +240,12 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
       '100',
       whole(1, MANY),
     ),
+    childrenPerInitiator: setting(
+      'SLUICE_LIMIT_CHILDREN_PER_INITIATOR',
+      'Executions that `flow` steps started and that have not ended, per initiator.',
+      '1000',
+      whole(1, MANY),
+    ),
   },
   engine: {
     leaseMs: setting('SLUICE_LEASE_MS', 'How long a silent worker keeps its executions, ms.', '10000', whole(500, 3_600_000)),

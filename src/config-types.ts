@@ -129,6 +129,8 @@ export interface LimitsConfig {
   readonly flowWritesPerMinute: number
   /** executions of one initiator that have not ended, 100 (A8) */
   readonly runningPerInitiator: number
+  /** children that have not ended; 1000 */
+  readonly childrenPerInitiator: number
 }
 
 export interface QuerySourceConfig {

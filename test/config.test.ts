@@ -48,7 +48,13 @@ describe('an environment with nothing set', () => {
       persistedOperations: [],
       persistedOnly: false,
     })
-    expect(config.limits).toEqual({ apiPerMinute: 100, signInPerMinute: 5, flowWritesPerMinute: 10, runningPerInitiator: 100 })
+    expect(config.limits).toEqual({
+      apiPerMinute: 100,
+      signInPerMinute: 5,
+      flowWritesPerMinute: 10,
+      runningPerInitiator: 100,
+      childrenPerInitiator: 1000,
+    })
     expect(config.engine.leaseMs).toBe(10_000)
     expect(config.identity).toMatchObject({ adminEmail: 'admin@sluice.local', jwtSecret: undefined, adminPassword: undefined })
   })

@@ -32,7 +32,7 @@ const FRAME_TYPES = {
         type: [StepRun],
         description: 'The steps that these events are about, as they are now.',
         resolve: async ({ execution, events }, _args, call) => {
-          const changed = new Set(events.map(({ path }) => path))
+          const changed = new Set(events.flatMap(({ path, step }) => [path, step]))
           return (await loadersOf(call).steps.load(execution)).filter(({ path }) => changed.has(path))
         },
       }),

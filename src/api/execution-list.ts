@@ -44,6 +44,8 @@ const ExecutionFilter = builder.inputType('ExecutionFilter', {
   }),
 })
 
+export const EXECUTION_CONNECTION = connectionTypes(Execution, 'Execution')
+
 builder.queryField('executions', (t) =>
   t.connection(
     {
@@ -72,6 +74,6 @@ builder.queryField('executions', (t) =>
         )
       },
     },
-    ...connectionTypes(Execution, 'Execution'),
+    ...EXECUTION_CONNECTION,
   ),
 )

@@ -13,6 +13,8 @@ import type { Approval } from '../operations/read-approvals.ts'
 import { readAllowedActions, readFlowGrants } from '../operations/read-flow-access.ts'
 import { readEvents } from '../operations/read-events.ts'
 import type { EventRow, EventsWanted } from '../operations/read-events.ts'
+import { readCounts, readItems } from '../operations/read-items.ts'
+import type { Item, ItemsWanted, StepCounts } from '../operations/read-items.ts'
 import * as payloads from '../operations/read-payloads.ts'
 import type { Payload, StepRunKey } from '../operations/read-payloads.ts'
 import { readSteps } from '../operations/read-steps.ts'
@@ -28,6 +30,8 @@ export interface Loaders {
   inputs: DataLoader<string, Payload | null>
   outputs: DataLoader<AsOf, Payload | null, string>
   states: DataLoader<AsOf, Payload | null, string>
+  stepCounts: DataLoader<StepView, StepCounts | null>
+  items: DataLoader<ItemsWanted, Item[]>
   stepInputs: DataLoader<StepRunKey, Payload | null, string>
   stepOutputs: DataLoader<StepRunKey, Payload | null, string>
   requestBodies: DataLoader<string, Payload | null>
@@ -62,6 +66,8 @@ function createLoaders(call: Call, view: View): Loaders {
     inputs: batch((keys) => payloads.readInputs(call, keys, view), itself),
     outputs: batch((keys) => payloads.readOutputs(call, ids(keys), view), asOf),
     states: batch((keys) => payloads.readStates(call, ids(keys), view), asOf),
+    stepCounts: new DataLoader((steps) => readCounts(call, steps), { cache: false }),
+    items: new DataLoader((wanted) => readItems(call, wanted), { cache: false }),
     stepInputs: batch((keys) => payloads.readStepInputs(call, keys, view), stepKey),
     stepOutputs: batch((keys) => payloads.readStepOutputs(call, keys, view), stepKey),
     requestBodies: batch((keys) => payloads.readRequestBodies(call, keys, view), itself),

@@ -8,7 +8,7 @@ import { builder } from './builder.ts'
 import { payloadBytesField, payloadField, redactedField } from './payload-field.ts'
 import { AgentRequest, StepRun } from './refs.ts'
 
-const Status = builder.enumType('StepStatus', {
+export const StepStatus = builder.enumType('StepStatus', {
   description: 'How a step is.',
   values: {
     PENDING: { description: 'It has not begun.' },
@@ -95,7 +95,7 @@ StepRun.implement({
     path: t.exposeString('path', { description: 'Where it is in the execution; the name, for a step that runs once.' }),
     name: t.exposeString('name', { description: 'The name that its definition gives it.' }),
     type: t.exposeString('type', { description: 'Its step type, such as `agent`.' }),
-    status: t.field({ type: Status, description: 'How it is.', resolve: ({ status }) => status }),
+    status: t.field({ type: StepStatus, description: 'How it is.', resolve: ({ status }) => status }),
     attempt: t.exposeInt('attempt', { description: 'The number of the last attempt; 0 before the first.' }),
     startedAt: t.expose('startedAt', { type: 'DateTime', nullable: true, description: 'When its last attempt began.' }),
     finishedAt: t.expose('finishedAt', { type: 'DateTime', nullable: true, description: 'When it ended.' }),

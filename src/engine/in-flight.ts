@@ -127,7 +127,15 @@ export type InFlight = ActEntry | AgentEntry | TimerEntry | SignalEntry | Approv
 
 export const isComposite = (entry: InFlight): entry is CompositeEntry => entry.kind === 'map' || entry.kind === 'loop'
 
-export const countsOf = ({ total, succeeded, failed, skipped }: ItemCounts): ItemCounts => ({ total, succeeded, failed, skipped })
+/** Of a loop: the iterations that have begun. */
+export function countsOf(entry: CompositeEntry): ItemCounts {
+  if (entry.kind === 'map') {
+    const { total, succeeded, failed, skipped } = entry
+    return { total, succeeded, failed, skipped }
+  }
+  const failed = entry.error ? 1 : 0
+  return { total: entry.iteration, succeeded: entry.iteration - failed - (entry.ended ? 0 : 1), failed, skipped: 0 }
+}
 
 /** When time alone changes it; infinite: never. */
 export function dueAtOf(entry: InFlight): number {

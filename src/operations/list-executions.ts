@@ -8,9 +8,10 @@ import { isStorableText } from './check-arguments.ts'
 import type { Label } from './check-arguments.ts'
 import { findFlow, flowReference } from './find-flow.ts'
 import { maskExecutions } from './mask-rows.ts'
-import { between, eachOf, readRows } from './page.ts'
-import type { Page } from './page.ts'
-import { requirePrincipal, waysToExecutions } from './permissions.ts'
+import type { Principal } from '../identity/principal.ts'
+import { between, eachOf, EVERYWHERE, readRows } from './page.ts'
+import type { Page, Way } from './page.ts'
+import { requirePrincipal, visibleExecutions, waysToExecutions } from './permissions.ts'
 
 /** Ids are UUIDs; all that is given must hold. */
 export interface ExecutionFilter {
@@ -19,6 +20,8 @@ export interface ExecutionFilter {
   /** id or name */
   flow?: string | undefined
   initiatorId?: string | undefined
+  /** whose children */
+  parentId?: string | undefined
   label?: Label | undefined
   /** inclusive */
   createdAfter?: Date | undefined
@@ -27,8 +30,9 @@ export interface ExecutionFilter {
 }
 
 export async function listExecutions(call: Call, filter: ExecutionFilter, page: Page): Promise<Execution[]> {
-  const { status, flow, initiatorId, label, createdAfter, createdBefore } = filter
-  const ways = waysToExecutions(requirePrincipal(call))
+  const { status, flow, initiatorId, parentId, label, createdAfter, createdBefore } = filter
+  const principal = requirePrincipal(call)
+  const ways = parentId ? waysToChildren(principal, parentId) : waysToExecutions(principal)
   const flowId = flow === undefined ? undefined : await flowIdOf(call, flow)
   if (flowId === null || status?.length === 0 || (label && !isStorableText(label.key + label.value))) return []
   const filters = [
@@ -40,6 +44,11 @@ export async function listExecutions(call: Call, filter: ExecutionFilter, page: 
   const walks = status ? eachOf(ways, 'status', status) : ways
   return maskExecutions(call, await readRows(call, Execution, { table: 'sluice.executions', ways: walks, filters, page }))
 }
+
+/** By their parent's index: of what somebody may see, few are children of one execution. */
+const waysToChildren = (principal: Principal, parentId: string): readonly Way[] => [
+  { ...EVERYWHERE, where: sql`t.parent_id = ${parentId} and ${visibleExecutions(principal)}` },
+]
 
 /** Null when there is no such flow. An id is taken as it is: executions stay visible to those who may not see their flow any more. */
 async function flowIdOf(call: Call, text: string): Promise<string | null> {

@@ -3,15 +3,18 @@ import { sql } from 'kysely'
 import type { Execution } from '../engine/entities/execution.ts'
 import { StepRun } from '../engine/entities/step-run.ts'
 import type { ExecutionMask } from '../engine/execution-mask.ts'
+import { isComposite } from '../engine/in-flight.ts'
 import type { InFlight } from '../engine/in-flight.ts'
-import { isCompensation, runAt } from '../engine/decide/run.ts'
+import { compensationPath, isCompensation, runAt } from '../engine/decide/run.ts'
 import { hasEnded } from '../engine/states.ts'
 import type { StepStatus } from '../engine/states.ts'
 import { isProblem } from '../errors.ts'
+import type { Problem } from '../errors.ts'
 import type { Program } from '../language/program.ts'
 import type { Call } from './call.ts'
 import { noteParts } from './note-reads.ts'
 import { selectRows } from './select-rows.ts'
+import type { Condition } from './select-rows.ts'
 
 /** One step of one execution, the same while it runs and after. */
 export interface StepView {
@@ -42,10 +45,8 @@ export async function readSteps(call: Call, executions: readonly ExecutionSteps[
     'steps',
   )
   const versions = [...new Set(executions.map((execution) => execution.flowVersionId))]
-  const [ended, programs] = await Promise.all([
-    readEnded(call, executions),
-    Promise.all(versions.map((id) => call.services.engine.program(id))),
-  ])
+  const programs = await Promise.all(versions.map((id) => call.services.engine.program(id)))
+  const ended = await readEnded(call, executions, programs)
   const telling = executions.filter(({ inFlight }) => inFlight.some(isTelling))
   const masks = await call.services.engine.masks([
     ...ended.flatMap(({ executionId, error }) => (error ? [executionId] : [])),
@@ -65,10 +66,10 @@ export async function readSteps(call: Call, executions: readonly ExecutionSteps[
   })
 }
 
-const isTelling = (entry: InFlight): boolean => entry.kind === 'act' && entry.progress?.message !== undefined
+export const isTelling = (entry: InFlight): boolean => entry.kind === 'act' && entry.progress?.message !== undefined
 
 /** What its attempts say of how far they are, as it may be seen. */
-function withMasked(execution: ExecutionSteps, mask: ExecutionMask | undefined): ExecutionSteps {
+export function withMasked<Some extends Pick<ExecutionSteps, 'inFlight'>>(execution: Some, mask: ExecutionMask | undefined): Some {
   if (!mask || !execution.inFlight.some(isTelling)) return execution
   const inFlight = execution.inFlight.map((entry) => {
     if (entry.kind !== 'act' || entry.progress?.message === undefined) return entry
@@ -78,15 +79,30 @@ function withMasked(execution: ExecutionSteps, mask: ExecutionMask | undefined):
 }
 
 /** Step runs; of executions whose step runs were removed, being old enough, what their events still tell of them. */
-async function readEnded(call: Call, executions: readonly ExecutionSteps[]): Promise<EndedStep[]> {
-  const runs = await selectRows(call, StepRun, { where: sql`t.execution_id = any(${executions.map(({ id }) => id)})` })
+async function readEnded(
+  call: Call,
+  executions: readonly ExecutionSteps[],
+  programs: readonly (Program | Problem)[],
+): Promise<EndedStep[]> {
+  const ids = executions.map(({ id }) => id)
+  const runs = await selectRows(call, StepRun, { where: sql`t.execution_id = any(${ids}) and ${isStep(programs)}` })
   const found = new Set(runs.map(({ executionId }) => executionId))
   const without = executions.filter(({ id, status }) => hasEnded(status) && !found.has(id)).map(({ id }) => id)
   return without.length === 0 ? runs : [...runs, ...(await call.services.database.query<EndedStep>(FROM_EVENTS, [without]))]
 }
 
+/** Not the items of maps, which may be thousands: where the names of the steps are known, rows are looked up by them. */
+function isStep(programs: readonly (Program | Problem)[]): Condition {
+  const paths = programs.map((program) =>
+    isProblem(program)
+      ? undefined
+      : program.steps.flatMap((step) => [step.name, ...(step.compensate ? [compensationPath(step)] : [])]),
+  )
+  return paths.includes(undefined) ? sql`position('[' in t.path) = 0` : sql`t.path = any(${[...new Set(paths.flat())]})`
+}
+
 /** What is told of a step run that has ended; `type` is unknown where only events are left. */
-type EndedStep = Pick<
+export type EndedStep = Pick<
   StepRun,
   'executionId' | 'path' | 'name' | 'status' | 'attempt' | 'startedAt' | 'finishedAt' | 'route' | 'error'
 > & { type: string | null }
@@ -99,7 +115,7 @@ const FROM_EVENTS = `
     max(at) filter (where type = any (${ENDINGS})) as "finishedAt",
     min(data ->> 'route') filter (where type = 'route.taken') as route,
     ((array_agg(data) filter (where type = 'step.failed'))[1]) -> 'error' as error
-  from sluice.events where execution_id = any($1) and path is not null
+  from sluice.events where execution_id = any($1) and position('[' in path) = 0
   group by execution_id, path
   having bool_or(type = any (${ENDINGS}))`
 
@@ -108,6 +124,7 @@ export function mergeSteps(execution: ExecutionSteps, ended: readonly EndedStep[
   const views = new Map<string, StepView>()
   for (const step of program?.steps ?? []) views.set(step.name, notBegun(execution, step.name, step.spec.type))
   for (const entry of execution.inFlight) {
+    if (entry.path.includes('[')) continue
     const name = nameOf(entry.path)
     const type = (program && runAt(program, entry.path)?.step.spec.type) ?? (entry.kind === 'act' ? 'handler' : entry.kind)
     views.set(entry.path, underWay(execution, entry, name, type))
@@ -131,15 +148,15 @@ const notBegun = ({ id, status }: ExecutionSteps, name: string, type: string): S
   status: hasEnded(status) ? 'CANCELED' : 'PENDING',
 })
 
-const underWay = ({ id }: ExecutionSteps, entry: InFlight, name: string, type: string): StepView => ({
+export const underWay = ({ id }: Pick<ExecutionSteps, 'id'>, entry: InFlight, name: string, type: string): StepView => ({
   ...{ executionId: id, path: entry.path, name, type, ...NOTHING },
-  status: entry.kind === 'act' ? 'RUNNING' : 'WAITING',
+  status: entry.kind === 'act' || isComposite(entry) ? 'RUNNING' : 'WAITING',
   attempt: entry.attempt,
   startedAt: new Date(entry.startedAt),
   inFlight: entry,
 })
 
-const hasRun = (
+export const hasRun = (
   { executionId, path, name, type, status, attempt, startedAt, finishedAt, route, error }: EndedStep,
   defined: string | undefined,
 ): StepView => ({

@@ -48,6 +48,7 @@ import type { WhoMaySee } from '../../src/live/execution-topic.ts'
 import { whoMaySee } from '../../src/operations/who-may-see.ts'
 import { mayReadAudit } from '../../src/operations/permissions.ts'
 import { admitStarts } from '../../src/operations/admit-starts.ts'
+import { createChooseChild } from '../../src/operations/choose-child.ts'
 import type { Services } from '../../src/operations/call.ts'
 import type { Context } from '../../src/api/context.ts'
 import { auditKeys } from './audit-keys.ts'
@@ -122,6 +123,7 @@ export async function testApi({
       query: createQueryRunner(new Map(sources.map((source) => [source.name, source]))),
     },
     admitStarts: (starts) => admitStarts(services, starts),
+    chooseChild: createChooseChild(() => services),
   })
   watchSteps(engine, security.watch.count)
   const jwtSecret = randomBytes(32).toString('hex')

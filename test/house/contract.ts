@@ -93,8 +93,6 @@ export const LATER: Readonly<Record<string, string>> = {
   'Mutation.retryExecution': 'engine',
   'Subscription.executionsFeed': 'live',
   'Subscription.agentRequestsFeed': 'live',
-  'StepRun.counts': 'language',
-  'StepRun.items': 'language',
 }
 
 /** Environment names and their defaults; undefined = unset. */

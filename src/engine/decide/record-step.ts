@@ -1,7 +1,7 @@
 /** A step that is over, however it ended: its row, and what cancelling leaves of one. */
 import type { Json } from '../../language/program.ts'
 import { countsOf, isComposite } from '../in-flight.ts'
-import type { InFlight, LoopEntry, MapEntry } from '../in-flight.ts'
+import type { CompositeEntry, InFlight } from '../in-flight.ts'
 import type { Draft } from './draft.ts'
 import { emitOf, removeInFlight } from './draft.ts'
 import { leave, pathsInside } from './nested.ts'
@@ -30,8 +30,7 @@ export function cancelStep(draft: Draft, run: Run, entry: InFlight): void {
 function inputOf(ending: Ending): { input?: Json } {
   if (ending.input !== undefined) return { input: ending.input }
   const entry = ending as Partial<InFlight>
-  if (entry.kind === 'map') return { input: { ...countsOf(ending as MapEntry) } }
-  return entry.kind === 'loop' ? { input: { iterations: (ending as LoopEntry).iteration } } : {}
+  return isComposite(entry as InFlight) ? { input: { ...countsOf(entry as CompositeEntry) } } : {}
 }
 
 /** It is not in flight any more, nor is anything inside of it. */
