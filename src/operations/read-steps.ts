@@ -69,7 +69,10 @@ export async function readSteps(call: Call, executions: readonly ExecutionSteps[
 export const isTelling = (entry: InFlight): boolean => entry.kind === 'act' && entry.progress?.message !== undefined
 
 /** What its attempts say of how far they are, as it may be seen. */
-export function withMasked<Some extends Pick<ExecutionSteps, 'inFlight'>>(execution: Some, mask: ExecutionMask | undefined): Some {
+export function withMasked<Some extends Pick<ExecutionSteps, 'inFlight'>>(
+  execution: Some,
+  mask: ExecutionMask | undefined,
+): Some {
   if (!mask || !execution.inFlight.some(isTelling)) return execution
   const inFlight = execution.inFlight.map((entry) => {
     if (entry.kind !== 'act' || entry.progress?.message === undefined) return entry

@@ -58,8 +58,16 @@ test('the items of a map are shown page by page, by how they are, with counts (D
 })
 
 test('a child is shown with its parent, started by a step with the rights of whoever started that; audited (C1, C7)', async () => {
-  await create({ name: 'inner', steps: { a: { type: 'transform', set: { n: '${{ input.n }}' } } }, output: { n: '${{ steps.a.output.n }}' } })
-  await create({ name: 'outer', steps: { a: { type: 'flow', flow: 'inner', input: { n: 7 } } }, output: { n: '${{ steps.a.output.n }}' } })
+  await create({
+    name: 'inner',
+    steps: { a: { type: 'transform', set: { n: '${{ input.n }}' } } },
+    output: { n: '${{ steps.a.output.n }}' },
+  })
+  await create({
+    name: 'outer',
+    steps: { a: { type: 'flow', flow: 'inner', input: { n: 7 } } },
+    output: { n: '${{ steps.a.output.n }}' },
+  })
   const { id, output } = await start('outer', {})
   expect(output).toEqual({ n: 7 })
   const text = `query ($id: ID!) { execution(id: $id) { children(first: 5) { edges { node { id status flow { name } parent { id } } } } } }`
@@ -84,7 +92,10 @@ test('a flow that whoever started the execution may not start is as if it were n
 })
 
 test('a loop shows its iterations', async () => {
-  await create({ name: 'thrice', steps: { a: { type: 'loop', times: 3, step: { type: 'transform', set: { i: '${{ iteration }}' } } } } })
+  await create({
+    name: 'thrice',
+    steps: { a: { type: 'loop', times: 3, step: { type: 'transform', set: { i: '${{ iteration }}' } } } },
+  })
   const { id } = await start('thrice', {})
   const text = `query ($id: ID!) { execution(id: $id) { steps { output counts { total succeeded } items(first: 10) { edges { node { path output } } } } } }`
   const { data } = await run(ann, text, { id })
