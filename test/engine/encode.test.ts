@@ -81,6 +81,7 @@ const transition = {
   ...{ from: { version: next.version, epoch: number() }, next, changed: true, events: [event], stepRuns: [run], asks: [ask] },
   ...{ closedAsks: [closed], readMessages: [text('key')], output: [number()] },
   waits: [{ kind: 'taken', ...taken }],
+  words: [],
 } as unknown as Transition
 const send = { executionId: newUuid(), key: text('key'), kind: 'cancel', body: { reason: text('reason') } } as const
 const idempotency = { principalId: newUuid(), key: text('key'), inputHash: Buffer.from(text('hash')) }
