@@ -4,7 +4,7 @@
  * doubled outcomes, lost acknowledgements, crashes and takeovers.
  */
 import { decide } from '../../../src/engine/decide/decide.ts'
-import type { EventRow, Launch, StepRunRow, Transition, World } from '../../../src/engine/decide/draft.ts'
+import type { EventRow, Launch, StepRunRow, Transition, WaitRow, World } from '../../../src/engine/decide/draft.ts'
 import type { Input, Outcome } from '../../../src/engine/decide/input.ts'
 import { relaunches } from '../../../src/engine/decide/relaunch.ts'
 import { isCompensation } from '../../../src/engine/decide/run.ts'
@@ -19,6 +19,7 @@ export class Model {
   readonly events: EventRow[] = []
   readonly openAsks = new Set<string>()
   readonly lates: unknown[] = []
+  readonly waits: WaitRow[] = []
   readonly workers: ModelWorker[]
   /** what ran, whoever ran it: attempts of handlers that somebody launched */
   launched = 0
@@ -79,8 +80,9 @@ export class Model {
       if (this.stepRuns.some(({ path }) => path === run.path)) throw new Error(`${run.path} was recorded twice`)
       this.stepRuns.push(run)
     }
-    for (const ask of transition.asks) if (ask.kind === 'REQUEST') this.openAsks.add(ask.id)
+    for (const ask of transition.asks) if (ask.kind !== 'NOTICE') this.openAsks.add(ask.id)
     for (const ask of transition.closedAsks) if (!this.openAsks.delete(ask.id)) throw new Error(`${ask.id} was not open`)
+    this.waits.push(...transition.waits)
     return this.late(transition)
   }
 
