@@ -6,6 +6,7 @@ import { createApiKey } from '../../src/operations/create-api-key.ts'
 import { createExecutionLink } from '../../src/operations/create-execution-link.ts'
 import { as, testApi } from '../harness/api.ts'
 import { unwrap } from '../harness/engine.ts'
+import { breaches } from '../harness/invariants.ts'
 
 const { person, run, engine, call, audited, services, database } = await testApi()
 let number = 0
@@ -371,4 +372,8 @@ test.each([
   const definition = { name: 'x', steps: ask(more) }
   const { data } = await run(await person(), CREATE, { definition, visibility: 'PRIVATE' })
   expect(as('ValidationProblem', data.createFlow).issues[0].code).toBe(code)
+})
+
+test('nothing that is stored contradicts itself', async () => {
+  expect(await breaches(database, { atTheEnd: false })).toEqual([])
 })

@@ -113,6 +113,10 @@ async function perform(call: EngineCall): Promise<unknown> {
     }
     case 'answer':
       return engine.answer(call.order)
+    case 'signal': {
+      const { order, key } = call
+      return engine.signal({ ...order, idempotency: { principalId: order.executionId, key, inputHash: Buffer.from(key) } })
+    }
     default: {
       const control: Engine['cancel'] = (given) => engine[call.do](given)
       return control(call.order)

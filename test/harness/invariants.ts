@@ -44,6 +44,19 @@ const ALWAYS: Record<string, string> = {
       select from sluice.agent_requests r where r.id = (f ->> 'requestId')::uuid and r.status = 'OPEN')`,
   'whoever undoes tells why, and has a deadline': `
     select id from sluice.executions where ending is not null and (reason is null or deadline_at is null)`,
+  'whoever waits for votes has asked, and every vote that counts is stored': `
+    select e.id from sluice.executions e, jsonb_array_elements(e.in_flight) as f
+    where f ->> 'kind' = 'approval' and (not exists (
+      select from sluice.agent_requests r where r.id = (f ->> 'requestId')::uuid and r.status = 'OPEN')
+      or jsonb_array_length(f -> 'votes') <>
+        (select count(*) from sluice.votes v where v.request_id = (f ->> 'requestId')::uuid))`,
+  'nobody is asked any more when it is decided': `
+    select a.request_id from sluice.approvers a join sluice.agent_requests r on r.id = a.request_id
+    where a.is_open <> (r.status = 'OPEN')`,
+  'every signal is in the history once': `
+    select s.execution_id, s.seq from sluice.signals s
+    where not exists (select from sluice.events v where v.execution_id = s.execution_id and v.seq = s.seq
+      and v.type = 'signal.received')`,
   'what waits has something to wait for': `
     select id from sluice.executions where status = 'WAITING' and (wake_at is null or in_flight = '[]')`,
   'the audit log has one entry for each end': `

@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { onTestFinished } from 'vitest'
-import type { AnswerOrder, ControlOrder } from '../../src/engine/engine.ts'
+import type { AnswerOrder, ControlOrder, SignalOrder } from '../../src/engine/engine.ts'
 import type { JsonObject } from '../../src/language/program.ts'
 
 /** Where an engine's process may be told to die, always by SIGKILL. */
@@ -31,6 +31,7 @@ export type EngineCall =
       idempotency?: { principalId: string; key: string; inputHash: string }
     }
   | { do: 'answer'; order: Omit<AnswerOrder, 'idempotency' | 'audit'> }
+  | { do: 'signal'; order: Omit<SignalOrder, 'idempotency' | 'audit'>; key: string }
   | { do: 'cancel' | 'pause' | 'resume'; order: ControlOrder }
 
 export type ToEngine = { number: number; call: EngineCall }
