@@ -14,6 +14,7 @@ const USAGE = `usage: sluice <command>
   audit     verifies and exports the audit log (\`sluice audit\` says how)
   migrate   brings the database up to date, then ends
   schema    prints the GraphQL schema; \`schema definition\` the JSON Schema of flows
+  simulate  runs the cases of a flow on a virtual clock, without a server (\`sluice simulate\` says how)
   persisted lists the persisted operations, and fails when one does not fit the schema
 `
 
@@ -32,6 +33,9 @@ switch (command) {
     break
   case 'audit':
     await audit()
+    break
+  case 'simulate':
+    await simulate()
     break
   case 'schema':
     await printSchema(process.argv[3])
@@ -112,6 +116,19 @@ async function audit(): Promise<void> {
     return EXIT.failure
   })
   process.exit(code)
+}
+
+async function simulate(): Promise<void> {
+  const config = readConfig('schema')
+  if (!config) return
+  const { runSimulateCommand, SIMULATE_USAGE } = await import('./simulate-command.ts')
+  const print = (text: string): void => void process.stdout.write(text)
+  process.exitCode = await runSimulateCommand(process.argv.slice(3), config, print).catch((error: Error) => {
+    process.stderr.write(
+      `${error.message}\n${'code' in error && String(error.code).startsWith('ERR_PARSE') ? SIMULATE_USAGE : ''}`,
+    )
+    return EXIT.failure
+  })
 }
 
 /** A line for each: its id, its name, what is wrong with it. */

@@ -30,7 +30,7 @@ export const ExecutionStatus = builder.enumType('ExecutionStatus', {
   } satisfies Record<(typeof EXECUTION_STATUSES)[number], { description: string }>,
 })
 
-const Failure = builder.objectRef<ExecutionError>('ExecutionError').implement({
+export const Failure = builder.objectRef<ExecutionError>('ExecutionError').implement({
   description: 'Why an execution failed.',
   fields: (t) => ({
     code: t.exposeString('code', { description: 'Which kind of failure.' }),

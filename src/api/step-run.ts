@@ -21,7 +21,7 @@ export const StepStatus = builder.enumType('StepStatus', {
   } satisfies Record<(typeof STEP_STATUSES)[number], { description: string }>,
 })
 
-const StepError = builder.objectRef<{ code: string; message: string }>('StepError').implement({
+export const StepError = builder.objectRef<{ code: string; message: string }>('StepError').implement({
   description: 'Why a step failed.',
   fields: (t) => ({
     code: t.exposeString('code', { description: 'Which kind of failure.' }),

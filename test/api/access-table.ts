@@ -103,6 +103,10 @@ export const TABLE: Readonly<Record<string, Row>> = {
 
   'Mutation.createFlow': { ask: () => `createFlow(input: { definition: {} }) { ${ANY} }`, cells: 'uf+++ ++++f f+fffffff ff' },
   'Mutation.validateFlow': { ask: () => `validateFlow(input: { definition: {} }) { valid }`, cells: 'u++++ +++++ f+fffffff ff' },
+  'Mutation.simulateFlow': {
+    ask: () => `simulateFlow(input: { definition: {}, case: {} }) { ${ANY} }`,
+    cells: 'uf+++ ++++f f+fffffff ff',
+  },
   'Mutation.publishFlowVersion': {
     ask: ({ flow }) =>
       `publishFlowVersion(input: { flowId: "${flow}", expectedVersion: 0, definition: ${DEFINITION} }) { ${ANY} }`,

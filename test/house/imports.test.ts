@@ -16,6 +16,7 @@ const STAIRS: readonly (readonly string[][])[] = [
   [['loop.ts'], ['database/'], ['outbound/'], ['language/']],
   [['audit/'], ['fleet/']],
   [['engine/'], ['identity/']],
+  [['simulation/']],
   [['live/'], ['operations/']],
   [['api/']],
   [['server/']],
@@ -25,6 +26,7 @@ const STAIRS: readonly (readonly string[][])[] = [
       'app-database.ts',
       'app-sources.ts',
       'audit-command.ts',
+      'simulate-command.ts',
       'main.ts',
       'config.ts',
       'config-setting.ts',
@@ -38,7 +40,7 @@ const STAIRS: readonly (readonly string[][])[] = [
 const TOP = STAIRS.length - 1
 
 /** No clock, no chance, no I/O: what these rooms need to know comes in as data. */
-const PURE = ['src/masking/', 'src/language/', 'src/engine/decide/', 'src/engine/steps/']
+const PURE = ['src/masking/', 'src/language/', 'src/engine/decide/', 'src/engine/steps/', 'src/simulation/']
 /** What they may import at run time, besides themselves. */
 const PURE_NEEDS = new Set([
   'src/errors.ts',

@@ -1,0 +1,130 @@
+/**
+ * Runs a definition on a virtual clock: the engine's own `decide`, with a world that a case describes. Nothing is written, nothing is
+ * called, and no time passes: thirty days of waiting are a few steps of this loop. Pure; the same case always gives the same history.
+ */
+import { decide } from '../engine/decide/decide.ts'
+import { derivedUuid } from '../engine/decide/derive.ts'
+import type { AskRow, EventRow, StepRunRow, World } from '../engine/decide/draft.ts'
+import type { Input } from '../engine/decide/input.ts'
+import type { Snapshot } from '../engine/decide/snapshot.ts'
+import type { ExecutionError } from '../engine/entities/execution.ts'
+import { hasEnded } from '../engine/states.ts'
+import type { ExecutionStatus } from '../engine/states.ts'
+import { workSpent } from '../language/budget.ts'
+import { formatDuration } from '../language/duration.ts'
+import type { Json, Program } from '../language/program.ts'
+import type { Case } from './case.ts'
+import { initiatorId, SimulatedWorld } from './world.ts'
+import type { SimulationProblem } from './world.ts'
+
+/** Where a simulation ends that would not end by itself. */
+export interface SimulationLimits {
+  transitions: number
+  events: number
+  /** units of the work of expressions, about 0.1 microseconds each */
+  work: number
+}
+
+/** Times are ms since 1970, on the virtual clock. */
+export interface Simulation {
+  status: ExecutionStatus
+  /** null: none, or it has not succeeded */
+  output: Json
+  error: ExecutionError | null
+  reason: string | null
+  startedAt: number
+  /** of the last event */
+  endedAt: number
+  events: EventRow[]
+  /** those that ended, in the order of their ends */
+  steps: StepRunRow[]
+  /** questions and notices, in the order in which they were asked */
+  asked: AskRow[]
+  /** the simulation could not go on; `status` is as far as it came */
+  problem?: SimulationProblem
+  /** keys of results that nothing asked for */
+  unused: string[]
+}
+
+const START = Date.UTC(2026, 0, 1)
+const WORKER = 'simulation'
+/** As workers have them. */
+const [KEEP_MS, FENCE_MS] = [1_000, 10_000]
+
+/** Yields between transitions, so that whoever runs it may do something else meanwhile. */
+export function* simulation(program: Program, given: Case, limits: SimulationLimits): Generator<void, Simulation> {
+  let now = given.startAt === undefined ? START : Date.parse(given.startAt)
+  let snapshot = newSnapshot(program, given, now)
+  const world = new SimulatedWorld(program, given, now)
+  const history = { events: [] as EventRow[], steps: [] as StepRunRow[], asked: [] as AskRow[] }
+  let output: Json = null
+  let problem: SimulationProblem | undefined
+  let inputs: Input[] = [{ kind: 'started' }]
+  let transitions = 0
+  let work = 0
+  for (;;) {
+    const before = workSpent()
+    const transition = decide(snapshot, inputs, worldAt(now))
+    work += workSpent() - before
+    snapshot = transition.next
+    history.events.push(...transition.events)
+    history.steps.push(...transition.stepRuns)
+    history.asked.push(...transition.asks)
+    output = transition.output ?? output
+    if (hasEnded(snapshot.status)) break
+    problem = world.hear(transition, now) ?? beyond(limits, { transitions: ++transitions, events: history.events.length, work })
+    if (problem) break
+    yield
+    if (transition.more) inputs = [{ kind: 'tick' }]
+    else {
+      now = Math.max(now, Math.min(world.agenda.next, dueOf(snapshot)))
+      inputs = world.agenda.takeUntil(now)
+      if (inputs.length === 0) inputs = [{ kind: 'tick' }]
+    }
+  }
+  const { status, error, reason } = snapshot
+  return {
+    ...{ status, output, error, reason, startedAt: snapshot.createdAt, endedAt: snapshot.lastEventAt, ...history },
+    ...(problem && { problem }),
+    unused: world.unused,
+  }
+}
+
+/** All of it at once. */
+export function simulate(program: Program, given: Case, limits: SimulationLimits): Simulation {
+  const steps = simulation(program, given, limits)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+  }
+}
+
+const worldAt = (now: number): World => ({ now, worker: WORKER, adopt: true, keepMs: KEEP_MS, fenceMs: FENCE_MS })
+
+/** When something is due by itself. Who is paused only has a deadline. */
+function dueOf({ inFlight, deadlineAt, pauseReason }: Snapshot): number {
+  const waits = pauseReason === null ? inFlight.flatMap((entry) => (entry.kind === 'act' ? [] : [entry.dueAt])) : []
+  return Math.min(deadlineAt ?? Number.POSITIVE_INFINITY, ...waits)
+}
+
+function beyond(limits: SimulationLimits, spent: SimulationLimits): SimulationProblem | undefined {
+  const over = (Object.keys(limits) as (keyof SimulationLimits)[]).find((name) => spent[name] > limits[name])
+  if (over === undefined) return undefined
+  const what = { transitions: 'transitions', events: 'events', work: 'units of work in expressions' }[over]
+  return { code: 'LIMIT', message: `A simulation has at most ${limits[over]} ${what}.` }
+}
+
+function newSnapshot(program: Program, given: Case, now: number): Snapshot {
+  const input = given.input ?? {}
+  const id = derivedUuid(now, `simulation/${given.seed ?? ''}`)
+  return {
+    ...{ id, flowId: derivedUuid(now, 'flow'), flowVersionId: derivedUuid(now, 'flow version'), initiatorId, program, input },
+    ...{ status: 'PENDING', version: 0, epoch: 0, owner: null, wakeAt: null, deadlineAt: now + program.timeoutMs },
+    ...{ cancelReason: null, pauseReason: null, ending: null, seq: 0, lastEventAt: now, createdAt: now },
+    ...{ stateBytes: Buffer.byteLength(JSON.stringify(input)), startedAt: null, endedAt: null, reason: null, error: null },
+    ...{ steps: new Map(), inFlight: [] },
+  }
+}
+
+/** `+P1DT2H`: how long after the start. */
+export const sinceStart = ({ startedAt }: Simulation, at: number): string => formatDuration(at - startedAt)

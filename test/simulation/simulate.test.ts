@@ -1,0 +1,215 @@
+/** The engine's own decisions on a virtual clock: what a case gives is what steps get, and the history is the one of the engine. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { compile } from '../../src/language/compile.ts'
+import { DEFAULT_ROLES } from '../../src/language/roles.ts'
+import type { Program } from '../../src/language/program.ts'
+import { readCase } from '../../src/simulation/case.ts'
+import { simulate } from '../../src/simulation/simulate.ts'
+import type { Simulation } from '../../src/simulation/simulate.ts'
+
+const LIMITS = { transitions: 100_000, events: 100_000, work: 1_000_000_000 }
+
+function programOf(steps: object, more: object = {}): Program {
+  const allow = { roles: new Set(DEFAULT_ROLES), handlers: new Set(['work', 'undo']) }
+  const made = compile({ name: 'flow', steps, ...more }, allow)
+  if ('issues' in made) throw new Error(JSON.stringify(made.issues))
+  return made.program
+}
+
+function run(steps: object, given: object = {}, more: object = {}, limits = LIMITS): Simulation {
+  const program = programOf(steps, more)
+  const read = readCase(given, program)
+  if (!('case' in read)) throw new Error(JSON.stringify(read.issues))
+  return simulate(program, read.case, limits)
+}
+
+const work = (more: object = {}) => ({ type: 'handler', handler: 'work', ...more })
+const typesOf = ({ events }: Simulation) => events.map(({ type, path }) => (path === undefined ? type : `${type} ${path}`))
+
+test('thirty days of waiting take less than a second, and the clock says thirty days (A9)', () => {
+  const steps: Record<string, object> = {}
+  for (let day = 1; day <= 30; day++) {
+    steps[`wait${day}`] = { type: 'wait', duration: 'P1D', ...(day > 1 && { after: [`work${day - 1}`] }) }
+    steps[`work${day}`] = work({ after: [`wait${day}`], with: { day } })
+  }
+  const began = performance.now()
+  const found = run(
+    steps,
+    { results: { [`work7`]: [{ error: { code: 'STEP_FAILED' } }, { output: 7 }], ...all(30) } },
+    { timeout: 'P60D' },
+  )
+  expect(performance.now() - began).toBeLessThan(1_000)
+  expect(found.status).toBe('SUCCEEDED')
+  const days = (found.endedAt - found.startedAt) / 86_400_000
+  expect(days).toBeGreaterThanOrEqual(30)
+  expect(days).toBeLessThan(30.001)
+  expect(found.events.map(({ seq }) => seq)).toEqual(found.events.map((_, at) => at + 1))
+})
+const all = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, at) => [`work${at + 1}`, { output: at }]))
+
+describe('acts', () => {
+  test('what the case gives comes after its time; without a time, at once', () => {
+    const found = run(
+      { a: work(), b: work({ after: ['a'], with: { was: '${{ steps.a.output.n }}' } }) },
+      { results: { a: { output: { n: 3 }, after: 'PT90S' }, b: { output: 'b' } } },
+      { output: { b: '${{ steps.b.output }}' } },
+    )
+    expect(found).toMatchObject({ status: 'SUCCEEDED', output: { b: 'b' }, endedAt: found.startedAt + 90_000 })
+    expect(found.steps).toMatchObject([
+      { path: 'a', output: { n: 3 } },
+      { path: 'b', input: { was: 3 } },
+    ])
+  })
+
+  test('a list has one result for each attempt, and the last stands for all further ones', () => {
+    const retry = { attempts: 4, delay: 'PT10S', factor: 1, jitter: 0 }
+    const results = {
+      a: [{ error: { code: 'STEP_FAILED', message: 'no' } }, { error: { code: 'HANDLER_CRASHED' } }, { output: 1 }],
+    }
+    const found = run({ a: work({ retry }) }, { results })
+    expect(found).toMatchObject({ status: 'SUCCEEDED', endedAt: found.startedAt + 20_000, steps: [{ attempt: 3 }] })
+    const failed = run({ a: work({ retry }) }, { results: { a: [{ error: { code: 'STEP_FAILED', message: 'no' } }] } })
+    expect(failed).toMatchObject({
+      status: 'FAILED',
+      error: { code: 'STEP_FAILED', message: 'no', step: 'a' },
+      steps: [{ attempt: 4 }],
+    })
+  })
+
+  test('what comes later than the timeout, or never, has timed out', () => {
+    for (const result of [{ output: 1, after: 'PT11S' }, { never: true }]) {
+      const found = run({ a: work({ timeout: 'PT10S', retry: { attempts: 1 } }) }, { results: { a: result } })
+      expect(found).toMatchObject({ status: 'FAILED', error: { code: 'TIMEOUT' }, endedAt: found.startedAt + 10_000 })
+    }
+  })
+
+  test('what the case does not say is a problem that says what is missing', () => {
+    const found = run({ a: work({ with: { n: 1 } }), b: work() }, { results: { b: { output: 1 } } })
+    expect(found).toMatchObject({ status: 'RUNNING', problem: { code: 'MISSING_RESULT', path: 'a' } })
+    expect(found.problem!.message).toContain('"a" (attempt 1), which was given {"n":1}')
+    expect(run({ a: work() }, { results: { a: { answer: { decision: 'ANSWER' } } } }).problem).toMatchObject({
+      code: 'WRONG_RESULT',
+    })
+  })
+
+  test('a failure is answered for, and what succeeded is undone, as the engine does it', () => {
+    const undone = run(
+      {
+        book: work({ compensate: { type: 'handler', handler: 'undo' } }),
+        pay: work({ after: ['book'], retry: { attempts: 1 } }),
+      },
+      {
+        results: {
+          book: { output: 'seat' },
+          pay: { error: { code: 'STEP_FAILED' } },
+          'book.compensate': { output: null, after: 'PT1S' },
+        },
+      },
+    )
+    expect(undone).toMatchObject({ status: 'FAILED', endedAt: undone.startedAt + 1_000 })
+    expect(typesOf(undone)).toContain('step.succeeded book.compensate')
+  })
+})
+
+describe('those who are asked', () => {
+  const ask = { ask: { type: 'agent', role: 'ceo', subject: 'May we?', request: { cost: 3 }, timeout: 'PT60S' } }
+
+  test('answer when the case says so, and are the same person wherever they are named', () => {
+    const twice = { ...ask, again: { ...ask.ask, after: ['ask'] } }
+    const answer = { answer: { decision: 'APPROVE', data: { ok: true }, by: 'ann' }, after: 'PT30S' }
+    const found = run(twice, { results: { ask: answer, again: answer } })
+    expect(found).toMatchObject({ status: 'SUCCEEDED', endedAt: found.startedAt + 60_000 })
+    const [first, second] = found.steps.map(({ output }) => output as { answeredBy: string })
+    expect(first).toMatchObject({ decision: 'APPROVE', data: { ok: true } })
+    expect(first!.answeredBy).toBe(second!.answeredBy)
+    expect(found.asked).toMatchObject([{ path: 'ask', role: 'ceo', subject: 'May we?', body: { cost: 3 } }, { path: 'again' }])
+  })
+
+  test('are silent only when the case says that too', () => {
+    expect(run(ask, { results: { ask: { never: true } } })).toMatchObject({ status: 'FAILED', error: { code: 'AGENT_TIMEOUT' } })
+    expect(run(ask).problem).toMatchObject({ code: 'MISSING_RESULT', path: 'ask' })
+  })
+
+  test('vote, each for themselves, and whoever started it does not', () => {
+    const steps = { sign: { type: 'approval', roles: ['USER'], subject: 'Publish?', data: {}, quorum: 2, timeout: 'P7D' } }
+    const votes = (...names: string[]) => ({
+      results: { sign: { votes: names.map((by, at) => ({ by, decision: 'APPROVE', after: `P${at}D` })) } },
+    })
+    const found = run(steps, votes('ann', 'bob'))
+    expect(found).toMatchObject({ status: 'SUCCEEDED', endedAt: found.startedAt + 86_400_000 })
+    expect(run(steps, votes('ann', 'ann', 'initiator'))).toMatchObject({ status: 'FAILED', error: { code: 'APPROVAL_TIMEOUT' } })
+  })
+})
+
+describe('the timeline', () => {
+  test('signals come at their times, also before a step waits for them', () => {
+    const steps = {
+      wait: { type: 'wait', duration: 'P2D' },
+      paid: { type: 'signal', signals: ['paid'], after: ['wait'], timeout: 'P5D' },
+    }
+    const early = run(steps, { timeline: [{ at: 'P1D', signal: { name: 'paid', data: { amount: 3 }, from: 'shop' } }] })
+    expect(early).toMatchObject({ status: 'SUCCEEDED', endedAt: early.startedAt + 2 * 86_400_000 })
+    const late = run(steps, { timeline: [{ at: 'P8D', signal: { name: 'paid' } }] })
+    expect(late).toMatchObject({ status: 'FAILED', error: { code: 'SIGNAL_TIMEOUT' }, endedAt: late.startedAt + 7 * 86_400_000 })
+  })
+
+  test('pausing stops the clock of waits, resuming lets what is due fire, canceling ends it', () => {
+    const steps = { wait: { type: 'wait', duration: 'PT1H' } }
+    const resumed = run(steps, {
+      timeline: [
+        { at: 'PT10M', pause: 'lunch' },
+        { at: 'PT3H', resume: 'back' },
+      ],
+    })
+    expect(resumed).toMatchObject({ status: 'SUCCEEDED', endedAt: resumed.startedAt + 3 * 3_600_000 })
+    const canceled = run(
+      { a: work({ timeout: 'PT1H' }) },
+      { timeline: [{ at: 'PT10M', cancel: 'enough' }], results: { a: { output: 1, after: 'PT30M' } } },
+    )
+    expect(canceled).toMatchObject({ status: 'CANCELED', reason: 'enough', endedAt: canceled.startedAt + 600_000 })
+    const forgotten = run(steps, { timeline: [{ at: 'PT10M', pause: 'lunch' }] }, { timeout: 'P1D' })
+    expect(forgotten).toMatchObject({ status: 'TIMED_OUT', endedAt: forgotten.startedAt + 86_400_000 })
+  })
+})
+
+test('a simulation that does not end is ended, and says so', () => {
+  const steps = { a: work({ retry: { attempts: 10, delay: 'PT1S' } }) }
+  const found = run(steps, { results: { a: { error: { code: 'STEP_FAILED' } } } }, {}, { ...LIMITS, transitions: 5 })
+  expect(found).toMatchObject({ problem: { code: 'LIMIT', message: 'A simulation has at most 5 transitions.' } })
+})
+
+test('the same case always gives the same history; another seed only another jitter', () => {
+  const retry = { attempts: 3, delay: 'PT10S', jitter: 0.5 }
+  const given = fc.array(fc.boolean(), { minLength: 3, maxLength: 3 })
+  fc.assert(
+    fc.property(given, fc.string({ maxLength: 5 }), (fails, seed) => {
+      const results = { a: fails.map((bad) => (bad ? { error: { code: 'STEP_FAILED' } } : { output: 1 })) }
+      const once = run({ a: work({ retry }) }, { results, seed })
+      expect(run({ a: work({ retry }) }, { results, seed })).toEqual(once)
+      expect(typesOf(run({ a: work({ retry }) }, { results, seed: `${seed}!` }))).toEqual(typesOf(once))
+    }),
+    { numRuns: 30 },
+  )
+})
+
+test('every mistake in a case is told at once, with its place', () => {
+  const program = programOf(
+    { charge: work() },
+    { input: { type: 'object', required: ['n'], properties: { n: { type: 'integer' } } } },
+  )
+  const wrong = {
+    results: { charge: [{ output: 1, never: true }, { error: { code: 'NONE' } }] },
+    timeline: [{ at: 'tomorrow', signal: { name: 'x' } }, { at: 'P1D' }],
+    inputs: {},
+  }
+  const read = readCase(wrong, program)
+  expect('issues' in read && read.issues.map(({ path }) => path.join('.')).toSorted()).toEqual([
+    ...['inputs', 'results.charge.0', 'results.charge.1.error.code', 'timeline.0.at', 'timeline.1'],
+  ])
+  const unknown = readCase({ input: { n: 'x' }, results: { chrage: { output: 1 } } }, program)
+  expect('issues' in unknown && unknown.issues).toMatchObject([
+    { path: ['results', 'chrage'], code: 'UNKNOWN_STEP', hint: expect.stringContaining('charge') },
+    { path: ['input', 'n'] },
+  ])
+})
