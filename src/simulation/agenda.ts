@@ -32,11 +32,9 @@ export class Agenda {
     return taken
   }
 
-  /** An attempt was told to stop: its outcome does not come any more. */
-  dropOutcome(path: string, attempt: number): void {
-    const at = this.#entries.findIndex(
-      ({ input }) => input.kind === 'outcome' && input.path === path && input.attempt === attempt,
-    )
+  /** What does not come any more; at most one. */
+  drop(isIt: (input: Input) => boolean): void {
+    const at = this.#entries.findIndex(({ input }) => isIt(input))
     if (at >= 0) this.#entries.splice(at, 1)
   }
 }

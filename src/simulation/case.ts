@@ -134,5 +134,5 @@ function flat(error: z.ZodError): z.ZodError {
     const meant = issue.errors.find((branch) => branch.every((inner) => inner.path.length > 0 || inner.code !== 'invalid_type'))
     return (meant ?? issue.errors[0] ?? []).map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }))
   })
-  return new z.ZodError(issues as z.core.$ZodIssue[])
+  return new z.ZodError(issues)
 }

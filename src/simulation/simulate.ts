@@ -8,6 +8,8 @@ import type { AskRow, EventRow, StepRunRow, World } from '../engine/decide/draft
 import type { Input } from '../engine/decide/input.ts'
 import type { Snapshot } from '../engine/decide/snapshot.ts'
 import type { ExecutionError } from '../engine/entities/execution.ts'
+import { dueAtOf } from '../engine/in-flight.ts'
+import { newSnapshot } from '../engine/new-snapshot.ts'
 import { hasEnded } from '../engine/states.ts'
 import type { ExecutionStatus } from '../engine/states.ts'
 import { workSpent } from '../language/budget.ts'
@@ -54,7 +56,7 @@ const [KEEP_MS, FENCE_MS] = [1_000, 10_000]
 /** Yields between transitions, so that whoever runs it may do something else meanwhile. */
 export function* simulation(program: Program, given: Case, limits: SimulationLimits): Generator<void, Simulation> {
   let now = given.startAt === undefined ? START : Date.parse(given.startAt)
-  let snapshot = newSnapshot(program, given, now)
+  let snapshot = firstSnapshot(program, given, now)
   const world = new SimulatedWorld(program, given, now)
   const history = { events: [] as EventRow[], steps: [] as StepRunRow[], asked: [] as AskRow[] }
   let output: Json = null
@@ -103,7 +105,7 @@ const worldAt = (now: number): World => ({ now, worker: WORKER, adopt: true, kee
 
 /** When something is due by itself. Who is paused only has a deadline. */
 function dueOf({ inFlight, deadlineAt, pauseReason }: Snapshot): number {
-  const waits = pauseReason === null ? inFlight.flatMap((entry) => (entry.kind === 'act' ? [] : [entry.dueAt])) : []
+  const waits = pauseReason === null ? inFlight.map(dueAtOf) : []
   return Math.min(deadlineAt ?? Number.POSITIVE_INFINITY, ...waits)
 }
 
@@ -114,17 +116,12 @@ function beyond(limits: SimulationLimits, spent: SimulationLimits): SimulationPr
   return { code: 'LIMIT', message: `A simulation has at most ${limits[over]} ${what}.` }
 }
 
-function newSnapshot(program: Program, given: Case, now: number): Snapshot {
+function firstSnapshot(program: Program, given: Case, now: number): Snapshot {
   const input = given.input ?? {}
-  const id = derivedUuid(now, `simulation/${given.seed ?? ''}`)
-  return {
-    ...{ id, flowId: derivedUuid(now, 'flow'), flowVersionId: derivedUuid(now, 'flow version'), initiatorId, program, input },
-    ...{ status: 'PENDING', version: 0, epoch: 0, owner: null, wakeAt: null, deadlineAt: now + program.timeoutMs },
-    ...{ cancelReason: null, pauseReason: null, ending: null, seq: 0, lastEventAt: now, createdAt: now },
-    ...{ stateBytes: Buffer.byteLength(JSON.stringify(input)), startedAt: null, endedAt: null, reason: null, error: null },
-    ...{ steps: new Map(), inFlight: [] },
-  }
+  const ids = { id: derivedUuid(now, `simulation/${given.seed ?? ''}`), flowId: derivedUuid(now, 'flow'), initiatorId }
+  const order = { ...ids, flowVersionId: derivedUuid(now, 'flow version'), program, input }
+  return newSnapshot(order, Buffer.byteLength(JSON.stringify(input)), now)
 }
 
-/** `+P1DT2H`: how long after the start. */
+/** `P1DT2H`: how long after the start. */
 export const sinceStart = ({ startedAt }: Simulation, at: number): string => formatDuration(at - startedAt)

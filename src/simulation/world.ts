@@ -1,12 +1,15 @@
 /** The simulated world: answers what a transition asks of it with what the case gives, at the time that the case says. Pure. */
 import type { AskRow, Launch, Transition } from '../engine/decide/draft.ts'
 import { derivedUuid } from '../engine/decide/derive.ts'
-import type { Outcome } from '../engine/decide/input.ts'
+import { runAt } from '../engine/decide/run.ts'
+import type { ChildEnd, Input, Outcome } from '../engine/decide/input.ts'
+import type { ActEntry, ItemCounts } from '../engine/in-flight.ts'
 import { encodeId } from '../ids.ts'
 import { checkPayload, MAX_STATE_BYTES } from '../language/payload.ts'
 import type { Json, Program } from '../language/program.ts'
 import { Agenda } from './agenda.ts'
 import type { Case, Happening, Result } from './case.ts'
+import { EndedItems } from './ended-items.ts'
 import { keysOf } from './result-keys.ts'
 
 /** Why a simulation could not go on. */
@@ -27,6 +30,7 @@ export class SimulatedWorld {
   readonly #given: Case
   readonly #program: Program
   readonly #used = new Set<string>()
+  readonly #items = new EndedItems()
 
   constructor(program: Program, given: Case, startsAt: number) {
     this.#given = given
@@ -41,9 +45,11 @@ export class SimulatedWorld {
 
   /** Puts on the agenda what comes of it; a problem: the case does not say. */
   hear(transition: Transition, now: number): SimulationProblem | undefined {
+    this.#items.hear(transition)
     for (const { path, attempt } of transition.aborts) this.#stop(transition, path, attempt, now)
+    for (const { kind, executionId } of transition.words) if (kind === 'cancel') this.#cancelChild(executionId, now)
     for (const launch of transition.launches) {
-      const problem = this.#run(launch, now)
+      const problem = launch.spec.type === 'map' ? this.#join(launch, now) : this.#run(launch, now)
       if (problem) return problem
     }
     for (const ask of transition.asks) {
@@ -78,6 +84,7 @@ export class SimulatedWorld {
     const wanted = `a step of type ${spec.type} takes { "output": ... }, { "error": { "code": ... } } or { "never": true }`
     if (!result) return missing(path, attempt, wanted, input)
     if (result.answer || result.votes) return wrong(path, wanted)
+    if (spec.type === 'flow') return this.#child(entry, result, now)
     const timeoutMs = run.step.timeoutMs ?? Number.POSITIVE_INFINITY
     const after = result.never ? Number.POSITIVE_INFINITY : (result.after ?? 0)
     if (after === Number.POSITIVE_INFINITY && after === timeoutMs)
@@ -86,6 +93,28 @@ export class SimulatedWorld {
     const outcome = after > timeoutMs ? late : outcomeOf(result)
     this.agenda.add(now + Math.min(after, timeoutMs), { kind: 'outcome', path, attempt, epoch, outcome, input })
     return undefined
+  }
+
+  /** The end of a map is the simulation's own: what became of the items. */
+  #join({ entry: { path, attempt, epoch }, input }: Launch, now: number): undefined {
+    const output = this.#items.join(path, input as unknown as ItemCounts)
+    const outcome: Outcome = { ok: true, output, bytes: Buffer.byteLength(JSON.stringify(output)) }
+    this.agenda.add(now, { kind: 'outcome', path, attempt, epoch, outcome, input })
+  }
+
+  /** It begins at once, and ends as the case says; what is due before ends the step by itself. */
+  #child({ path, attempt, epoch, childId = '' }: ActEntry, { output, error, never, after = 0 }: Result, now: number): undefined {
+    this.agenda.add(now, { kind: 'outcome', path, attempt, epoch, outcome: { ok: true, output: null, bytes: 4 } })
+    if (never) return
+    const end: Pick<ChildEnd, 'status' | 'error'> = error
+      ? { status: 'FAILED', error: { code: error.code, message: error.message ?? AS_GIVEN } }
+      : { status: 'SUCCEEDED', error: null }
+    this.agenda.add(now + after, childEnded(childId, { ...end, ...(output !== undefined && { output }) }))
+  }
+
+  #cancelChild(childId: string, now: number): void {
+    this.agenda.drop((input) => input.kind === 'childEnded' && input.childId === childId)
+    this.agenda.add(now, childEnded(childId, { status: 'CANCELED', error: null }))
   }
 
   /** Who is asked may be silent; what is expected of them must be said. */
@@ -114,7 +143,7 @@ export class SimulatedWorld {
 
   #stop({ from, next }: Transition, path: string, attempt: number, now: number): void {
     const entry = from.inFlight.find((one) => one.path === path)
-    this.agenda.dropOutcome(path, attempt)
+    this.agenda.drop((input) => input.kind === 'outcome' && input.path === path && input.attempt === attempt)
     if (entry?.kind !== 'act') return
     const message = next.cancelReason ?? 'The execution has ended.'
     const outcome: Outcome = { ok: false, code: 'CANCELED', message }
@@ -131,13 +160,20 @@ export class SimulatedWorld {
   }
 
   #nameAt(path: string): string {
-    return this.#program.step(path)?.name ?? path
+    return runAt(this.#program, path)?.step.name ?? path
   }
 }
 
+const AS_GIVEN = 'as the case says'
+
+const childEnded = (childId: string, end: Pick<ChildEnd, 'status' | 'error' | 'output'>): Input => ({
+  ...{ kind: 'childEnded', key: `child/${childId}`, childId, reason: null },
+  ...end,
+})
+
 function outcomeOf({ output, error }: Result): Outcome {
   if (error) {
-    const { code, message = 'as the case says', retryAfter, kind, retryable } = error
+    const { code, message = AS_GIVEN, retryAfter, kind, retryable } = error
     return {
       ...{ ok: false, code, message },
       ...(retryable !== undefined && { retryable }),

@@ -112,6 +112,75 @@ describe('acts', () => {
   })
 })
 
+describe('what runs inside', () => {
+  const each = {
+    each: {
+      type: 'map',
+      over: '${{ input.list }}',
+      parallel: 3,
+      tolerate: 1,
+      step: work({ with: { n: '${{ item }}' }, retry: { attempts: 1 } }),
+    },
+  }
+
+  test('items get what their paths say, else what all get, and the map ends with their outputs', () => {
+    const found = run(each, {
+      input: { list: [1, 2, 3, 4] },
+      results: {
+        'each.items[2]': { error: { code: 'STEP_FAILED', message: 'no' } },
+        'each.items[*]': { output: 'done', after: 'PT10S' },
+      },
+    })
+    expect(found).toMatchObject({ status: 'SUCCEEDED', endedAt: found.startedAt + 10_000 })
+    expect(found.steps.find(({ path }) => path === 'each')!.output).toEqual({
+      ...{ items: ['done', 'done', null, 'done'], failed: [{ index: 2, code: 'STEP_FAILED', message: 'no' }] },
+      counts: { total: 4, succeeded: 3, failed: 1, skipped: 0 },
+    })
+    expect(run(each, { input: { list: [1] }, results: { each: { output: 'by name' } } }).status).toBe('SUCCEEDED')
+  })
+
+  test('ten thousand items are no strain', () => {
+    const list = Array.from({ length: 10_000 }, (_, at) => at)
+    const began = performance.now()
+    const found = run(each, { input: { list }, results: { each: { output: 1, after: 'PT1M' } } })
+    expect(found.status).toBe('SUCCEEDED')
+    expect(found.endedAt - found.startedAt).toBe(Math.ceil(10_000 / 3) * 60_000)
+    expect(performance.now() - began).toBeLessThan(10_000)
+  })
+
+  test('iterations of a loop get what their paths say', () => {
+    const steps = { poll: { type: 'loop', times: 5, until: 'last.done', delay: 'PT1M', step: work() } }
+    const found = run(steps, { results: { 'poll[3]': { output: { done: true } }, poll: { output: { done: false } } } })
+    expect(found).toMatchObject({ status: 'SUCCEEDED', endedAt: found.startedAt + 120_000 })
+    expect(found.steps.find(({ path }) => path === 'poll')).toMatchObject({ output: { done: true } })
+  })
+
+  test('a flow that is called ends as the case says, and is told when its parent does not want it any more', () => {
+    const call = { call: { type: 'flow', flow: 'other', input: { n: 1 }, timeout: 'P1D', retry: { attempts: 1 } } }
+    const found = run(call, { results: { call: { output: { sum: 3 }, after: 'PT2H' } } })
+    expect(found).toMatchObject({ status: 'SUCCEEDED', endedAt: found.startedAt + 7_200_000, steps: [{ output: { sum: 3 } }] })
+    const failed = run(call, { results: { call: { error: { code: 'STEP_FAILED', message: 'no' } } } })
+    expect(failed).toMatchObject({
+      status: 'FAILED',
+      error: { code: 'CHILD_FAILED', message: expect.stringContaining('STEP_FAILED: no') },
+    })
+    expect(run(call, { results: { call: { never: true } } })).toMatchObject({ status: 'FAILED', error: { code: 'TIMEOUT' } })
+    const canceled = run(call, { results: { call: { output: 1, after: 'PT2H' } }, timeline: [{ at: 'PT1H', cancel: 'enough' }] })
+    expect(canceled).toMatchObject({ status: 'CANCELED', endedAt: canceled.startedAt + 3_600_000 })
+    expect(run(call).problem).toMatchObject({ code: 'MISSING_RESULT', path: 'call' })
+  })
+
+  test('a call to a service is given as what the step makes of it', () => {
+    const steps = { get: { type: 'http', url: 'https://api.example.com/${{ input.id }}' } }
+    const found = run(steps, {
+      input: { id: 7 },
+      results: { get: [{ error: { code: 'TIMEOUT' } }, { output: { status: 200, body: {} } }] },
+    })
+    expect(found).toMatchObject({ status: 'SUCCEEDED', steps: [{ attempt: 2, output: { status: 200 } }] })
+    expect(run(steps, { input: { id: 7 } }).problem!.message).toContain('https://api.example.com/7')
+  })
+})
+
 describe('those who are asked', () => {
   const ask = { ask: { type: 'agent', role: 'ceo', subject: 'May we?', request: { cost: 3 }, timeout: 'PT60S' } }
 
