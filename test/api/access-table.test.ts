@@ -83,9 +83,8 @@ async function answer(field: string, ask: Row['ask'], principal: Principal | und
   const contextValue = call(principal)
   if (root !== 'Subscription') return signOf(name, await graphql({ schema, source, contextValue }))
   const stream = await createSourceEventStream({ schema, document: parse(source), contextValue })
-  if (!(Symbol.asyncIterator in stream)) return signOf(name, stream)
-  await stream[Symbol.asyncIterator]().return?.()
-  return '+'
+  // a feed that nobody follows needs no end
+  return stream instanceof FeedSource ? '+' : signOf(name, stream as ExecutionResult)
 }
 
 const SIGNS: Record<string, string> = { FORBIDDEN: 'f', UNAUTHENTICATED: 'u', NOT_FOUND: '.' }
