@@ -2,6 +2,7 @@
 import { createSourceEventStream, graphql, parse } from 'graphql'
 import type { ExecutionResult } from 'graphql'
 import { beforeAll, expect, test } from 'vitest'
+import { FeedSource } from '../../src/api/feed.ts'
 import { schema } from '../../src/api/schema.ts'
 import { encodeId } from '../../src/ids.ts'
 import { SCOPES } from '../../src/identity/principal.ts'
