@@ -41,8 +41,9 @@ export class SecurityTallies {
     this.#maxSubjects = maxSubjects
   }
 
-  /** Once for each of `subjects`. `now`: ms since 1970, database time. */
+  /** Once for each of `subjects`; no times are none. `now`: ms since 1970, database time. */
   count(kind: SecurityKind, subjects: readonly Subject[], times: number, now: number): void {
+    if (times <= 0) return
     const windowAt = Math.floor(now / this.#limits.windowMs) * this.#limits.windowMs
     if (windowAt > this.#windowAt) {
       this.#windowAt = windowAt
