@@ -5,7 +5,6 @@ import { formatDuration, parseDuration } from './duration.ts'
 import { unreachableSteps, upstream, type Graph } from './graph.ts'
 import { IssueList } from './issue-list.ts'
 import type { ReadDefinition, StepRead } from './read-definition.ts'
-import { MAX_AGENT_TIMEOUT_MS } from './steps/agent.ts'
 import { routesOf } from './steps/route.ts'
 import { languageOf, type StepDefinition } from './steps/step-types.ts'
 
@@ -51,7 +50,7 @@ function warnAboutRoutes(definition: Definition, graph: Graph, warnings: IssueLi
 }
 
 function warnAboutTimes(step: StepDefinition, path: readonly string[], warnings: IssueList): void {
-  const { instant, retry: usual } = languageOf(step.type)
+  const { instant, retry: usual, timeout } = languageOf(step.type)
   if (instant) {
     for (const field of ['timeout', 'retry'] as const) {
       if (step[field] !== undefined)
@@ -64,12 +63,9 @@ function warnAboutTimes(step: StepDefinition, path: readonly string[], warnings:
     if (parseDuration(step.timeout)! < parseDuration(step.duration)!)
       warnings.add('TOO_SHORT', [...path, 'timeout'], `it always fails: it waits for ${step.duration}`)
   }
-  if (step.type === 'agent' && step.timeout !== undefined && parseDuration(step.timeout)! > MAX_AGENT_TIMEOUT_MS) {
-    warnings.add(
-      'CAPPED',
-      [...path, 'timeout'],
-      `agents have at most ${formatDuration(MAX_AGENT_TIMEOUT_MS)}; that is what is used`,
-    )
+  if (timeout?.mostMs !== undefined && step.timeout !== undefined && parseDuration(step.timeout)! > timeout.mostMs) {
+    const most = formatDuration(timeout.mostMs)
+    warnings.add('CAPPED', [...path, 'timeout'], `a step of type ${step.type} has at most ${most}; that is what is used`)
   }
 }
 

@@ -1,4 +1,5 @@
 /** Runs the steps of type `http` in the worker itself, through the guarded client: what they wait for is the network. */
+import { bulkhead } from 'cockatiel'
 import type { HttpSpec } from '../../language/program.ts'
 import type { GuardedClient } from '../../outbound/guarded-client.ts'
 import type { Logger } from '../../log.ts'
@@ -20,28 +21,30 @@ export interface HttpRunnerOptions {
 
 export function createHttpRunner(options: HttpRunnerOptions): ActRunner<HttpSpec> {
   const { client, log, maxCalls = 64, maxOutputBytes = 1_000_000, onRefused } = options
-  let calls = 0
+  // those whose secrets are looked up are not in it yet: they may have to wait here
+  const room = bulkhead(maxCalls, Number.POSITIVE_INFINITY)
 
-  const runner: ActRunner<HttpSpec> = {
-    hasRoom: () => calls < maxCalls,
+  return {
+    hasRoom: () => room.executionSlots > 0,
     run(call) {
       const canceled = new AbortController()
-      calls++
+      const { signal } = canceled
+      const stopped = new Promise<ActOutcome>((resolve) =>
+        signal.addEventListener('abort', () => resolve(failed('CANCELED', String(signal.reason)))),
+      )
       return {
         // whoever hears of its end looks for room again
-        outcome: send(call, canceled.signal).finally(() => calls--),
+        outcome: Promise.race([room.execute(() => send(call, signal)), stopped]),
         abort: (reason) => canceled.abort(reason),
       }
     },
   }
-  return runner
 
   async function send(call: ActCall<HttpSpec>, signal: AbortSignal): Promise<ActOutcome> {
     const { spec, secrets, hide, deadlineMs, executionId, path, attempt } = call
     try {
       const limits = { timeoutMs: deadlineMs, maxBytes: spec.maxBytes, signal }
       const result = await client.request({ ...requestOf(call), ...limits })
-      if (signal.aborted) return failed('CANCELED', String(signal.reason))
       const outcome = new AttemptMask(secrets, hide).outcome(outcomeOf(spec, result, maxOutputBytes))
       if (!outcome.ok && outcome.code === 'HTTP_REFUSED') onRefused?.(call)
       return outcome

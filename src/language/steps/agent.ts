@@ -5,7 +5,7 @@ import type { Json, Template } from '../values.ts'
 import type { StepLanguage } from './step-language.ts'
 
 /** A6: a longer wish is capped, and the cap is shown as a warning. */
-export const MAX_AGENT_TIMEOUT_MS = 600_000
+const MAX_AGENT_TIMEOUT_MS = 600_000
 
 export interface AgentStep extends AnyStep {
   readonly type: 'agent'

@@ -47,6 +47,8 @@ const RETRY: RetryPolicy = {
   on: ['HTTP_NETWORK', 'TIMEOUT', 'CIRCUIT_OPEN'],
 }
 const MAX_BYTES = 1_000_000
+/** It takes a place from other calls meanwhile. */
+const MAX_TIMEOUT_MS = 3_600_000
 const HEADER = /^[A-Za-z0-9-]{1,100}$/
 
 export const http: StepLanguage<HttpStep, HttpSpec> = {
@@ -69,7 +71,7 @@ export const http: StepLanguage<HttpStep, HttpSpec> = {
     atMostOnce: z.boolean().optional().describe('It never runs again when it is not known what became of it.'),
   }),
   compensates: true,
-  timeout: { otherwiseMs: 30_000 },
+  timeout: { otherwiseMs: 30_000, mostMs: MAX_TIMEOUT_MS },
   retry: RETRY,
   compile(step, compiler) {
     const { secrets = [], method = step.body === undefined ? 'GET' : 'POST' } = step
