@@ -23,6 +23,9 @@ begin
     raise exception 'what is not old enough stays in the audit log' using errcode = 'insufficient_privilege';
   end if;
   perform set_config('sluice.audit_retention', pg_current_xact_id()::text, true);
+  -- a security event has the id of the row that says the same, and goes with it
+  delete from sluice.security_events s where s.id in (
+    select e.id from sluice.audit_events e where (e.xid, e.id) <= (last.last_xid, last.ids[cardinality(last.ids)]));
   delete from sluice.audit_events e where (e.xid, e.id) <= (last.last_xid, last.ids[cardinality(last.ids)]);
   get diagnostics gone = row_count;
   delete from sluice.audit_seals s where s.position <= through;

@@ -54,7 +54,7 @@ export function createEventStreams(answer: Answerer, present: (thrown: unknown, 
     response.once('close', leavePlace)
     const resumesAt = lastEventId(request)
     const way = { door: 'SSE', readsOnly, ...(resumesAt !== undefined && { resumesAt }) } as const
-    const answered = await answer(visitor, params as Params, way)
+    const answered = await answer(visitor, params, way)
     if ('follow' in answered) return follow(response, answered, resumesAt, (thrown) => present(thrown, visitor))
     if (answered.data === undefined) return refuse(response, answered)
     open(response)

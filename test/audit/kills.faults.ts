@@ -50,6 +50,8 @@ const definition = (flowName: string): object => ({
 })
 
 /** `fields` of the success; undefined when it was a problem, which changes nothing. */
+// what a mutation is asked for is what its caller reads
+// oxlint-disable-next-line no-explicit-any
 async function mutate(run: Run, mutation: string, input: object, fields: string): Promise<any> {
   const type = `${mutation[0]!.toUpperCase()}${mutation.slice(1)}`
   const document = `mutation ($input: ${type}Input!) { it: ${mutation}(input: $input) { __typename ... on ${type}Success { ${fields} } } }`
@@ -188,6 +190,7 @@ interface Told {
 type Events = (...types: string[]) => Told[]
 const named = (kind: Parameters<typeof decodeId>[0], field: string, types: string[]) => (events: Events) =>
   events(...types).map(({ metadata }) => decodeId(kind, String(metadata?.[field])))
+const keyOf = (id: unknown, number: unknown): string => `${String(id)} ${Number(number)}`
 const OLD_FLOW = randomUUID()
 const OURS = `flow_id <> '${OLD_FLOW}'`
 
@@ -198,12 +201,12 @@ const LEDGERS: Record<string, Ledger> = {
   },
   'flow versions': {
     changes: `select flow_id || ' ' || number as key from sluice.flow_versions where number > 1`,
-    entries: (events) => events('flow.published').map(({ flow_id: id, metadata }) => `${id} ${metadata?.['latestNumber']}`),
+    entries: (events) => events('flow.published').map(({ flow_id: id, metadata }) => keyOf(id, metadata?.['latestNumber'])),
   },
   'edits of flows': {
     changes: `select id || ' ' || v as key from sluice.flows, generate_series(2, version) as v`,
     entries: (events) =>
-      events('flow.published', 'flow.updated').map(({ flow_id: id, metadata }) => `${id} ${metadata?.['version']}`),
+      events('flow.published', 'flow.updated').map(({ flow_id: id, metadata }) => keyOf(id, metadata?.['version'])),
   },
   grants: {
     changes: 'select flow_id::text as key from sluice.flow_grants',
@@ -239,7 +242,7 @@ const LEDGERS: Record<string, Ledger> = {
         decodeId('secret', String(metadata?.['secret'])),
         metadata?.['version'],
       ])
-      return set.filter(([id]) => !deleted.has(id as string)).map(([id, version]) => `${id} ${version}`)
+      return set.filter(([id]) => !deleted.has(id as string)).map(([id, version]) => keyOf(id, version))
     },
   },
   sessions: {

@@ -76,7 +76,7 @@ const count = async (): Promise<number> => (await database.query('select id from
 /** Five seals: 3 of them older than a year, over 2 + 3 + 2 rows; two younger, over 2 + 1. */
 let ids: string[]
 beforeEach(async () => {
-  await intruder.query('truncate sluice.audit_events, sluice.audit_seals, sluice.audit_checkpoints')
+  await intruder.query('truncate sluice.audit_events, sluice.audit_seals, sluice.audit_checkpoints, sluice.security_events')
   headPath = join(directory, newUuid())
   head = createSealedHead(auditKeys, headPath)
   ids = []
@@ -108,6 +108,17 @@ test('what is older than a year goes, by whole seals; what is left is intact and
   expect(told).toEqual([{ metadata: { auditEvents: 7, throughSeal: 3 } }])
   expect(await shorten(), 'nothing is left to do').toBe(0)
   expect((await head.read())?.checkpoint).toBe(3)
+})
+
+test('a security event goes with the row that says the same (B10, C8)', async () => {
+  for (const id of [ids[6], ids[7]])
+    await intruder.query(
+      `insert into sluice.security_events (id, kind, severity, subject_kind, subject, window_at, count, first_at, last_at)
+       values ($1, 'x', 'NOTICE', 'user', gen_random_uuid()::text, now(), 1, now(), now())`,
+      [id],
+    )
+  await shorten()
+  expect(await database.query('select id from sluice.security_events')).toEqual([{ id: ids[7] }])
 })
 
 test('the chain goes on behind a checkpoint, and checkpoints follow each other (C7)', async () => {

@@ -140,6 +140,19 @@ test('an idempotency key stays for a day after its creation and after the end of
   expect(left.map(({ key }) => key)).toEqual(['nearly', 'old, ended now', 'old, runs', 'young'])
 })
 
+test('no table that has something of an execution is forgotten when it goes', async () => {
+  const tables = await ownerQuery<{ name: string }>(
+    `select distinct c.relname::text as name from pg_class c join pg_attribute a on a.attrelid = c.oid
+     where c.relnamespace = 'sluice'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+       and a.attname in ('execution_id', 'request_id') and not a.attisdropped and c.relname <> 'audit_events' order by 1`,
+  )
+  expect(tables.length).toBeGreaterThan(8)
+  const [source] = await ownerQuery<{ text: string }>(
+    `select prosrc as text from pg_proc where oid = 'sluice.remove_finished'::regproc`,
+  )
+  expect(tables.map((table) => table.name).filter((table) => !source!.text.includes(`delete from sluice.${table} `))).toEqual([])
+})
+
 const REFUSED = { code: '42501' }
 
 test("the application's role removes and rewrites nothing of the history by itself (D1, D8)", async () => {
