@@ -159,6 +159,19 @@ test('what waits to be taken is bounded in number and bytes, and nothing of it i
   expect((await ended(owner, large)).steps[1].output.signals.data.data).toBe(`1${half}`)
 })
 
+test('a loop takes a signal each time, those that came early first', async () => {
+  const owner = await person()
+  const flow = await createFlow(owner, {
+    chat: { type: 'loop', times: 3, until: 'last.signals.line.data == "bye"', step: { type: 'signal', signals: ['line'] } },
+  })
+  const id = await start(owner, flow)
+  await Promise.all([signal(owner, id, 'line', 'hello'), signal(owner, id, 'line', 'well')])
+  expect((await look(owner, id)).waitingFor).toMatchObject({ kind: 'SIGNAL', step: 'chat' })
+  await signal(owner, id, 'line', 'bye')
+  const done = await ended(owner, id)
+  expect([done.status, done.steps[0].output.signals.line.data]).toEqual(['SUCCEEDED', 'bye'])
+})
+
 test('without its signals the step fails when its time is over; canceling ends its wait', async () => {
   const owner = await person()
   const late = await start(owner, await createFlow(owner, { pay: { type: 'signal', signals: ['paid'], timeout: 'PT0.05S' } }))
