@@ -70,13 +70,13 @@ export function visibleAgentRequests(principal: Principal): Condition {
   return within(principal, 'REQUESTS_READ', sql`(${seen} or ${asked})`)
 }
 
-/** The rule of `visibleAgentRequests` taken apart, each way once for each status: the indexes have it before the id. */
+/** The rule of `visibleAgentRequests` taken apart, each way once for each status: the indexes have it before the id. Of approvals less. */
 export function waysToAgentRequests(principal: Principal, statuses: readonly string[]): Way[] {
   if (!isAllowed(principal, 'REQUESTS_READ')) return []
   if (principal.kind === 'LINK') return eachOf([{ ...EVERYWHERE, where: visibleAgentRequests(principal) }], 'status', statuses)
   const ways = eachOf(waysWith(principal), 'status', statuses)
   if (principal.role === 'ADMIN') return ways
-  if (principal.kind !== 'AGENT') return [...ways, ...statuses.flatMap((status) => waysToApprovals(principal, status))]
+  if (principal.kind !== 'AGENT') return [...ways, ...waysToApprovals(principal, statuses)]
   const asking = sql`(select flow_id, substr(grantee, 7) as role from sluice.flow_grants
     where grantee = any(${granteesOf(principal)}::text[]) and level >= ${LEVELS.EXECUTE}) as asking`
   return [
@@ -85,12 +85,16 @@ export function waysToAgentRequests(principal: Principal, statuses: readonly str
   ]
 }
 
-function waysToApprovals(rights: Rights, status: string): Way[] {
+/** What is open, and what they voted on: not all that was ever asked of everybody like them. */
+function waysToApprovals(rights: Rights, statuses: readonly string[]): Way[] {
   if (!isPerson(rights)) return []
-  const isOpen = status === 'OPEN' ? sql`named.is_open` : sql`not named.is_open`
-  const from = sql`(select distinct named.request_id from sluice.approvers as named
-    where named.approver = any(${approversLike(rights)}) and ${isOpen}) as named`
-  return [{ from, where: sql`t.id = named.request_id and t.status = ${status} and ${mayBeAsked(rights)}` }]
+  const open = sql`(select distinct named.request_id from sluice.approvers as named
+    where named.approver = any(${approversLike(rights)}) and named.is_open) as named`
+  const mine = sql`(select own.request_id from sluice.votes as own where own.voter_id = ${rights.actsAs}) as named`
+  const others = statuses.filter((status) => status !== 'OPEN')
+  const way = (from: Condition, of: readonly string[]): Way[] =>
+    of.length === 0 ? [] : [{ from, where: sql`t.id = named.request_id and t.status = any(${of}) and ${mayBeAsked(rights)}` }]
+  return [...way(open, statuses.includes('OPEN') ? ['OPEN'] : []), ...way(mine, others)]
 }
 
 /** Which of the visible ones the caller may answer, but for what the definition takes away. */
