@@ -42,7 +42,7 @@ export const STEP_ERRORS = {
   TIMEOUT: 'The step did not end within its timeout.',
   EXPRESSION_FAILED: 'An expression could not be evaluated.',
   NO_ROUTE: 'No case of the route matched and it has no `otherwise`.',
-  INVALID_OUTPUT: 'The handler returned something that is not JSON.',
+  INVALID_OUTPUT: 'What the step returned is not JSON, or does not fit its `returns`.',
   UNSTORABLE_OUTPUT: 'The output holds what the database cannot store.',
   STATE_TOO_LARGE: 'The state is over its limit; the message names size and limit.',
   HANDLER_CRASHED: 'The process that ran the handler ended while it ran.',

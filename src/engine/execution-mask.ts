@@ -18,7 +18,7 @@ export interface MaskedText {
 }
 
 /** Which value of an execution: it says which of its places are hidden. */
-export type Part = 'input' | 'output' | 'other' | { readonly step: string; readonly value: 'given' | 'output' }
+export type Part = 'input' | 'output' | 'other' | { readonly step: string; readonly value: 'given' | 'output' | 'answer' }
 
 /** Texts shorter than this, and numbers with fewer digits, are masked by their place alone: they stand everywhere. */
 const LEAST_TEXT = 4
@@ -80,14 +80,20 @@ export class ExecutionMask {
 
   #placesOf(part: Part): Places | undefined {
     if (!this.#places || part === 'other') return undefined
-    return typeof part === 'string' ? this.#places[part] : this.#places.steps.get(part.step)?.[part.value]
+    if (typeof part === 'string') return this.#places[part]
+    const { given, output } = this.#places.steps.get(part.step) ?? {}
+    if (part.value === 'answer') return below(output, 'data')
+    return part.value === 'given' ? given : output
   }
 }
 
 /** Of an execution with this input. */
 export function maskOf(program: Program, input: JsonObject): ExecutionMask {
   const places = program.sensitive?.(input)
-  return places && hidesAnything(places) ? new ExecutionMask(derivePlaces(program, places), input) : NAMES_ONLY
+  if (!places) return NAMES_ONLY
+  const derived = derivePlaces(program, places)
+  const hides = hidesAnything(places) || derived.steps.size > 0
+  return hides ? new ExecutionMask(derived, input) : NAMES_ONLY
 }
 
 /** Of a flow that marks nothing. */

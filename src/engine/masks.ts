@@ -73,10 +73,12 @@ export function createMasks(database: Pick<Database, 'query'>, programs: Program
     const program = await programs.get(version)
     if (!isProblem(program)) return program.sensitive && ((input) => maskOf(program, input))
     // it may not run any more: what it marked stays marked
-    const [row] = await database.query<{ input: JsonObject | null }>(
-      `select definition -> 'input' as input from sluice.flow_versions where id = $1`,
+    const [row] = await database.query<{ input: JsonObject | null; marksOutputs: boolean }>(
+      `select definition -> 'input' as input, (definition -> 'steps')::text ~ '"sensitive"\\s*:\\s*true' as "marksOutputs"
+       from sluice.flow_versions where id = $1`,
       [version],
     )
+    if (row?.marksOutputs) return () => EVERYTHING
     const sensitive = row?.input ? compileInputSchema(row.input).sensitive : undefined
     return sensitive && ((input) => new ExecutionMask({ input: sensitive(input), steps: new Map() }, input))
   }

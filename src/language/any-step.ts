@@ -36,6 +36,8 @@ export interface AnyStep {
   readonly when?: string
   readonly timeout?: string
   readonly retry?: Retry
+  /** JSON Schema of its output, which is checked; `"sensitive": true` masks a field */
+  readonly returns?: JsonObject
   readonly onError?: OnError
   /** the step that undoes this one, when it had succeeded and its execution ends badly */
   readonly compensate?: JsonObject
@@ -85,6 +87,9 @@ export const commonFields = {
   on: name.optional().describe('Runs when a router took this route: "router:route".'),
   when: text.optional().describe('A CEL condition (without ${{ }}); when it is false, the step is skipped.'),
   timeout: name.optional().describe('How long one attempt may take: an ISO 8601 duration such as PT30S.'),
+  returns: template
+    .optional()
+    .describe('JSON Schema (2020-12) of its output, which is checked; "sensitive": true masks a field.'),
   retry: retry.optional().describe('When and how often a failed attempt is repeated.'),
   onError: z
     .union([z.literal(['fail', 'continue']), z.strictObject({ goto: name })], {

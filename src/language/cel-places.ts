@@ -2,7 +2,7 @@
 import { children } from './cel.ts'
 import type { CelNode } from './cel.ts'
 
-const ROOTS = new Set<unknown>(['input', 'steps', 'item'])
+const ROOTS = new Set<unknown>(['input', 'steps', 'item', 'last'])
 
 export function placesRead(root: CelNode): string[][] {
   const places: string[][] = []

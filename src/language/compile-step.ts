@@ -2,6 +2,8 @@
 import { NAME } from './any-step.ts'
 import { compileRetry } from './compile-retry.ts'
 import { compileCondition } from './expressions.ts'
+import { compileInputSchema, type InputSchema } from './input-schema.ts'
+import type { IssueCode } from './issue-list.ts'
 import { didYouMean } from './nearest-name.ts'
 import { readDuration } from './read-duration.ts'
 import { readStep } from './read-step.ts'
@@ -17,7 +19,16 @@ export function compileStep(step: StepDefinition, path: readonly string[], conte
   const timeoutMs = wish === undefined || language.instant ? undefined : Math.min(wish, mostMs)
   const retry = compileRetry(step.retry, [...path, 'retry'], context, language.retry)
   const spec = language.compile(step, createCompiler(path, context))
-  return { ...(timeoutMs !== undefined && { timeoutMs }), retry, spec }
+  const returns = compileReturns(step, path, context)
+  return { ...(timeoutMs !== undefined && { timeoutMs }), retry, spec, ...(returns && { returns }) }
+}
+
+function compileReturns({ returns }: StepDefinition, path: readonly string[], { issues }: StepContext): InputSchema | undefined {
+  if (!returns) return undefined
+  const schema = compileInputSchema(returns, 'output')
+  for (const { code, path: at, message, hint } of schema.issues)
+    issues.add(code as IssueCode, [...path, 'returns', ...at.slice(1)], message, hint)
+  return schema
 }
 
 function createCompiler(path: readonly string[], context: StepContext): StepCompiler {

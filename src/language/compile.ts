@@ -3,6 +3,7 @@ import type { Issue } from '../errors.ts'
 import { dependentsOf } from './graph.ts'
 import type { AllowList, Program } from './program.ts'
 import { readDefinition } from './read-definition.ts'
+import type { StepBody } from './steps/step-language.ts'
 
 /**
  * Compiles a definition, or tells everything that is wrong with it. Used at creation, at start and at every load from the
@@ -16,6 +17,8 @@ export function compile(definition: unknown, allow: AllowList): { program: Progr
   const compensated = steps.filter((step) => step.compensate)
   const byName = new Map(steps.map((step) => [step.name, step]))
   const dependents = dependentsOf(new Map(steps.map((step) => [step.name, step.needs])))
+  // a flow that marks outputs alone has masks too
+  const sensitive = input?.sensitive ?? (marksOutputs(steps) ? () => ({}) : undefined)
   const program: Program = {
     name: read.definition.name,
     steps,
@@ -26,8 +29,14 @@ export function compile(definition: unknown, allow: AllowList): { program: Progr
     ...(compensated.length > 0 && { compensation: { steps: compensated, timeoutMs: compensationTimeoutMs } }),
     ...(read.definition.permissions && { permissions: read.definition.permissions }),
     ...(signals.size > 0 && { signals }),
-    ...(input?.sensitive && { sensitive: input.sensitive }),
+    ...(sensitive && { sensitive }),
     checkInput: (value) => input?.check(value) ?? [],
   }
   return { program }
 }
+
+const marksOutputs = (steps: readonly StepBody[]): boolean =>
+  steps.some(({ spec, returns }) => {
+    const { step } = spec as { step?: StepBody }
+    return returns?.shape !== undefined || (step !== undefined && marksOutputs([step]))
+  })

@@ -1,7 +1,8 @@
 /** Where sensitive input goes: through templates into what steps are given, what transforms make, and the flow's output. */
-import { addPlace, HIDDEN, hidesAnything, lookUp } from '../masking/places.ts'
+import { addPlace, below, HIDDEN, hidesAnything, joined, lookUp } from '../masking/places.ts'
 import type { Places } from '../masking/places.ts'
-import type { Program, Template } from './program.ts'
+import type { Program, StepSpec, Template } from './program.ts'
+import type { StepBody } from './steps/step-language.ts'
 import { givenTo } from './steps/step-types.ts'
 
 /** Each leads into the value it is called after; undefined: nothing of it is sensitive. */
@@ -11,30 +12,60 @@ export interface DerivedPlaces {
   readonly output?: Places
 }
 
-/** `input`: the sensitive places of one input. What a handler or an agent makes of what it is given cannot be known here. */
+/** By the path of the step run without its numbers: `poll`, `poll[].items[]`, `book.compensate`. */
+type StepPlaces = Map<string, { given?: Places; output?: Places }>
+
+/**
+ * `input`: the sensitive places of one input. What a handler or an agent makes of what it is given cannot be known here: `returns` says
+ * what of it is sensitive.
+ */
 export function derivePlaces(program: Program, input: Places): DerivedPlaces {
   const scope: Places = { fields: new Map([['input', input]]) }
-  const derive = (template: Template | undefined): Places | undefined => {
-    const made: Places = {}
-    for (const { at, place, copies } of template?.reads ?? []) {
-      const found = lookUp(scope, place)
-      if (found) addPlace(made, at, copies ? found : HIDDEN)
-    }
-    return hidesAnything(made) ? made : undefined
-  }
-  const steps = new Map<string, { given?: Places; output?: Places }>()
+  const steps: StepPlaces = new Map()
   // in an order in which they can run: what one reads was derived before
-  for (const { name, spec } of program.steps) {
-    const made = derive(givenTo(spec))
-    if (!made) continue
-    steps.set(name, spec.type === 'transform' ? { output: made } : { given: made })
-    if (spec.type === 'transform') addPlace(scope, ['steps', name, 'output'], made)
+  for (const step of program.steps) {
+    const made = deriveStep(step.name, step, scope, steps)
+    if (made) addPlace(scope, ['steps', step.name, 'output'], made)
   }
   // under the path of its run, since the step has been given something of its own
   for (const { name, compensate } of program.compensation?.steps ?? []) {
-    const made = compensate && derive(givenTo(compensate.spec))
-    if (made) steps.set(`${name}.compensate`, { given: made })
+    if (compensate) deriveStep(`${name}.compensate`, compensate, scope, steps)
   }
-  const output = derive(program.output)
+  const output = derive(program.output, scope)
   return { input, steps, ...(output && { output }) }
 }
+
+/** What of its output is sensitive. */
+function deriveStep(path: string, { spec, returns }: StepBody, scope: Places, steps: StepPlaces): Places | undefined {
+  const of = spec as StepSpec
+  const given = derive(givenTo(of), scope)
+  let output = returns?.shape
+  if (of.type === 'transform' && given) output = joined(output, given)
+  if (of.type === 'map') {
+    const item = below(derive(of.over, scope), '0')
+    const made = deriveStep(`${path}.items[]`, of.step, item ? withField(scope, 'item', item) : scope, steps)
+    if (made) output = joined(output, { fields: new Map([['items', { any: made }]]) })
+  }
+  if (of.type === 'loop') {
+    const last = of.step.returns?.shape
+    const made = deriveStep(`${path}[]`, of.step, last ? withField(scope, 'last', last) : scope, steps)
+    if (made) output = joined(output, made)
+  }
+  const shown = of.type === 'transform' ? undefined : given
+  if (shown || output) steps.set(path, { ...(shown && { given: shown }), ...(output && { output }) })
+  return output
+}
+
+function derive(template: Template | undefined, scope: Places): Places | undefined {
+  const made: Places = {}
+  for (const { at, place, copies } of template?.reads ?? []) {
+    const found = lookUp(scope, place)
+    if (found) addPlace(made, at, copies ? found : HIDDEN)
+  }
+  return hidesAnything(made) ? made : undefined
+}
+
+const withField = (places: Places, key: string, what: Places): Places => ({
+  ...places,
+  fields: new Map([...(places.fields ?? []), [key, what]]),
+})

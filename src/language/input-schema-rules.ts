@@ -51,12 +51,12 @@ export const FORMATS: ReadonlyMap<string, (text: string) => boolean> = new Map(
 )
 
 /** Reports every keyword that is unknown or not allowed; what values they may have is left to the meta-schema. */
-export function checkSchema(schema: unknown, issues: IssueList): void {
+export function checkSchema(schema: unknown, issues: IssueList, of: 'input' | 'output'): void {
   const root = schema as Record<string, unknown>
-  if ('type' in root && root['type'] !== 'object') {
+  if (of === 'input' && 'type' in root && root['type'] !== 'object') {
     issues.add('INVALID_SCHEMA', ['input', 'type'], 'an input is always an object', 'write "type": "object"')
   }
-  visit(schema, ['input'])
+  visit(schema, [of])
 
   function visit(node: unknown, path: string[]): void {
     if (typeof node === 'boolean' || issues.full) return

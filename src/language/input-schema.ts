@@ -1,13 +1,13 @@
-/** The flow's JSON Schema (2020-12): checked, compiled once, and what it says about an input. Nothing is coerced or filled in. */
+/** A JSON Schema (2020-12) of an input or of an output: checked, compiled once, and what it says about a value. Nothing is coerced or filled in. */
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import { LRUCache } from 'lru-cache'
 import type { Issue } from '../errors.ts'
 import { checkSchema, FORMATS, mapSubschemas } from './input-schema-rules.ts'
 import { IssueList } from './issue-list.ts'
 import { didYouMean } from './nearest-name.ts'
-import type { JsonObject } from './program.ts'
+import type { Json, JsonObject } from './program.ts'
 import { compileRegex } from './regex.ts'
-import { sensitivePlaces } from './sensitive.ts'
+import { sensitivePlaces, sensitiveShape } from './sensitive.ts'
 import type { Places } from '../masking/places.ts'
 
 const MAX_SCHEMA_BYTES = 50_000
@@ -17,45 +17,50 @@ export interface InputSchema {
   /** problems of the schema itself; with any, `check` accepts nothing */
   issues: readonly Issue[]
   warnings: readonly Issue[]
-  check(input: JsonObject): Issue[]
+  check(value: Json): Issue[]
   /** the places in an input that it marks as sensitive; undefined when it marks none anywhere */
   sensitive?: (input: JsonObject) => Places
+  /** the places in any value that it marks as sensitive */
+  shape?: Places
 }
+/** What it describes: paths begin with it. */
+export type SchemaOf = 'input' | 'output'
 
 /** Compiling takes milliseconds and flows come back at every load, so compiled schemas are kept by their text. */
 const compiled = new LRUCache<string, InputSchema>({ max: 500, maxSize: 5_000_000, sizeCalculation: (_, text) => text.length })
 
 /** Compiles a schema (paths start with "input"), or returns the one compiled before from the same text. */
-export function compileInputSchema(schema: JsonObject): InputSchema {
+export function compileInputSchema(schema: JsonObject, of: SchemaOf = 'input'): InputSchema {
   const text = JSON.stringify(schema)
-  const known = compiled.get(text)
+  const known = compiled.get(of + text)
   if (known) return known
-  const made = compile(schema, text)
-  compiled.set(text, made)
+  const made = compile(schema, text, of)
+  compiled.set(of + text, made)
   return made
 }
 
-function compile(schema: JsonObject, text: string): InputSchema {
+function compile(schema: JsonObject, text: string, of: SchemaOf): InputSchema {
   const issues = new IssueList()
   const warnings = new IssueList()
   const failed: InputSchema = {
     issues: issues.issues,
     warnings: warnings.issues,
-    check: () => [{ code: 'INVALID_SCHEMA', message: 'the JSON Schema of the flow is not valid', path: ['input'] }],
+    check: () => [{ code: 'INVALID_SCHEMA', message: 'the JSON Schema is not valid', path: [of] }],
   }
   if (Buffer.byteLength(text) > MAX_SCHEMA_BYTES) {
-    issues.add('TOO_LARGE', ['input'], `the schema is larger than ${MAX_SCHEMA_BYTES} bytes`)
+    issues.add('TOO_LARGE', [of], `the schema is larger than ${MAX_SCHEMA_BYTES} bytes`)
     return failed
   }
-  checkSchema(schema, issues)
+  checkSchema(schema, issues, of)
   try {
-    checkAgainstMetaSchema(schema, issues)
+    checkAgainstMetaSchema(schema, issues, of)
     if (!issues.empty) return failed
-    const validate = build(schema, warnings)
+    const validate = build(schema, warnings, of)
     const sensitive = sensitivePlaces(schema)
-    return { ...failed, check: (input) => checkInput(validate, input), ...(sensitive && { sensitive }) }
+    const marks = sensitive && { sensitive, shape: sensitiveShape(schema) }
+    return { ...failed, check: (value) => checkValue(validate, value, of), ...marks }
   } catch (error) {
-    issues.add('INVALID_SCHEMA', ['input'], error instanceof Error ? error.message : undefined)
+    issues.add('INVALID_SCHEMA', [of], error instanceof Error ? error.message : undefined)
     return failed
   }
 }
@@ -68,8 +73,8 @@ function visit(units: number): void {
   if ((visits += units) > MAX_VISITS) throw TOO_COSTLY
 }
 
-function build(schema: JsonObject, warnings: IssueList): ValidateFunction {
-  const warn = (message: unknown): void => warnings.add('LOOSE_SCHEMA', ['input'], String(message).replace('strict mode: ', ''))
+function build(schema: JsonObject, warnings: IssueList, of: SchemaOf): ValidateFunction {
+  const warn = (message: unknown): void => warnings.add('LOOSE_SCHEMA', [of], String(message).replace('strict mode: ', ''))
   // A new instance for each schema: one instance would keep every pattern and function it ever compiled.
   const ajv = new Ajv2020({
     strict: true,
@@ -136,7 +141,7 @@ function canonical(value: unknown): string {
 
 let metaSchema: ValidateFunction | undefined
 
-function checkAgainstMetaSchema(schema: JsonObject, issues: IssueList): void {
+function checkAgainstMetaSchema(schema: JsonObject, issues: IssueList, of: SchemaOf): void {
   metaSchema ??= new Ajv2020({ allErrors: true }).getSchema('https://json-schema.org/draft/2020-12/schema')!
   if (metaSchema(schema)) return
   const seen = new Set<string>()
@@ -145,31 +150,31 @@ function checkAgainstMetaSchema(schema: JsonObject, issues: IssueList): void {
     // The meta-schema is many schemas in one: a mistake is told by each, and the sums of them say nothing.
     if (seen.has(text) || keyword === 'anyOf') continue
     seen.add(text)
-    issues.add('INVALID_SCHEMA', ['input', ...pointer(instancePath)], message)
+    issues.add('INVALID_SCHEMA', [of, ...pointer(instancePath)], message)
   }
-  if (issues.empty) issues.add('INVALID_SCHEMA', ['input'])
+  if (issues.empty) issues.add('INVALID_SCHEMA', [of])
 }
 
-function checkInput(validate: ValidateFunction, input: JsonObject): Issue[] {
+function checkValue(validate: ValidateFunction, value: Json, of: SchemaOf): Issue[] {
   visits = 0
   try {
-    if (validate(input)) return []
+    if (validate(value)) return []
   } catch (error) {
-    const message = error === TOO_COSTLY ? TOO_COSTLY.message : 'the schema cannot be applied to this input'
-    return [{ code: 'INVALID_VALUE', message, path: ['input'] }]
+    const message = error === TOO_COSTLY ? TOO_COSTLY.message : `the schema cannot be applied to this ${of}`
+    return [{ code: 'INVALID_VALUE', message, path: [of] }]
   }
   const issues = new IssueList()
   for (const error of validate.errors ?? []) {
     if (issues.issues.length === MAX_INPUT_ISSUES) break
-    describe(error, issues)
+    describe(error, issues, of)
   }
-  if (issues.empty) issues.add('INVALID_VALUE', ['input'])
+  if (issues.empty) issues.add('INVALID_VALUE', [of])
   return issues.issues
 }
 
 /** Messages name what the schema wants, never the values that were sent. */
-function describe(error: ErrorObject, issues: IssueList): void {
-  const path = ['input', ...pointer(error.instancePath)]
+function describe(error: ErrorObject, issues: IssueList, of: SchemaOf): void {
+  const path = [of, ...pointer(error.instancePath)]
   const { params } = error as { params: Record<string, unknown> }
   switch (error.keyword) {
     case 'if':

@@ -1,5 +1,5 @@
 /**
- * Which places of an input its JSON Schema marks with `"sensitive": true`. Whether a branch of `anyOf` or `if` applies is not asked:
+ * Which places of a value its JSON Schema marks with `"sensitive": true`. Whether a branch of `anyOf` or `if` applies is not asked:
  * what may be sensitive is.
  */
 import { HIDDEN, joined } from '../masking/places.ts'
@@ -25,6 +25,41 @@ const marksAnything = (schema: Json): boolean =>
   typeof schema === 'object' &&
   schema !== null &&
   ((schema as JsonObject)['sensitive'] === true || Object.values(schema).some(marksAnything))
+
+/** The places that the schema marks in whatever value comes: of outputs, which are not known yet. */
+export function sensitiveShape(schema: JsonObject): Places {
+  return shapeOf(schema, schema, new Set()) ?? {}
+}
+
+/** `above`: the schemas around this one; in one that holds itself all below is hidden, as deep as it may go. */
+function shapeOf(schema: Json | undefined, root: JsonObject, above: ReadonlySet<Json>): Places | undefined {
+  if (!isObject(schema)) return undefined
+  if (schema['sensitive'] === true) return HIDDEN
+  if (above.has(schema)) return marksAnything(schema) ? HIDDEN : undefined
+  const inside = new Set(above).add(schema)
+  let places: Places | undefined
+  const add = (found: Places | undefined): void => {
+    if (found) places = joined(places, found)
+  }
+  for (const inner of samePlace(schema, root)) add(shapeOf(inner, root, inside))
+  for (const [key, inner] of Object.entries((schema['properties'] as JsonObject | undefined) ?? {})) {
+    const found = shapeOf(inner, root, inside)
+    if (found) add({ fields: new Map([[key, found]]) })
+  }
+  for (const inner of anywhereBelow(schema)) {
+    const found = shapeOf(inner, root, inside)
+    if (found) add({ any: found })
+  }
+  return places
+}
+
+function anywhereBelow(schema: JsonObject): (Json | undefined)[] {
+  const ones = ['additionalProperties', 'unevaluatedProperties', 'items', 'contains', 'unevaluatedItems'].map(
+    (keyword) => schema[keyword],
+  )
+  const patterns = Object.values((schema['patternProperties'] as JsonObject | undefined) ?? {})
+  return [...ones, ...patterns, ...((schema['prefixItems'] as Json[] | undefined) ?? [])]
+}
 
 interface Walk {
   root: JsonObject

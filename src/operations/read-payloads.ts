@@ -54,7 +54,10 @@ const REQUEST: Source = {
   ...{ name: 'request', select: ofRequest('body'), root: () => '/request' },
   part: (path) => ({ step: bodyOf(path), value: 'given' }),
 }
-const ANSWER = whole('answer', 'other', ofRequest('answer'))
+const ANSWER: Source = {
+  ...{ name: 'answer', select: ofRequest('answer'), root: () => '/answer' },
+  part: (path) => ({ step: bodyOf(path), value: 'answer' }),
+}
 const STEP_INPUT: Source = {
   ...{ name: 'stepInput', select: ofStep('input'), root: () => '/input' },
   part: (path) => ({ step: bodyOf(path), value: 'given' }),

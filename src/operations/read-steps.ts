@@ -5,7 +5,7 @@ import { StepRun } from '../engine/entities/step-run.ts'
 import type { ExecutionMask } from '../engine/execution-mask.ts'
 import { isComposite } from '../engine/in-flight.ts'
 import type { InFlight } from '../engine/in-flight.ts'
-import { compensationPath, isCompensation, runAt } from '../engine/decide/run.ts'
+import { compensationPath, runAt } from '../engine/decide/run.ts'
 import { hasEnded } from '../engine/states.ts'
 import type { StepStatus } from '../engine/states.ts'
 import { isProblem } from '../errors.ts'
@@ -140,8 +140,8 @@ export function mergeSteps(execution: ExecutionSteps, ended: readonly EndedStep[
 /** The step that a path belongs to: `poll` for `poll[3].items[17]`. */
 export const nameOf = (path: string): string => path.split(/[.[]/, 1)[0] ?? path
 
-/** What of the definition runs there: `poll` for its items, but `book.compensate` is not `book`. */
-export const bodyOf = (path: string): string => (isCompensation(path) ? path : nameOf(path))
+/** What of the definition runs there: `poll[].items[]` for `poll[3].items[17]`. */
+export const bodyOf = (path: string): string => path.replaceAll(/\[\d+\]/g, '[]')
 
 const NOTHING = { attempt: 0, startedAt: null, finishedAt: null, route: null, error: null, inFlight: null }
 

@@ -38,6 +38,8 @@ export function succeed(
   output: Json,
   more: { route?: string; bytes?: number } = {},
 ): void {
+  const unfit = run.step.returns?.check(output)[0]
+  if (unfit) return fail(draft, run, ending, 'INVALID_OUTPUT', `${unfit.path.join('.')}: ${unfit.message}`, { retryable: false })
   let bytes = more.bytes
   if (bytes === undefined) {
     const payload = checkPayload(output, MAX_STATE_BYTES)

@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import type { AnyStep } from '../any-step.ts'
 import type { AllowList, Condition, Json, RetryPolicy, Template } from '../values.ts'
 import type { Locals } from '../cel.ts'
+import type { InputSchema } from '../input-schema.ts'
 import type { TemplateContext } from '../template.ts'
 
 export interface StepLanguage<Step extends AnyStep, Spec extends { type: string }> {
@@ -58,4 +59,6 @@ export interface StepBody<Spec = unknown> {
   timeoutMs?: number
   retry: RetryPolicy
   spec: Spec
+  /** what its output must fit */
+  returns?: InputSchema
 }
