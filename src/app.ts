@@ -6,18 +6,11 @@ import { createCalls } from './api/context.ts'
 import { schema } from './api/schema.ts'
 import { openAppDatabase, waitsFor } from './app-database.ts'
 import type { AppDatabaseOptions } from './app-database.ts'
+import { openAudit } from './app-audit.ts'
 import { openSources } from './app-sources.ts'
-import { createAuditKeys } from './audit/audit-keys.ts'
-import type { AuditKeys } from './audit/audit-keys.ts'
-import { createAuditWriter } from './audit/audit-writer.ts'
-import { KeyUses } from './audit/key-uses.ts'
 import { auditEntry } from './audit/record-audit.ts'
 import { AuditEvent } from './audit/entities/audit-event.ts'
-import { createSealedHead } from './audit/sealed-head.ts'
-import { createSealer } from './audit/sealer.ts'
 import { SecurityEvent } from './audit/entities/security-event.ts'
-import { createSecurityRoom } from './audit/security-room.ts'
-import type { Config } from './config-types.ts'
 import type { Database } from './database/database.ts'
 import { createHttpRunner } from './engine/acts/http-runner.ts'
 import { createQueryRunner } from './engine/acts/query-runner.ts'
@@ -47,7 +40,7 @@ import { createMailRoom } from './identity/mail-room.ts'
 import { createSecretKeys } from './identity/secret-keys.ts'
 import { rekeyAtStart } from './identity/rekey-secrets.ts'
 import type { AllowList } from './language/program.ts'
-import { AUDIT_BELL, createAuditFeeds } from './live/audit-topic.ts'
+import { createAuditFeeds } from './live/audit-topic.ts'
 import { createFeeds } from './live/feeds.ts'
 import { createExecutionFeeds } from './live/execution-topic.ts'
 import { admitStarts } from './operations/admit-starts.ts'
@@ -103,22 +96,9 @@ export async function startApp(options: AppOptions): Promise<App> {
 
     const made = development ? developmentSecrets(config.database.dataDir, config.identity) : config.identity
     const { jwtSecret, secretsKey = '' } = made
-    const auditKeys = auditKeysOf(config)
-    const auditHead = createSealedHead(auditKeys, config.audit.headPath ?? join(config.database.dataDir, 'audit-head'))
-    const sealer = createSealer({
-      ...{ database, keys: auditKeys, head: auditHead, log: log.child({ room: 'audit' }) },
-      onSealed: (position) => bus.ring(AUDIT_BELL, String(position)),
-    })
-    sealer.start()
-    stack.defer(() => sealer.stop())
-
     const registry = new Registry()
-    const security = createSecurityRoom({
-      ...{ database, keys: auditKeys, limits: config.security, addressOf: addressKey, registry },
-      log: log.child({ room: 'audit' }),
-    })
-    security.start()
-    stack.defer(() => security.stop())
+    const audit = openAudit({ config, database, registry, bus, log: log.child({ room: 'audit' }) }, stack)
+    const { auditKeys, auditHead, security, writeAudit, keyUses } = audit
 
     const environment = childEnvironment(options.environment, config.engine.handlerEnv)
     const compileCacheDirectory = join(config.database.dataDir, 'compile-cache')
@@ -200,10 +180,6 @@ export async function startApp(options: AppOptions): Promise<App> {
       ...(password && { password }),
       ...(development && { dataDir: config.database.dataDir }),
     })
-    const writeAudit = createAuditWriter(database)
-    const keyUses = new KeyUses({ write: writeAudit, sign: auditKeys.sign, clock: database.clock, log })
-    keyUses.start()
-    stack.defer(() => keyUses.stop())
     const { authenticate, renewPrincipals } = identity
     const feeds = createFeeds<string>({ bus, log, access: { ...authChanges, renewPrincipals } })
     feeds.start()
@@ -277,16 +253,6 @@ export async function startApp(options: AppOptions): Promise<App> {
     await stack.disposeAsync()
     throw error
   }
-}
-
-/** The first secret that is set signs; the others still verify, so that one may be set later. */
-export function auditKeysOf({ audit, database, identity, nodeEnv }: Config): AuditKeys {
-  const { jwtSecret } = nodeEnv === 'production' ? identity : developmentSecrets(database.dataDir, identity)
-  const { secretsKey, secretsPreviousKeys, jwtPreviousSecrets } = identity
-  const older = [...secretsPreviousKeys, ...jwtPreviousSecrets, ...audit.previousKeys]
-  const set = [audit.key, secretsKey, jwtSecret, ...older].filter((key) => key !== undefined)
-  if (!set[0]) throw new Error('the audit log needs a key: set SLUICE_AUDIT_KEY, or the secret that signed it')
-  return createAuditKeys(set[0], set.slice(1))
 }
 
 const REFUSED = { type: 'request.refused', severity: 'NOTICE', success: false } as const

@@ -123,18 +123,22 @@ async function readJson(file: string): Promise<unknown> {
 }
 
 function compiled(file: string, definition: unknown, { engine }: Config): Program {
-  // which code a server has is not known here, and nothing of it runs
-  const allow: AllowList = { roles: new Set(engine.agentRoles), handlers: new Set(handlersOf(definition)) }
+  // which code and which sources a server has is not known here, and nothing of it is used
+  const allow: AllowList = {
+    roles: new Set(engine.agentRoles),
+    handlers: new Set(namedAs('handler', definition)),
+    sources: new Set(namedAs('source', definition)),
+  }
   const made = compile(definition, allow)
   if ('program' in made) return made.program
   throw new DataError(`${file}: the definition is not valid:\n${listed(made.issues)}`)
 }
 
-/** Every text that stands as `handler` anywhere in it. */
-function handlersOf(value: unknown): string[] {
+/** Every text that stands under this key anywhere in it. */
+function namedAs(key: string, value: unknown): string[] {
   if (typeof value !== 'object' || value === null) return []
-  const { handler } = value as { handler?: unknown }
-  return [...(typeof handler === 'string' ? [handler] : []), ...Object.values(value).flatMap(handlersOf)]
+  const named = (value as Record<string, unknown>)[key]
+  return [...(typeof named === 'string' ? [named] : []), ...Object.values(value).flatMap((inner) => namedAs(key, inner))]
 }
 
 const listed = (issues: readonly Issue[]): string =>

@@ -1,10 +1,11 @@
 /** `sluice simulate` in somebody's CI: exit codes, and output that says what is wrong. The cases of the examples pass. */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
+import { exampleFlows } from '../../examples/flows/all.ts'
 import { loadConfig } from '../../src/config.ts'
 import { runSimulateCommand } from '../../src/simulate-command.ts'
 
@@ -26,10 +27,9 @@ function file(name: string, content: unknown): string {
 }
 
 describe('the cases of the examples', () => {
-  const flows = readdirSync(join(root, 'examples/flows')).filter((name) => name !== 'all.ts')
-  test.each(flows)('%s', async (flow) => {
-    const cases = join(root, 'examples/cases', flow.replace(/\.ts$/, '.json'))
-    const { code, said } = await simulate(join(root, 'examples/flows', flow), '--case', cases)
+  test.each(exampleFlows.map((flow) => [flow.name, flow] as const))('%s', async (name, definition) => {
+    const cases = join(root, 'examples/cases', `${name.replaceAll('_', '-')}.json`)
+    const { code, said } = await simulate(file(`${name}.json`, definition), '--case', cases)
     expect(said).toMatch(/^(ok .*\n)+\d+ of \d+ as expected\n$/)
     expect(code).toBe(0)
   })
