@@ -30,7 +30,7 @@ interface Door {
 }
 
 /** Kinds that belong to nobody in particular, or that no field takes. */
-const NOBODYS = new Set(['worker', 'auditEvent', 'flowGrant'])
+const NOBODYS = new Set(['worker', 'auditEvent', 'securityEvent', 'flowGrant'])
 /** What is no id of a thing, though it looks so: names that others may choose. */
 const NOT_IDS = new Set(['clientMutationId', 'documentId'])
 

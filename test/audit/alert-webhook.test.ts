@@ -1,5 +1,5 @@
 /** The operator's webhook is told of each security event: signed, again until it answers, and nobody waits for it. */
-import { createHmac } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -7,6 +7,7 @@ import { Registry } from 'prom-client'
 import { afterAll, beforeEach, expect, test, vi } from 'vitest'
 import { AuditEvent } from '../../src/audit/entities/audit-event.ts'
 import { SecurityEvent } from '../../src/audit/entities/security-event.ts'
+import { signAlert } from '../../src/audit/alert-signature.ts'
 import { createAlertWebhook } from '../../src/audit/alert-webhook.ts'
 import { createSecurityRoom } from '../../src/audit/security-room.ts'
 import { encodeId, newUuid } from '../../src/ids.ts'
@@ -72,13 +73,14 @@ async function raise(): Promise<string> {
 const stored = () => database.fork().find(SecurityEvent, {})
 const becomeDue = () => ownerQuery('update sluice.security_events set alert_due_at = now() where alert_due_at is not null')
 
-/** As docs/audit.md tells receivers to do it. */
-function isGenuine({ headers, body }: Told, secret = SECRET): boolean {
-  const [, t = '', v1 = ''] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(headers['sluice-signature'])) ?? []
-  return (
-    v1 === createHmac('sha256', secret).update(`${t}.${body}`).digest('hex') && Math.abs(Date.now() / 1_000 - Number(t)) < 300
-  )
+/** What docs/security-events.md tells receivers to do. */
+interface Receiver {
+  isGenuine(header: string | undefined, body: string, secret: string): boolean
 }
+const [, code = ''] = /^```js receiver\n([^]*?)^```$/m.exec(readFileSync('docs/security-events.md', 'utf8')) ?? []
+const shown = (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as Receiver
+const isGenuine = ({ headers, body }: Told, secret = SECRET): boolean =>
+  shown.isGenuine(headers['sluice-signature'] as string | undefined, body, secret)
 
 test('an event is told once it is stored, signed, with ids and no contents, at an address where steps may not reach (C8)', async () => {
   const one = room()
@@ -91,6 +93,9 @@ test('an event is told once it is stored, signed, with ids and no contents, at a
   expect(isGenuine(alert!)).toBe(true)
   expect(isGenuine({ ...alert!, body: alert!.body.replace('REFUSALS', 'BULK_READS') })).toBe(false)
   expect(isGenuine(alert!, 'another secret')).toBe(false)
+  expect(isGenuine({ ...alert!, headers: {} })).toBe(false)
+  const old = signAlert(SECRET, alert!.body, Math.floor(Date.now() / 1_000) - 600)
+  expect(isGenuine({ ...alert!, headers: { 'sluice-signature': old } })).toBe(false)
   const [event] = await stored()
   expect(JSON.parse(alert!.body)).toEqual({
     ...{ id: encodeId('securityEvent', event!.id), auditEvent: encodeId('auditEvent', event!.id), type: 'security.refusals' },

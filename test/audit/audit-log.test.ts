@@ -107,7 +107,7 @@ test('the table knows the severities and actor kinds that the program knows', as
   await expect(row({ actorKind: 'ROBOT' as 'USER' })).rejects.toMatchObject({ code: '23514' })
 })
 
-test('listing by time, actor, flow, execution and type each walks an index', async () => {
+test('listing by time, actor, flow, execution, type, address, and what needs attention, each walks an index (C7)', async () => {
   await owner.query('begin')
   await owner.query('set local enable_seqscan = off')
   const id = newUuid()
@@ -117,6 +117,9 @@ test('listing by time, actor, flow, execution and type each walks an index', asy
     [`flow_id = '${id}'`, 'audit_events_flow'],
     [`execution_id = '${id}'`, 'audit_events_execution'],
     [`type = 'signIn.refused'`, 'audit_events_type'],
+    [`ip = '192.0.2.1'`, 'audit_events_ip'],
+    [`severity = 'CRITICAL' and severity <> 'INFO'`, 'audit_events_attention'],
+    ['not success', 'audit_events_undone'],
   ] as const) {
     const { rows } = await owner.query(`explain select * from sluice.audit_events where ${where} order by id desc limit 20`)
     const plan = rows.map((row) => row['QUERY PLAN']).join('\n')

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import { documentReview } from '../../examples/flows/document-review.ts'
 import { featureApproval } from '../../examples/flows/feature-approval.ts'
 import { schema } from '../../src/api/schema.ts'
+import { SECURITY_KINDS } from '../../src/audit/security-kinds.ts'
 import { SETTINGS } from '../../src/config-settings.ts'
 import { FAULTS, PROBLEM_CODES, STEP_ERRORS } from '../../src/errors.ts'
 import { FUNCTIONS, MACROS, METHODS } from '../../src/language/cel-functions.ts'
@@ -88,6 +89,11 @@ test('docs/errors.md has every code with its text, and no other', () => {
   expect(listed('docs/errors.md', 'Why a step failed')).toEqual(STEP_ERRORS)
   const faults = Object.entries(FAULTS).map(([code, { status, text }]) => [code, `(HTTP ${status}) ${text}`])
   expect(listed('docs/errors.md', 'Faults')).toEqual(Object.fromEntries(faults))
+})
+
+test('docs/security-events.md has every kind of security event, and no other', () => {
+  const kinds = Object.entries(SECURITY_KINDS).map(([kind, rule]) => [kind, `(${rule.severity}) ${rule.what} ${rule.advice}`])
+  expect(listed('docs/security-events.md', 'What raises one')).toEqual(Object.fromEntries(kinds))
 })
 
 test('docs/flows.md names every function that expressions have', () => {
