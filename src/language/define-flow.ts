@@ -16,9 +16,13 @@ type RouteOf<Steps> = {
     : never
 }[Names<Steps>]
 
-/** Each step may wait for the other steps, and listen to routes that exist. */
+/** Each step may wait for the other steps, listen to routes that exist, and have another answer for its failure. */
 type Checked<Steps> = {
-  [Name in keyof Steps]: { readonly after?: AfterOf<Exclude<Names<Steps>, Name>>; readonly on?: RouteOf<Steps> }
+  [Name in keyof Steps]: {
+    readonly after?: AfterOf<Exclude<Names<Steps>, Name>>
+    readonly on?: RouteOf<Steps>
+    readonly onError?: 'fail' | 'continue' | { readonly goto: Exclude<Names<Steps>, Name> }
+  }
 }
 
 /**

@@ -28,6 +28,8 @@ test('names of steps and routes that do not exist are errors of the type checker
       b: { type: 'transform', on: 'r:up', set: {} },
       // @ts-expect-error a step cannot wait for itself
       c: { type: 'transform', after: { any: ['c'] }, set: {} },
+      // @ts-expect-error a failure leads to a step that there is
+      e: { type: 'transform', set: {}, onError: { goto: 'z' } },
       // @ts-expect-error there is no such step type
       d: { type: 'transfrom', set: {} },
     },
@@ -37,5 +39,6 @@ test('names of steps and routes that do not exist are errors of the type checker
     'UNKNOWN_STEP',
     'UNKNOWN_ROUTE',
     'SELF_REFERENCE',
+    'UNKNOWN_STEP',
   ])
 })

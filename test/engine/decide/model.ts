@@ -73,6 +73,10 @@ export class Model {
     if (this.stored.version !== from.version || this.stored.epoch !== from.epoch) return 'stale'
     this.check(transition)
     this.checkFence(transition)
+    for (const { entry } of next.owner === null ? [] : transition.launches) {
+      const inFlight = next.inFlight.some(({ path, attempt }) => path === entry.path && attempt === entry.attempt)
+      if (!inFlight) throw new Error(`${entry.path} was launched, and is not in flight`)
+    }
     // what is read back has no order
     this.stored = { ...next, steps: new Map([...next.steps].toReversed()) }
     this.events.push(...transition.events)

@@ -36,7 +36,7 @@ export const anyGraph: fc.Arbitrary<PictureGraph> = fc.array(node, { maxLength: 
   const end =
     nodes.length === 0 ? text : fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...nodes.map(({ name }) => name)) }, text)
   const plain = fc.record(
-    { from: end, to: end, kind: fc.constantFrom('all' as const, 'any' as const) },
+    { from: end, to: end, kind: fc.constantFrom('all' as const, 'any' as const, 'failure' as const) },
     { noNullPrototype: true },
   )
   const route = fc.record({ from: end, to: end, kind: fc.constant('route' as const), label: text, taken: fc.boolean() })

@@ -10,6 +10,8 @@ import {
   withStatuses,
   type StepStanding,
 } from '../../../src/language/picture/picture-graph.ts'
+import { toMermaid } from '../../../src/language/picture/mermaid.ts'
+import { toSvg } from '../../../src/language/picture/svg.ts'
 import { largeGraph } from './arbitrary-graph.ts'
 
 function programOf(definition: unknown) {
@@ -97,4 +99,29 @@ test('what is over the limits, doubled, or leads nowhere is not drawn, and is co
     edges: [{ from: 'a', to: 'nowhere', kind: 'all' }],
   })
   expect(odd).toEqual({ nodes: [{ name: 'a', type: 'wait' }], edges: [], left: { nodes: 0, edges: 0 } })
+})
+
+test('a failure leads where its step says by a dashed arrow, taken when it came (A16)', () => {
+  const handler = { type: 'handler', handler: 'echo' }
+  const program = programOf({
+    name: 'failures',
+    steps: {
+      a: { ...handler, onError: { goto: 'b' } },
+      b: handler,
+      c: { ...handler, onError: 'continue' },
+      d: { ...handler, after: ['c'] },
+    },
+  })
+  const picture = pictureOf(program)
+  expect(edge('a', 'b', picture)).toEqual({ from: 'a', to: 'b', kind: 'failure', label: 'on error' })
+  const taken = (standings: Record<string, StepStanding>) =>
+    withStatuses(picture, standings).edges.map(({ from, to, taken }) => `${from}->${to} ${taken}`)
+  const failed: StepStanding = { status: 'FAILED' }
+  const fine: StepStanding = { status: 'SUCCEEDED' }
+  expect(taken({ a: failed, b: fine, c: failed, d: fine })).toEqual(['a->b true', 'c->d true'])
+  expect(taken({ a: fine, b: { status: 'SKIPPED' }, c: fine, d: fine })).toEqual(['a->b false', 'c->d true'])
+  const dashed = [...toSvg(picture).matchAll(/<path [^>]*stroke-dasharray[^>]*>/g)]
+  // from the step to the words, and from there to where it leads
+  expect(dashed.length).toBe(2)
+  expect(toMermaid(picture)).toContain('-.->|"on error"|')
 })
