@@ -25,7 +25,7 @@ beforeAll(async () => {
   await ownerQuery(EXECUTIONS, [other.id, 60_000, 5_000])
   await ownerQuery(EXECUTIONS, [me.id, 40, 20])
   await ownerQuery(AGENT_REQUESTS)
-  await ownerQuery(APPROVALS)
+  await ownerQuery(APPROVALS, [other.id])
   await ownerQuery(APPROVERS)
   await ownerQuery(VOTES, [voter.id])
   await ownerQuery(GRANTS, [other.id, `user:${shared.id}`, shared.id, 4])
@@ -59,7 +59,7 @@ const APPROVALS = `
   select (substr(e.id::text, 1, 15) || '8' || substr(e.id::text, 17))::uuid, e.id, e.flow_id, e.initiator_id, 'ask', 1, 'APPROVAL', '',
     'subject', '{}', case when row_number() over (partition by f.visibility order by e.id) % 1000 = 0 then 'OPEN' else 'EXPIRED' end,
     e.created_at
-  from sluice.executions e join sluice.flows f on f.id = e.flow_id`
+  from (select * from sluice.executions where initiator_id = $1 order by id limit 20000) e join sluice.flows f on f.id = e.flow_id`
 const APPROVERS = `
   insert into sluice.approvers (request_id, approver, is_open)
   select id, 'role:USER', status = 'OPEN' from sluice.agent_requests where kind = 'APPROVAL'`
@@ -81,7 +81,7 @@ test.each([
     () => listExecutions(call(admin), { createdBefore: new Date(1_600_000_000_000) }, page),
   ],
   ['agent requests of my executions', 21, () => listAgentRequests(call(me), {}, page)],
-  ['open agent requests of mine, and what everybody is asked', 6, () => listAgentRequests(call(me), { status: ['OPEN'] }, page)],
+  ['open agent requests of mine, and what everybody is asked', 2, () => listAgentRequests(call(me), { status: ['OPEN'] }, page)],
   ['open agent requests of a role', 21, () => listAgentRequests(call(admin), { role: 'ceo', status: ['OPEN'] }, page)],
   ['flows and public flows that are shared with me', 21, () => listFlows(call(shared), {}, page)],
   ['executions of flows that I manage', 21, () => listExecutions(call(shared), {}, page)],
@@ -102,5 +102,5 @@ test.each([
   )
   const { Plan } = Object.values(plan[0]!)[0]![0]
   // the tables have some 2,500 and 1,000 pages; of what everybody is asked, it is asked whether the caller may be
-  expect(Plan['Shared Hit Blocks']! + Plan['Shared Read Blocks']!).toBeLessThan(1200)
+  expect(Plan['Shared Hit Blocks']! + Plan['Shared Read Blocks']!).toBeLessThan(800)
 })
