@@ -10,7 +10,7 @@ import { mutation } from './mutation.ts'
 import { uuidOf } from './node-ids.ts'
 import { orderType } from './order.ts'
 import { payloadBytesField, payloadField, redactedField } from './payload-field.ts'
-import { AgentRequest, Execution } from './refs.ts'
+import { AgentRequest, Execution, Flow } from './refs.ts'
 import { User } from './viewer.ts'
 
 const Status = builder.enumType('AgentRequestStatus', {
@@ -64,6 +64,12 @@ AgentRequest.implement({
       description: 'Whose step asks.',
       resolve: ({ executionId }) => executionId,
     }),
+    flow: t.field({
+      type: Flow,
+      nullable: true,
+      description: 'What it belongs to; null when you may not see the flow.',
+      resolve: ({ flowId }) => flowId,
+    }),
     step: t.string({ description: 'The name of the step that asks.', resolve: ({ path }) => nameOf(path) }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked.' }),
     deadlineAt: t.expose('deadlineAt', { type: 'DateTime', nullable: true, description: 'Until when it can be answered.' }),
@@ -87,6 +93,7 @@ const AgentRequestFilter = builder.inputType('AgentRequestFilter', {
   description: 'Which agent requests; all that is given must hold.',
   fields: (t) => ({
     status: t.field({ type: [Status], description: 'Any of these.' }),
+    kind: t.field({ type: [Kind], description: 'Any of these.' }),
     role: t.string({ description: 'Who is asked.' }),
     execution: t.id({ description: 'Whose step asks.' }),
   }),

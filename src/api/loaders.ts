@@ -8,6 +8,8 @@ import type { Call } from '../operations/call.ts'
 import { loadDefinitions, loadNewestVersions } from '../operations/load-by-id.ts'
 import type { FlowVersionHead } from '../operations/load-by-id.ts'
 import type { FlowAction } from '../operations/permissions.ts'
+import { readSignals } from '../operations/read-signals.ts'
+import type { SignalsWanted, SignalView } from '../operations/read-signals.ts'
 import { readAnswerable, readApprovals } from '../operations/read-approvals.ts'
 import type { Approval } from '../operations/read-approvals.ts'
 import { readAllowedActions, readFlowGrants } from '../operations/read-flow-access.ts'
@@ -36,6 +38,7 @@ export interface Loaders {
   stepOutputs: DataLoader<StepRunKey, Payload | null, string>
   requestBodies: DataLoader<string, Payload | null>
   requestAnswers: DataLoader<AsOf, Payload | null, string>
+  signals: DataLoader<AsOf & SignalsWanted, SignalView[], string>
   approvals: DataLoader<string, Approval | null>
   answerable: DataLoader<string, boolean>
   definitions: DataLoader<string, JsonObject | null>
@@ -73,6 +76,10 @@ function createLoaders(call: Call, view: View): Loaders {
     requestBodies: batch((keys) => payloads.readRequestBodies(call, keys, view), itself),
     requestAnswers: batch((keys) => payloads.readRequestAnswers(call, ids(keys), view), asOf),
     definitions: batch((keys) => loadDefinitions(call, keys), itself),
+    signals: batch(
+      (wanted) => readSignals(call, wanted),
+      (key) => `${asOf(key)} ${key.after} ${key.first}`,
+    ),
     approvals: anew((ids) => readApprovals(call, ids)),
     answerable: anew((ids) => readAnswerable(call, ids)),
     allowedActions: anew((ids) => readAllowedActions(call, ids)),

@@ -1,8 +1,44 @@
-/** Telling a running execution something. */
+/** Telling a running execution something, and what it was told. */
+import { Fault } from '../errors.ts'
+import { MAX_SIGNALS_READ } from '../operations/read-signals.ts'
+import type { SignalView } from '../operations/read-signals.ts'
 import { signalExecution } from '../operations/signal-execution.ts'
+import { builder } from './builder.ts'
+import { loadersOf } from './loaders.ts'
 import { mutation } from './mutation.ts'
 import { uuidOf } from './node-ids.ts'
+import { PAYLOAD_COST } from './payload-field.ts'
 import { Execution } from './refs.ts'
+
+const Signal = builder.objectRef<SignalView>('ExecutionSignal').implement({
+  description: 'A signal that an execution received.',
+  fields: (t) => ({
+    seq: t.exposeInt('seq', { description: 'The `seq` of its event: the order in which they came.' }),
+    name: t.exposeString('name', { description: 'Its name.' }),
+    data: t.field({ type: 'JSON', nullable: true, description: 'What belongs to it.', resolve: ({ data }) => data }),
+    bytes: t.exposeInt('bytes', { description: 'The size of `data`, as compact JSON in UTF-8.' }),
+    sentBy: t.exposeString('sentBy', { description: 'The id of who sent it: a user, or the key of an agent.' }),
+    at: t.expose('at', { type: 'DateTime', description: 'When it came.' }),
+    takenBy: t.exposeString('takenBy', { nullable: true, description: 'The path of the step run that took it; null: it waits.' }),
+  }),
+})
+
+builder.objectField(Execution, 'signals', (t) =>
+  t.field({
+    type: [Signal],
+    description: 'The signals that it received, in the order in which they came.',
+    complexity: ({ first }) => ({ field: PAYLOAD_COST, multiplier: Math.min(Math.max(first, 1), MAX_SIGNALS_READ) }),
+    args: {
+      after: t.arg.int({ required: true, defaultValue: 0, description: 'Only signals with a higher `seq`.' }),
+      first: t.arg.int({ required: true, defaultValue: 20, description: `How many: 0 to ${MAX_SIGNALS_READ}.` }),
+    },
+    resolve: ({ id, version }, { after, first }, call) => {
+      if (first < 0 || first > MAX_SIGNALS_READ)
+        throw new Fault('BAD_REQUEST', `\`first\` must be from 0 to ${MAX_SIGNALS_READ}.`)
+      return loadersOf(call).signals.load({ id, version, executionId: id, after, first })
+    },
+  }),
+)
 
 mutation('signalExecution', {
   description:

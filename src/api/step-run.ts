@@ -63,8 +63,8 @@ export const WaitingFor = builder.objectRef<Waiting>('WaitingFor').implement({
     role: t.string({
       nullable: true,
       description: 'Of the agent that is asked.',
-      resolve: async ({ requestId }, _args, call) =>
-        requestId ? (await AgentRequest.getDataloader(call).load(requestId))?.role : null,
+      resolve: async ({ kind, requestId }, _args, call) =>
+        kind === 'AGENT' && requestId ? (await AgentRequest.getDataloader(call).load(requestId))?.role : null,
     }),
     signals: t.exposeStringList('signals', { description: 'The names of signals that it waits for.' }),
     needed: t.exposeInt('needed', {

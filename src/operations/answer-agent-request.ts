@@ -54,7 +54,14 @@ export async function answerAgentRequest(
   const by = principal.actsAs
   const order = {
     ...{ requestId: id, executionId, data: data as Json },
-    audit: [auditEntry(call, { type: 'agentRequest.answered', executionId, flowId, metadata: { decision } })],
+    audit: [
+      auditEntry(call, {
+        type: 'agentRequest.answered',
+        executionId,
+        flowId,
+        metadata: { decision, ...(request.dataHash !== null && { dataHash: request.dataHash }) },
+      }),
+    ],
     ...(idempotencyKey !== undefined && {
       idempotency: { principalId: by, key: idempotencyKey, inputHash: hashOf([id, decision, data]) },
     }),

@@ -17,15 +17,17 @@ import { waysToAgentRequests } from './request-permissions.ts'
 export interface AgentRequestFilter {
   /** any of these; an empty list is none of them */
   status?: readonly AgentRequestStatus[] | undefined
+  kind?: readonly AgentRequest['kind'][] | undefined
   role?: string | undefined
   /** UUID */
   executionId?: string | undefined
 }
 
 export async function listAgentRequests(call: Call, filter: AgentRequestFilter, page: Page): Promise<AgentRequestHead[]> {
-  const { status = AGENT_REQUEST_STATUSES, role, executionId } = filter
+  const { status = AGENT_REQUEST_STATUSES, kind, role, executionId } = filter
   if (status.length === 0 || (role !== undefined && !isStorableText(role))) return []
   const filters = [
+    kind === undefined ? [] : [sql`t.kind = any(${kind})`],
     role === undefined ? [] : [sql`t.role = ${role}`],
     executionId ? [sql`t.execution_id = ${executionId}`] : [],
   ].flat()

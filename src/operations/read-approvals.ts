@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { AgentRequest } from '../engine/entities/agent-request.ts'
 import type { Json } from '../language/program.ts'
 import type { Call } from './call.ts'
+import { noteParts } from './note-reads.ts'
 import { requirePrincipal } from './permissions.ts'
 import { answerableRequests } from './request-permissions.ts'
 import { selectRows } from './select-rows.ts'
@@ -44,6 +45,11 @@ from sluice.approvals a where a.request_id = any($1)`
 export async function readApprovals(call: Call, requestIds: readonly string[]): Promise<(Approval | null)[]> {
   const { database, engine } = call.services
   const rows = await database.query<Approval>(READ, [requestIds])
+  noteParts(
+    call,
+    rows.map(({ executionId }) => executionId),
+    'approvals',
+  )
   const masks = await engine.masks(rows.map(({ executionId }) => executionId))
   for (const row of rows) {
     const mask = masks.get(row.executionId)!

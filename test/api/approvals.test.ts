@@ -16,7 +16,7 @@ const CREATE = `mutation ($definition: JSON!, $visibility: FlowVisibility!) {
     __typename ... on CreateFlowSuccess { flow { id } } ... on ValidationProblem { issues { code path message } } } }`
 const START = `mutation ($flow: String!, $input: JSON) { startExecution(input: { flow: $flow, input: $input }) {
   __typename ... on StartExecutionSuccess { execution { id } } } }`
-const INBOX = `query { agentRequests(filter: { status: OPEN }) { edges { node { id kind role subject request canAnswer deadlineAt
+const INBOX = `query { agentRequests(filter: { status: OPEN, kind: APPROVAL }) { edges { node { id kind role subject request canAnswer deadlineAt
   approval { dataHash quorum rejects selfApproval votes { by { handle } } } execution { id } } } } }`
 const ANSWER = `mutation ($input: AnswerAgentRequestInput!) { answerAgentRequest(input: $input) {
   __typename

@@ -155,6 +155,9 @@ test('what waits to be taken is bounded in number and bytes, and nothing of it i
     ['name', 'sentBy', 'bytes'],
     ['name', 'sentBy', 'bytes'],
   ])
+  const [first] = (await run(owner, `{ execution(id: "${large}") { signals(first: 1) { name bytes takenBy data } } }`)).data
+    .execution.signals
+  expect(first).toEqual({ name: 'data', bytes: 499_003, takenBy: null, data: `1${half}` })
   await signal(owner, large, 'go')
   expect((await ended(owner, large)).steps[1].output.signals.data.data).toBe(`1${half}`)
 })
