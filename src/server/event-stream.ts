@@ -11,7 +11,6 @@ import type { Answerer, Visitor } from './answer.ts'
 import { drained } from './drained.ts'
 import type { FeedAnswer } from './follow.ts'
 import { readParameters } from './graphql-over-http.ts'
-import type { Params } from './admit.ts'
 import { keyOf } from './request-limits.ts'
 import { Places } from './places.ts'
 
