@@ -4,6 +4,18 @@
 -- Each walks an index in the order of time, from `behind` on, and answers how many it removed and where to go on: null = the end.
 -- No row: another process is at it.
 
+-- Ages are worth what the times are worth that they are counted from (the triggers are in migrations/012-retention.ts): what has ended
+-- does not change, nor does what an execution is. An end of long ago is one that a process says whose clock stood still, or that
+-- wants it removed at once: it is now.
+create or replace function sluice.refuse_execution_change() returns trigger language plpgsql as $$
+begin
+  if tg_level = 'ROW' and old.ended_at is null then
+    new.ended_at := date_trunc('milliseconds', clock_timestamp());
+    return new;
+  end if;
+  raise exception 'what an execution is, and when it ended, does not change' using errcode = 'SL002', constraint = 'executions_finished';
+end $$;
+
 -- Of `seen`, those that ended before `due`, locked: not while a parent, a child or a retry of theirs may still need them. As many as
 -- have about `most_rows` events, at least one: an execution may have ten thousand steps.
 create or replace function sluice.lock_finished(seen uuid[], due timestamptz, most_rows integer, out ids uuid[], out cut boolean)

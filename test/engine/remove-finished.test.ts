@@ -175,16 +175,16 @@ test("the application's role makes nothing old, so that the owner's functions wo
     [`update sluice.executions set id = '01000000-0000-7000-8000-000000000001' where id = $1`, ended40, 'SL002'],
     [`update sluice.executions set id = '01000000-0000-7000-8000-000000000001' where id = $1`, long40, 'SL002'],
     [`update sluice.executions set created_at = now() - interval '1 year' where id = $1`, long40, 'SL002'],
-    [
-      `update sluice.executions set status = 'CANCELED', ended_at = now() - interval '31 days', wake_at = null, deadline_at = null,
-         in_flight = '[]' where id = $1`,
-      long40,
-      'SL002',
-    ],
     [`update sluice.retention set payload_days = 1 where $1 <> ''`, long40, '42501'],
     [`select sluice.lock_finished(array[$1::uuid], now(), 1)`, ended40, '42501'],
   ] as const
   for (const [text, id, code] of changes) await expect(database.query(text, [id]), text).rejects.toMatchObject({ code })
+  // an end that is said to be of long ago is now
+  await database.query(
+    `update sluice.executions set status = 'CANCELED', ended_at = now() - interval '31 days', wake_at = null, deadline_at = null,
+       in_flight = '[]' where id = $1`,
+    [long40],
+  )
   const lowest = '00000000-0000-0000-0000-000000000000'
   for (const what of ['payloads', 'executions'])
     expect(await database.query('select removed from sluice.remove_finished($1, $2, 1000000)', [what, lowest])).toEqual([

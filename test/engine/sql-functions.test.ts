@@ -8,6 +8,7 @@ test.each([
   ['engine/commit', 'commit_transitions'],
   ['engine/commit-waits', 'commit_waits'],
   ['engine/claim', 'claim_executions'],
+  ['engine/remove-finished', 'refuse_execution_change'],
   ['engine/remove-finished', 'lock_finished'],
   ['engine/remove-finished', 'remove_finished'],
   ['engine/remove-finished', 'remove_idempotency_keys'],
