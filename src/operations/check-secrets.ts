@@ -16,10 +16,7 @@ import { noteRefusal } from './refuse.ts'
 
 /** `ownerId`: of the flow. Issues SECRET_NOT_YOURS, UNKNOWN_SECRET; none when it names no secrets. */
 export async function secretIssues(call: Call, definition: Definition, ownerId: string): Promise<Issue[]> {
-  const named = Object.entries(definition.steps).flatMap(([step, spec]) => [
-    ...secretsOf(spec, ['steps', step]),
-    ...(spec.compensate ? secretsOf(spec.compensate as unknown as StepDefinition, ['steps', step, 'compensate']) : []),
-  ])
+  const named = Object.entries(definition.steps).flatMap(([name, step]) => secretsOf(step, ['steps', name]))
   if (named.length === 0) return []
   if (requirePrincipal(call).actsAs !== ownerId) {
     await noteRefusal(call, { type: 'secret.useRefused', errorCode: 'SECRET_NOT_YOURS' })
@@ -40,5 +37,14 @@ export async function checkSecrets(call: Call, definition: Definition, ownerId: 
   return issues.length > 0 ? problem('VALIDATION', { path: ['definition'], issues }) : undefined
 }
 
-const secretsOf = (step: StepDefinition, path: readonly string[]): { name: string; path: string[] }[] =>
-  'secrets' in step ? (step.secrets ?? []).map((name, i) => ({ name, path: [...path, 'secrets', String(i)] })) : []
+/** With those of the steps inside of it. */
+function secretsOf(step: StepDefinition, path: readonly string[]): { name: string; path: string[] }[] {
+  const own = 'secrets' in step ? (step.secrets ?? []) : []
+  const inside = { compensate: step.compensate, step: 'step' in step ? step.step : undefined }
+  return [
+    ...own.map((name, i) => ({ name, path: [...path, 'secrets', String(i)] })),
+    ...Object.entries(inside).flatMap(([field, inner]) =>
+      inner ? secretsOf(inner as unknown as StepDefinition, [...path, field]) : [],
+    ),
+  ]
+}

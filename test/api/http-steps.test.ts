@@ -251,6 +251,24 @@ test('canceling ends the call at once, and its connection too (A10)', async () =
   await expect.poll(() => read(id)).toMatchObject({ status: 'CANCELED', steps: [{ status: 'CANCELED' }] })
 })
 
+test('inside a map each item is a call of its own, with a key of its own', async () => {
+  const before = stub.asked.length
+  answer = (asked, response) => json({ doubled: 2 * Number(asked.path.slice(1)) })(asked, response)
+  const name = `maps_${++flows}`
+  const step = { type: 'http', url: `${stub.url}/\${{ item }}`, headers: { at: '${{ index }}' } }
+  const definition = {
+    name,
+    steps: { each: { type: 'map', over: '${{ input.list }}', step, parallel: 3 } },
+    output: { made: '${{ steps.each.output.items.map(one, one.body.doubled) }}' },
+  }
+  expect((await api.run(owner, CREATE, { definition })).data.createFlow.issues).toBeUndefined()
+  const list = Array.from({ length: 20 }, (_, i) => i)
+  const shown = await read(await start(name, { list }))
+  expect(shown).toMatchObject({ status: 'SUCCEEDED', output: { made: list.map((n) => 2 * n) } })
+  const keys = stub.asked.slice(before).map(({ headers }) => `${String(headers['idempotency-key'])} ${String(headers['at'])}`)
+  expect(keys.toSorted()).toEqual(list.map((n) => `${shown.id}/each.items[${n}] ${n}`).toSorted())
+})
+
 describe('secrets (B9)', () => {
   const SECRET = 'sk_live_Zq9vA7hT4wLmN2x8'
   const SET = `mutation ($name: String!, $value: String!) { setSecret(input: { name: $name, value: $value }) { __typename } }`

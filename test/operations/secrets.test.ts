@@ -106,6 +106,22 @@ test('a value is never overwritten by whoever did not know that it was there (A5
   expect(await set(who, 'absent', 'third-value', 7)).toMatchObject({ code: 'NOT_FOUND' })
 })
 
+test('secrets of steps inside of steps are asked for when a flow is published too (B9)', async () => {
+  const who = await api.person()
+  const inner = { type: 'handler', handler: 'use', secrets: ['absent'] }
+  const steps = {
+    each: { type: 'map', over: [1], step: inner },
+    again: { type: 'loop', times: 2, until: 'true', step: inner },
+    done: { type: 'transform', set: {}, compensate: inner },
+  }
+  const { data } = await api.run(who, CREATE, { definition: { name: 'nested', steps } })
+  expect(data.createFlow.issues.map(({ code, path }: { code: string; path: string[] }) => `${code} ${path.join('.')}`)).toEqual([
+    'UNKNOWN_SECRET steps.each.step.secrets.0',
+    'UNKNOWN_SECRET steps.again.step.secrets.0',
+    'UNKNOWN_SECRET steps.done.compensate.secrets.0',
+  ])
+})
+
 test.each(['changeme', 'TODO', 'xxx', '<your-key>', '', 'sk-your-key-here'])(
   'the placeholder %j is refused (B9)',
   async (value) => {
