@@ -10,6 +10,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/harness/global-setup.ts'],
     pool: 'forks',
+    // one process loads the modules once for many files: what a file holds open it ends itself
+    isolate: false,
     maxWorkers: 2,
     testTimeout: 10_000,
     hookTimeout: 20_000,

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { startVitest } from 'vitest/node'
 
 const { values, positionals } = parseArgs({ options: { faults: { type: 'boolean', default: false } }, allowPositionals: true })
-const suite = values.faults ? { include: ['test/**/*.faults.ts'], testTimeout: 300_000, hookTimeout: 60_000 } : {}
+const suite = values.faults ? { include: ['test/**/*.faults.ts'], testTimeout: 300_000, hookTimeout: 60_000, isolate: true } : {}
 
 const vitest = await startVitest(positionals, { run: true, watch: false, ...suite })
 const counts = { passed: 0, failed: 0, skipped: 0 }

@@ -24,7 +24,7 @@ test('no text makes it throw', () => {
   )
 })
 
-const signedIn = { principal: { role: 'USER' } } as Call
+const signedIn = { principal: { role: 'USER' }, standing: { role: 'USER' } } as unknown as Call
 
 test('node and nodes answer null for what is no id, and for ids of what is no node', async () => {
   const ids = [

@@ -402,7 +402,8 @@ test('a feed outlives a database that does not answer for a while, and ends with
   let broken = false
   const query: Database['query'] = (text, params) =>
     broken && text.includes('sluice.events') ? database.query('select 1 / 0') : database.query(text, params)
-  const shaky = pulledFeeds({ ...settings, database: { ...database, query } })
+  // no heartbeat comes between
+  const shaky = pulledFeeds({ ...settings, heartbeatMs: 3_600_000, database: { ...database, query } })
   const id = await startExecution(database)
   const feed = await shaky.openExecutionFeed({ executionId: id, principal: reader() })
   await pull(feed)
