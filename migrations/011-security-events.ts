@@ -23,7 +23,7 @@ create table sluice.security_counts (
   constraint security_counts_pkey primary key (kind, subject_kind, subject, window_at),
   constraint security_counts_positive check (count >= 1)
 ) with (fillfactor = 70);
-create index security_counts_window on sluice.security_counts (window_at);`
+create index security_counts_age on sluice.security_counts (kind, window_at);`
 
 // The id is that of the audit event that says the same. \`alert_due_at\` is set while the webhook is still to be told.
 const events = `

@@ -110,6 +110,17 @@ describe('mistakes', () => {
     expect(mistakes.join()).not.toContain('hunter')
   })
 
+  test('include a webhook whose alerts nobody signs, or that production would reach in clear text (C8)', () => {
+    const url = 'http://alerts.example.com/sluice?token=hunter'
+    expect(mistakesOf({ SLUICE_ALERT_WEBHOOK_URL: url })).toEqual([
+      'SLUICE_ALERT_WEBHOOK_SECRET must be set when SLUICE_ALERT_WEBHOOK_URL is: make one with `openssl rand -base64 48`',
+    ])
+    const mistakes = mistakesOf(production({ SLUICE_ALERT_WEBHOOK_URL: url, SLUICE_ALERT_WEBHOOK_SECRET: 'short' }))
+    expect(mistakes).toContain('SLUICE_ALERT_WEBHOOK_URL must begin with https://')
+    expect(mistakes.join()).toContain('SLUICE_ALERT_WEBHOOK_SECRET')
+    expect(mistakes.join()).not.toContain('hunter')
+  })
+
   test('include that only persisted operations run and there are none', () => {
     expect(mistakesOf({ SLUICE_PERSISTED_ONLY: 'true' })).toEqual([
       'SLUICE_PERSISTED_OPERATIONS must be set when SLUICE_PERSISTED_ONLY is true: nothing could run',

@@ -21,6 +21,7 @@ const EVERY_MS = 2_000
 const ROWS_PER_TRANSACTION = 1_000
 /** Old counts are looked for this often. */
 const FORGET_EVERY_MS = 60_000
+const DAY_MS = 86_400_000
 const FORGET_AT_ONCE = 5_000
 
 export interface SecurityWatchOptions {
@@ -84,12 +85,18 @@ export function createSecurityWatch(options: SecurityWatchOptions): SecurityWatc
     options.onRaised?.(event)
   }
 
-  /** What is compared with the day before stays for a day, the rest for as long as it may still grow. */
   async function forget(): Promise<void> {
     const compared = SECURITY_KIND_NAMES.filter((kind) => ruleOf(kind).timesUsual)
-    const seconds = (2 * limits.windowMs) / 1_000
-    while ((await database.query(FORGET, [compared, seconds])).length === FORGET_AT_ONCE);
+    const others = SECURITY_KIND_NAMES.filter((kind) => !ruleOf(kind).timesUsual)
+    // the present window may still grow, here or where a process is slow
+    await removeAll(FORGET_COUNTS, [others, (2 * limits.windowMs) / 1_000])
+    await removeAll(FORGET_COUNTS, [compared, (DAY_MS + 2 * limits.windowMs) / 1_000])
+    await removeAll(FORGET_EVENTS, [])
     forgetAt = database.clock.now() + FORGET_EVERY_MS
+  }
+
+  async function removeAll(text: string, params: readonly unknown[]): Promise<void> {
+    while ((await database.query(text, params)).length === FORGET_AT_ONCE);
   }
 
   const loop = createLoop({
@@ -121,10 +128,15 @@ export function createSecurityWatch(options: SecurityWatchOptions): SecurityWatc
   }
 }
 
-const FORGET = `
+const FORGET_COUNTS = `
 delete from sluice.security_counts where ctid in (
   select ctid from sluice.security_counts
-  where window_at < now() - make_interval(secs => $2)
-    and (kind <> all($1::text[]) or window_at < now() - interval '25 hours')
-  limit ${FORGET_AT_ONCE} for update skip locked)
+  where kind = any($1) and window_at < now() - make_interval(secs => $2) limit ${FORGET_AT_ONCE} for update skip locked)
 returning kind`
+
+/** As old as the audit log may become: of the oldest few, those that are. */
+const FORGET_EVENTS = `
+delete from sluice.security_events
+where id in (select id from sluice.security_events order by id limit ${FORGET_AT_ONCE})
+  and last_at < now() - make_interval(days => (select audit_days from sluice.retention))
+returning id`

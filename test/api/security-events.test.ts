@@ -214,6 +214,11 @@ test('events are found by what they are, whom they are about and when', async ()
   expect(await kinds({ until: '1970-01-01T00:00:00.000Z' })).toEqual([])
   expect(await kinds({ since: '2999-01-01T00:00:00.000Z' })).toEqual([])
   expect((await run(user, EVENTS)).codes).toEqual(['FORBIDDEN'])
+
+  const [{ id }] = (await events({ kind: ['REFUSALS'] })) as [Shown]
+  const one = (who: Principal) => run(who, 'query One($id: ID!) { node(id: $id) { id } }', { id })
+  expect((await one(admin)).data.node).toEqual({ id })
+  expect((await one(user)).data.node).toBeNull()
 })
 
 const FEED = `subscription Alarm($filter: AuditFilter, $after: String) {

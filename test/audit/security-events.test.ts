@@ -187,3 +187,17 @@ test('counts are forgotten when nothing is compared with them any more', async (
   await one.runOnce()
   expect(await ownerQuery('select kind from sluice.security_counts')).toEqual([{ kind: 'UNUSUAL_REQUESTS' }])
 })
+
+test('events are kept as long as the audit log', async () => {
+  const one = watch()
+  one.count('REFUSALS', [user()], 5)
+  await one.runOnce()
+  one.count('REFUSALS', [user()], 5)
+  now += 60_000
+  await one.runOnce()
+  const [old, young] = await stored()
+  await ownerQuery(`update sluice.security_events set last_at = now() - interval '366 days' where id = $1`, [old!.id])
+  now += 60_000
+  await one.runOnce()
+  expect((await stored()).map(({ id }) => id)).toEqual([young!.id])
+})
