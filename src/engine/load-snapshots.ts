@@ -82,7 +82,7 @@ const WORDS = `select m.execution_id, m.key, m.kind, m.body,
  */
 const TEXT = prepared(`
   select e.id, e.parent_id,
-    (select p.ended_at is not null or p.cancel_reason is not null from sluice.executions p
+    (select not p.in_flight @> jsonb_build_array(jsonb_build_object('childId', e.id)) from sluice.executions p
       where p.id = e.parent_id and e.started_at is null) as orphaned,
     e.flow_id, e.flow_version_id, e.initiator_id, e.status, e.version, e.epoch, e.owner, e.wake_at, e.deadline_at,
     e.cancel_reason, e.pause_reason, e.ending, e.seq, e.last_event_at, e.state_bytes, e.created_at, e.started_at, e.ended_at, e.reason,

@@ -108,3 +108,20 @@ test('a loop of a map, a map of loops: each step run has its path', async () => 
   for (const path of ['pages[1].items[0]', 'pages[2].items[1]', 'pages[2]', 'each.items[1][2]', 'each.items[1]', 'each'])
     expect(paths).toContain(path)
 })
+
+test.each([
+  ['of instant steps', { type: 'transform', set: { n: '${{ item * 2 }}' } }],
+  ['of handlers', { type: 'handler', handler: 'double', with: { n: '${{ item }}' } }],
+])('a map of 10,000 items %s finishes, with a history that can be read (D9)', async (_case, step) => {
+  const begun = performance.now()
+  const ended = await run(
+    { all: { type: 'map', over: '${{ input.numbers }}', parallel: 50, step } },
+    { numbers: numbers(10_000) },
+    { size: '${{ size(steps.all.output.items) }}', counts: '${{ steps.all.output.counts }}' },
+  )
+  const counts = { total: 10_000, succeeded: 10_000, failed: 0, skipped: 0 }
+  expect(ended).toMatchObject({ status: 'SUCCEEDED', output: { size: 10_000, counts } })
+  expect(ended.steps).toHaveLength(10_001)
+  expect(ended.events.length).toBeLessThan(40)
+  console.log(`${Math.round(performance.now() - begun)} ms, ${ended.version} transitions, ${ended.events.length} events`)
+})

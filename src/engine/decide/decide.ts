@@ -155,7 +155,11 @@ function applyOutcome(draft: Draft, input: Input & { kind: 'outcome' }): InputRe
     if (outcome.ok && entry.childId !== undefined) childStarted(draft, run, entry)
     else if (outcome.ok) succeed(draft, run, ending, outcome.output, { bytes: outcome.bytes })
     else if (outcome.code === 'CANCELED' && isStopping(draft)) cancelStep(draft, run, entry)
-    else fail(draft, run, ending, outcome.code, outcome.message, outcome)
+    else {
+      // somebody else may have started it meanwhile: then it is not waited for
+      tellChild(draft, entry, 'The step that started it has failed.')
+      fail(draft, run, ending, outcome.code, outcome.message, outcome)
+    }
     return 'applied'
   }
   const ended = draft.steps.get(path)

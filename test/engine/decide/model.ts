@@ -20,6 +20,10 @@ export class Model {
   readonly openAsks = new Set<string>()
   readonly lates: unknown[] = []
   readonly waits: WaitRow[] = []
+  /** children that were started, and whether they have ended or were told to */
+  readonly children = new Map<string, { ended: boolean; canceled: boolean }>()
+  /** what children said that the execution has not read yet */
+  readonly inbox: (Input & { kind: 'childEnded' })[] = []
   readonly workers: ModelWorker[]
   /** what ran, whoever ran it: attempts of handlers that somebody launched */
   launched = 0
@@ -87,7 +91,29 @@ export class Model {
     for (const ask of transition.asks) if (ask.kind !== 'NOTICE') this.openAsks.add(ask.id)
     for (const ask of transition.closedAsks) if (!this.openAsks.delete(ask.id)) throw new Error(`${ask.id} was not open`)
     this.waits.push(...transition.waits)
+    for (const word of transition.words) if (word.kind === 'cancel') this.childOf(word.executionId).canceled = true
+    for (const key of transition.readMessages) {
+      const at = this.inbox.findIndex((word) => word.key === key)
+      if (at < 0) throw new Error(`${key} was read twice`)
+      this.inbox.splice(at, 1)
+    }
     return this.late(transition)
+  }
+
+  /** Also one that is not there yet: what it is told waits for it. */
+  childOf(id: string): { ended: boolean; canceled: boolean } {
+    const child = this.children.get(id) ?? { ended: false, canceled: false }
+    this.children.set(id, child)
+    return child
+  }
+
+  /** One that runs comes to its end, and says so. */
+  endChild(index: number, status: 'SUCCEEDED' | 'FAILED' | 'CANCELED'): void {
+    const running = [...this.children].filter(([, { ended }]) => !ended)
+    const [childId, child] = running[index % Math.max(running.length, 1)] ?? []
+    if (childId === undefined || !child) return
+    child.ended = true
+    this.inbox.push({ kind: 'childEnded', key: `ended/${childId}`, childId, status, reason: null, error: null, output: { n: 1 } })
   }
 
   private late(transition: Transition): 'committed' {
@@ -172,6 +198,7 @@ interface Attempt {
   path: string
   attempt: number
   epoch: number
+  childId?: string
 }
 
 export class ModelWorker {
@@ -218,7 +245,10 @@ export class ModelWorker {
     const attempt = this.running[index % Math.max(this.running.length, 1)]
     if (!this.alive || !attempt) return undefined
     this.running = this.running.filter((other) => other !== attempt)
-    return { kind: 'outcome', ...attempt, outcome }
+    const { childId, ...which } = attempt
+    // the child is there from here on, whatever becomes of the outcome
+    if (childId !== undefined && outcome.ok) this.model.childOf(childId)
+    return { kind: 'outcome', ...which, outcome }
   }
 
   suspect(): void {
@@ -270,7 +300,10 @@ export class ModelWorker {
   private launch({ entry }: Launch): void {
     if (this.running.some((run) => run.path === entry.path)) return
     this.model.launched++
-    this.running.push({ path: entry.path, attempt: entry.attempt, epoch: entry.epoch })
+    this.running.push({
+      ...{ path: entry.path, attempt: entry.attempt, epoch: entry.epoch },
+      ...(entry.childId !== undefined && { childId: entry.childId }),
+    })
   }
 
   private release(): void {

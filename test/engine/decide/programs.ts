@@ -9,7 +9,7 @@ export const START: Needs = { mode: 'all', count: 0, of: [], routes: [] }
 export const onRoute = (router: string, route: string): Needs => ({ ...START, routes: [{ router, route }] })
 
 export function step(name: string, spec: StepSpec, more: Partial<ProgramStep> = {}): ProgramStep {
-  const timed = spec.type === 'handler' || spec.type === 'agent'
+  const timed = spec.type === 'handler' || spec.type === 'agent' || spec.type === 'flow'
   return { name, needs: START, retry: NO_RETRY, spec, ...(timed && { timeoutMs: 60_000 }), ...more }
 }
 
@@ -17,6 +17,18 @@ export const handler: StepSpec = { type: 'handler', handler: 'work', with: const
 export const transform: StepSpec = { type: 'transform', set: constant({ ok: true }) }
 export const agent: StepSpec = { type: 'agent', role: 'ceo', subject: constant('?'), request: constant({}) }
 export const waiting = (durationMs: number): StepSpec => ({ type: 'wait', durationMs })
+export const flow: StepSpec = { type: 'flow', flow: 'other', input: constant({}) }
+/** The steps inside of maps and loops are made like others. */
+export const map = (items: number, inside: ProgramStep, parallel: number, tolerated: number): StepSpec => ({
+  ...{ type: 'map', over: constant(Array.from({ length: items }, (_, n) => n)), step: inside, parallel },
+  tolerate: { count: tolerated },
+})
+export const loop = (times: number, inside: ProgramStep, delayMs: number): StepSpec => ({
+  type: 'loop',
+  step: inside,
+  times,
+  delayMs,
+})
 export const route = (to: string): StepSpec => ({ type: 'route', cases: [], otherwise: to })
 
 export function program(steps: ProgramStep[], more: Partial<Program> = {}): Program {
