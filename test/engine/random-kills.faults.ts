@@ -32,6 +32,13 @@ const SHAPES = {
   retried: { a: { ...near, with: { ...told, until: 3 }, retry }, b: { ...near, after: ['a'] } },
   naps: { a: near, b: { type: 'wait', duration: 'PT0.3S', after: ['a'] }, c: { ...near, after: ['b'] } },
   sleeps: { a: near, b: { type: 'wait', duration: 'PT1.5S', after: ['a'] }, c: { ...apart, after: ['b'] } },
+  maps: {
+    a: { type: 'map', over: Array.from({ length: 9 }, (_, n) => n), parallel: 4, step: { ...near, with: { ...told, ms: 8 } } },
+    b: { ...near, after: ['a'] },
+  },
+  loops: { a: { type: 'loop', times: 4, delay: 'PT0.05S', step: near }, b: { ...near, after: ['a'] } },
+  parents: { a: { type: 'flow', flow: 'chain', input: told }, b: { ...near, after: ['a'] } },
+  families: { a: { type: 'map', over: [1, 2, 3], parallel: 2, step: { type: 'flow', flow: 'naps', input: told } } },
   joins: {
     a: { type: 'transform', set: { n: 1 } },
     p: { ...near, after: ['a'], with: { ...told, ms: 20 } },
@@ -87,7 +94,9 @@ test(`${EXECUTIONS} executions while their worker is killed ${KILLS} times at ra
   expect(underWay).toBeGreaterThan(KILLS)
   const unhappy = await database.query(`select id, status, error from sluice.executions where status <> 'SUCCEEDED'`)
   expect(unhappy).toEqual([])
-  const [row] = await database.query<{ count: number }>('select count(*)::int as count from sluice.executions')
+  const [row] = await database.query<{ count: number }>(
+    'select count(*)::int as count from sluice.executions where parent_id is null',
+  )
   expect(row!.count).toBe(EXECUTIONS)
   expect(await breaches(database)).toEqual([])
 
@@ -98,6 +107,13 @@ test(`${EXECUTIONS} executions while their worker is killed ${KILLS} times at ra
     for (const [path, step] of Object.entries(SHAPES[name]))
       if (step.type === 'handler') wanted.push(`${encodeId('execution', id)}/${path}`)
   expect(wanted.filter((key) => !ranOnce.has(key))).toEqual([])
-  const paths = await database.query('select execution_id, path from sluice.step_runs')
+  // each child once, each item once: the rules above compare them with what their parents know
+  const families = [...started.values()].filter((name) => name === 'families').length
+  const parents = [...started.values()].filter((name) => name === 'parents').length
+  const children = await database.query('select id from sluice.executions where parent_id is not null')
+  expect(children.length).toBe(families * 3 + parents)
+  const paths = await database.query(
+    'select s.path from sluice.step_runs s join sluice.executions e on e.id = s.execution_id where s.path = s.name and e.parent_id is null',
+  )
   expect(paths.length).toBe([...started.values()].reduce((sum, name) => sum + Object.keys(SHAPES[name]).length, 0))
 })

@@ -14,6 +14,7 @@ import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import { createLog } from '../../src/log.ts'
 import { isProblem } from '../../src/errors.ts'
 import { signAudit } from './audit-keys.ts'
+import { chooseByName } from './choose-by-name.ts'
 import { interceptQueries, isClaim, isCommit } from './intercept-queries.ts'
 import type { EngineCall, FromEngine, ProcessOrder, ToEngine } from './spawn-engine.ts'
 
@@ -62,6 +63,7 @@ const engine = createEngine({
   host: dyingHost(host),
   bus: createPostgresBus({ database: plain, connection, log }),
   allow: { roles: new Set(DEFAULT_ROLES), handlers: new Set(registry.keys()) },
+  chooseChild: chooseByName(database),
 })
 
 process.on('message', (message: ToEngine) => void answer(message))

@@ -1,7 +1,6 @@
 /** An engine on a test database, with handlers of the test's own; and flows put there directly. */
 import { afterAll } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
-import type { ChooseChild } from '../../src/engine/acts/start-child.ts'
 import { createEngine } from '../../src/engine/create-engine.ts'
 import type { EngineOptions, RunningEngine } from '../../src/engine/create-engine.ts'
 import type { StartOrder } from '../../src/engine/engine.ts'
@@ -15,6 +14,7 @@ import { newUuid } from '../../src/ids.ts'
 import type { Json, JsonObject, Program } from '../../src/language/program.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import { signAudit } from './audit-keys.ts'
+import { chooseByName } from './choose-by-name.ts'
 import { createLog } from '../../src/log.ts'
 
 export type InlineHandlers = Record<string, (input: Json, context: HandlerContext) => unknown>
@@ -47,18 +47,6 @@ export async function testEngine(database: Database, options: TestEngineOptions 
   await engine.run()
   afterAll(() => engine.stop())
   return engine
-}
-
-/** Every flow may be started, by its name. */
-function chooseByName(database: Database): ChooseChild {
-  return async ({ flow }) => {
-    const [row] = await database.query<{ flow_id: string; id: string }>(
-      'select v.flow_id, v.id from sluice.flows f join sluice.flow_versions v on v.flow_id = f.id where f.name = $1',
-      [flow],
-    )
-    if (!row) return { ok: false, code: 'FLOW_NOT_FOUND', message: `There is no flow ${flow}.` }
-    return { ok: true, flowId: row.flow_id, flowVersionId: row.id, audit: [] }
-  }
 }
 
 /** A flow and its first version, stored. */

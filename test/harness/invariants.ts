@@ -15,13 +15,22 @@ const ALWAYS: Record<string, string> = {
       from sluice.events) as v where at < before`,
   'what is recorded as a step run is in the history once': `
     select s.execution_id, s.path from sluice.step_runs s
-    where 1 <> (select count(*) from sluice.events v where v.execution_id = s.execution_id and v.path = s.path
+    where position('[' in s.path) = 0 and 1 <> (select count(*) from sluice.events v where v.execution_id = s.execution_id and v.path = s.path
       and v.type = 'step.' || lower(s.status))`,
   'what the history says ended is recorded': `
     select v.execution_id, v.path, v.type from sluice.events v
     where v.type in ('step.succeeded', 'step.failed', 'step.skipped', 'step.canceled') and not exists (
       select from sluice.step_runs s where s.execution_id = v.execution_id and s.path = v.path
         and v.type = 'step.' || lower(s.status))`,
+  'a map that succeeded has a step run for each item': `
+    select m.execution_id, m.path from sluice.step_runs m
+    where m.type = 'map' and m.status = 'SUCCEEDED' and (m.input ->> 'total')::integer <> (
+      select count(*) from sluice.step_runs s where s.execution_id = m.execution_id and s.path ~ '\\.items\\[[0-9]+\\]$'
+        and regexp_replace(s.path, '\\.items\\[[0-9]+\\]$', '') = m.path)`,
+  'a child that succeeded was waited for once': `
+    select e.parent_id from sluice.executions e where e.parent_id is not null and e.status = 'SUCCEEDED'
+    group by e.parent_id having count(*) < (select count(*) from sluice.step_runs s
+      where s.execution_id = e.parent_id and s.type = 'flow' and s.status = 'SUCCEEDED')`,
   'nothing follows the end': `
     select v.execution_id from sluice.events v
     where v.type in ('execution.succeeded', 'execution.failed', 'execution.canceled', 'execution.timedOut')
@@ -66,6 +75,8 @@ const ALWAYS: Record<string, string> = {
 }
 
 const AT_THE_END: Record<string, string> = {
+  'no word to the living is left unread': `
+    select i.execution_id, i.key from sluice.inbox i join sluice.executions e on e.id = i.execution_id where e.ended_at is null`,
   'every execution has ended': `select id, status, owner from sluice.executions where status not in ${ENDED}`,
   'no step was taken for poisonous': `select execution_id, path from sluice.step_runs where error ->> 'code' = 'POISONED'`,
 }

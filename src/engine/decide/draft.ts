@@ -215,7 +215,13 @@ export function emitOf(draft: Draft, run: Run, type: EventType, more: Pick<Event
   if (!run.within || mayTell(draft, run, type)) emit(draft, type, { step: run.step.name, path: run.path, ...more })
 }
 
-const QUIET: ReadonlySet<EventType> = new Set(['step.started', 'step.succeeded', 'step.skipped', 'step.canceled'])
+const QUIET: ReadonlySet<EventType> = new Set([
+  'step.started',
+  'step.succeeded',
+  'step.skipped',
+  'step.canceled',
+  'child.started',
+])
 /** Events of failures, retries and takeovers inside one step: with more, the history could not be read any more; rows and counts tell. */
 const MOST_TOLD = 100
 
