@@ -43,7 +43,7 @@ function randomDefinition(chance: Chance, number: number): object {
 function randomStep(chance: Chance): Record<string, unknown> {
   const told = { effects: '${{ input.effects }}', ms: chance.between(0, 60) }
   const retry = { attempts: chance.between(1, 3), delay: 'PT0.02S' }
-  switch (chance.between(0, 9)) {
+  switch (chance.between(0, 12)) {
     case 0:
       return { type: 'transform', set: { n: 1 } }
     case 1:
@@ -57,11 +57,32 @@ function randomStep(chance: Chance): Record<string, unknown> {
       return { type: 'handler', handler: 'near', with: told, atMostOnce: true }
     case 6:
       return { type: 'handler', handler: 'apart', with: told }
+    case 10: {
+      const over = Array.from({ length: chance.between(0, 6) }, (_, n) => n)
+      const map = { type: 'map', over, parallel: chance.between(1, 3), tolerate: chance.between(0, 2) }
+      return { ...map, step: randomInside(chance, told, retry) }
+    }
+    case 11: {
+      const loop = { type: 'loop', times: chance.between(1, 3), delay: `PT${chance.pick([0, 0.05])}S` }
+      return { ...loop, step: randomInside(chance, told, retry) }
+    }
+    case 12:
+      return { type: 'flow', flow: 'child', input: { effects: told.effects }, timeout: `PT${chance.pick([0.4, 20])}S` }
     case 7:
       return { type: 'handler', handler: 'near', with: { ...told, until: chance.between(1, 3) }, retry }
     default:
       return { type: 'handler', handler: 'near', with: told }
   }
+}
+
+/** What is in a map or a loop: also waits, questions and children. */
+function randomInside(chance: Chance, told: { effects: string; ms: number }, retry: object): object {
+  return chance.pick([
+    { type: 'handler', handler: 'near', with: { ...told, until: chance.between(1, 3) }, retry },
+    { type: 'wait', duration: `PT${chance.pick([0.02, 1.2])}S` },
+    { type: 'agent', role: 'ceo', subject: '?', request: {}, timeout: `PT${chance.pick([0.3, 2])}S` },
+    { type: 'flow', flow: 'child', input: { effects: told.effects } },
+  ])
 }
 
 function randomNeeds(chance: Chance, needed: string[], steps: Record<string, Record<string, unknown>>): object {
@@ -81,6 +102,11 @@ test('random commands from two processes that are killed at random: every execut
   const chance = seededChance()
   const definitions = Array.from({ length: FLOWS }, (_, number) => randomDefinition(chance, number))
   const flows = await Promise.all(definitions.map((definition) => storeFlow(database, definition)))
+  const told = { effects: '${{ input.effects }}', ms: 20 }
+  await storeFlow(database, {
+    name: 'child',
+    steps: { a: { type: 'handler', handler: 'near', with: told }, b: { type: 'wait', duration: 'PT0.3S', after: ['a'] } },
+  })
   const initiatorId = newUuid()
   const spawn = (): Promise<EngineProcess> => spawnEngine(env, { leaseMs: LEASE_MS })
   const slots = await Promise.all([spawn(), spawn()])
@@ -155,6 +181,7 @@ test('random commands from two processes that are killed at random: every execut
     await pause(chance.between(0, 50))
   }
   await Promise.all(pending)
+  await spare
   const paused = await database.query<{ id: string }>(
     'select id from sluice.executions where pause_reason is not null and ended_at is null',
   )
@@ -166,6 +193,10 @@ test('random commands from two processes that are killed at random: every execut
     `select id, status, error ->> 'code' as codes from sluice.executions`,
   )
   expect(rows.length).toBeGreaterThanOrEqual(done.started)
+  const [children] = await database.query<{ count: number }>(
+    'select count(*)::int as count from sluice.executions where parent_id is not null',
+  )
+  expect(children!.count).toBeGreaterThan(0)
   const statuses = new Map(rows.map(({ id, status }) => [id, status]))
   expect(done.canceled.filter((id) => statuses.get(id) !== 'CANCELED')).toEqual([])
   const answers = await database.query<{ id: string; answered_by: string }>(
@@ -175,5 +206,7 @@ test('random commands from two processes that are killed at random: every execut
   expect([...done.answered].filter(([id, by]) => stored.get(id) !== by)).toEqual([])
   const summary = Object.groupBy(rows, ({ status }) => status)
   const counts = Object.entries(summary).map(([status, all]) => `${all!.length} ${status}`)
-  console.log(`${rows.length} executions (${counts.join(', ')}), ${stored.size} answers, ${done.killed} kills`)
+  console.log(
+    `${rows.length} executions (${counts.join(', ')}), ${stored.size} answers, ${done.killed} kills, ${children!.count} children`,
+  )
 })

@@ -57,16 +57,21 @@ function apply(draft: Draft, input: Input): InputResult {
     case 'outcome':
       return applyOutcome(draft, input)
     case 'message':
-      draft.readMessages.push(input.key)
+      noteRead(draft, input)
       return hasEnded(draft.status) ? 'illegal' : cancel(draft, input.reason)
     case 'childEnded':
-      draft.readMessages.push(input.key)
+      noteRead(draft, input)
       if (hasEnded(draft.status)) return 'illegal'
       childEnded(draft, input)
       return 'applied'
     default:
       return hasEnded(draft.status) ? 'illegal' : applyToLiving(draft, input)
   }
+}
+
+/** What has ended before changes no more: words to it are forgotten in time. */
+function noteRead(draft: Draft, { key }: { key: string }): void {
+  if (!hasEnded(draft.from.status)) draft.readMessages.push(key)
 }
 
 function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | 'message' | 'childEnded' }>): InputResult {

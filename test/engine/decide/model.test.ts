@@ -214,7 +214,7 @@ function play(model: Model, script: Command[]): void {
 /** A word is read by whoever holds the execution, or by whoever claims it because of it. */
 function hear(model: Model, worker: ModelWorker, index: number): void {
   const word = model.inbox[index % Math.max(model.inbox.length, 1)]
-  if (!word || hasEnded(model.stored.status)) return
+  if (!word) return
   if (worker.snapshot) worker.turn([word])
   else if (model.stored.owner === null) visit(model, word)
 }
