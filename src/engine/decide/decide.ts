@@ -2,22 +2,21 @@
  * decide(snapshot, inputs, world) -> transition: the whole behaviour of an execution as a pure function. No clock, no I/O, no
  * chance: time comes in with `world`, ids and jitter are derived. All inputs given fold into one transition.
  */
-import { shareWork } from '../../language/budget.ts'
 import { isAct, runsOnce } from '../../language/steps/step-types.ts'
 import { hasEnded } from '../states.ts'
-import { dueAtOf, isComposite } from '../in-flight.ts'
+import { isComposite } from '../in-flight.ts'
 import type { ApprovalEntry } from '../in-flight.ts'
-import { endAgent, expireAgent } from '../steps/agent.ts'
-import { delegate, expireApproval, vote } from '../steps/approval.ts'
-import { expireSignal, receiveSignal } from '../steps/signal.ts'
-import { endWait } from '../steps/wait.ts'
-import { childEnded, childStarted, expireChild } from '../steps/flow.ts'
-import { advance, begin } from './advance.ts'
+import { endAgent } from '../steps/agent.ts'
+import { delegate, vote } from '../steps/approval.ts'
+import { receiveSignal } from '../steps/signal.ts'
+import { childEnded, childStarted } from '../steps/flow.ts'
+import { advance } from './advance.ts'
 import type { Draft, Transition, World } from './draft.ts'
-import { emit, emitOf, isStopping, openDraft, removeInFlight } from './draft.ts'
-import { compensate, endCompensation } from './compensate.ts'
+import { emit, emitOf, isStopping, openDraft } from './draft.ts'
+import { compensate } from './compensate.ts'
 import { conclude, endExecution } from './end-execution.ts'
 import { fail, succeed } from './end-step.ts'
+import { fireWhatIsDue } from './fire-due.ts'
 import { cancelStep, tellChild } from './record-step.ts'
 import type { Ending } from './record-step.ts'
 import type { Input, InputResult } from './input.ts'
@@ -225,40 +224,6 @@ function handBack(draft: Draft): void {
     return spec && isAct(spec) && runsOnce(spec) ? entry : { ...entry, epoch: 0, alone: false }
   })
   draft.owner = null
-}
-
-function fireWhatIsDue(draft: Draft): void {
-  const { now } = draft.world
-  if (draft.deadlineAt !== null && draft.deadlineAt <= now) {
-    draft.epoch++ // the fence: whoever still runs a step of it is late
-    if (draft.ending !== null) return endCompensation(draft)
-    if (draft.cancelReason !== null) return conclude(draft, 'CANCELED', draft.cancelReason)
-    return conclude(draft, 'TIMED_OUT', 'the timeout of the flow', {
-      code: 'FLOW_TIMEOUT',
-      message: 'The flow did not end in time.',
-    })
-  }
-  if (draft.pauseReason !== null || isStopping(draft)) return
-  for (const entry of [...draft.inFlight]) {
-    if (dueAtOf(entry) > now || !draft.inFlight.includes(entry)) continue
-    const run = runAt(draft.from.program, entry.path)
-    if (!run) continue
-    if (entry.kind === 'agent') expireAgent(draft, run, entry)
-    else if (entry.kind === 'signal') expireSignal(draft, run, entry)
-    else if (entry.kind === 'approval') expireApproval(draft, run, entry)
-    else if (entry.kind === 'wait') endWait(draft, run, entry)
-    else if (entry.kind === 'child') expireChild(draft, run, entry)
-    else if (entry.kind !== 'backoff') fail(draft, run, entry, 'TIMEOUT', `It did not end within ${run.step.timeoutMs} ms.`)
-    else {
-      removeInFlight(draft, entry.path)
-      shareWork(() => begin(draft, run, entry.attempt))
-      if (entry.firstAt !== undefined) keepFirstAt(draft, entry.path, entry.firstAt)
-    }
-  }
-}
-
-function keepFirstAt(draft: Draft, path: string, firstAt: number): void {
-  draft.inFlight = draft.inFlight.map((entry) => (entry.path === path ? { ...entry, firstAt } : entry))
 }
 
 /** Inside of maps and loops much happens without an event. */
