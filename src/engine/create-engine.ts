@@ -24,7 +24,6 @@ import type { ActRunners } from './acts/act-runner.ts'
 import type { OpenSecrets } from './acts/run-with-secrets.ts'
 import { createLoop } from '../loop.ts'
 import { BUSY, createKeyedOrders, FULL_RETRY_MS } from './keyed-orders.ts'
-import { forgetOldWords } from './load-snapshots.ts'
 import { createMasks } from './masks.ts'
 import { newSnapshot } from './new-snapshot.ts'
 import { createPrograms } from './programs.ts'
@@ -89,7 +88,6 @@ export function createEngine(options: EngineOptions): RunningEngine {
     log,
     async runOnce() {
       await database.query('select sluice.ensure_partitions($1)', [PARTITION_WEEKS_AHEAD])
-      await forgetOldWords(database)
       return PARTITIONS_EVERY_MS
     },
   })

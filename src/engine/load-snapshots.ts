@@ -130,13 +130,6 @@ export function loadWords(database: Database, ids: readonly string[]): Promise<(
   return database.query(WORDS_TEXT, [ids])
 }
 
-/** Words to executions that have ended or never came; those that matter are read within a second. */
-export async function forgetOldWords(database: Database): Promise<void> {
-  await database.query(`
-    delete from sluice.inbox i where i.sent_at < now() - interval '1 hour'
-      and not exists (select from sluice.executions e where e.id = i.execution_id and e.ended_at is null)`)
-}
-
 const EMPTY: Program = {
   name: '',
   steps: [],

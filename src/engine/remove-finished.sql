@@ -33,8 +33,8 @@ as $$
 $$;
 revoke execute on function sluice.lock_finished from public;
 
--- `payloads`: inputs, outputs, step runs, agent requests, votes, signals, late outcomes. `executions`: what is left, that is the executions themselves
--- with their events. An execution has its input as long as it has payloads: what was done is not found again.
+-- `payloads`: inputs, outputs, step runs, agent requests, votes, signals, late outcomes. `executions`: what is left, that is the
+-- executions themselves with their events. An execution has its input as long as it has payloads: what was done is not found again.
 create or replace function sluice.remove_finished(what text, behind uuid, most integer)
 returns table (removed integer, place uuid)
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -69,8 +69,8 @@ export async function dropPartitions(database: Pick<Database, 'query'>): Promise
 }
 
 /**
- * Words that nobody will read: their receiver has ended, or is gone. Not a matter of age: whoever claims looks at a bounded number
- * of words, and these would stand in the way. The sender may have been quicker than the receiver's start is visible, hence the wait.
+ * Words that nobody will read: their receiver has ended, or is gone. Not a matter of age: whoever claims looks past them each time.
+ * A receiver that is not there may be a child that has still to be started, hence the hour.
  */
 export async function removeDeadWords(database: Pick<Database, 'query'>): Promise<number> {
   let removed = 0
@@ -84,7 +84,8 @@ export async function removeDeadWords(database: Pick<Database, 'query'>): Promis
 const DEAD_WORDS = `
   delete from sluice.inbox where (execution_id, key) in (
     select i.execution_id, i.key from sluice.inbox i left join sluice.executions e on e.id = i.execution_id
-    where (e.id is null or e.ended_at is not null) and i.sent_at < now() - interval '10 seconds' limit $1)
+    where i.sent_at < now() - case when e.id is null then interval '1 hour' else interval '10 seconds' end
+      and (e.id is null or e.ended_at is not null) limit $1)
   returning key`
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

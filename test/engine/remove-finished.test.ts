@@ -285,6 +285,7 @@ test('words that nobody will read are removed, and no others', async () => {
   const over = await startFlow(engine, short)
   for (const receiver of [alive, over, newUuid()])
     for (const [key, seconds] of [
+      ['older', 3601],
       ['old', 11],
       ['new', 1],
     ] as const)
@@ -292,8 +293,11 @@ test('words that nobody will read are removed, and no others', async () => {
         `insert into sluice.inbox (execution_id, key, kind, body, sent_at) values ($1, $2, 'other', '{}', now() - make_interval(secs => $3))`,
         [receiver, key, seconds],
       )
-  expect(await removeDeadWords(database)).toBe(2)
+  expect(
+    await removeDeadWords(database),
+    'all but the new one of the one that has ended, the oldest of the one that is not there',
+  ).toBe(3)
   const left = await database.query<{ execution_id: string }>('select execution_id from sluice.inbox order by key')
-  expect(left.filter(({ execution_id: id }) => id === alive)).toHaveLength(2)
-  expect(left).toHaveLength(4)
+  expect(left.filter(({ execution_id: id }) => id === alive)).toHaveLength(3)
+  expect(left).toHaveLength(6)
 })
