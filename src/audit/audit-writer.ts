@@ -13,7 +13,7 @@ interface Waiting {
   readonly written: PromiseWithResolvers<void>
 }
 
-export function createAuditWriter({ transaction }: Pick<Database, 'transaction'>): WriteAudit {
+export function createAuditWriter(database: Pick<Database, 'fork'>): WriteAudit {
   /** each is somebody's request that is under way: there are never more than these */
   const waiting: Waiting[] = []
   let writing = false
@@ -22,7 +22,8 @@ export function createAuditWriter({ transaction }: Pick<Database, 'transaction'>
     writing = true
     while (waiting.length > 0) {
       const batch = waiting.splice(0, ROWS_PER_INSERT)
-      await transaction((em) => recordAudit(em, ...batch.map(({ entry }) => entry))).then(
+      // one statement is a transaction by itself
+      await recordAudit(database.fork(), ...batch.map(({ entry }) => entry)).then(
         () => batch.forEach(({ written }) => written.resolve()),
         (error: unknown) => batch.forEach(({ written }) => written.reject(error)),
       )

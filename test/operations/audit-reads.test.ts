@@ -112,7 +112,7 @@ test('what cannot be told is not shown', async () => {
 
 test('requests that come together are written together', async () => {
   const inserts: number[] = []
-  const write = createAuditWriter({ transaction: (work) => (inserts.push(1), api.database.transaction(work)) })
+  const write = createAuditWriter({ fork: () => (inserts.push(1), api.database.fork()) })
   const before = (await api.audited(admin.id)).length
   await Promise.all(Array.from({ length: 200 }, () => write(auditEntry(api.call(admin), { type: 'admin.read' }))))
   expect((await api.audited(admin.id)).length - before).toBe(200)
