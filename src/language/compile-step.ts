@@ -82,6 +82,7 @@ export function compileWhen(source: string, path: readonly string[], context: Te
     return NEVER
   }
   for (const step of compiled.value.reads) context.onRead(step, path)
+  context.onPlaces(compiled.value.places, path, compiled.value.isPath)
   return compiled.value.condition
 }
 

@@ -39,10 +39,10 @@ export function compileCondition(
   source: string,
   stepNames: ReadonlySet<string>,
   locals?: Locals,
-): Compiled<{ condition: Condition; reads: ReadonlySet<string> }> {
+): Compiled<{ condition: Condition } & Omit<Expression, 'run'>> {
   const compiled = compileCel(source, stepNames, locals)
   if (!compiled.ok) return compiled
-  const { parsed, type, reads } = compiled.value
+  const { parsed, type, reads, places } = compiled.value
   if (type !== 'bool' && !type.startsWith('dyn')) {
     return { ok: false, problems: [{ code: 'INVALID_EXPRESSION', message: `a condition is true or false, this is ${type}` }] }
   }
@@ -56,7 +56,7 @@ export function compileCondition(
       return { ok: false, message: failureText(error) }
     }
   }
-  return { ok: true, value: { condition: { evaluate }, reads } }
+  return { ok: true, value: { condition: { evaluate }, reads, places, isPath: isPlace(parsed.ast) } }
 }
 
 function compileCel(

@@ -7,6 +7,7 @@ import { sortSteps } from './graph.ts'
 import { compileInputSchema, type InputSchema } from './input-schema.ts'
 import { IssueList, type IssueCode } from './issue-list.ts'
 import { failuresLeadingTo, readNeeds, readOnError, type DeclaredSteps } from './needs.ts'
+import type { PlacesRead } from './lint-wiring.ts'
 import type { AllowList, Needs, ProgramStep, Template } from './program.ts'
 import { readDuration } from './read-duration.ts'
 import { readStep, type DeclaredStep } from './read-step.ts'
@@ -30,6 +31,8 @@ export interface ReadDefinition {
   /** in topological order */
   steps: ProgramStep[]
   reads: StepRead[]
+  /** what its expressions read, place by place */
+  places: PlacesRead[]
   input?: InputSchema
   output?: Template
   timeoutMs: number
@@ -41,7 +44,7 @@ export interface ReadDefinition {
 /** Never throws, whatever `value` is. The result may be run only when `issues` is empty. */
 export function readDefinition(value: unknown, allow: AllowList): ReadDefinition {
   const issues = new IssueList()
-  const result: ReadDefinition = { issues, steps: [], reads: [], ...DEFAULT_TIMES, signals: new Set() }
+  const result: ReadDefinition = { issues, steps: [], reads: [], places: [], ...DEFAULT_TIMES, signals: new Set() }
   const document = readDocument(value, issues)
   if (!document) return result
   const outer = DEFINITION_SCHEMA.safeParse(document)
@@ -57,6 +60,9 @@ export function readDefinition(value: unknown, allow: AllowList): ReadDefinition
     stepNames: new Set(declared.keys()),
     onRead: (step: string, path: readonly string[]): void => {
       result.reads.push({ reader: path[0] === 'steps' && path[2] !== 'compensate' ? path[1] : undefined, step, path })
+    },
+    onPlaces: (places: PlacesRead['places'], path: readonly string[], copies: boolean): void => {
+      if (places.length > 0) result.places.push({ path, places, copies })
     },
   }
   result.steps = compileSteps(declared, context)

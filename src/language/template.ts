@@ -16,6 +16,8 @@ export interface TemplateContext {
   issues: IssueList
   /** called with each step that an expression reads */
   onRead(step: string, path: readonly string[]): void
+  /** called with the places that an expression reads; `copies`: the value at the only one goes there as it is */
+  onPlaces(places: readonly (readonly string[])[], path: readonly string[], copies: boolean): void
 }
 
 type Part = (scope: Scope) => Json
@@ -136,6 +138,7 @@ function compileOne(source: string, path: readonly string[], building: Building,
   }
   const expression = compiled.value
   const { expressions, depth } = building
+  building.onPlaces(expression.places, path, isWhole && expression.isPath)
   for (const place of expression.places)
     building.reads.push({ at: path.slice(depth), place, copies: isWhole && expression.isPath })
   expressions.count++

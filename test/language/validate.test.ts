@@ -221,6 +221,8 @@ test('warnings tell what will run but was hardly meant', () => {
       'input LOOSE_SCHEMA',
       'steps.r NO_OTHERWISE',
       'steps.r ROUTE_UNHEARD',
+      'steps.r.cases.1.when UNKNOWN_PATH',
+      'steps.r.cases.2.when UNKNOWN_PATH',
       'steps.left.timeout NO_EFFECT',
       'steps.left.retry NO_EFFECT',
       'steps.right.set.x NOT_UPSTREAM',

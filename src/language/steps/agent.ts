@@ -1,6 +1,7 @@
 /** `agent` in a definition: asks a role and waits for the answer (A6). */
 import { z } from 'zod'
 import { commonFields, json, name, text, type AnyStep } from '../any-step.ts'
+import { objectOf } from '../template-schema.ts'
 import type { Json, Template } from '../values.ts'
 import type { StepLanguage } from './step-language.ts'
 
@@ -40,5 +41,6 @@ export const agent: StepLanguage<AgentStep, AgentSpec> = {
     }
   },
   given: (spec) => spec.request,
+  returns: () => objectOf({ decision: { type: 'string' }, data: {}, answeredBy: { type: 'string' } }),
   roles: (step) => [step.role],
 }

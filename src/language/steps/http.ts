@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { commonFields, json, name, template, text, type AnyStep } from '../any-step.ts'
 import { compileObject } from '../template.ts'
+import { objectOf } from '../template-schema.ts'
 import type { Json, JsonObject, RetryPolicy, Template } from '../values.ts'
 import { checkSecrets } from './handler.ts'
 import { findSecretTexts, type SecretText } from './secret-texts.ts'
@@ -88,6 +89,7 @@ export const http: StepLanguage<HttpStep, HttpSpec> = {
     }
   },
   given: (spec) => spec.request,
+  returns: () => objectOf({ status: { type: 'integer' }, headers: { type: 'object' }, body: {} }),
 }
 
 type Request = Pick<HttpStep, 'url' | 'query' | 'headers' | 'body'>

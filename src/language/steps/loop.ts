@@ -36,6 +36,7 @@ export const loop: StepLanguage<LoopStep, LoopSpec> = {
     while: text.optional().describe('A CEL condition, asked after each time: done when it is false.'),
     delay: name.optional().describe('The time between: an ISO 8601 duration.'),
   }),
+  returns: (step, inner) => inner(step.step),
   compile(step, compiler) {
     refuseRetry(step, compiler)
     const inner = compiler.seeing(['iteration', 'last'])

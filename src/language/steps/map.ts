@@ -1,6 +1,7 @@
 /** `map` in a definition: a step, or a flow, for each item of a list. */
 import { z } from 'zod'
 import { commonFields, innerStep, json, text, type AnyStep } from '../any-step.ts'
+import { objectOf } from '../template-schema.ts'
 import type { Json, JsonObject, Template } from '../values.ts'
 import type { StepBody, StepCompiler, StepLanguage } from './step-language.ts'
 
@@ -41,6 +42,8 @@ export const map: StepLanguage<MapStep, MapSpec> = {
       .optional()
       .describe('How many items may fail: a number, or a share such as "10%"; none unless given.'),
   }),
+  returns: (step, inner) =>
+    objectOf({ items: { type: 'array', items: inner(step.step) ?? {} }, failed: { type: 'array' }, counts: { type: 'object' } }),
   compile(step, compiler) {
     refuseRetry(step, compiler)
     return {

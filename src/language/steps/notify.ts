@@ -1,6 +1,7 @@
 /** `notify` in a definition: sends a notice to roles. */
 import { z } from 'zod'
 import { commonFields, json, name, text, type AnyStep } from '../any-step.ts'
+import { objectOf } from '../template-schema.ts'
 import type { Json, Template } from '../values.ts'
 import type { StepLanguage } from './step-language.ts'
 
@@ -37,5 +38,6 @@ export const notify: StepLanguage<NotifyStep, NotifySpec> = {
     }
   },
   given: (spec) => spec.message,
+  returns: () => objectOf({ notified: { type: 'array', items: { type: 'string' } } }),
   roles: (step) => step.roles,
 }

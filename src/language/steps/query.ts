@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { commonFields, json, name, type AnyStep } from '../any-step.ts'
 import { didYouMean } from '../nearest-name.ts'
 import { checkSql, MAX_PARAMETERS, MAX_SQL_LENGTH } from '../sql/sql-guard.ts'
+import { objectOf } from '../template-schema.ts'
 import type { Json, Template } from '../values.ts'
 import type { StepLanguage } from './step-language.ts'
 
@@ -60,4 +61,6 @@ export const query: StepLanguage<QueryStep, QuerySpec> = {
     }
   },
   given: (spec) => spec.params,
+  returns: () =>
+    objectOf({ rows: { type: 'array', items: { type: 'object' } }, count: { type: 'integer' }, truncated: { type: 'boolean' } }),
 }

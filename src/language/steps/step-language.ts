@@ -1,7 +1,7 @@
 /** What each type of step says for itself: its fields, how it is compiled, its times. One file a type stands beside this one. */
 import type { z } from 'zod'
 import type { AnyStep } from '../any-step.ts'
-import type { AllowList, Condition, Json, RetryPolicy, Template } from '../values.ts'
+import type { AllowList, Condition, Json, JsonObject, RetryPolicy, Template } from '../values.ts'
 import type { Locals } from '../cel.ts'
 import type { InputSchema } from '../input-schema.ts'
 import type { TemplateContext } from '../template.ts'
@@ -21,6 +21,8 @@ export interface StepLanguage<Step extends AnyStep, Spec extends { type: string 
   given?(spec: Spec): Template
   /** it may undo another step: it acts on the outside, and needs nothing but itself */
   readonly compensates?: boolean
+  /** JSON Schema of its output, for the linter; `inner` tells that of a step inside it. Absent: not known. */
+  returns?(step: Step, inner: (step: Json) => JsonObject | undefined): JsonObject | undefined
   /** the roles it names, for the linter */
   roles?(step: Step): readonly string[]
 }

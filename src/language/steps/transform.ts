@@ -1,6 +1,7 @@
 /** `transform` in a definition: makes an object from templates. */
 import { z } from 'zod'
 import { commonFields, template, type AnyStep } from '../any-step.ts'
+import { schemaOfTemplate } from '../template-schema.ts'
 import type { JsonObject, Template } from '../values.ts'
 import type { StepLanguage } from './step-language.ts'
 
@@ -22,4 +23,5 @@ export const transform: StepLanguage<TransformStep, TransformSpec> = {
   instant: true,
   compile: (step, compiler) => ({ type: 'transform', set: compiler.template(step.set, 'set') }),
   given: (spec) => spec.set,
+  returns: (step) => schemaOfTemplate(step.set),
 }
