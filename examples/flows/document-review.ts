@@ -23,6 +23,7 @@ export const documentReview = defineFlow({
       },
     },
   },
+  timeout: 'P60D',
   steps: {
     review: {
       type: 'approval',

@@ -38,6 +38,7 @@ export const ISSUE_CODES = {
   ROUTE_UNHEARD: 'No step listens to this route.',
   NOT_UPSTREAM: 'The expression reads a step that this one does not wait for.',
   NOT_A_PARTICIPANT: 'The role is not among the participants.',
+  UNBOUNDED: 'Nothing but the limits of the server bounds it.',
   UNKNOWN_PATH: 'The expression reads what its schema does not have.',
   TYPE_MISMATCH: 'The value has a type that is not wanted there.',
   LOOSE_SCHEMA: 'The JSON Schema is accepted, but probably does not mean what it says.',

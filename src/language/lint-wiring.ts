@@ -45,7 +45,10 @@ function warnAboutType(definition: Definition, place: readonly string[], path: r
 }
 
 /** The schema of the input, or of a step's output, and the way from there. */
-function sourceOf(definition: Definition, place: readonly string[]): { schema: JsonObject; rest: readonly string[] } | undefined {
+export function sourceOf(
+  definition: Definition,
+  place: readonly string[],
+): { schema: JsonObject; rest: readonly string[] } | undefined {
   if (place[0] === 'input') return definition.input && { schema: definition.input, rest: place.slice(1) }
   if (place[0] !== 'steps' || place[2] !== 'output') return undefined
   const step = definition.steps[place[1]!]

@@ -4,12 +4,13 @@ import type { Definition } from './definition.ts'
 import { formatDuration, parseDuration } from './duration.ts'
 import { unreachableSteps, upstream, type Graph } from './graph.ts'
 import { IssueList } from './issue-list.ts'
+import { warnAboutBounds } from './lint-times.ts'
 import { warnAboutWiring } from './lint-wiring.ts'
 import type { ReadDefinition, StepRead } from './read-definition.ts'
 import { routesOf } from './steps/route.ts'
 import { languageOf, type StepDefinition } from './steps/step-types.ts'
 
-export function findWarnings(definition: Definition, { steps, reads, places, input }: ReadDefinition): Issue[] {
+export function findWarnings(definition: Definition, { steps, reads, places, input, timeoutMs }: ReadDefinition): Issue[] {
   const warnings = new IssueList()
   const graph: Graph = new Map(steps.map((step) => [step.name, step.needs]))
   const order = steps.map((step) => step.name)
@@ -21,6 +22,7 @@ export function findWarnings(definition: Definition, { steps, reads, places, inp
   warnAboutRoles(definition, warnings)
   warnAboutReads(reads, graph, warnings)
   warnAboutWiring(definition, places, warnings)
+  warnAboutBounds(definition, { steps, places, timeoutMs }, warnings)
   for (const { path, message } of input?.warnings ?? []) warnings.add('LOOSE_SCHEMA', path, message)
   return warnings.issues
 }

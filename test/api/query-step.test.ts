@@ -183,7 +183,7 @@ test('canceling ends a query in the source, also one that waits for its turn (A1
   expect((await query({ source: 'slow', sql: 'select n from numbers where n = $1', params: [1] })).status).toBe('SUCCEEDED')
 })
 
-test('what is sensitive is masked where a query is given it and where it answers with it (E5)', async () => {
+test('what is sensitive is masked where a query is given it and where it answers with it (B9)', async () => {
   const input = { type: 'object', properties: { token: { type: 'string', sensitive: true } } }
   const { steps } = await query(
     { sql: 'select $1::text as echo, hidden as password from numbers limit $2', params: ['${{ input.token }}', 1] },

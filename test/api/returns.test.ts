@@ -1,4 +1,4 @@
-/** What steps say that they return: it is checked, and what it marks as sensitive is masked wherever it goes (D5, E5). */
+/** What steps say that they return: it is checked, and what it marks as sensitive is masked wherever it goes (D5, B9). */
 import { expect, test } from 'vitest'
 import { MASK } from '../../src/masking/mark.ts'
 import { testApi } from '../harness/api.ts'
@@ -60,7 +60,7 @@ test('an output may be a list, when it is said', async () => {
   expect((await run({ a: { type: 'handler', handler: 'list', returns } })).status).toBe('SUCCEEDED')
 })
 
-test('what an output marks as sensitive is masked in it and in all that is made of it (E5)', async () => {
+test('what an output marks as sensitive is masked in it and in all that is made of it (B9)', async () => {
   const { id } = await run(
     {
       find: { type: 'handler', handler: 'find', with: {}, returns: RETURNS },
@@ -88,7 +88,7 @@ test('what an output marks as sensitive is masked in it and in all that is made 
   expect((await read(id, true)).output).toEqual({ pin: 41, who: 'Ada' })
 })
 
-test('so it is in the items of a map, and in what the map returns (E5)', async () => {
+test('so it is in the items of a map, and in what the map returns (B9)', async () => {
   const { id, error } = await run({
     all: { type: 'map', over: [1, 2], step: { type: 'handler', handler: 'find', with: { n: '${{ item }}' }, returns: RETURNS } },
     copy: { type: 'transform', after: ['all'], set: { pins: '${{ steps.all.output.items.map(i, i.pin) }}' } },

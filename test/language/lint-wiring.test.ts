@@ -32,7 +32,9 @@ test('what an expression reads of the input must be in its schema', () => {
     d: '${{ input.open.x.b }}',
     e: '${{ input.order.lines.map(line, line.nothing) }}',
   }
-  expect(warningsOf(flowOf({ a: step({ set, when: 'input.pad && input.paid' }) }, { input, output: { o: '${{ input.oder }}' } }))).toEqual([
+  expect(
+    warningsOf(flowOf({ a: step({ set, when: 'input.pad && input.paid' }) }, { input, output: { o: '${{ input.oder }}' } })),
+  ).toEqual([
     'steps.a.when UNKNOWN_PATH: input has no pad (did you mean "paid"?)',
     'steps.a.set.a UNKNOWN_PATH: input has no ordr (did you mean "order"?)',
     'steps.a.set.b UNKNOWN_PATH: input.order.id has no fields',
@@ -88,9 +90,12 @@ test('what a step returns is known by its type, or by what it says', () => {
 test('a value must have the type that is wanted where it goes', () => {
   const steps = {
     each: { type: 'map', over: '${{ input.order }}', step: step() },
-    nap: { type: 'wait', until: '${{ input.paid }}' },
+    nap: { type: 'wait', until: '${{ input.paid }}', timeout: 'P1D' },
     ok: step({ when: 'input.due' }),
-    made: step({ set: { n: '${{ input.due }}', m: '${{ input.order.id }}' }, returns: { type: 'object', properties: { n: { type: 'number' }, m: { type: 'number' } } } }),
+    made: step({
+      set: { n: '${{ input.due }}', m: '${{ input.order.id }}' },
+      returns: { type: 'object', properties: { n: { type: 'number' }, m: { type: 'number' } } },
+    }),
   }
   expect(warningsOf(flowOf(steps, { input }))).toEqual([
     'steps.each.over TYPE_MISMATCH: input.order is object, and array is wanted',

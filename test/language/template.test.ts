@@ -16,7 +16,8 @@ function compile(value: Json): { evaluate: (scope: Scope) => Evaluated<Json>; is
   const template = compileTemplate(value, ['steps', 's', 'set'], {
     stepNames: new Set(['first']),
     issues,
-    onPlaces: () => undefined, onRead: (step, path) => reads.push(`${step} at ${path.join('.')}`),
+    onPlaces: () => undefined,
+    onRead: (step, path) => reads.push(`${step} at ${path.join('.')}`),
   })
   return { evaluate: (seen) => template.evaluate(seen), issues, reads }
 }

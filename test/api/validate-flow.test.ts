@@ -1,0 +1,101 @@
+/** Everything that is wrong with a definition, through the API, in one pass: twenty mistakes of every kind, each where it is (C3, C4, D3, D5). */
+import { expect, test } from 'vitest'
+import { testApi } from '../harness/api.ts'
+
+const api = await testApi({ handlers: { charge_card: () => null } })
+const owner = await api.person()
+
+const VALIDATE = `mutation ($definition: JSON!) { validateFlow(input: { definition: $definition }) {
+  valid issues { code path message hint } warnings { code path message } } }`
+const CREATE = `mutation ($definition: JSON!) { createFlow(input: { definition: $definition }) {
+  __typename ... on ValidationProblem { issues { code path } } } }`
+
+const PLANTED = {
+  name: 'wrong/name',
+  metadata: { note: 'x.constructor("return process")()', nested: [{ prototype: 1 }] },
+  input: { type: 'object', properties: { email: { type: 'string', pattern: '^(?=a)' }, age: { type: 'integr' } } },
+  steps: {
+    code: { type: 'transform', set: { x: "${{ require('fs') }}" } },
+    template: { type: 'transform', set: { x: 'Hello {{7*7}}' } },
+    call: { type: 'transform', set: { x: '${{ system(input.email) }}' } },
+    regex: { type: 'transform', set: { x: '${{ input.email.matches("(a+)+\\\\1") }}' } },
+    sql: { type: 'query', source: 'nowhere', sql: "with d as (delete from t returning a) select a from d where a = 'x'" },
+    inject: { type: 'query', source: 'nowhere', sql: 'select a from t where b = ${{ input.email }}' },
+    unknown: { type: 'shell', command: 'ls' },
+    field: { type: 'handler', handler: 'charge_card', witth: {} },
+    handler: { type: 'handler', handler: 'charge_crad' },
+    role: { type: 'agent', role: 'ceoo', subject: 'x', request: {} },
+    lost: { type: 'transform', set: {}, after: ['colde'] },
+    ｔemplate: { type: 'transform', set: {} },
+    returns: { type: 'transform', set: {}, returns: { type: 'object', requird: ['x'] } },
+    circle: { type: 'transform', set: {}, after: ['round'] },
+    round: { type: 'transform', set: {}, after: ['circle'] },
+  },
+  output: { all: '${{ steps.nothing.output }}' },
+  timeout: '30 days',
+}
+
+test('all planted problems are told at once, each with its path, and nothing is stored (C3, C4, D3, D5)', async () => {
+  const { data } = await api.run(owner, VALIDATE, { definition: PLANTED })
+  const told = data.validateFlow.issues.map(({ code, path }: { code: string; path: string[] }) => `${path.join('.')} ${code}`)
+  expect(data.validateFlow.valid).toBe(false)
+  expect([...new Set(told)].sort()).toEqual(
+    [
+      'name INVALID_VALUE',
+      'metadata.note FORBIDDEN_CONTENT',
+      'metadata.nested.0.prototype FORBIDDEN_KEY',
+      'input.properties.email.pattern INVALID_SCHEMA',
+      'input.properties.age.type INVALID_SCHEMA',
+      'steps.code.set.x FORBIDDEN_CONTENT',
+      'steps.code.set.x UNKNOWN_FUNCTION',
+      'steps.template.set.x FORBIDDEN_CONTENT',
+      'steps.call.set.x UNKNOWN_FUNCTION',
+      'steps.regex.set.x INVALID_EXPRESSION',
+      'steps.sql.source UNKNOWN_SOURCE',
+      'steps.sql.sql FORBIDDEN_SQL',
+      'steps.inject.source UNKNOWN_SOURCE',
+      'steps.inject.sql FORBIDDEN_SQL',
+      'steps.unknown.type UNKNOWN_STEP_TYPE',
+      'steps.field.witth UNKNOWN_FIELD',
+      'steps.handler.handler UNKNOWN_HANDLER',
+      'steps.role.role UNKNOWN_ROLE',
+      'steps.lost.after.0 UNKNOWN_STEP',
+      'steps.ｔemplate INVALID_NAME',
+      'steps.returns.returns.requird INVALID_SCHEMA',
+      'steps.circle CYCLE',
+      'output.all UNKNOWN_STEP',
+      'timeout INVALID_DURATION',
+    ].sort(),
+  )
+  expect((await api.run(owner, CREATE, { definition: PLANTED })).data.createFlow.__typename).toBe('ValidationProblem')
+  expect(await api.database.query('select 1 from sluice.flows where owner_id = $1', [owner.id])).toEqual([])
+})
+
+test('the linter tells of what is valid and hardly meant: paths, types, bounds, what can never run', async () => {
+  const definition = {
+    name: 'doubtful',
+    input: { type: 'object', properties: { list: { type: 'array', items: { type: 'integer' } }, name: { type: 'string' } } },
+    steps: {
+      typo: { type: 'transform', set: { x: '${{ input.nme }}' } },
+      each: { type: 'map', over: '${{ input.list }}', step: { type: 'handler', handler: 'charge_card', timeout: 'PT1M' } },
+      type: { type: 'transform', when: 'input.name', set: {} },
+      wait: { type: 'signal', signals: ['paid'] },
+      pick: { type: 'route', cases: [{ when: 'input.name == "a"', to: 'a' }], otherwise: 'b' },
+      a: { type: 'transform', on: 'pick:a', set: {} },
+      b: { type: 'transform', on: 'pick:b', set: {} },
+      never: { type: 'transform', after: ['a', 'b'], set: {} },
+    },
+    timeout: 'PT1H',
+  }
+  const { data } = await api.run(owner, VALIDATE, { definition })
+  expect(data.validateFlow).toMatchObject({ valid: true, issues: [] })
+  const told = data.validateFlow.warnings.map(({ code, path }: { code: string; path: string[] }) => `${path.join('.')} ${code}`)
+  expect(told.sort()).toEqual([
+    'steps.each.over UNBOUNDED',
+    'steps.never UNREACHABLE',
+    'steps.type.when TYPE_MISMATCH',
+    'steps.typo.set.x UNKNOWN_PATH',
+    'steps.wait UNBOUNDED',
+    'timeout TOO_SHORT',
+  ])
+})
