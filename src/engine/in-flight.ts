@@ -52,6 +52,9 @@ export interface SignalEntry extends Common {
   signals: readonly string[]
   need: number
   dueAt: number
+  /** with a condition: the last signal that was judged by it, and those that fulfilled it (by their `seq`) */
+  judged?: number
+  fitting?: readonly number[]
 }
 
 /** What a person decided; `for`: whose vote it is, when it was handed to them. */

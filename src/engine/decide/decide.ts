@@ -5,12 +5,11 @@
 import { isAct, runsOnce } from '../../language/steps/step-types.ts'
 import { hasEnded } from '../states.ts'
 import { isComposite } from '../in-flight.ts'
-import type { ApprovalEntry } from '../in-flight.ts'
 import { endAgent } from '../steps/agent.ts'
-import { delegate, vote } from '../steps/approval.ts'
-import { receiveSignal } from '../steps/signal.ts'
+import { applyToApproval } from '../steps/approval.ts'
+import { receiveSignal, takeSignals } from '../steps/signal.ts'
 import { childEnded, childStarted } from '../steps/flow.ts'
-import { advance } from './advance.ts'
+import { advance, MOST_WORK } from './advance.ts'
 import type { Draft, Transition, World } from './draft.ts'
 import { emit, emitOf, isStopping, openDraft } from './draft.ts'
 import { compensate } from './compensate.ts'
@@ -22,7 +21,6 @@ import type { Ending } from './record-step.ts'
 import type { Input, InputResult } from './input.ts'
 import { runAt } from './run.ts'
 import { applyReport } from './report.ts'
-import type { Run } from './run.ts'
 import { hasChild, runsAny, settle } from './settle.ts'
 import type { Snapshot } from './snapshot.ts'
 import { takeUp } from './take-up.ts'
@@ -34,7 +32,10 @@ export function decide(snapshot: Snapshot, inputs: readonly Input[], world: Worl
   if (!hasEnded(draft.status)) fireWhatIsDue(draft)
   if (isStopping(draft) && !hasEnded(draft.status) && !runsAny(draft) && !hasChild(draft))
     conclude(draft, 'CANCELED', draft.cancelReason!)
-  if (!hasEnded(draft.status) && draft.startedAt !== null) advance(draft)
+  if (!hasEnded(draft.status) && draft.startedAt !== null) {
+    do advance(draft)
+    while (!draft.more && takeSignals(draft, MOST_WORK))
+  }
   if (draft.ending !== null) compensate(draft)
   if (!hasEnded(draft.status)) settle(draft)
   return close(draft, inputs)
@@ -99,9 +100,8 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
     case 'signaled':
       return receiveSignal(draft, input)
     case 'voted':
-      return inApproval(draft, input, (run, entry) => vote(draft, run, entry, input))
     case 'delegated':
-      return inApproval(draft, input, (run, entry) => delegate(draft, run, entry, input))
+      return applyToApproval(draft, input)
     case 'cancel':
       return cancel(draft, input.reason)
     case 'pause':
@@ -130,17 +130,6 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
     default:
       return input satisfies never
   }
-}
-
-/** An approval that is still open. */
-function inApproval(
-  draft: Draft,
-  { requestId }: { requestId: string },
-  apply: (run: Run, entry: ApprovalEntry) => InputResult,
-): InputResult {
-  const entry = draft.inFlight.find((e) => e.kind === 'approval' && e.requestId === requestId)
-  const run = entry && runAt(draft.from.program, entry.path)
-  return entry?.kind === 'approval' && run && entry.dueAt > draft.world.now ? apply(run, entry) : 'illegal'
 }
 
 /** When a start of later is due; null: now. The deadline was counted from it. */

@@ -9,6 +9,7 @@ import { emitOf, removeInFlight, replaceInFlight, scopeOf } from '../decide/draf
 import { fail, storable, succeed } from '../decide/end-step.ts'
 import type { Ending } from '../decide/record-step.ts'
 import type { Input, InputResult } from '../decide/input.ts'
+import { runAt } from '../decide/run.ts'
 import type { Run } from '../decide/run.ts'
 import { maskOf } from '../execution-mask.ts'
 import type { ApprovalEntry, Vote } from '../in-flight.ts'
@@ -73,8 +74,16 @@ function hashOfShown(draft: Draft, run: Run, subject: string, body: Json): strin
     .digest('hex')
 }
 
+/** A vote, or its delegation, in an approval that is still open. */
+export function applyToApproval(draft: Draft, input: Input & { kind: 'voted' | 'delegated' }): InputResult {
+  const entry = draft.inFlight.find((one) => one.kind === 'approval' && one.requestId === input.requestId)
+  const run = entry && runAt(draft.from.program, entry.path)
+  if (entry?.kind !== 'approval' || !run || entry.dueAt <= draft.world.now) return 'illegal'
+  return input.kind === 'voted' ? vote(draft, run, entry, input) : delegate(draft, run, entry, input)
+}
+
 /** One vote a person, whoever's it is. */
-export function vote(draft: Draft, run: Run, entry: ApprovalEntry, input: Input & { kind: 'voted' }): InputResult {
+function vote(draft: Draft, run: Run, entry: ApprovalEntry, input: Input & { kind: 'voted' }): InputResult {
   const { by, decision, data } = input
   if (input.dataHash !== entry.dataHash || isExcluded(draft, entry, by) || entry.delegations.some(({ from }) => from === by))
     return 'illegal'
@@ -103,7 +112,7 @@ const shown = ({ by, for: whose, decision, data, at }: Vote): Json => ({
 })
 
 /** The vote of `from` is `to`'s from here on: who has one already gets no second, and what was handed on stays there. */
-export function delegate(draft: Draft, run: Run, entry: ApprovalEntry, input: Input & { kind: 'delegated' }): InputResult {
+function delegate(draft: Draft, run: Run, entry: ApprovalEntry, input: Input & { kind: 'delegated' }): InputResult {
   const { from, to } = input
   const involved = (who: string): boolean =>
     entry.votes.some(({ by }) => by === who) || entry.delegations.some((other) => other.from === who || other.to === who)

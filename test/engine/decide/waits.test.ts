@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Input } from '../../../src/engine/decide/input.ts'
 import { hasEnded } from '../../../src/engine/states.ts'
-import type { JsonObject, ProgramStep, StepSpec } from '../../../src/language/program.ts'
+import type { Condition, JsonObject, ProgramStep, StepSpec } from '../../../src/language/program.ts'
 import { Model, visit } from './model.ts'
 import { constant, handler, program, START, step } from './programs.ts'
 
@@ -15,9 +15,18 @@ const hash = (model: Model, requestId: string): string => {
   return row?.kind === 'approval' ? row.dataHash : ''
 }
 
+const isEven: Condition = { evaluate: ({ signal }) => ({ ok: true, value: Number(signal!.data) % 2 === 0 }) }
+/** As one that cannot be judged. */
+const never: Condition = { evaluate: () => ({ ok: false, message: 'no such field' }) }
+
 const signalSteps: fc.Arbitrary<StepSpec> = fc
   .tuple(fc.uniqueArray(fc.constantFrom(...NAMES), { minLength: 1 }), fc.nat(2))
-  .map(([signals, need]) => ({ type: 'signal', signals, need: Math.min(need + 1, signals.length) }))
+  .chain(([signals, need]) =>
+    fc.constantFrom(undefined, isEven, never).map((where) => ({
+      ...{ type: 'signal' as const, signals, need: Math.min(need + 1, signals.length) },
+      ...(where && { where }),
+    })),
+  )
 const approvalSteps: fc.Arbitrary<StepSpec> = fc
   .tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 }), fc.boolean())
   .map(([quorum, rejects, selfApproval]) => ({
@@ -159,6 +168,7 @@ function checkSignals(model: Model): void {
       expect(new Set(own.map(({ name }) => name)).size).toBe(spec.need)
       expect((run.output as JsonObject)['received']).toEqual(own.map(({ name }) => name))
       for (const { name } of own) expect(spec.signals).toContain(name)
+      if (spec.where) expect(own.map(({ data }) => Number(data) % 2)).toEqual(own.map(() => 0))
     }
   }
 }

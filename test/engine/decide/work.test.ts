@@ -16,9 +16,9 @@ function start(definition: object, input: Snapshot['input']): Snapshot {
 }
 
 /** All transitions until it rests, as a holder makes them. */
-function run(snapshot: Snapshot): Transition[] {
+function run(snapshot: Snapshot, first: readonly Input[] = [{ kind: 'started' }]): Transition[] {
   const transitions: Transition[] = []
-  let inputs: Input[] = [{ kind: 'started' }]
+  let inputs = first
   do {
     const last = decide(transitions.at(-1)?.next ?? snapshot, inputs, {
       now: 1_000_000,
@@ -55,4 +55,21 @@ test('a step with many expressions may do no more work than a step with one (C9)
   const [only] = run(snapshot)
   expect(only!.next.error).toMatchObject({ code: 'EXPRESSION_FAILED', step: 'r' })
   expect(cpuMs() - before).toBeLessThan(1000)
+})
+
+test('a hundred signals that come at once, whose conditions work hard, are judged over many transitions, each once for each step', () => {
+  const heavy = { type: 'signal', signals: ['a'], where: 'input.list.filter(x, x % 2 == 0).size() == signal.data' }
+  const steps = { one: heavy, two: heavy, easy: { type: 'signal', signals: ['a'] } }
+  const snapshot = start({ name: 'picky', steps }, { list: Array.from({ length: 8000 }, (_, index) => index) })
+  const signals = Array.from({ length: 100 }, (_, n): Input => ({
+    ...{ kind: 'signaled', id: `id${n}`, name: 'a', data: n < 98 ? n : 4000, bytes: 4, sentBy: 'user_x' },
+  }))
+  const before = cpuMs()
+  const transitions = run(snapshot, [{ kind: 'started' }, ...signals])
+  const took = cpuMs() - before
+  const last = transitions.at(-1)!.next
+  expect(last.status).toBe('SUCCEEDED')
+  expect(last.signals).toHaveLength(97)
+  expect(transitions.length).toBeGreaterThan(10)
+  expect(took / transitions.length).toBeLessThan(300)
 })
