@@ -53,7 +53,8 @@ export const proxy = text.refine(isNetwork, {
   error: 'must hold addresses or networks such as 10.0.0.0/8, and none that is everybody',
 })
 export const allowable = text.refine(isAllowable, {
-  error: 'must hold networks such as 10.1.0.0/16, addresses, or hosts with a port such as billing.internal:8080',
+  error:
+    'must hold networks such as 10.1.0.0/16 (none that is everybody), addresses, or hosts with a port such as billing.internal:8080',
 })
 const role = text.regex(/^[A-Za-z0-9_]{1,64}$/, { error: 'must hold names of letters, digits and _' })
 export const roles = list(role).refine((names) => names.length > 0, { error: 'must name at least one role' })

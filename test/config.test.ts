@@ -160,6 +160,14 @@ test.each([
   expect(loadConfig({ SLUICE_TRUSTED_PROXIES }, { mode: 'serve' }).server.trustedProxies).toEqual(expected)
 })
 
+test('what steps may call besides public addresses is a list of networks, addresses and hosts with a port (B15)', () => {
+  const { outbound } = loadConfig({ SLUICE_OUTBOUND_ALLOW: '10.1.0.0/16, billing.internal:8080' }, { mode: 'serve' })
+  expect(outbound).toEqual({ allow: ['10.1.0.0/16', 'billing.internal:8080'], ports: [80, 443] })
+  for (const SLUICE_OUTBOUND_ALLOW of ['0.0.0.0/0', 'billing.internal', 'http://billing.internal', '*'])
+    expect(mistakesOf({ SLUICE_OUTBOUND_ALLOW })).toHaveLength(1)
+  expect(mistakesOf({ SLUICE_OUTBOUND_PORTS: '80,http' })).toHaveLength(1)
+})
+
 test.each(['*', 'proxy.example', '10.0.0.0/33', '0.0.0.0/0', '::/0', '10.0.0.1/'])(
   'trusted proxies %j are a mistake: nobody is believed by accident (B3)',
   (SLUICE_TRUSTED_PROXIES) => {

@@ -80,9 +80,13 @@ function parse(text: string): Address | undefined {
 
 type Allowed = { network: [Address, number] } | { host: string }
 
-/** Throws when it is none. */
+/** Throws when it is none. A network of all addresses would be no rule any more. */
 function readAllowed(text: string): Allowed {
-  if (text.includes('/')) return { network: ipaddr.parseCIDR(text) }
+  if (text.includes('/')) {
+    const network = ipaddr.parseCIDR(text)
+    if (network[1] === 0) throw new Error('everybody')
+    return { network }
+  }
   const address = parse(text)
   if (address) return { network: [address, address.kind() === 'ipv4' ? 32 : 128] }
   if (!/^[^/?#@\\*]+:\d{1,5}$/.test(text)) throw new Error('neither a network nor a host with a port')

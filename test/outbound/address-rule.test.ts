@@ -101,7 +101,18 @@ describe('what the operator allows', () => {
     expect(
       ['10.0.0.0/8', 'fd00::/8', '10.1.2.3', '::1', 'a.example:80', '[::1]:80'].filter((text) => !isAllowable(text)),
     ).toEqual([])
-    const wrong = ['example.com', '10.0.0.0/33', 'http://a.example:80', 'a.example:80/x', 'u@a.example:80', 'a:b:80', '', '*:80']
+    const wrong = [
+      'example.com',
+      '10.0.0.0/33',
+      'http://a.example:80',
+      'a.example:80/x',
+      'u@a.example:80',
+      'a:b:80',
+      '',
+      '*:80',
+      '0.0.0.0/0',
+      '::/0',
+    ]
     expect(wrong.filter(isAllowable)).toEqual([])
   })
 })
