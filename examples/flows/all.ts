@@ -4,10 +4,12 @@ import { campaign } from './campaign.ts'
 import { documentReview } from './document-review.ts'
 import { featureApproval } from './feature-approval.ts'
 import { recallMemory } from './recall-memory.ts'
+import { summarizeArticles } from './summarize-articles.ts'
 
 export const exampleFlows: readonly Definition[] = [
   featureApproval,
   documentReview,
   campaign('http://localhost:8090'),
   recallMemory,
+  summarizeArticles,
 ]
