@@ -22,6 +22,9 @@ export function measureEngine(engine: RunningEngine, meter: ResourceMeter, regis
     labelNames: ['status'],
     registers,
   })
+  const compensations = new Counter({
+    ...{ name: 'sluice_compensations_total', help: 'Executions that undid what they did.', labelNames: ['complete'], registers },
+  })
   new Gauge({
     ...{ name: 'sluice_executions_held', help: 'Executions that this worker holds.', registers },
     collect() {
@@ -36,7 +39,11 @@ export function measureEngine(engine: RunningEngine, meter: ResourceMeter, regis
     const { next, stepRuns } = transition
     meter.stored(transition)
     for (const { type, status } of stepRuns) steps.inc({ type, status })
-    if (next.endedAt !== null) executions.inc({ status: next.status })
+    if (next.endedAt === null) return
+    executions.inc({ status: next.status })
+    if (!next.program.compensation) return
+    const undone = transition.events.find(({ type }) => type === 'compensation.finished')?.data as { left: unknown[] } | undefined
+    if (undone) compensations.inc({ complete: String(undone.left.length === 0) })
   }
   engine.worker.onUse = (of, spec, use) => {
     if (spec.type === 'handler') handlers(spec.handler, use)

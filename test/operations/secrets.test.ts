@@ -159,6 +159,13 @@ test('a definition names only secrets that its owner has, said with what was mea
   const told = await api.run(who, validate, { definition: uses('other', 'api_keey', 'api_key') })
   expect(told.data.validateFlow).toEqual({ valid: false, issues: [issue] })
   expect((await api.run(who, validate, { definition: uses('other', 'api_key') })).data.validateFlow.valid).toBe(true)
+  const call = uses('other', 'api_keey').steps.call
+  const steps = { copy: { type: 'transform', set: {}, compensate: call }, each: { type: 'map', over: '${{ [1] }}', step: call } }
+  const inside = await api.run(who, validate, { definition: { name: 'other', steps } })
+  expect(inside.data.validateFlow.issues).toMatchObject([
+    { code: 'UNKNOWN_SECRET', path: ['steps', 'copy', 'compensate', 'secrets', '0'] },
+    { code: 'UNKNOWN_SECRET', path: ['steps', 'each', 'step', 'secrets', '0'] },
+  ])
   const twice = await api.run(who, CREATE, { definition: uses('other', 'api_key', 'api_key', 'no name') })
   expect(twice.data.createFlow.issues.map(({ code }: { code: string }) => code)).toEqual(['DUPLICATE', 'INVALID_NAME'])
 })
