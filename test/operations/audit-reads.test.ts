@@ -1,13 +1,19 @@
 /** What an administrator reads by right of role is in the audit log before the answer: one row a request, and none for what is theirs. */
-import { parse, subscribe } from 'graphql'
+import { createSourceEventStream } from 'graphql'
 import { expect, test } from 'vitest'
+import type { FeedSource } from '../../src/api/feed.ts'
 import { schema } from '../../src/api/schema.ts'
 import { createAuditWriter } from '../../src/audit/audit-writer.ts'
 import { auditEntry } from '../../src/audit/record-audit.ts'
 import { decodeId } from '../../src/ids.ts'
 import { auditReads } from '../../src/operations/audit-reads.ts'
 import { getExecution } from '../../src/operations/get-execution.ts'
+import { createLog } from '../../src/log.ts'
+import { createFollower } from '../../src/server/follow.ts'
+import { createPreparer } from '../../src/server/prepare.ts'
+import type { Plan } from '../../src/server/prepare.ts'
 import { testApi } from '../harness/api.ts'
+import { Pulled } from '../harness/pulled-feeds.ts'
 
 const api = await testApi()
 const owner = await api.person()
@@ -93,10 +99,13 @@ test('among what is theirs and what is not, only the latter is counted', async (
 test('opening a feed of an execution of others is one row, its frames are none (C7)', async () => {
   const rows = await readsOf(async () => {
     const call = api.call(admin)
-    const document = parse(`subscription { executionFeed(id: "${first}") { ... on FeedSnapshot { execution { output } } } }`)
-    const frames = await subscribe({ schema, document, contextValue: call })
+    const text = `subscription { executionFeed(id: "${first}") { ... on FeedSnapshot { execution { output } } } }`
+    const plan = createPreparer(schema, false)(text) as Plan
+    const source = await createSourceEventStream({ schema, document: plan.document, contextValue: call })
     await auditReads(call)
-    for await (const frame of frames as AsyncIterable<unknown>) expect(frame).toHaveProperty('data')
+    const follow = createFollower(schema, api.calls.makeFrameCall, createLog('silent'))
+    const answer = follow({ source: source as FeedSource<unknown>, plan, variables: {}, visitor: call })
+    for await (const frame of new Pulled<string>((sink) => answer.follow(sink))) expect(frame).toContain('"data"')
   })
   expect(rows).toMatchObject([{ executionId: decodeId('execution', first), metadata: { executions: 1, parts: ['feed'] } }])
 })

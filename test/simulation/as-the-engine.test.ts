@@ -20,7 +20,8 @@ const GIVEN: Record<string, readonly unknown[]> = {
   'book.compensate': [null],
   pay: [new Error('declined')],
 }
-const givenTo = (path: string): readonly unknown[] => GIVEN[path] ?? GIVEN[path.split(/[.[]/, 1)[0]!]!
+const givenTo = (path: string): readonly unknown[] => GIVEN[path] ?? GIVEN[stepOf(path)]!
+const stepOf = (path: string): string => path.split(/[.[]/, 1)[0]!
 
 const engine = await testEngine(database, {
   handlers: {
@@ -69,7 +70,7 @@ test.each(Object.entries(FLOWS))('%s: the history is the same', async (name, ste
   const made = compile(definition, { roles: new Set(DEFAULT_ROLES), handlers: new Set(['work']), sources: new Set() })
   if ('issues' in made) throw new Error(JSON.stringify(made.issues))
   const results = Object.entries(GIVEN)
-    .filter(([path]) => path.split(/[.[]/, 1)[0]! in steps)
+    .filter(([path]) => Object.hasOwn(steps, stepOf(path)))
     .map(([path, given]) => [path, given.map(asResult)])
   const read = readCase({ results: Object.fromEntries(results) as object }, made.program)
   if (!('case' in read)) throw new Error(JSON.stringify(read.issues))
