@@ -66,8 +66,7 @@ function openAlerts(
     ...webhook,
     async stop() {
       // what is under way is not waited for: it is told again
-      await client.close()
-      await webhook.stop()
+      await Promise.all([webhook.stop(), client.close()])
     },
   }
 }

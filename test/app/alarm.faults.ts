@@ -112,3 +112,34 @@ test('wrong tokens raise the alarm that administrators follow on a socket (C8, B
     data: { auditFeed: { __typename: 'AuditDelta', events: [{ type: 'security.wrongTokens', ip: '127.0.0.1' }] } },
   })
 }, 60_000)
+
+test('whoever is no administrator any more loses the alarm within a second (B11)', async () => {
+  const { data } = await signIn(there, PASSWORD)
+  const { accessToken } = data['signIn'] as { accessToken: string }
+  const made = await ask(
+    there,
+    `mutation { createUser(input: { email: "second@example.com", handle: "second", name: "S", password: "${PASSWORD}", role: ADMIN }) {
+      ... on CreateUserSuccess { user { id } } } }`,
+    accessToken,
+  )
+  const { user } = made.data['createUser'] as { user: { id: string } }
+  const second = await ask(
+    there,
+    `mutation { signIn(input: { email: "second@example.com", password: "${PASSWORD}" }) { ... on SignInSuccess { accessToken } } }`,
+  )
+  const socket = await new RawSocket(`${there.url.replace('http', 'ws')}/graphql`).open(
+    `Bearer ${(second.data['signIn'] as { accessToken: string }).accessToken}`,
+  )
+  socket.subscribe('alarm', 'subscription { auditFeed { __typename ... on FeedClosed { reason } } }')
+  await socket.next('next', 'alarm')
+  await ask(
+    there,
+    `mutation { updateUser(input: { id: "${user.id}", expectedVersion: 1, role: USER }) { __typename } }`,
+    accessToken,
+  )
+  const answeredAt = performance.now()
+  await socket.next('complete', 'alarm')
+  expect(performance.now() - answeredAt).toBeLessThan(1_000)
+  const last = socket.received.findLast(({ type }) => type === 'next')
+  expect(last?.payload).toMatchObject({ data: { auditFeed: { __typename: 'FeedClosed', reason: 'ACCESS_REVOKED' } } })
+}, 60_000)
