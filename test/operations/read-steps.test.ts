@@ -80,10 +80,21 @@ test('a path leads to the step that it belongs to', () => {
 })
 
 test('what waits says for what and until when; what runs does not', () => {
-  expect(waitingOf(asking)).toEqual({ kind: 'AGENT', step: 'ask', since: new Date(1000), until: new Date(9000), requestId: 'r' })
+  expect(waitingOf(asking)).toEqual({
+    ...{ kind: 'AGENT', step: 'ask', since: new Date(1000), until: new Date(9000), requestId: 'r', signals: [], needed: null },
+  })
   expect(waitingOf(backingOff)).toMatchObject({ kind: 'RETRY', requestId: null })
   expect(waitingOf({ ...backingOff, kind: 'wait' })).toMatchObject({ kind: 'TIMER', until: new Date(3000) })
   expect(waitingOf(working)).toBeNull()
+  const waits = { path: 'ask', attempt: 1, startedAt: 1000, dueAt: 9000 }
+  const signal: InFlight = { ...waits, kind: 'signal', signals: ['a', 'b'], need: 2 }
+  expect(waitingOf(signal)).toMatchObject({ kind: 'SIGNAL', signals: ['a', 'b'], needed: 2 })
+  const votes = (['APPROVE', 'REJECT'] as const).map((decision) => ({ by: decision, decision, data: null, at: 2000 }))
+  const approval: InFlight = {
+    ...{ ...waits, kind: 'approval', requestId: 'r', dataHash: 'h', quorum: 3, rejects: 2, selfApproval: false },
+    ...{ votes, delegations: [] },
+  }
+  expect(waitingOf(approval)).toMatchObject({ kind: 'APPROVAL', needed: 2, requestId: 'r' })
 })
 
 test('an execution waits for what is due first, unless something of it runs', () => {
@@ -93,6 +104,7 @@ test('an execution waits for what is due first, unless something of it runs', ()
   expect(of('RUNNING', [asking, working])).toBeNull()
   expect(of('SUCCEEDED', [])).toBeNull()
   expect(of('PENDING', [], new Date(7000))).toEqual({
-    ...{ kind: 'START', step: null, since: new Date(500), until: new Date(7000), requestId: null },
+    ...{ kind: 'START', step: null, since: new Date(500), until: new Date(7000), requestId: null, signals: [] },
+    needed: null,
   })
 })
