@@ -12,6 +12,7 @@ import { auditEntry } from './audit/record-audit.ts'
 import { AuditEvent } from './audit/entities/audit-event.ts'
 import { SecurityEvent } from './audit/entities/security-event.ts'
 import type { Database } from './database/database.ts'
+import { measureSources } from './database/query-metrics.ts'
 import { createHttpRunner } from './engine/acts/http-runner.ts'
 import { createQueryRunner } from './engine/acts/query-runner.ts'
 import { createEngine } from './engine/create-engine.ts'
@@ -133,7 +134,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       openSecrets,
       acts: {
         http: createHttpRunner({ client: outbound, log, onRefused: (call) => void noteRefusedCall(services, call) }),
-        query: createQueryRunner(sources),
+        query: createQueryRunner(measureSources(sources, registry)),
       },
       signAudit: auditKeys.sign,
       admitStarts: (starts) => admitStarts(services, starts),

@@ -1,5 +1,7 @@
 import { Writable } from 'node:stream'
+import { Registry } from 'prom-client'
 import { describe, expect, test } from 'vitest'
+import { measureSources } from '../../src/database/query-metrics.ts'
 import { SourceError } from '../../src/database/query-source.ts'
 import type { SourceQuery } from '../../src/database/query-source.ts'
 import { createLog } from '../../src/log.ts'
@@ -198,6 +200,19 @@ test('a source that is not there is an error, in time and without its password',
     .run(ask('select 1 as one'), never)
     .catch((thrown: unknown) => thrown)
   expect(reasonOf(error)).toEqual(['UNREACHABLE', undefined, 'The source cannot be reached, or was lost.'])
+})
+
+test('each query is measured, by its source and how it ended (A9)', async () => {
+  const registry = new Registry()
+  const measured = measureSources(new Map([['shop', open({ name: 'shop' })]]), registry).get('shop')!
+  await measured.run(ask('select 1 as one'), never)
+  await measured.run(ask('select m from numbers'), never).catch(() => undefined)
+  const { values } = (await registry.getMetricsAsJSON()).find(({ name }) => name === 'sluice_query_seconds')!
+  const counts = values.filter((value) => 'metricName' in value && value.metricName === 'sluice_query_seconds_count')
+  expect(counts.map(({ labels, value }) => ({ ...labels, value }))).toEqual([
+    { source: 'shop', outcome: 'OK', value: 1 },
+    { source: 'shop', outcome: 'REFUSED', value: 1 },
+  ])
 })
 
 test('a connection that is lost in between is replaced', async () => {

@@ -57,8 +57,8 @@ function notConfigured(source: string): RunningAct {
   return { outcome: Promise.resolve(outcome), abort: () => undefined }
 }
 
-/** Faults of the connection, conflicts, a source that is full or going down: another attempt may help. */
-const PASSING = /^(08|40|53|57P|58)/
+/** Faults of the connection, conflicts, locks, a source that is full or going down: another attempt may help. */
+const PASSING = /^(08|40|53|55P03|57P|58)/
 
 function asFailure(error: unknown): ActFailure {
   if (!(error instanceof SourceError)) return failed('QUERY_FAILED', 'The query failed.')

@@ -39,6 +39,8 @@ export const ACCEPTED: readonly (readonly [sql: string, parameters: number])[] =
   ['select percentile_cont($1) within group (order by score), string_agg(distinct topic, $2 order by topic) from memories', 2],
   ['select (id, topic) = ($1, $2), id is distinct from $3, not (id = $4 or false) is true from memories', 4],
   ['select unnest(tags) as tag from memories', 0],
+  ['select id from only memories where id in ($1, $2) and topic is not null order by lower(topic) fetch first $3 rows only', 3],
+  ['select $1::double precision, $2::timestamp with time zone, $3::integer[], $4::character varying, $5::decimal', 5],
   ['select id from memories where (topic, id) > ($1, $2) limit all', 2],
   ['select to_tsvector(text) @@ websearch_to_tsquery($1) from memories where text like $2 escape $3', 3],
   ['select "Größe", "straße" from "Übersicht"', 0],

@@ -130,7 +130,7 @@ test('whatever is built of allowed parts is accepted, and refused once one part 
   )
   fc.assert(
     fc.property(statement, hostile, fc.nat(), (sql, part, at) => {
-      fc.pre(sql.length < MAX_SQL_LENGTH / 2)
+      fc.pre(sql.length < 2_000 && sql.split('from t').length < 30)
       expect(checkSql(sql, 1)).toEqual([])
       // in the place of any column
       const places = scanSync(sql).tokens.filter(({ text }) => ['a', '$1', 'null'].includes(text))
