@@ -52,7 +52,7 @@ interface Counts {
   stepsSucceeded: number
   stepsFailed: number
   stepsSkipped: number
-  inFlight: readonly { kind: string }[]
+  inFlight: readonly { path: string }[]
 }
 
 const Progress = builder.objectRef<Counts>('ExecutionProgress').implement({
@@ -65,7 +65,10 @@ const Progress = builder.objectRef<Counts>('ExecutionProgress').implement({
     }),
     failed: t.exposeInt('stepsFailed', { description: 'Steps that failed.' }),
     skipped: t.exposeInt('stepsSkipped', { description: 'Steps that were left out.' }),
-    running: t.int({ description: 'Steps that run or wait.', resolve: (counts) => counts.inFlight.length }),
+    running: t.int({
+      description: 'Steps that run or wait.',
+      resolve: ({ inFlight }) => inFlight.filter(({ path }) => !path.includes('[')).length,
+    }),
   }),
 })
 

@@ -1,6 +1,7 @@
 /** Step runs: one step of one execution, the same while it runs and after; and what waiting steps wait for. */
 import { encodeId } from '../ids.ts'
 import type { Progress } from '../engine/acts/reports.ts'
+import { progressOf } from '../engine/in-flight.ts'
 import type { STEP_STATUSES } from '../engine/states.ts'
 import type { Waiting } from '../operations/waiting-for.ts'
 import { waitingOf } from '../operations/waiting-for.ts'
@@ -111,7 +112,7 @@ StepRun.implement({
       type: StepProgress,
       nullable: true,
       description: 'How far it is, while it runs and if it says so.',
-      resolve: ({ inFlight }) => (inFlight?.kind === 'act' ? inFlight.progress : null),
+      resolve: ({ inFlight }) => (inFlight ? progressOf(inFlight) : null),
     }),
     input: payloadField(t, 'What it was called with.', (step, loaders) => loaders.stepInputs.load(step)),
     inputBytes: payloadBytesField(t, 'input', (step, loaders) => loaders.stepInputs.load(step)),

@@ -140,6 +140,13 @@ export function countsOf(entry: CompositeEntry): ItemCounts {
   return { total: entry.iteration, succeeded: entry.iteration - failed - (entry.ended ? 0 : 1), failed, skipped: 0 }
 }
 
+/** How far it is, if it says so; of a map and a loop how many have ended. */
+export function progressOf(entry: InFlight): Progress | undefined {
+  if (!isComposite(entry)) return entry.kind === 'act' ? entry.progress : undefined
+  const { total, succeeded, failed, skipped } = countsOf(entry)
+  return entry.kind === 'map' ? { done: succeeded + failed + skipped, total } : { done: succeeded + failed }
+}
+
 /** When time alone changes it; infinite: never. */
 export function dueAtOf(entry: InFlight): number {
   return 'dueAt' in entry && entry.dueAt !== undefined ? entry.dueAt : Number.POSITIVE_INFINITY

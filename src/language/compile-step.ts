@@ -39,7 +39,7 @@ function createCompiler(path: readonly string[], context: StepContext): StepComp
     text: (value, ...field) => asText(compiler.template(value, ...field)),
     url: (value, ...field) => asText(compileUrl(value, [...path, ...field], context)),
     condition: (source, ...field) => compileWhen(source, [...path, ...field], context),
-    seeing: (locals) => createCompiler(path, { ...context, locals: [...(context.locals ?? []), ...locals] }),
+    seeing: (locals) => createCompiler(path, { ...context, locals: [...new Set([...(context.locals ?? []), ...locals])] }),
     durationMs: (text, field, minMs) => readDuration(text, [...path, field], context, minMs),
     checkName: (name, ...field) => checkName(name, [...path, ...field], context),
     checkRole: (role, ...field) => checkRole(role, [...path, ...field], context),

@@ -112,16 +112,31 @@ test('a loop of a map, a map of loops: each step run has its path', async () => 
 test.each([
   ['of instant steps', { type: 'transform', set: { n: '${{ item * 2 }}' } }],
   ['of handlers', { type: 'handler', handler: 'double', with: { n: '${{ item }}' } }],
-])('a map of 10,000 items %s finishes, with a history that can be read (D9)', async (_case, step) => {
-  const begun = performance.now()
-  const ended = await run(
-    { all: { type: 'map', over: '${{ input.numbers }}', parallel: 50, step } },
-    { numbers: numbers(10_000) },
-    { size: '${{ size(steps.all.output.items) }}', counts: '${{ steps.all.output.counts }}' },
-  )
-  const counts = { total: 10_000, succeeded: 10_000, failed: 0, skipped: 0 }
-  expect(ended).toMatchObject({ status: 'SUCCEEDED', output: { size: 10_000, counts } })
-  expect(ended.steps).toHaveLength(10_001)
-  expect(ended.events.length).toBeLessThan(40)
-  console.log(`${Math.round(performance.now() - begun)} ms, ${ended.version} transitions, ${ended.events.length} events`)
-})
+])(
+  'a map of 10,000 items %s finishes, with a history that can be read (D9)',
+  async (_case, step) => {
+    const begun = performance.now()
+    const ended = await run(
+      { all: { type: 'map', over: '${{ input.numbers }}', parallel: 50, step } },
+      { numbers: numbers(10_000) },
+      { size: '${{ size(steps.all.output.items) }}', counts: '${{ steps.all.output.counts }}' },
+    )
+    const counts = { total: 10_000, succeeded: 10_000, failed: 0, skipped: 0 }
+    expect(ended).toMatchObject({ status: 'SUCCEEDED', output: { size: 10_000, counts } })
+    expect(ended.steps).toHaveLength(10_001)
+    expect(ended.events.length).toBeLessThan(40)
+    console.log(`${Math.round(performance.now() - begun)} ms, ${ended.version} transitions, ${ended.events.length} events`)
+  },
+  60_000,
+)
+
+test('maps in maps have no more under way than one execution may, and all of them come to their end', async () => {
+  const leaf = { type: 'handler', handler: 'double', with: { n: '${{ item }}' } }
+  const inner = { type: 'map', over: numbers(15), parallel: 100, step: leaf }
+  most = 0
+  const ended = await run({ all: { type: 'map', over: numbers(100), parallel: 100, step: inner } })
+  expect(ended.status).toBe('SUCCEEDED')
+  expect(ended.steps).toHaveLength(1 + 100 + 1500)
+  expect(most).toBeGreaterThan(100)
+  expect(most).toBeLessThanOrEqual(1000)
+}, 60_000)

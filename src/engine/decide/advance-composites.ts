@@ -50,9 +50,10 @@ export function tellProgress(draft: Draft): void {
 function progressOf({ step: { spec } }: Run, entry: CompositeEntry): { data: Record<string, number>; share: number } {
   if (entry.kind === 'map') {
     const { total, succeeded, failed, skipped } = entry
-    return { data: { total, succeeded, failed, skipped }, share: (succeeded + failed + skipped) / total }
+    const done = succeeded + failed + skipped
+    return { data: { done, total, succeeded, failed, skipped }, share: done / total }
   }
   const times = spec.type === 'loop' ? spec.times : entry.iteration
   const iteration = entry.ended ? entry.iteration : entry.iteration - 1
-  return { data: { times, iteration }, share: iteration / times }
+  return { data: { done: iteration, total: times }, share: iteration / times }
 }

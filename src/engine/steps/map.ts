@@ -50,20 +50,28 @@ export function advanceMap(draft: Draft, run: Run, spec: MapSpec, entry: MapEntr
   const wrong = whyFailed(draft, run, spec, entry)
   if (wrong) fail(draft, run, entry, wrong.code, wrong.message, { retryable: false })
   else if (endedOf(entry) === entry.total) join(draft, run, spec, entry)
-  else return beginItems(draft, run, spec, entry)
+  else return beginItems(draft, run, spec, entry, go)
   return true
+}
 
-  function beginItems(draft: Draft, run: Run, spec: MapSpec, entry: MapEntry): boolean {
-    let moved = false
-    for (let now = entry; now.next < now.total && now.next - endedOf(now) < spec.parallel;) {
-      replaceInFlight(draft, { ...now, next: now.next + 1 })
-      const goOn = go(runInside(run, now.next)!)
-      moved = true
-      now = draft.inFlight.find(({ path }) => path === run.path) as MapEntry
-      if (!goOn || whyFailed(draft, run, spec, now)) break
-    }
-    return moved
+function beginItems(draft: Draft, run: Run, spec: MapSpec, entry: MapEntry, go: Go): boolean {
+  let now = entry
+  while (now.next < now.total && hasRoom(draft, spec, now)) {
+    replaceInFlight(draft, { ...now, next: now.next + 1 })
+    const goOn = go(runInside(run, now.next)!)
+    now = draft.inFlight.find(({ path }) => path === run.path) as MapEntry
+    if (!goOn || whyFailed(draft, run, spec, now)) break
   }
+  return now !== entry
+}
+
+/** Of step runs under way in one execution, whatever maps lie in each other: they are stored with it again and again. */
+const MOST_IN_FLIGHT = 1_000
+
+/** Each map may always have one: none waits for room that others inside of it would have to make. */
+function hasRoom(draft: Draft, { parallel }: MapSpec, entry: MapEntry): boolean {
+  const running = entry.next - endedOf(entry)
+  return running === 0 || (running < parallel && draft.inFlight.length < MOST_IN_FLIGHT)
 }
 
 function whyFailed(draft: Draft, run: Run, spec: MapSpec, entry: MapEntry): { code: string; message: string } | undefined {
