@@ -189,7 +189,7 @@ function outcomeOf({ output, error }: Result): Outcome {
 const MAX_SHOWN = 500
 
 function missing(path: string, attempt: number, wanted: string, input: Json): SimulationProblem {
-  const given = JSON.stringify(input).slice(0, MAX_SHOWN)
+  const given = JSON.stringify(input).slice(0, MAX_SHOWN).toWellFormed()
   const message = `The case gives no result for "${path}" (attempt ${attempt}), which was given ${given}: ${wanted}.`
   return { code: 'MISSING_RESULT', message, path }
 }

@@ -9,14 +9,15 @@ import { createResourceMeter } from '../../src/engine/resource-meter.ts'
 import type { ResourceMeter } from '../../src/engine/resource-meter.ts'
 import { newUuid } from '../../src/ids.ts'
 import { createLog } from '../../src/log.ts'
-import { startFlow, storeFlow, testEngine } from '../harness/engine.ts'
+import { watchSteps } from '../../src/engine/watch-steps.ts'
+import { readExecution, startFlow, storeFlow, testEngine } from '../harness/engine.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
 const { database } = await testDatabase()
 const log = createLog('silent')
 const processes = { environment: childEnvironment(process.env), memoryLimitMb: 128, log }
 const handlers = await loadHandlers({ ...processes, directories: [`${import.meta.dirname}/handlers/fixtures`] })
-const host = createHandlerHost({ ...processes, registry: handlers })
+const host = createHandlerHost({ ...processes, registry: handlers, cpuLimitMs: 2_000 })
 const engine = await testEngine(database, { registry: handlers, host })
 
 const rows = (initiatorId: string) =>
@@ -57,6 +58,25 @@ test('executions, bytes and the CPU time of handlers are those of who started th
   expect(metrics).toContain(`sluice_payload_bytes_total ${2 * bytes}`)
   expect(metrics).toContain('sluice_principal_most{what="executions"} 2')
   expect(metrics).not.toContain(initiatorId)
+})
+
+test('a step that takes more than it may fails with its own code, is counted, and tells those who watch (D7)', async () => {
+  const meter = createResourceMeter({ database, log })
+  const registry = new Registry()
+  measureEngine(engine, meter, registry)
+  const counted: string[] = []
+  watchSteps(engine, (kind) => counted.push(kind))
+  const definition = { name: 'spin', steps: { a: { type: 'handler', handler: 'spin', retry: { attempts: 1 } } } }
+  const { initiatorId } = pair
+  const id = await startFlow(engine, await storeFlow(database, definition), {}, { initiatorId })
+  await engine.ended(id, 20_000)
+  expect(await readExecution(database, id)).toMatchObject({
+    ...{ status: 'FAILED', error: { code: 'RESOURCE_EXCEEDED', step: 'a', message: expect.stringContaining('2000 ms of CPU time') } },
+  })
+  await meter.runOnce()
+  expect(await rows(initiatorId)).toMatchObject([{ handler_attempts: 1, handler_cpu_ms: 2_000, exceeded: 1 }])
+  expect(await registry.metrics()).toContain('sluice_handler_exceeded_total{handler="spin",resource="cpu"} 1')
+  expect(counted).toEqual(['FAILING_STEPS', 'RESOURCES_EXCEEDED'])
 })
 
 test('processes add to the same row', async () => {
