@@ -71,7 +71,10 @@ test('a step that takes more than it may fails with its own code, is counted, an
   const id = await startFlow(engine, await storeFlow(database, definition), {}, { initiatorId })
   await engine.ended(id, 20_000)
   expect(await readExecution(database, id)).toMatchObject({
-    ...{ status: 'FAILED', error: { code: 'RESOURCE_EXCEEDED', step: 'a', message: expect.stringContaining('2000 ms of CPU time') } },
+    ...{
+      status: 'FAILED',
+      error: { code: 'RESOURCE_EXCEEDED', step: 'a', message: expect.stringContaining('2000 ms of CPU time') },
+    },
   })
   await meter.runOnce()
   expect(await rows(initiatorId)).toMatchObject([{ handler_attempts: 1, handler_cpu_ms: 2_000, exceeded: 1 }])
