@@ -3,24 +3,32 @@
  * change is without its audit entry, no entry without its change. `SLUICE_TEST_SEED` repeats the chance, not the moments.
  */
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { createAuditKeys } from '../../src/audit/audit-keys.ts'
+import { auditEntry, recordAudit } from '../../src/audit/record-audit.ts'
 import { createSealedHead } from '../../src/audit/sealed-head.ts'
+import { createSealer } from '../../src/audit/sealer.ts'
 import { verifyAudit } from '../../src/audit/verify-audit.ts'
 import { decodeId } from '../../src/ids.ts'
+import { createLog } from '../../src/log.ts'
 import { makePartitions, olderId, superuserOf } from '../harness/age.ts'
 import { seededChance } from '../harness/seeded.ts'
 import { dataDirectory, signInTo, startServerProcess } from '../harness/server-process.ts'
 import { testDatabase } from '../harness/test-database.ts'
+import { settled } from './settled.ts'
 
 const ROUNDS = 10
 const PEOPLE = 12
 const OLD = 30_000
+const OLD_EVENTS = 20_000
 const AUDIT_KEY = 'Yx8Zr2kQ5n1Tq7Wv0Lp3Hs9Dc4Mb6Jf2Gt8Ke1Ru'
 
 const { database, name, env } = await testDatabase()
 const dataDir = await dataDirectory()
+const keys = createAuditKeys(AUDIT_KEY)
+const head = createSealedHead(keys, join(dataDir, 'audit-head'))
 const chance = seededChance()
 type Run = Awaited<ReturnType<typeof signInTo>>
 
@@ -28,13 +36,14 @@ type Run = Awaited<ReturnType<typeof signInTo>>
 const known = {
   flows: [] as { id: string; version: number; name: string }[],
   executions: [] as string[],
+  paused: [] as string[],
   users: [] as { id: string; version: number }[],
   keys: [] as string[],
   links: [] as string[],
   secrets: [] as { name: string; version: number }[],
   refreshTokens: [] as string[],
 }
-const take = <Thing>(things: Thing[]): Thing | undefined => things.splice(chance.between(0, things.length), 1)[0]
+const take = <Thing>(things: Thing[]): Thing | undefined => things.splice(chance.between(0, things.length - 1), 1)[0]
 const fresh = (prefix: string): string => `${prefix}${randomUUID().replaceAll('-', '').slice(0, 16)}`
 const PASSWORD = 'Correct-Horse-7-Battery'
 
@@ -59,6 +68,7 @@ async function mutate(run: Run, mutation: string, input: object, fields: string)
   return it.__typename === `${type}Success` ? it : undefined
 }
 
+let starts = 0
 /** Everything that somebody may do; each is one change, or none. */
 const DEEDS: Record<string, (run: Run, url: string) => Promise<unknown>> = {
   async createFlow(run) {
@@ -101,13 +111,19 @@ const DEEDS: Record<string, (run: Run, url: string) => Promise<unknown>> = {
   async start(run) {
     const [flow] = known.flows
     if (!flow) return
-    const input = { flow: flow.id, input: { how: chance.pick(['ask', 'wait', 'hear', 'end']) }, idempotencyKey: fresh('') }
+    const input = { flow: flow.id, input: { how: ['ask', 'wait', 'hear', 'end'][starts++ % 4] }, idempotencyKey: fresh('') }
     const made = await mutate(run, 'startExecution', input, 'execution { id }')
     if (made) known.executions.push(made.execution.id)
   },
   cancel: (run) => mutate(run, 'cancelExecution', { id: take(known.executions) ?? 'none' }, '__typename'),
-  pause: (run) => mutate(run, 'pauseExecution', { id: chance.pick(known.executions) ?? 'none' }, '__typename'),
-  resume: (run) => mutate(run, 'resumeExecution', { id: chance.pick(known.executions) ?? 'none' }, '__typename'),
+  async pause(run) {
+    const id = take(known.executions)
+    if (id && (await mutate(run, 'pauseExecution', { id }, '__typename'))) known.paused.push(id)
+  },
+  async resume(run) {
+    const id = take(known.paused)
+    if (id && (await mutate(run, 'resumeExecution', { id }, '__typename'))) known.executions.push(id)
+  },
   signal: (run) => mutate(run, 'signalExecution', { id: chance.pick(known.executions) ?? 'none', signal: 'go' }, '__typename'),
   async answer(run) {
     const { agentRequests } = await run('{ agentRequests(filter: { status: OPEN }, first: 20) { edges { node { id } } } }')
@@ -333,6 +349,19 @@ const OFTEN = [...IN_TURN, ...IN_TURN, ...Object.keys(DEEDS)].filter(
   (deed, at) => at < 4 || !['signIn', 'createUser'].includes(deed) || at % 3 === 0,
 )
 
+/** The beginning of the log: rows of 400 days ago, sealed then. */
+async function makeOldEvents(): Promise<void> {
+  const past = { ...database, clock: { ...database.clock, now: () => Date.now() - 400 * 86_400_000 } }
+  for (let left = OLD_EVENTS; left > 0; left -= 1_000) {
+    const entries = Array.from({ length: 1_000 }, () =>
+      auditEntry({ origin: {}, services: { database: past, auditKeys: keys } }, { type: 'test.old' }),
+    )
+    await database.transaction((em) => recordAudit(em, ...entries))
+  }
+  await settled(database)
+  await createSealer({ database: past, keys, head, log: createLog('silent') }).runOnce()
+}
+
 /** One person, until the server is gone. */
 async function live(run: Run, url: string, isOver: () => boolean): Promise<number> {
   let done = 0
@@ -359,7 +388,8 @@ test(
       SLUICE_LIMIT_RUNNING_PER_INITIATOR: '1000000',
     }
     // once in peace, so that everybody finds something to do, and the old ones their tables
-    const first = await startServerProcess(dataDir, environment)
+    await makeOldEvents()
+    const first = await startServerProcess(dataDir, { ...environment, SLUICE_RETAIN_AUDIT_DAYS: '3650' })
     const admin = await signInTo(first.url, dataDir)
     for (const deed of IN_TURN) await DEEDS[deed]!(admin, first.url)
     expect(Object.keys(DEEDS).filter((deed) => !IN_TURN.includes(deed))).toEqual([])
@@ -400,11 +430,12 @@ test(
     expect(removed).toBe(OLD - left!.inputs)
     expect(left!.runs, 'both or neither').toBe(left!.inputs)
     expect(removedWhileKilled.length).toBeGreaterThan(ROUNDS / 2)
+    const shortened = events('retention.removed').reduce((sum, { metadata }) => sum + Number(metadata?.['auditEvents'] ?? 0), 0)
+    expect(shortened).toBe(OLD_EVENTS - events('test.old').length)
+    const checkpoints = await database.query('select events from sluice.audit_checkpoints')
+    expect(checkpoints).toEqual([{ events: shortened }])
 
-    const keys = createAuditKeys(AUDIT_KEY)
-    expect(
-      await verifyAudit({ database, keys, head: createSealedHead(keys, `${dataDir}/audit-head`), limit: 1_000_000 }),
-    ).toMatchObject({
+    expect(await verifyAudit({ database, keys, head, limit: 1_000_000 })).toMatchObject({
       intact: true,
       complete: true,
       checked: (await database.query('select id from sluice.audit_events')).length,
