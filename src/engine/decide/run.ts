@@ -2,7 +2,7 @@
 import type { Needs, Program, ProgramStep, StepSpec } from '../../language/program.ts'
 import type { StepBody } from '../../language/steps/step-language.ts'
 
-/** What `path` names: `poll`, `poll[3]`, `poll[3].items[17]`. */
+/** What `path` names: `poll`, `poll[3]`, `poll[3].items[17]`, `book.compensate`. */
 export interface Run {
   readonly path: string
   readonly step: ProgramStep
