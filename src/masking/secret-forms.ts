@@ -10,7 +10,7 @@ export function formsOf(secret: string): string[] {
   const url = encodeURIComponent(secret)
   const forms = [
     ...[secret, secret.trim(), json, escapedInJson(json), json.replaceAll('/', String.raw`\/`), asciiJson(secret)],
-    ...[url, strict(url), inForm(secret), encodeURI(secret)].flatMap(bothCases),
+    ...[url, strict(url), inUrl(secret), inForm(secret), encodeURI(secret)].flatMap(bothCases),
     ...[inHtml(secret), bytes.toString('hex'), bytes.toString('hex').toUpperCase()],
     ...[0, 1, 2].flatMap((before) => insideBase64(bytes, before)),
     // a key of many lines is often shown line by line
@@ -24,6 +24,8 @@ const asciiJson = (text: string): string =>
   escapedInJson(text).replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 /** RFC 3986 has no unescaped !'()* */
 const strict = (url: string): string => url.replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
+/** As a part of a URL that may be several segments of its path: what `http` steps send. */
+export const inUrl = (text: string): string => strict(encodeURIComponent(text)).replaceAll('%2F', '/')
 const inForm = (text: string): string => new URLSearchParams([['', text]]).toString().slice(1)
 const bothCases = (url: string): string[] => [url, url.replace(/%[0-9A-F]{2}/g, (hex) => hex.toLowerCase())]
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }

@@ -5,6 +5,7 @@ import type { HttpSpec, Json, JsonObject } from '../../language/program.ts'
 import type { OutboundResponse } from '../../outbound/guarded-client.ts'
 import type { OutboundProblem, OutboundProblemCode } from '../../outbound/outbound-problem.ts'
 import type { OutboundRequest } from '../../outbound/outbound-request.ts'
+import { inUrl } from '../../masking/secret-forms.ts'
 import type { ActCall, ActFailure, ActOutcome } from './act-runner.ts'
 import type { SecretValues } from './attempt-mask.ts'
 
@@ -40,10 +41,32 @@ function filled(spec: HttpSpec, input: Json, secrets: SecretValues = {}): JsonOb
   for (const { at, parts } of spec.secretTexts) {
     let place: JsonObject = request
     for (const key of at.slice(0, -1)) place = place[key] as JsonObject
-    place[at.at(-1)!] = parts.map((part) => (typeof part === 'string' ? part : secrets[part.secret])).join('')
+    const isUrl = at[0] === 'url'
+    place[at.at(-1)!] = parts
+      .map((part, i) => {
+        if (typeof part === 'string') return part
+        const value = secrets[part.secret]!
+        return isUrl && !begins(parts, i) ? inUrl(value) : value
+      })
+      .join('')
   }
   return request
 }
+
+type Parts = HttpSpec['secretTexts'][number]['parts']
+
+/** A secret at the very beginning of a URL is one itself, or its base. */
+const begins = (parts: Parts, i: number): boolean => parts.slice(0, i).every((part) => part === '')
+
+/** With what a service is told of a URL that is a secret: its path and query, without scheme and host. */
+export function toldSecrets({ secretTexts }: HttpSpec, { url }: Sent, secrets: SecretValues = {}): SecretValues {
+  const isSecret = secretTexts.some(({ at, parts }) => at[0] === 'url' && parts[0] === '')
+  const { pathname = '', search = '' } = (isSecret && URL.parse(url)) || {}
+  const told = [pathname.slice(1), pathname.slice(1) + search].filter((text) => text.length >= LEAST_SECRET)
+  return { ...secrets, ...Object.fromEntries(told.map((text, i) => [`url ${i}`, text])) }
+}
+/** Shorter texts stand everywhere. */
+const LEAST_SECRET = 8
 
 function withQuery(url: string, query: JsonObject): string {
   const added = new URLSearchParams()

@@ -6,7 +6,7 @@ import type { Logger } from '../../log.ts'
 import { failed } from '../handlers/handler-outcome.ts'
 import type { ActCall, ActOutcome, ActRunner } from './act-runner.ts'
 import { AttemptMask } from './attempt-mask.ts'
-import { outcomeOf, requestOf } from './http-call.ts'
+import { outcomeOf, requestOf, toldSecrets } from './http-call.ts'
 
 export interface HttpRunnerOptions {
   readonly client: GuardedClient
@@ -44,8 +44,9 @@ export function createHttpRunner(options: HttpRunnerOptions): ActRunner<HttpSpec
     const { spec, secrets, hide, deadlineMs, executionId, path, attempt } = call
     try {
       const limits = { timeoutMs: deadlineMs, maxBytes: spec.maxBytes, signal }
-      const result = await client.request({ ...requestOf(call), ...limits })
-      const outcome = new AttemptMask(secrets, hide).outcome(outcomeOf(spec, result, maxOutputBytes))
+      const request = requestOf(call)
+      const result = await client.request({ ...request, ...limits })
+      const outcome = new AttemptMask(toldSecrets(spec, request, secrets), hide).outcome(outcomeOf(spec, result, maxOutputBytes))
       if (!outcome.ok && outcome.code === 'HTTP_REFUSED') onRefused?.(call)
       return outcome
     } catch (error) {
