@@ -101,3 +101,19 @@ test('flows that call each other end at the limit of depth', async () => {
     join sluice.flows f on f.id = e.flow_id where f.name = 'self'`)
   expect(row!.count).toBe(9)
 })
+
+test('a parent that is paused notes the end of its child, and goes on when it is resumed (A16)', async () => {
+  await storeFlow(database, { name: 'short', steps: { a: wait('PT0.3S') } })
+  const id = await start({ a: { type: 'flow', flow: 'short' }, b: { type: 'transform', after: ['a'], set: { n: 1 } } })
+  await until(async () => ((await childrenOf(id)).length > 0 ? true : undefined))
+  await engine.pause({ executionId: id, reason: 'a moment' })
+  await until(async () => ((await childrenOf(id))[0]!.status === 'SUCCEEDED' ? true : undefined))
+  await until(async () => ((await readExecution(database, id)).steps.some(({ path }) => path === 'a') ? true : undefined))
+  expect((await readExecution(database, id)).status).toBe('PAUSED')
+  await engine.resume({ executionId: id })
+  await engine.ended(id, 5000)
+  expect((await readExecution(database, id)).steps.map(({ path, status }) => [path, status])).toEqual([
+    ['a', 'SUCCEEDED'],
+    ['b', 'SUCCEEDED'],
+  ])
+})

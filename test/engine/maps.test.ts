@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { newUuid } from '../../src/ids.ts'
 import type { Json } from '../../src/language/program.ts'
 import { readExecution, startFlow, storeFlow, testEngine } from '../harness/engine.ts'
 import { testDatabase } from '../harness/test-database.ts'
@@ -140,3 +141,29 @@ test('maps in maps have no more under way than one execution may, and all of the
   expect(most).toBeGreaterThan(100)
   expect(most).toBeLessThanOrEqual(1000)
 }, 60_000)
+
+test('items may ask: each answer is one item, a cancel closes what is still open and leaves what was answered (A10)', async () => {
+  const step = { type: 'agent', role: 'ceo', subject: 'No. ${{ index }}', request: { item: '${{ item }}' } }
+  const flow = await storeFlow(database, {
+    name: 'asking',
+    steps: { all: { type: 'map', over: ['a', 'b', 'c'], parallel: 2, step } },
+  })
+  const id = await startFlow(engine, flow)
+  const open = () =>
+    database.query<{ id: string; path: string; subject: string }>(
+      `select id, path, subject from sluice.agent_requests where execution_id = $1 and status = 'OPEN' order by path`,
+      [id],
+    )
+  const [first, second] = await open()
+  expect([first!.subject, second!.subject]).toEqual(['No. 0', 'No. 1'])
+  const order = { executionId: id, decision: 'APPROVE', data: 1, answeredBy: newUuid() } as const
+  await engine.answer({ ...order, requestId: first!.id })
+  expect((await open()).map(({ path }) => path)).toEqual(['all.items[1]', 'all.items[2]'])
+  await engine.cancel({ executionId: id, reason: 'enough' })
+  const ended = await readExecution(database, id)
+  expect(ended.status).toBe('CANCELED')
+  expect(await open()).toEqual([])
+  expect(Object.fromEntries(ended.steps.map(({ path, status }) => [path, status]))).toEqual({
+    ...{ all: 'CANCELED', 'all.items[0]': 'SUCCEEDED', 'all.items[1]': 'CANCELED', 'all.items[2]': 'CANCELED' },
+  })
+})
