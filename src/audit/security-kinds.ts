@@ -134,10 +134,16 @@ export const SECURITY_KINDS = {
     advice: 'Do not retry it before its handler is mended: the input that does it is in the execution.',
   },
   SECRETS_REFUSED: {
+    severity: 'WARNING',
+    threshold: ONCE,
+    what: 'A step of this flow named a secret of its owner, who did not publish the version that runs.',
+    advice: 'Look who published it, and whether the flow changed hands: its owner publishes it anew, or the flow must not run.',
+  },
+  SECRETS_TAMPERED: {
     severity: 'CRITICAL',
     threshold: ONCE,
-    what: 'A step of this flow named a secret that is not its own to use, or one that was changed in the database.',
-    advice: 'Read the audit events of the flow (`secret.useRefused`): who published the version, and what the error code says.',
+    what: 'A secret that a step of this flow names was changed in the database, by something else than Sluice.',
+    advice: 'Find out who had access to the database. Its owner sets the secret anew.',
   },
   AUDIT_BROKEN: {
     severity: 'CRITICAL',

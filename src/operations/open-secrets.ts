@@ -2,6 +2,7 @@
 import type { AuditKeys } from '../audit/audit-keys.ts'
 import { auditEntry, recordAudit } from '../audit/record-audit.ts'
 import type { AuditFacts } from '../audit/record-audit.ts'
+import type { SecurityKind } from '../audit/security-kinds.ts'
 import type { SecurityWatch } from '../audit/security-watch.ts'
 import { queryIn } from '../database/database.ts'
 import type { Database } from '../database/database.ts'
@@ -48,14 +49,18 @@ export function createOpenSecrets({ database, keys, auditKeys, security, log }: 
     })
     if (!opened.ok) {
       log.warn({ execution: encodeId('execution', executionId), path, code: facts.errorCode }, 'secrets refused')
-      if (SUSPICIOUS.has(facts.errorCode)) security.count('SECRETS_REFUSED', flowId ? [{ kind: 'FLOW', id: flowId }] : [])
+      const kind = SUSPICIOUS[facts.errorCode ?? '']
+      if (kind && flowId !== undefined) security.count(kind, [{ kind: 'FLOW', id: flowId }])
     }
     return opened
   }
 }
 
 /** The others are mistakes of who wrote the flow, or of who configured the keys. */
-const SUSPICIOUS: ReadonlySet<string | undefined> = new Set(['SECRET_NOT_YOURS', 'SECRET_TAMPERED'])
+const SUSPICIOUS: Readonly<Record<string, SecurityKind>> = {
+  SECRET_NOT_YOURS: 'SECRETS_REFUSED',
+  SECRET_TAMPERED: 'SECRETS_TAMPERED',
+}
 
 function judge(keys: SecretKeys, { names }: SecretsOrder, rows: readonly Found[]): { opened: OpenedSecrets; facts: AuditFacts } {
   const refuse = (message: string, errorCode: string, more: Partial<AuditFacts> = {}) => ({

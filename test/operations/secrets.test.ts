@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { schema } from '../../src/api/schema.ts'
 import { createSecretKeys } from '../../src/identity/secret-keys.ts'
 import { rekeySecrets } from '../../src/identity/rekey-secrets.ts'
+import { decodeId } from '../../src/ids.ts'
 import { testApi } from '../harness/api.ts'
 
 const secretKeys = createSecretKeys('the key of this test')
@@ -201,6 +202,7 @@ test('whoever starts a flow runs it with the secrets of its owner, not with thei
   expect(given).toEqual(['of the owner'])
 })
 
+const RAISED: Record<string, string[]> = { SECRET_NOT_YOURS: ['SECRETS_REFUSED'], SECRET_TAMPERED: ['SECRETS_TAMPERED'] }
 test.each([
   ['was deleted', `delete from sluice.secrets where owner_id = $1`, 'UNKNOWN_SECRET'],
   [
@@ -225,20 +227,29 @@ test.each([
     `update sluice.secrets set key_id = repeat('0', 16) where owner_id = $1`,
     'SECRET_UNKNOWN_KEY',
   ],
-])('a step whose secret %s gets nothing: asked again at each attempt (A1, B9)', async (_why, statement, errorCode) => {
-  const { who, flowId } = await owner()
-  given.length = 0
-  await api.ownerQuery(statement, [who.id])
-  const admin = await api.person('ADMIN')
-  const { data } = await api.run(admin, START, { flow: flowId })
-  expect(data.startExecution.execution).toMatchObject({ status: 'FAILED', error: { code: 'SECRET_UNAVAILABLE' } })
-  expect(given).toEqual([])
-  const [audited] = await database.query<{ severity: string }>(
-    `select severity from sluice.audit_events where type = 'secret.useRefused' and error_code = $1 and actor_kind = 'SYSTEM' order by id desc limit 1`,
-    [errorCode],
-  )
-  expect(audited?.severity).toBe(errorCode === 'SECRET_TAMPERED' ? 'CRITICAL' : 'WARNING')
-})
+])(
+  'a step whose secret %s gets nothing: asked again at each attempt; what is suspicious raises an event (A1, B9, C8)',
+  async (_why, statement, errorCode) => {
+    const { who, flowId } = await owner()
+    given.length = 0
+    await api.ownerQuery(statement, [who.id])
+    const admin = await api.person('ADMIN')
+    const { data } = await api.run(admin, START, { flow: flowId })
+    expect(data.startExecution.execution).toMatchObject({ status: 'FAILED', error: { code: 'SECRET_UNAVAILABLE' } })
+    expect(given).toEqual([])
+    const [audited] = await database.query<{ severity: string }>(
+      `select severity from sluice.audit_events where type = 'secret.useRefused' and error_code = $1 and actor_kind = 'SYSTEM' order by id desc limit 1`,
+      [errorCode],
+    )
+    expect(audited?.severity).toBe(errorCode === 'SECRET_TAMPERED' ? 'CRITICAL' : 'WARNING')
+    await api.security.watch.runOnce()
+    const raised = await database.query<{ kind: string }>(
+      `select kind from sluice.security_events where subject = $1 and kind like 'SECRETS%'`,
+      [decodeId('flow', flowId)],
+    )
+    expect(raised.map(({ kind }) => kind)).toEqual(RAISED[errorCode] ?? [])
+  },
+)
 
 test('sealed values that were swapped between rows do not open, neither between names nor between owners (B9)', async () => {
   const one = await owner('value-of-the-first')
