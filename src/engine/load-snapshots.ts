@@ -97,11 +97,12 @@ const TEXT = prepared(`
         || array(select f ->> 'last' from jsonb_array_elements(e.in_flight) f where f ? 'last'))) end as steps,
     (select json_agg(json_build_object('key', w.key, 'kind', w.kind, 'body', w.body, 'output', w.output))
       from (${WORDS} where m.execution_id = e.id order by m.key limit ${MOST_WORDS}) w) as messages,
-    (select json_agg(json_build_object('seq', g.seq, 'name', g.name, 'data', g.data, 'bytes', g.bytes, 'sentBy', g.sent_by,
+    -- what has no event yet was told nothing
+    case when e.seq > 0 then (select json_agg(json_build_object('seq', g.seq, 'name', g.name, 'data', g.data, 'bytes', g.bytes, 'sentBy', g.sent_by,
         'at', extract(epoch from g.at)::float8 * 1000) order by g.seq)
-      from sluice.signals g where g.execution_id = e.id and g.taken_by is null) as signals,
-    (select array_agg(k.id order by k.seq) from (
-      select g.id, g.seq from sluice.signals g where g.execution_id = e.id order by g.seq desc limit ${MAX_KNOWN}) k) as known_signals
+      from sluice.signals g where g.execution_id = e.id and g.taken_by is null) end as signals,
+    case when e.seq > 0 then (select array_agg(k.id order by k.seq) from (
+      select g.id, g.seq from sluice.signals g where g.execution_id = e.id order by g.seq desc limit ${MAX_KNOWN}) k) end as known_signals
   from sluice.executions e left join sluice.execution_inputs i on i.execution_id = e.id
   where e.id = any($1::uuid[])`)
 

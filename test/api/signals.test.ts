@@ -80,6 +80,19 @@ test('a signal that came before its step began is not lost', async () => {
   expect((await ended(owner, id)).steps[1].output).toMatchObject({ received: ['paid'], signals: { paid: { data: 'early' } } })
 })
 
+test('nor is one that came before its execution began', async () => {
+  const owner = await person()
+  const flow = await createFlow(owner, PAID)
+  const startAt = new Date(Date.now() + 400).toISOString()
+  const { data } = await run(
+    owner,
+    `mutation { startExecution(input: { flow: "${flow}", startAt: "${startAt}" }) { ... on StartExecutionSuccess { execution { id } } } }`,
+  )
+  const { id } = data.startExecution.execution
+  expect((await signal(owner, id, 'paid', 'very early')).execution.status).toBe('PENDING')
+  expect((await ended(owner, id)).steps[0].output.signals.paid.data).toBe('very early')
+})
+
 test('one signal is for one step, in the order in which they began to wait; so many of so many names', async () => {
   const owner = await person()
   const flow = await createFlow(owner, {
