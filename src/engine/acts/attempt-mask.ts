@@ -4,6 +4,7 @@ import { maskJson, maskText } from '../../masking/mask.ts'
 import { formsOf } from '../../masking/secret-forms.ts'
 import { mayNameSecret } from '../../masking/secret-names.ts'
 import { TextPatterns } from '../../masking/text-patterns.ts'
+import { HISTORY_LENGTH } from './reports.ts'
 import type { LogLine, Progress } from './reports.ts'
 
 /** By name; what a definition calls them. */
@@ -43,9 +44,15 @@ export class AttemptMask {
 
   /** What goes into the history: secrets are not in it; what the flow marks as sensitive is masked for whoever reads it there. */
   told<Said extends LogLine | Progress>(said: Said): Said {
-    const message = said.message === undefined ? {} : { message: withoutSecrets(this.#text(said.message)) }
+    const message = said.message === undefined ? {} : { message: this.#toldText(said.message) }
     const fields = 'fields' in said && said.fields ? { fields: maskJson(said.fields, { patterns: this.#patterns }).value } : {}
     return { ...said, ...message, ...fields }
+  }
+
+  /** What will be cut is without it from the start: half of a value is not found again. */
+  #toldText(text: string): string {
+    const masked = withoutSecrets(this.#text(text))
+    return masked.length > HISTORY_LENGTH ? this.#hide(masked) : masked
   }
 
   #text(text: string): string {

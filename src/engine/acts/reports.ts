@@ -31,7 +31,7 @@ export interface Report {
 export const MOST_LINES = 100
 /** The log keeps more of a message than the history. */
 const MESSAGE_LENGTH = 2_000
-const HISTORY_LENGTH = 800
+export const HISTORY_LENGTH = 800
 const FIELDS_BYTES = 800
 /** A short attempt tells all with its outcome, in one commit. */
 const FIRST_AFTER_MS = 250

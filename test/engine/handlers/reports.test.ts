@@ -38,6 +38,16 @@ test('secrets are not in what is reported, by their value and by their names (B9
   expect(lines[0]).toEqual({ message: 'begun', fields: { of: 1, key: MASK, note: `with ${MASK}` } })
 })
 
+test('what is sensitive is taken out of a line before it is cut, where half of it would not be found again (D2)', async () => {
+  const host = await startHost()
+  const hide = (text: string): string => text.replaceAll('xxxx', MASK)
+  const { lines } = await reportsOf(host, 'report', null, { hide })
+  expect(lines.length).toBe(100)
+  for (const { message } of lines) expect(message).not.toContain('x')
+  const short = await reportsOf(host, 'tells', { times: 1 }, { hide: () => MASK })
+  expect(short.lines[0]!.message).toBe('begun')
+})
+
 test('a process that floods its channel is ended, and others are served meanwhile', async () => {
   const host = await startHost()
   const reports: Report[] = []
