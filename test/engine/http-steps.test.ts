@@ -129,6 +129,20 @@ test('one that is canceled while it waits for room ends without having been made
   expect(stub.asked).toHaveLength(1)
 })
 
+test('one that is canceled while it is under way makes room for the next (A10)', async () => {
+  const stub = await held()
+  const { engine } = await caller(stub, {}, { maxCalls: 1 })
+  const flow = await flowOf({ url: stub.url })
+  const first = await startFlow(engine, flow)
+  await until(() => expect(stub.asked).toHaveLength(1))
+  const next = await startFlow(engine, flow)
+  await engine.cancel({ executionId: first })
+  await until(() => expect(stub.asked).toHaveLength(2))
+  stub.owed[1]!.end()
+  await hasStatus(next, 'SUCCEEDED')
+  await hasStatus(first, 'CANCELED')
+})
+
 test('while the circuit of a service is open its steps fail at once, with CIRCUIT_OPEN, and are repeated as they say (A12)', async () => {
   const stub = await startStubService((_asked, response) => response.writeHead(503).end())
   onTestFinished(() => stub.close())

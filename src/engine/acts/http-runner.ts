@@ -24,7 +24,7 @@ export function createHttpRunner(options: HttpRunnerOptions): ActRunner<HttpSpec
   // those whose secrets are looked up are not in it yet: they may have to wait here
   const room = bulkhead(maxCalls, Number.POSITIVE_INFINITY)
 
-  return {
+  const runner: ActRunner<HttpSpec> = {
     hasRoom: () => room.executionSlots > 0,
     run(call) {
       const canceled = new AbortController()
@@ -32,13 +32,12 @@ export function createHttpRunner(options: HttpRunnerOptions): ActRunner<HttpSpec
       const stopped = new Promise<ActOutcome>((resolve) =>
         signal.addEventListener('abort', () => resolve(failed('CANCELED', String(signal.reason)))),
       )
-      return {
-        // whoever hears of its end looks for room again
-        outcome: Promise.race([room.execute(() => send(call, signal)), stopped]),
-        abort: (reason) => canceled.abort(reason),
-      }
+      // whoever hears of its end looks for room again; one that was stopped leaves its place a little later
+      const sent = room.execute(() => send(call, signal)).finally(() => signal.aborted && runner.onRoom?.())
+      return { outcome: Promise.race([sent, stopped]), abort: (reason) => canceled.abort(reason) }
     },
   }
+  return runner
 
   async function send(call: ActCall<HttpSpec>, signal: AbortSignal): Promise<ActOutcome> {
     const { spec, secrets, hide, deadlineMs, executionId, path, attempt } = call
