@@ -13,6 +13,7 @@ import { endedTopic } from '../src/engine/engine.ts'
 import { ENGINE_ENTITIES } from '../src/engine/entities/all.ts'
 import { defineHandler } from '../src/engine/handlers/define-handler.ts'
 import { createHandlerHost } from '../src/engine/handlers/handler-host.ts'
+import { watchSteps } from '../src/engine/watch-steps.ts'
 import type { HandlerRegistry } from '../src/engine/handlers/load-handlers.ts'
 import { isProblem } from '../src/errors.ts'
 import { addressKey } from '../src/fleet/address-key.ts'
@@ -83,7 +84,9 @@ export async function openSluice(connection: string): Promise<System> {
 
   function newEngine(enabled: boolean): RunningEngine {
     const timing = { leaseMs: 10_000, maxHeld: MAX_HELD, fenceMs: 1_000, drainMs: 1_000, enabled }
-    return createEngine({ ...timing, database, bus, host, registry, allow, log, signAudit: auditKeys.sign })
+    const made = createEngine({ ...timing, database, bus, host, registry, allow, log, signAudit: auditKeys.sign })
+    watchSteps(made, security.count)
+    return made
   }
 
   function call(principal: Principal): Call {

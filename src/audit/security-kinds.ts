@@ -59,7 +59,7 @@ export const SECURITY_KINDS = {
     severity: 'WARNING',
     threshold: ({ wrongTokens }) => wrongTokens,
     together: 10,
-    what: 'Access tokens, refresh tokens, keys or links that are not valid, from one address.',
+    what: 'Access tokens, refresh tokens, keys or links that are not valid, or not any more, from one address.',
     advice: 'A program that lost its key, or somebody who guesses: find out whose address it is, and block it.',
   },
   TOKEN_REUSED: {
