@@ -28,6 +28,9 @@ export interface Target {
   stop(): Promise<void>
 }
 
+/** Of the source that flows may name. */
+export const SOURCE_PASSWORD = 'wrapped-in-an-enigma'
+
 /** `limited`: with the limits that a server has when nobody sets any; else with none that would get in the way of attacks. */
 export async function startTarget({ limited, outside }: { limited: boolean; outside: Outside }): Promise<Target> {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-attack-'))
@@ -46,6 +49,8 @@ export async function startTarget({ limited, outside }: { limited: boolean; outs
       ...{ PATH, HOME, PORT: '0', NODE_ENV: 'production', SLUICE_DATA_DIR: directory },
       ...{ SLUICE_JWT_SECRET: jwtSecret, SLUICE_SECRETS_KEY: secret(), SLUICE_ADMIN_EMAIL: ADMIN_EMAIL },
       ...{ SLUICE_ADMIN_PASSWORD: adminPassword, SLUICE_LOG_LEVEL: 'debug' },
+      // nobody answers there
+      SLUICE_QUERY_SOURCES: `shop=postgres://reader:${SOURCE_PASSWORD}@localhost:1/shop`,
       ...outside.environment,
       ...(limited ? {} : raised),
     },

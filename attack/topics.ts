@@ -11,6 +11,7 @@ import { otherPeoplesThings } from './topics/other-peoples-things.ts'
 import { outbound } from './topics/outbound.ts'
 import { patterns } from './topics/patterns.ts'
 import { pollution } from './topics/pollution.ts'
+import { queries } from './topics/queries.ts'
 import { sessions } from './topics/sessions.ts'
 import { sockets } from './topics/sockets.ts'
 import { tokens } from './topics/tokens.ts'
@@ -19,7 +20,7 @@ import type { Topic } from './trial.ts'
 
 export const TOPICS: readonly Topic[] = [
   ...[amplification, crossSite, tokens, sessions, otherPeoplesThings, enumeration, massAssignment],
-  ...[injection, patterns, pollution, bodies, transport, sockets, outbound, limits],
+  ...[injection, queries, patterns, pollution, bodies, transport, sockets, outbound, limits],
   // last: it looks at what all the others left in answers and logs
   leakage,
 ]

@@ -1,4 +1,5 @@
 /** What answers, pages and logs tell that they should not: insides, other people's words, planted secrets, forged lines. */
+import { SOURCE_PASSWORD } from '../server.ts'
 import type { Topic } from '../trial.ts'
 
 const INSIDES =
@@ -93,6 +94,7 @@ export const leakage: Topic = {
     const planted = [
       ...secrets,
       target.jwtSecret,
+      SOURCE_PASSWORD,
       target.adminPassword,
       world.victim.email,
       attacker.email,
