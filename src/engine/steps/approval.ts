@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { canonicalJson } from '../../canonical-json.ts'
 import { decodeId, encodeId } from '../../ids.ts'
 import type { Json, StepSpec } from '../../language/program.ts'
+import { MAX_APPROVERS } from '../../language/steps/approval.ts'
 import { derivedUuid } from '../decide/derive.ts'
 import type { Draft } from '../decide/draft.ts'
 import { emitOf, removeInFlight, replaceInFlight, scopeOf } from '../decide/draft.ts'
@@ -17,7 +18,6 @@ import { asText } from './agent.ts'
 
 type ApprovalSpec = StepSpec & { type: 'approval' }
 
-const MAX_APPROVERS = 50
 /** Delegations of one approval. */
 const MAX_DELEGATIONS = 50
 
