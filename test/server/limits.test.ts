@@ -312,3 +312,15 @@ describe.skipIf(!hasRedis)('two servers of a fleet', async () => {
     await redis!.start()
   })
 })
+
+test('each operation of a principal that is admitted is counted for what is unusual, at both doors; nobody else is (B14)', async () => {
+  const { url, socketUrl, counted } = await serve()
+  await post(url, '{ hello }', { token: 'user' })
+  await post(url, '{ hello }')
+  await post(url, '{ unknown }', { token: 'user' })
+  expect(counted).toEqual(['UNUSUAL_REQUESTS'])
+  const socket = await new RawSocket(socketUrl).open()
+  socket.subscribe('one', '{ hello }')
+  await socket.next('complete', 'one')
+  expect(counted).toEqual(['UNUSUAL_REQUESTS', 'UNUSUAL_REQUESTS'])
+})

@@ -193,6 +193,8 @@ export async function serve(
   const calls: Call[] = []
   const logged: string[] = []
   const refusals: FaultCode[] = []
+  /** kinds of security events, each time that one was counted */
+  const counted: string[] = []
   const tokens = new Map<string, Authentication>([
     ['admin', { ok: true, principal: principal('ADMIN') }],
     ['user', { ok: true, principal: principal('USER') }],
@@ -208,7 +210,8 @@ export async function serve(
     persisted: { documents: new Map(), only: false },
     schema: smallSchema(events, calls),
     calls: {
-      makeCall: (caller) => ({ ...caller, log, services: { security: { count: () => undefined } } }) as unknown as Context,
+      makeCall: (caller) =>
+        ({ ...caller, log, services: { security: { count: (kind: string) => counted.push(kind) } } }) as unknown as Context,
       makeFrameCall: (who, _viewerMatters, origin) => ({
         context: { principal: who, origin, requestId: 'frame', log } as Context,
         lookedAtViewer: () => false,
@@ -244,6 +247,7 @@ export async function serve(
     calls,
     logged,
     refusals,
+    counted,
     tokens,
     url: `${server.url}/graphql`,
     socketUrl: `${server.url.replace('http', 'ws')}/graphql`,
