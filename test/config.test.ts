@@ -183,11 +183,11 @@ test('a name set to nothing counts as unset, and an empty list of origins as non
 
 describe('query sources', () => {
   test('are named URLs, and secret', () => {
-    const SLUICE_QUERY_SOURCES = 'shop=postgres://reader:hunter2@db/shop?a=b, memory=postgresql://r@%2Ftmp/m'
+    const SLUICE_QUERY_SOURCES = 'shop=postgres://reader:p@db/shop?a=b, memory=postgresql://r@%2Ftmp/m'
     const { queries } = loadConfig({ SLUICE_QUERY_SOURCES }, { mode: 'serve' })
     expect(queries).toEqual({
       sources: [
-        { name: 'shop', url: 'postgres://reader:hunter2@db/shop?a=b' },
+        { name: 'shop', url: 'postgres://reader:p@db/shop?a=b' },
         { name: 'memory', url: 'postgresql://r@%2Ftmp/m' },
       ],
       poolSize: 4,
@@ -198,17 +198,17 @@ describe('query sources', () => {
   })
 
   test.each([
-    ['postgres://reader:hunter2@db/shop', 'must hold name=postgres://..., with names of letters, digits and _'],
-    ['a-b=postgres://reader:hunter2@db/shop', 'must hold name=postgres://..., with names of letters, digits and _'],
-    ['shop=mysql://reader:hunter2@db/shop', 'must hold URLs that begin with postgres://'],
+    ['postgres://reader:p@db/shop', 'must hold name=postgres://..., with names of letters, digits and _'],
+    ['a-b=postgres://reader:p@db/shop', 'must hold name=postgres://..., with names of letters, digits and _'],
+    ['shop=mysql://reader:p@db/shop', 'must hold URLs that begin with postgres://'],
     ['shop=hunter2', 'must hold URLs that begin with postgres://'],
-    ['a=postgres://r:hunter2@db/a,a=postgres://r:hunter2@db/b', 'must not name a source twice'],
+    ['a=postgres://r:p@db/a,a=postgres://r:p@db/b', 'must not name a source twice'],
   ])('%s is refused, without being quoted (B13)', (SLUICE_QUERY_SOURCES, mistake) => {
     expect(mistakesOf({ SLUICE_QUERY_SOURCES })).toEqual([`SLUICE_QUERY_SOURCES ${mistake}`])
   })
 
   test('over the network need TLS in production (D6)', () => {
-    const sources = 'near=postgres://r@localhost/a,shop=postgres://r:hunter2@db/a,safe=postgres://r@db/b?sslmode=verify-full'
+    const sources = 'near=postgres://r@localhost/a,shop=postgres://r:p@db/a,safe=postgres://r@db/b?sslmode=verify-full'
     expect(mistakesOf(production({ SLUICE_QUERY_SOURCES: sources }))).toEqual([
       'SLUICE_QUERY_SOURCES has shop, which goes over the network: add sslmode=verify-full to it',
     ])
