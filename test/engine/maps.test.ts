@@ -8,6 +8,8 @@ const { database } = await testDatabase()
 let running = 0
 let most = 0
 const engine = await testEngine(database, {
+  // a machine under load may not renew a short one in time, and suspects cannot run outside of this process
+  leaseMs: 30_000,
   handlers: {
     double: async (input) => {
       most = Math.max(most, ++running)
@@ -136,7 +138,7 @@ test('maps in maps have no more under way than one execution may, and all of the
   const inner = { type: 'map', over: numbers(15), parallel: 100, step: leaf }
   most = 0
   const ended = await run({ all: { type: 'map', over: numbers(100), parallel: 100, step: inner } })
-  expect(ended.status).toBe('SUCCEEDED')
+  expect(ended).toMatchObject({ status: 'SUCCEEDED', error: null })
   expect(ended.steps).toHaveLength(1 + 100 + 1500)
   expect(most).toBeGreaterThan(100)
   expect(most).toBeLessThanOrEqual(1000)

@@ -5,6 +5,7 @@
 import { MAX_ITEMS } from '../../language/steps/map.ts'
 import type { MapSpec } from '../../language/steps/map.ts'
 import { MAX_STATE_BYTES } from '../../language/payload.ts'
+import type { Evaluated, Json } from '../../language/program.ts'
 import { shareWork } from '../../language/budget.ts'
 import type { Draft } from '../decide/draft.ts'
 import { keepList, listOf, removeInFlight, replaceInFlight, scopeOf } from '../decide/draft.ts'
@@ -21,16 +22,8 @@ export type Go = (run: Run) => boolean
 
 export function beginMap(draft: Draft, run: Run, spec: MapSpec, attempt: number): void {
   const startedAt = draft.lastEventAt
-  const made = spec.over.evaluate(scopeOf(draft, run))
-  const wrong = !made.ok
-    ? made.message
-    : !Array.isArray(made.value)
-      ? 'it is not a list'
-      : made.value.length > MAX_ITEMS
-        ? `it has ${made.value.length} items; the limit is ${MAX_ITEMS}`
-        : undefined
-  if (wrong !== undefined || !made.ok) return fail(draft, run, { attempt, startedAt }, 'EXPRESSION_FAILED', `over: ${wrong}`)
-  const list = made.value as MapList
+  const list = readList(spec.over.evaluate(scopeOf(draft, run)))
+  if (typeof list === 'string') return fail(draft, run, { attempt, startedAt }, 'EXPRESSION_FAILED', `over: ${list}`)
   keepList(draft, run.path, list)
   draft.inFlight.push({
     ...{ kind: 'map', path: run.path, attempt, startedAt, ...dueAfter(draft, run) },
@@ -38,7 +31,13 @@ export function beginMap(draft: Draft, run: Run, spec: MapSpec, attempt: number)
   })
 }
 
-type MapList = Parameters<typeof keepList>[2] & object
+/** A text: what is wrong with it. */
+function readList(made: Evaluated<Json>): readonly Json[] | string {
+  if (!made.ok) return made.message
+  if (!Array.isArray(made.value)) return 'it is not a list'
+  const { length } = made.value
+  return length > MAX_ITEMS ? `it has ${length} items; the limit is ${MAX_ITEMS}` : made.value
+}
 
 export const dueAfter = (draft: Draft, { step }: Run): { dueAt?: number } =>
   step.timeoutMs === undefined ? {} : { dueAt: draft.world.now + step.timeoutMs }
