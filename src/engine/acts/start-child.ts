@@ -67,18 +67,44 @@ interface Parent {
 }
 
 export function createChildStarter(options: ChildStarterOptions): ActRunner<FlowSpec> {
-  return { hasRoom: () => true, run: (call) => runOwnAct(options.log, () => startChild(options, call)) }
+  /** by initiator, those that are not counted by the database yet; other processes may start some at the same moment */
+  const starting = new Map<string, number>()
+  return { hasRoom: () => true, run: (call) => runOwnAct(options.log, () => startChild(options, starting, call)) }
 }
 
-async function startChild(options: ChildStarterOptions, { spec, ...call }: ActCall<FlowSpec>): Promise<ActOutcome> {
-  const { database, programs, chooseChild, most } = options
+async function startChild(
+  options: ChildStarterOptions,
+  starting: Map<string, number>,
+  call: ActCall<FlowSpec>,
+): Promise<ActOutcome> {
+  const { database, most } = options
   const id = call.childId!
   const parentId = decodeId('execution', call.executionId)!
   const [parent] = await database.query<Parent>(PARENT_TEXT, [parentId, id, most])
   if (!parent) return refused('CANCELED', 'Its execution is not there any more.')
   if (parent.started) return STARTED
   if (parent.depth >= MAX_DEPTH) return refused('TOO_MANY_CHILDREN', `Flows may call each other ${MAX_DEPTH} deep.`, LAST)
-  if (parent.children >= most) return refused('TOO_MANY_CHILDREN', `At most ${most} children of one initiator may be under way.`)
+  const { initiator_id: initiatorId } = parent
+  const begun = starting.get(initiatorId) ?? 0
+  if (parent.children + begun >= most)
+    return refused('TOO_MANY_CHILDREN', `At most ${most} children of one initiator may be under way.`)
+  starting.set(initiatorId, begun + 1)
+  try {
+    return await admitAndBegin(options, parent, parentId, call)
+  } finally {
+    const left = starting.get(initiatorId)! - 1
+    if (left > 0) starting.set(initiatorId, left)
+    else starting.delete(initiatorId)
+  }
+}
+
+async function admitAndBegin(
+  { database, programs, chooseChild, begin }: ChildStarterOptions,
+  parent: Parent,
+  parentId: string,
+  { spec, ...call }: ActCall<FlowSpec>,
+): Promise<ActOutcome> {
+  const id = call.childId!
   const { flow_id: flowId, initiator_id: initiatorId } = parent
   const asked = { executionId: parentId, flowId, initiatorId, flow: spec.flow }
   const chosen = await chooseChild?.({ ...asked, ...(spec.version !== undefined && { version: spec.version }) })
@@ -97,7 +123,7 @@ async function startChild(options: ChildStarterOptions, { spec, ...call }: ActCa
   const start = { inputText, priority: parent.priority, labels: null, parentId, retryOf: null, runningLimit: null }
   const audits = chosen.audit.map((entry) => ({ ...entry, executionId: id, flowId: chosen.flowId }))
   // a tick: it is not begun here, so that two who start it at once do no harm
-  await options.begin(newSnapshot(order, payload.bytes, database.clock.now()), { kind: 'tick' }, { start, audits })
+  await begin(newSnapshot(order, payload.bytes, database.clock.now()), { kind: 'tick' }, { start, audits })
   return STARTED
 }
 
