@@ -35,7 +35,10 @@ test('every list that is paged takes at most 100: connections have first and las
     .flatMap((type) => Object.values(type.getFields()).filter((field) => String(field.type).endsWith('Connection!')))
   expect(connections.length).toBeGreaterThan(3)
   for (const field of connections) {
-    expect(field.args.map(({ name }) => name)).toEqual(expect.arrayContaining(['first', 'last', 'before', 'after']))
+    const args = field.args.map(({ name }) => name)
+    // the items of a map are only walked forwards
+    const ways = field.name === 'items' ? ['first', 'after'] : ['first', 'last', 'before', 'after']
+    expect(args, field.name).toEqual(expect.arrayContaining(ways))
     const cost = field.extensions['complexity'] as (args: object) => unknown
     expect(cost({ first: 50 }), field.name).toMatchObject({ multiplier: 50 })
   }
