@@ -11,7 +11,7 @@ import { receiveSignal, takeSignals } from '../steps/signal.ts'
 import { childEnded, childStarted } from '../steps/flow.ts'
 import { advance, MOST_WORK } from './advance.ts'
 import type { Draft, Transition, World } from './draft.ts'
-import { emit, emitOf, isStopping, openDraft } from './draft.ts'
+import { emit, emitOf, isStopping } from './draft.ts'
 import { compensate } from './compensate.ts'
 import { conclude, endExecution } from './end-execution.ts'
 import { fail, succeed } from './end-step.ts'
@@ -22,6 +22,7 @@ import type { Input, InputResult } from './input.ts'
 import { runAt } from './run.ts'
 import { applyReport } from './report.ts'
 import { hasChild, runsAny, settle } from './settle.ts'
+import { openDraft, snapshotAfter } from './open-draft.ts'
 import type { Snapshot } from './snapshot.ts'
 import { takeUp } from './take-up.ts'
 
@@ -230,28 +231,23 @@ function close(draft: Draft, inputs: readonly Input[]): Transition {
     readMessages.length > 0 ||
     launches.some(({ suspect }) => !suspect) ||
     goesOn(draft)
-  const { status, owner, epoch, wakeAt, deadlineAt, cancelReason, pauseReason, seq, lastEventAt, stateBytes } = draft
-  const next: Snapshot = changed
-    ? {
-        ...from,
-        ...{ status, owner, epoch, wakeAt, deadlineAt, cancelReason, pauseReason, seq, lastEventAt, stateBytes },
-        ending: draft.ending,
-        ...{ startedAt: draft.startedAt, endedAt: draft.endedAt, reason: draft.reason, error: draft.error },
-        ...{ steps: draft.steps, inFlight: draft.inFlight, lists: draft.lists, version: from.version + 1 },
-        ...{ signals: draft.signals, knownSignals: draft.knownSignals },
-      }
-    : from
-  return {
-    ...{ from, next, inputs, changed, launches, events, readMessages, results: draft.results, more: draft.more },
-    ...{
-      stepRuns: draft.stepRuns,
-      asks: draft.asks,
-      closedAsks: draft.closedAsks,
-      waits: draft.waits,
-      words: draft.words,
-      lates: draft.lates,
-      aborts: draft.aborts,
-    },
-    ...(draft.output === undefined ? {} : { output: draft.output }),
+  const transition: Transition = {
+    from,
+    next: changed ? snapshotAfter(draft) : from,
+    inputs,
+    changed,
+    launches,
+    events,
+    readMessages,
+    results: draft.results,
+    more: draft.more,
+    stepRuns: draft.stepRuns,
+    asks: draft.asks,
+    closedAsks: draft.closedAsks,
+    waits: draft.waits,
+    words: draft.words,
+    lates: draft.lates,
+    aborts: draft.aborts,
   }
+  return draft.output === undefined ? transition : { ...transition, output: draft.output }
 }

@@ -172,33 +172,6 @@ export interface Transition {
   readonly more: boolean
 }
 
-export function openDraft(from: Snapshot, world: World): Draft {
-  const {
-    status,
-    owner,
-    epoch,
-    deadlineAt,
-    cancelReason,
-    pauseReason,
-    wakeAt,
-    seq,
-    lastEventAt,
-    stateBytes,
-    startedAt,
-    endedAt,
-  } = from
-  return {
-    ...{ from, world, status, owner, epoch, deadlineAt, cancelReason, pauseReason, wakeAt, seq, lastEventAt, stateBytes },
-    ...{ startedAt, endedAt, reason: from.reason, error: from.error, steps: new Map(from.steps), inFlight: [...from.inFlight] },
-    ending: from.ending,
-    ...{ events: [], stepRuns: [], asks: [], closedAsks: [], launches: [], aborts: [], readMessages: [], lates: [], results: [] },
-    ...{ more: false, waits: [], signals: from.signals ?? [], knownSignals: from.knownSignals ?? [] },
-    ...{ words: [], lists: from.lists ?? NO_LISTS },
-  }
-}
-
-const NO_LISTS: Draft['lists'] = new Map()
-
 /** Events carry at most 8 KB; what is larger is in the step run. */
 const MAX_EVENT_DATA_CHARS = 2000
 

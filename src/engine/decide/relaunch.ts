@@ -2,7 +2,7 @@
 import { isAct } from '../../language/steps/step-types.ts'
 import { actInput } from '../steps/act.ts'
 import type { Launch, World } from './draft.ts'
-import { openDraft } from './draft.ts'
+import { openDraft } from './open-draft.ts'
 import { runAt } from './run.ts'
 import type { Snapshot } from './snapshot.ts'
 
