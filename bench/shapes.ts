@@ -1,5 +1,5 @@
 /** What is measured: five shapes of work, the same for every system, and how much of it each is given. */
-import type { JsonObject } from '../src/language/program.ts'
+import type { JsonObject } from '../src/language/values.ts'
 
 export const SYSTEMS = ['sluice', 'dbos', 'ceiling'] as const
 export type SystemName = (typeof SYSTEMS)[number]

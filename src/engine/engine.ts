@@ -1,7 +1,8 @@
 /** The engine as the rooms above see it: start, cancel, answer, pause, resume, wait for the end. It knows no users, only ids. */
 import type { AuditEntry } from '../audit/audit-entry.ts'
 import type { Problem } from '../errors.ts'
-import type { Json, JsonObject, Program } from '../language/program.ts'
+import type { Program } from '../language/program.ts'
+import type { Json, JsonObject } from '../language/values.ts'
 import type { MasksOf } from './masks.ts'
 import type { AgentDecision } from './states.ts'
 

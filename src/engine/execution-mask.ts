@@ -1,7 +1,8 @@
 /** What may be seen of one execution by whoever does not unmask it: without what its flow marks as sensitive, and what came of that. */
 import { derivePlaces } from '../language/derived-places.ts'
 import type { DerivedPlaces } from '../language/derived-places.ts'
-import type { Json, JsonObject, Program } from '../language/program.ts'
+import type { Program } from '../language/program.ts'
+import type { Json, JsonObject } from '../language/values.ts'
 import { MASK } from '../masking/mark.ts'
 import { maskJson, maskText } from '../masking/mask.ts'
 import { below, HIDDEN, hidesAnything } from '../masking/places.ts'

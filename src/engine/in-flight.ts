@@ -1,5 +1,5 @@
 /** What an execution has under way: steps that run, and steps that wait. Kept in `executions.in_flight`, bounded by the steps of the flow. */
-import type { Json } from '../language/program.ts'
+import type { Json } from '../language/values.ts'
 
 import type { Progress } from './acts/reports.ts'
 

@@ -2,7 +2,8 @@
 import type { Database } from '../database/database.ts'
 import { prepared } from '../database/prepared.ts'
 import { isProblem } from '../errors.ts'
-import type { Json, JsonObject, Program } from '../language/program.ts'
+import type { Program } from '../language/program.ts'
+import type { Json, JsonObject, StepFailure } from '../language/values.ts'
 import type { ChildEnd } from './decide/input.ts'
 import type { Snapshot, StepRecord } from './decide/snapshot.ts'
 import { MAX_KNOWN } from './steps/signal.ts'
@@ -11,7 +12,6 @@ import type { ExecutionError } from './entities/execution.ts'
 import type { InFlight } from './in-flight.ts'
 import type { Programs } from './programs.ts'
 import type { EndedStepStatus, ExecutionStatus, UnhappyStatus } from './states.ts'
-import type { StepFailure } from '../language/values.ts'
 
 export interface Loaded {
   snapshot: Snapshot

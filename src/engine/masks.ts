@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { Database } from '../database/database.ts'
 import { isProblem } from '../errors.ts'
 import { compileInputSchema } from '../language/input-schema.ts'
-import type { JsonObject } from '../language/program.ts'
+import type { JsonObject } from '../language/values.ts'
 import { EVERYTHING, ExecutionMask, maskOf, NAMES_ONLY } from './execution-mask.ts'
 import type { Programs } from './programs.ts'
 

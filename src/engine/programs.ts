@@ -3,7 +3,8 @@ import type { Database } from '../database/database.ts'
 import type { Problem } from '../errors.ts'
 import { problem } from '../errors.ts'
 import { compile } from '../language/compile.ts'
-import type { AllowList, Program } from '../language/program.ts'
+import type { Program } from '../language/program.ts'
+import type { AllowList } from '../language/values.ts'
 
 /** A program of ten steps takes some tens of kilobytes. */
 const MOST_KEPT = 1000

@@ -1,7 +1,8 @@
 /** From a definition to the program that the engine runs. */
 import type { Issue } from '../errors.ts'
 import { dependentsOf } from './graph.ts'
-import type { AllowList, Program } from './program.ts'
+import type { Program } from './program.ts'
+import type { AllowList } from './values.ts'
 import { readDefinition } from './read-definition.ts'
 import type { StepBody } from './steps/step-language.ts'
 

@@ -1,7 +1,9 @@
 /** Where sensitive input goes: through templates into what steps are given, what transforms make, and the flow's output. */
 import { addPlace, below, HIDDEN, hidesAnything, joined, lookUp } from '../masking/places.ts'
 import type { Places } from '../masking/places.ts'
-import type { Program, StepSpec, Template } from './program.ts'
+import type { Program } from './program.ts'
+import type { StepSpec } from './steps/step-types.ts'
+import type { Template } from './values.ts'
 import type { StepBody } from './steps/step-language.ts'
 import { givenTo } from './steps/step-types.ts'
 

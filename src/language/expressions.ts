@@ -7,7 +7,7 @@ import { checkRules, ROOTS, type ExpressionProblem } from './cel-rules.ts'
 import { MAX_SOURCE_LENGTH, meter, parseCel, type CelNode, type Locals, type ParsedExpression } from './cel.ts'
 import { formatDuration } from './duration.ts'
 import { didYouMean } from './nearest-name.ts'
-import type { Condition, Json, Scope } from './program.ts'
+import type { Condition, Json, Scope } from './values.ts'
 
 export interface Expression {
   /** Throws what `failureText` explains. The caller has called `startWork`. */

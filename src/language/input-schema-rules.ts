@@ -2,7 +2,7 @@
 import formats from 'ajv-formats/dist/formats.js'
 import type { IssueList } from './issue-list.ts'
 import { didYouMean } from './nearest-name.ts'
-import type { Json, JsonObject } from './program.ts'
+import type { Json, JsonObject } from './values.ts'
 import { compileRegex } from './regex.ts'
 
 const SCHEMA_URI = 'https://json-schema.org/draft/2020-12/schema'

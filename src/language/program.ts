@@ -6,12 +6,6 @@ import type { StepBody } from './steps/step-language.ts'
 import type { StepSpec } from './steps/step-types.ts'
 import type { Condition, JsonObject, Template } from './values.ts'
 
-export type { HandlerSpec } from './steps/handler.ts'
-export type { HttpSpec } from './steps/http.ts'
-export type { QuerySpec } from './steps/query.ts'
-export type { ActSpec, StepSpec, StepType } from './steps/step-types.ts'
-export type { AllowList, Condition, Evaluated, Json, JsonObject, RetryPolicy, Scope, Template, TemplateRead } from './values.ts'
-
 /** When a step may run. Every `route` must be taken AND `of` must satisfy `mode`. A start step has neither. */
 export interface Needs {
   mode: 'all' | 'any' | 'atLeast'

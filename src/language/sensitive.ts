@@ -6,7 +6,7 @@ import { HIDDEN, joined } from '../masking/places.ts'
 import type { Places } from '../masking/places.ts'
 import { compileRegex } from './regex.ts'
 import type { Regex } from './regex.ts'
-import type { Json, JsonObject } from './program.ts'
+import type { Json, JsonObject } from './values.ts'
 
 /** Subschemas entered for one input; an input that takes more is hidden whole. */
 const MAX_VISITS = 200_000

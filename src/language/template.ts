@@ -3,7 +3,7 @@ import { spend, startWork } from './budget.ts'
 import type { Locals } from './cel.ts'
 import { compileExpression, failureText, toJson, type Expression } from './expressions.ts'
 import type { IssueList } from './issue-list.ts'
-import type { Evaluated, Json, Scope, Template, TemplateRead } from './program.ts'
+import type { Evaluated, Json, Scope, Template, TemplateRead } from './values.ts'
 
 /** With more than this many expressions, parts of the scope are copied and paid for, so that the result cannot grow without bound. */
 const FREE_REFERENCES = 8

@@ -2,7 +2,7 @@
 import type { Issue } from '../errors.ts'
 import type { Definition } from './definition.ts'
 import { findWarnings } from './lint.ts'
-import type { AllowList } from './program.ts'
+import type { AllowList } from './values.ts'
 import { readDefinition } from './read-definition.ts'
 
 export interface Validation {

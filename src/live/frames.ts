@@ -1,7 +1,7 @@
 /** What a feed says: its frames, as data, and how the rows of one read become frames. Pure. */
 import type { Execution } from '../engine/entities/execution.ts'
 import type { EventType } from '../engine/states.ts'
-import type { Json } from '../language/program.ts'
+import type { Json } from '../language/values.ts'
 import { encodeFeedCursor } from './cursor.ts'
 
 /** Why a feed ended, closed or has a gap. */

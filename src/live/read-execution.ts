@@ -3,7 +3,7 @@ import type { Database } from '../database/database.ts'
 import { Execution } from '../engine/entities/execution.ts'
 import type { MasksOf } from '../engine/masks.ts'
 import type { EventType } from '../engine/states.ts'
-import type { Json } from '../language/program.ts'
+import type { Json } from '../language/values.ts'
 import type { ExecutionPage, FeedEvent } from './frames.ts'
 
 /** Reads the execution and at most `limit` events after `after` in one statement; undefined when there is no such execution. */

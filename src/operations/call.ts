@@ -11,7 +11,7 @@ import type { Engine } from '../engine/engine.ts'
 import type { Limiter } from '../fleet/limiter.ts'
 import type { IdentityServices } from '../identity/identity.ts'
 import type { Principal } from '../identity/principal.ts'
-import type { AllowList } from '../language/program.ts'
+import type { AllowList } from '../language/values.ts'
 import type { Logger } from '../log.ts'
 
 export interface Call {

@@ -1,7 +1,7 @@
 /** Reads what approvals have come to, of agent requests that the caller was shown: what they need, and the votes. */
 import { sql } from 'kysely'
 import { AgentRequest } from '../engine/entities/agent-request.ts'
-import type { Json } from '../language/program.ts'
+import type { Json } from '../language/values.ts'
 import type { Call } from './call.ts'
 import { noteParts } from './note-reads.ts'
 import { requirePrincipal } from './permissions.ts'

@@ -1,6 +1,6 @@
 /** Reads pieces of the histories of executions that the caller was shown. */
 import type { EventType } from '../engine/states.ts'
-import type { Json } from '../language/program.ts'
+import type { Json } from '../language/values.ts'
 import type { Call } from './call.ts'
 import { noteParts } from './note-reads.ts'
 import { admitUnmask } from './unmask.ts'

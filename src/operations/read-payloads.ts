@@ -1,7 +1,7 @@
 /** Reads inputs, outputs and states of executions that the caller was shown: masked, many at once, never more than an answer can hold. */
 import type { Part } from '../engine/execution-mask.ts'
 import { Fault } from '../errors.ts'
-import type { Json } from '../language/program.ts'
+import type { Json } from '../language/values.ts'
 import type { Call } from './call.ts'
 import { noteParts } from './note-reads.ts'
 import { bodyOf } from './read-steps.ts'

@@ -1,6 +1,6 @@
 /** Reads the signals that executions received, which the caller was shown. */
 import { Fault } from '../errors.ts'
-import type { Json } from '../language/program.ts'
+import type { Json } from '../language/values.ts'
 import type { Call } from './call.ts'
 import { noteParts } from './note-reads.ts'
 

@@ -5,7 +5,7 @@ import { FlowVersion } from '../engine/entities/flow-version.ts'
 import { Flow } from '../engine/entities/flow.ts'
 import { newUuid } from '../ids.ts'
 import type { Definition } from '../language/definition.ts'
-import type { JsonObject } from '../language/program.ts'
+import type { JsonObject } from '../language/values.ts'
 
 export async function insertFlow(
   em: EntityManager,

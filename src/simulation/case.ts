@@ -6,7 +6,8 @@ import { AGENT_DECISIONS, EXECUTION_STATUSES, STEP_STATUSES } from '../engine/st
 import { parseDuration } from '../language/duration.ts'
 import { IssueList } from '../language/issue-list.ts'
 import { didYouMean } from '../language/nearest-name.ts'
-import type { Json, JsonObject, Program } from '../language/program.ts'
+import type { Program } from '../language/program.ts'
+import type { Json, JsonObject } from '../language/values.ts'
 import { addZodIssues } from '../language/zod-issues.ts'
 import { stepOfKey } from './result-keys.ts'
 

@@ -1,7 +1,7 @@
 /** What a case expects against what came of it: every difference, with its place. Pure. */
 import type { StepRunRow } from '../engine/decide/draft.ts'
 import { formatDuration } from '../language/duration.ts'
-import type { Json } from '../language/program.ts'
+import type { Json } from '../language/values.ts'
 import type { Expectation } from './case.ts'
 import type { Simulation } from './simulate.ts'
 

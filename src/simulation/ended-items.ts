@@ -1,7 +1,7 @@
 /** The items of maps that ended in a simulation, and the output of the map when all of them have: as `engine/acts/join-items.ts` makes it. Pure. */
 import type { StepRunRow, Transition } from '../engine/decide/draft.ts'
 import type { ItemCounts } from '../engine/in-flight.ts'
-import type { Json } from '../language/program.ts'
+import type { Json } from '../language/values.ts'
 
 /** Failures that the output lists; the counts have all of them. */
 const MOST_LISTED = 100

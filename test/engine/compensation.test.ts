@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Json } from '../../src/language/program.ts'
+import type { Json } from '../../src/language/values.ts'
 import { readExecution, startFlow, storeFlow, testEngine } from '../harness/engine.ts'
 import { breaches } from '../harness/invariants.ts'
 import { testDatabase } from '../harness/test-database.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { newUuid } from '../../src/ids.ts'
-import type { Json } from '../../src/language/program.ts'
+import type { Json } from '../../src/language/values.ts'
 import { readExecution, startFlow, storeFlow, testEngine } from '../harness/engine.ts'
 import { testDatabase } from '../harness/test-database.ts'
 

@@ -3,7 +3,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { onTestFinished } from 'vitest'
 import type { AnswerOrder, ControlOrder, SignalOrder } from '../../src/engine/engine.ts'
-import type { JsonObject } from '../../src/language/program.ts'
+import type { JsonObject } from '../../src/language/values.ts'
 
 /** Where an engine's process may be told to die, always by SIGKILL. */
 export type KillPoint =

@@ -6,7 +6,7 @@ import type { EngineOptions, RunningEngine } from '../../src/engine/create-engin
 import { createHandlerHost } from '../../src/engine/handlers/handler-host.ts'
 import { decodeId } from '../../src/ids.ts'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
-import type { Json } from '../../src/language/program.ts'
+import type { Json } from '../../src/language/values.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import { createLog } from '../../src/log.ts'
 import { signAudit } from './audit-keys.ts'

@@ -4,7 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { expect, test } from 'vitest'
 import { exampleFlows } from '../../examples/flows/all.ts'
 import { definitionJsonSchema } from '../../src/language/definition-json-schema.ts'
-import type { JsonObject } from '../../src/language/program.ts'
+import type { JsonObject } from '../../src/language/values.ts'
 import { STEP_TYPES } from '../../src/language/steps/step-types.ts'
 import { flowOf, step } from './example-definition.ts'
 

@@ -1,5 +1,5 @@
 /** Small definitions that the tests of this room start from. */
-import type { AllowList } from '../../src/language/program.ts'
+import type { AllowList } from '../../src/language/values.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 
 export const allow: AllowList = { roles: new Set(DEFAULT_ROLES), handlers: new Set(['charge_card', 'send_mail']) }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { cpuMs } from '../harness/cpu-time.ts'
 import { startWork } from '../../src/language/budget.ts'
 import { compileCondition, compileExpression, failureText } from '../../src/language/expressions.ts'
-import type { JsonObject, Scope } from '../../src/language/program.ts'
+import type { JsonObject, Scope } from '../../src/language/values.ts'
 
 const STEPS = new Set(['first', 'second'])
 const scopeOf = (input: JsonObject): Scope => ({

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { featureApproval } from '../../examples/flows/feature-approval.ts'
 import { compile } from '../../src/language/compile.ts'
-import type { Evaluated, JsonObject, Program, Scope } from '../../src/language/program.ts'
+import type { Program } from '../../src/language/program.ts'
+import type { Evaluated, JsonObject, Scope } from '../../src/language/values.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import { validateDefinition } from '../../src/language/validate.ts'
 

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { cpuMs } from '../harness/cpu-time.ts'
 import { compileInputSchema } from '../../src/language/input-schema.ts'
-import type { JsonObject } from '../../src/language/program.ts'
+import type { JsonObject } from '../../src/language/values.ts'
 
 const check = (schema: JsonObject, input: JsonObject): string[] => {
   const compiled = compileInputSchema(schema)

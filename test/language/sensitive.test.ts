@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { compile } from '../../src/language/compile.ts'
 import { derivePlaces } from '../../src/language/derived-places.ts'
-import type { JsonObject } from '../../src/language/program.ts'
+import type { JsonObject } from '../../src/language/values.ts'
 import { sensitivePlaces } from '../../src/language/sensitive.ts'
 import { MASK } from '../../src/masking/mark.ts'
 import { maskJson } from '../../src/masking/mask.ts'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { IssueList } from '../../src/language/issue-list.ts'
-import type { Evaluated, Json, JsonObject, Scope } from '../../src/language/program.ts'
+import type { Evaluated, Json, JsonObject, Scope } from '../../src/language/values.ts'
 import { compileTemplate } from '../../src/language/template.ts'
 
 const scope: Scope = {

@@ -1,6 +1,7 @@
 /** How acts run: each type of act has a runner in this process, which always comes back with an outcome. */
 import type { StepErrorCode } from '../../errors.ts'
-import type { ActSpec, Json } from '../../language/program.ts'
+import type { ActSpec } from '../../language/steps/step-types.ts'
+import type { Json } from '../../language/values.ts'
 import type { FailureHints } from '../decide/input.ts'
 import type { ResourceUse } from '../handlers/resource-limits.ts'
 import type { Report } from './reports.ts'

@@ -1,6 +1,7 @@
 /** The attempts that run in this process: launched after the commit that wrote them down, each ends as an outcome in its mailbox. */
 import { encodeId } from '../../ids.ts'
-import type { ActSpec, Json } from '../../language/program.ts'
+import type { ActSpec } from '../../language/steps/step-types.ts'
+import type { Json } from '../../language/values.ts'
 import type { Launch } from '../decide/draft.ts'
 import type { Input, Outcome } from '../decide/input.ts'
 import type { Snapshot } from '../decide/snapshot.ts'

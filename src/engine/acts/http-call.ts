@@ -1,7 +1,8 @@
 /** One call of an `http` step: the request that its input means, with secrets in their places, and the outcome that an answer means. */
 import type { StepErrorCode } from '../../errors.ts'
 import { checkedOutput } from '../handlers/handler-outcome.ts'
-import type { HttpSpec, Json, JsonObject } from '../../language/program.ts'
+import type { HttpSpec } from '../../language/steps/http.ts'
+import type { Json, JsonObject } from '../../language/values.ts'
 import type { OutboundResponse } from '../../outbound/guarded-client.ts'
 import type { OutboundProblem, OutboundProblemCode } from '../../outbound/outbound-problem.ts'
 import type { OutboundRequest } from '../../outbound/outbound-request.ts'

@@ -1,6 +1,6 @@
 /** Runs the steps of type `http` in the worker itself, through the guarded client: what they wait for is the network. */
 import { bulkhead } from 'cockatiel'
-import type { HttpSpec } from '../../language/program.ts'
+import type { HttpSpec } from '../../language/steps/http.ts'
 import type { GuardedClient } from '../../outbound/guarded-client.ts'
 import type { Logger } from '../../log.ts'
 import { failed } from '../handlers/handler-outcome.ts'

@@ -1,7 +1,8 @@
 /** Runs the steps of type `query`: on the source that they name, as many at a time as it has connections; the others wait their turn. */
 import type { QuerySource, SourceRows } from '../../database/query-source.ts'
 import { SourceError } from '../../database/query-source.ts'
-import type { Json, QuerySpec } from '../../language/program.ts'
+import type { QuerySpec } from '../../language/steps/query.ts'
+import type { Json } from '../../language/values.ts'
 import { MAX_STATE_BYTES } from '../../language/payload.ts'
 import { checkedOutput, failed } from '../handlers/handler-outcome.ts'
 import type { ActCall, ActFailure, ActOutcome, ActRunner, RunningAct } from './act-runner.ts'

@@ -3,7 +3,7 @@
  * seldom the longer it goes on, so that a flood of words costs its own attempt a few lines and nobody else anything.
  */
 import { checkPayload } from '../../language/payload.ts'
-import type { JsonObject } from '../../language/program.ts'
+import type { JsonObject } from '../../language/values.ts'
 
 export interface LogLine {
   message: string

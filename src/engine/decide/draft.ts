@@ -1,5 +1,6 @@
 /** A transition in the making: the snapshot's fields, open for writing, and the rows that will be stored with them. */
-import type { ActSpec, Json, Scope } from '../../language/program.ts'
+import type { ActSpec } from '../../language/steps/step-types.ts'
+import type { Json, Scope } from '../../language/values.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import { isComposite } from '../in-flight.ts'
 import type { ActEntry, InFlight, Vote } from '../in-flight.ts'

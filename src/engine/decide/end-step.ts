@@ -1,7 +1,7 @@
 /** How one step ends: recorded once, counted into the state, told in the history; a failure is retried, goes on, or ends the execution. */
 import type { StepErrorCode } from '../../errors.ts'
 import { checkPayload, MAX_STATE_BYTES } from '../../language/payload.ts'
-import type { Evaluated, Json } from '../../language/program.ts'
+import type { Evaluated, Json } from '../../language/values.ts'
 import type { Draft } from './draft.ts'
 import { emitOf } from './draft.ts'
 import { conclude } from './end-execution.ts'

@@ -1,6 +1,6 @@
 /** What can happen to an execution, as data; the inputs that wait in its mailbox fold into one transition. */
 import type { StepErrorCode } from '../../errors.ts'
-import type { Json } from '../../language/program.ts'
+import type { Json } from '../../language/values.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import type { AgentDecision, EndedStatus } from '../states.ts'
 import type { Report } from '../acts/reports.ts'

@@ -1,5 +1,5 @@
 /** A step that is over, however it ended: its row, and what cancelling leaves of one. */
-import type { Json } from '../../language/program.ts'
+import type { Json } from '../../language/values.ts'
 import { countsOf, isComposite } from '../in-flight.ts'
 import type { CompositeEntry, InFlight } from '../in-flight.ts'
 import type { Draft } from './draft.ts'

@@ -1,5 +1,6 @@
 /** A step run as deciding knows it: its path is its identity, and tells which step of the program runs there. */
-import type { Needs, Program, ProgramStep, StepSpec } from '../../language/program.ts'
+import type { Needs, Program, ProgramStep } from '../../language/program.ts'
+import type { StepSpec } from '../../language/steps/step-types.ts'
 import type { StepBody } from '../../language/steps/step-language.ts'
 
 /** What `path` names: `poll`, `poll[3]`, `poll[3].items[17]`, `book.compensate`. */

@@ -1,8 +1,8 @@
 /** Everything that `decide` knows of an execution: a value, never changed. */
-import type { JsonObject, Json, Program } from '../../language/program.ts'
+import type { Program } from '../../language/program.ts'
+import type { Json, JsonObject, StepFailure } from '../../language/values.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import type { InFlight } from '../in-flight.ts'
-import type { StepFailure } from '../../language/values.ts'
 import type { EndedStepStatus, ExecutionStatus, UnhappyStatus } from '../states.ts'
 import type { BufferedSignal } from '../steps/signal.ts'
 

@@ -1,5 +1,5 @@
 /** What a new holder does with the attempts it finds in flight: launch, launch again, isolate, or give up on them. */
-import type { ActSpec } from '../../language/program.ts'
+import type { ActSpec } from '../../language/steps/step-types.ts'
 import { isAct, runsOnce } from '../../language/steps/step-types.ts'
 import { launch } from '../steps/act.ts'
 import type { ActEntry } from '../in-flight.ts'

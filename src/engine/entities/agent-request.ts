@@ -1,6 +1,6 @@
 /** A question a step asks an agent or a person, or a notice it sends them. Read only: the commit function alone writes it. */
 import { defineEntity, p } from '@mikro-orm/postgresql'
-import type { Json } from '../../language/program.ts'
+import type { Json } from '../../language/values.ts'
 import type { AgentDecision, AgentRequestStatus } from '../states.ts'
 
 const AgentRequestSchema = defineEntity({

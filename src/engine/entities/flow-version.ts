@@ -1,6 +1,6 @@
 /** One immutable definition of a flow, numbered from 1. */
 import { defineEntity, p } from '@mikro-orm/postgresql'
-import type { JsonObject } from '../../language/program.ts'
+import type { JsonObject } from '../../language/values.ts'
 
 const FlowVersionSchema = defineEntity({
   name: 'FlowVersion',

@@ -1,6 +1,6 @@
 /** One step (or one item of a map) of an execution that has ended; what still runs is in the execution's `inFlight`. Read only. */
 import { defineEntity, p } from '@mikro-orm/postgresql'
-import type { Json } from '../../language/program.ts'
+import type { Json } from '../../language/values.ts'
 import type { EndedStepStatus } from '../states.ts'
 
 const StepRunSchema = defineEntity({

@@ -1,5 +1,5 @@
 /** One attempt of a handler on its way to an outcome: deadline, abort, grace. Where it runs is its subclasses' matter. */
-import type { Json } from '../../language/program.ts'
+import type { Json } from '../../language/values.ts'
 import type { LogFields, Logger } from '../../log.ts'
 import { Reports } from '../acts/reports.ts'
 import type { LogLine, Progress, Report } from '../acts/reports.ts'

@@ -1,5 +1,5 @@
 /** What a worker and a handler process say to each other. Each request has a number; answers to any other than the present one are dropped. */
-import type { Json } from '../../language/program.ts'
+import type { Json } from '../../language/values.ts'
 import type { LogLine, Progress } from '../acts/reports.ts'
 import type { SecretValues } from '../acts/attempt-mask.ts'
 import type { HandlerFailure, HandlerOutcome } from './handler-outcome.ts'

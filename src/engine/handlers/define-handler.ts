@@ -1,5 +1,5 @@
 /** What an operator writes: a handler, the code that a step of type `handler` names. This file is the whole API. */
-import type { Json, JsonObject } from '../../language/program.ts'
+import type { Json, JsonObject } from '../../language/values.ts'
 
 /** What a handler knows about the attempt it runs for. */
 export interface HandlerContext {

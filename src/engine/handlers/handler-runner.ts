@@ -1,6 +1,6 @@
 /** Runs the steps of type `handler`: as the registry declares them, in the host's processes or inline. */
 import type { ActRunner } from '../acts/act-runner.ts'
-import type { HandlerSpec } from '../../language/program.ts'
+import type { HandlerSpec } from '../../language/steps/handler.ts'
 import type { HandlerHost } from './handler-host.ts'
 import type { HandlerRegistry } from './load-handlers.ts'
 

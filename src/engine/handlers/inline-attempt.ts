@@ -1,5 +1,5 @@
 /** An attempt in the worker's own thread, for handlers declared `inline`: nothing can kill it, so it can only be asked to stop. */
-import type { Json } from '../../language/program.ts'
+import type { Json } from '../../language/values.ts'
 import { Attempt, attemptFields } from './attempt.ts'
 import type { AttemptSettings, HandlerCall } from './attempt.ts'
 import type { Handler } from './define-handler.ts'

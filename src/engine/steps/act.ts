@@ -1,5 +1,6 @@
 /** Acts: steps that a worker runs after the commit that wrote them down (code, calls, queries), whose outcome comes back as an input. */
-import type { ActSpec, Evaluated, Json } from '../../language/program.ts'
+import type { ActSpec } from '../../language/steps/step-types.ts'
+import type { Evaluated, Json } from '../../language/values.ts'
 import { givenTo } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
 import { replaceInFlight, scopeOf } from '../decide/draft.ts'

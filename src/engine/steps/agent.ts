@@ -1,6 +1,6 @@
 /** `agent`: asks a role and waits for the answer, until its timeout (A6). */
 import { encodeId } from '../../ids.ts'
-import type { StepSpec } from '../../language/program.ts'
+import type { StepSpec } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
 import { emitOf, removeInFlight, scopeOf } from '../decide/draft.ts'
 import { derivedUuid } from '../decide/derive.ts'

@@ -1,5 +1,5 @@
 /** `fail`: ends the execution on purpose, with a code and a message of the flow's author. */
-import type { StepSpec } from '../../language/program.ts'
+import type { StepSpec } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
 import { scopeOf } from '../decide/draft.ts'
 import { fail } from '../decide/end-step.ts'

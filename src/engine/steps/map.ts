@@ -5,7 +5,7 @@
 import { MAX_ITEMS } from '../../language/steps/map.ts'
 import type { MapSpec } from '../../language/steps/map.ts'
 import { MAX_STATE_BYTES } from '../../language/payload.ts'
-import type { Evaluated, Json } from '../../language/program.ts'
+import type { Evaluated, Json } from '../../language/values.ts'
 import { shareWork } from '../../language/budget.ts'
 import type { Draft } from '../decide/draft.ts'
 import { keepList, listOf, removeInFlight, replaceInFlight, scopeOf } from '../decide/draft.ts'

@@ -1,5 +1,5 @@
 /** `notify`: sends a notice to roles and goes on; it is stored with the execution, so that an outage delays and never loses it. */
-import type { StepSpec } from '../../language/program.ts'
+import type { StepSpec } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
 import { emitOf, scopeOf } from '../decide/draft.ts'
 import { derivedUuid } from '../decide/derive.ts'

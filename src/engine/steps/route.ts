@@ -1,5 +1,5 @@
 /** `route`: takes the route of the first case that is true; takes no time. */
-import type { StepSpec } from '../../language/program.ts'
+import type { StepSpec } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
 import { emitOf, scopeOf } from '../decide/draft.ts'
 import { fail, succeed } from '../decide/end-step.ts'

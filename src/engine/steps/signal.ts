@@ -1,6 +1,7 @@
 /** `signal`: waits for named signals; those that came before the step began count too, and each is taken once. */
 import { workSpent } from '../../language/budget.ts'
-import type { Condition, Json, StepSpec } from '../../language/program.ts'
+import type { StepSpec } from '../../language/steps/step-types.ts'
+import type { Condition, Json } from '../../language/values.ts'
 import type { Draft } from '../decide/draft.ts'
 import { emit, emitOf, removeInFlight, replaceInFlight, scopeOf } from '../decide/draft.ts'
 import { fail, succeed } from '../decide/end-step.ts'

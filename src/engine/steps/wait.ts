@@ -1,5 +1,5 @@
 /** `wait`: for a duration or until a date; holds no process. */
-import type { StepSpec } from '../../language/program.ts'
+import type { StepSpec } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
 import { scopeOf } from '../decide/draft.ts'
 import { fail, succeed } from '../decide/end-step.ts'

@@ -1,5 +1,7 @@
 /** Programs made by hand or by chance, without the compiler: what `decide` is tested with. */
-import type { Json, Needs, Program, ProgramStep, RetryPolicy, StepSpec, Template } from '../../../src/language/program.ts'
+import type { Needs, Program, ProgramStep } from '../../../src/language/program.ts'
+import type { StepSpec } from '../../../src/language/steps/step-types.ts'
+import type { Json, RetryPolicy, Template } from '../../../src/language/values.ts'
 
 export const constant = (value: Json): Template => ({ evaluate: () => ({ ok: true, value }) })
 
