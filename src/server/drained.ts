@@ -1,5 +1,8 @@
-/** Waits until a slow reader has taken what was written. */
+/** Slow readers: how much may wait for one, and the wait until it has taken what was written. */
 import type { Writable } from 'node:stream'
+
+/** A reader that has not taken this much waits; what comes meanwhile is read when it has. */
+export const MAX_BUFFERED_BYTES = 256 * 1_024
 
 /** Resolves when what was written has gone out, or never will. */
 export async function drained(stream: Writable): Promise<void> {

@@ -8,7 +8,7 @@ import type { ExecutionResult } from 'graphql'
 import { Fault, FAULTS } from '../errors.ts'
 import type { FaultCode } from '../errors.ts'
 import type { Answerer, Visitor } from './answer.ts'
-import { drained } from './drained.ts'
+import { drained, MAX_BUFFERED_BYTES } from './drained.ts'
 import type { FeedAnswer } from './follow.ts'
 import { readParameters } from './graphql-over-http.ts'
 import { keyOf } from './request-limits.ts'
@@ -16,8 +16,6 @@ import { Places } from './places.ts'
 
 /** Of one principal, in this process. */
 const MAX_STREAMS = 100
-/** A reader that has not taken this much waits; what comes meanwhile is read when it has. */
-const MAX_BUFFERED_BYTES = 256 * 1_024
 const MAX_CURSOR_LENGTH = 1_000
 
 export interface StreamRequest {
@@ -122,7 +120,7 @@ function follow(
       open(response)
       write(response, text, cursor)
     },
-    congested: () => response.writableLength > MAX_BUFFERED_BYTES,
+    congested: () => !response.destroyed && response.writableLength > MAX_BUFFERED_BYTES,
     drained: () => drained(response),
     over(why) {
       if (response.destroyed) return

@@ -3,11 +3,8 @@ import type { Duplex } from 'node:stream'
 import type { ExecutionResult } from 'graphql'
 import type { WebSocket } from 'ws'
 import type { Sink } from '../live/member.ts'
-import { drained } from './drained.ts'
+import { drained, MAX_BUFFERED_BYTES } from './drained.ts'
 import type { FeedAnswer } from './follow.ts'
-
-/** A reader that has not taken this much waits; what comes meanwhile is read when it has. */
-const MAX_BUFFERED_BYTES = 256 * 1_024
 
 export interface SocketOfFeed {
   readonly socket: WebSocket
@@ -32,7 +29,8 @@ export function followOnSocket(
     send(text) {
       if (socket.readyState === socket.OPEN) socket.send(`${head}${text}}`)
     },
-    congested: () => socket.bufferedAmount > MAX_BUFFERED_BYTES,
+    // what nobody will take holds nobody up: waiting for it would never end
+    congested: () => !stream.destroyed && socket.bufferedAmount > MAX_BUFFERED_BYTES,
     drained: () => drained(stream),
     over(why) {
       // after the others the socket is closed: a client whose subscription completed would not come back

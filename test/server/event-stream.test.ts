@@ -155,7 +155,6 @@ test('what is not to be seen equals what is not there; nobody comes in without a
 
 test('a session that ends closes its streams within a second (B11)', async () => {
   await openDoor()
-  const id = await start(2_000_000, 0)
   const leaver = await person()
   tokens.set('leaver', leaver)
   const { executionId } = unwrap(
@@ -176,7 +175,6 @@ test('a session that ends closes its streams within a second (B11)', async () =>
   expect(rest[0]).toMatchObject({ data: { data: { executionFeed: { __typename: 'FeedClosed' } } } })
   expect(rest.at(-1)).toMatchObject({ event: 'complete' })
   expect(performance.now() - at).toBeLessThan(1_500)
-  expect(id).toBeTruthy()
 })
 
 test('a client that leaves is gone at once; a query is one `next` and `complete`', async () => {
