@@ -1,8 +1,8 @@
-/** Which places an expression reads: `input.a.b`, `steps.x.output`; a key that is computed is `*`, any of them. */
+/** Which places an expression reads: `input.a.b`, `steps.x.output`, `execution.id`; a key that is computed is `*`, any of them. */
 import { children } from './cel.ts'
 import type { CelNode } from './cel.ts'
 
-const ROOTS = new Set<unknown>(['input', 'steps', 'item', 'last'])
+const ROOTS = new Set<unknown>(['input', 'steps', 'execution', 'item', 'last'])
 
 export function placesRead(root: CelNode): string[][] {
   const places: string[][] = []

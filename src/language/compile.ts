@@ -29,6 +29,7 @@ export function compile(definition: unknown, allow: AllowList): { program: Progr
     timeoutMs,
     ...(compensated.length > 0 && { compensation: { steps: compensated, timeoutMs: compensationTimeoutMs } }),
     ...(read.definition.permissions && { permissions: read.definition.permissions }),
+    ...read.around,
     ...(signals.size > 0 && { signals }),
     ...(sensitive && { sensitive }),
     checkInput: (value) => input?.check(value) ?? [],

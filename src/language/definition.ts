@@ -1,6 +1,11 @@
 /** The definition of a flow, version 1, around its steps: its type, and the strict schema that tells whether a value is one. */
 import { z } from 'zod'
 import { characters, description, MAX_STEPS, name, retry, template } from './any-step.ts'
+import { concurrency, type Concurrency } from './around/concurrency.ts'
+import { onFailure, type OnFailure } from './around/on-failure.ts'
+import { priority } from './around/priority.ts'
+import { rate, type Rate } from './around/rate.ts'
+import { retention, type Retention } from './around/retention.ts'
 import type { JsonObject } from './values.ts'
 import { ROLES, type Role } from './roles.ts'
 import { STEP_SCHEMAS, type StepDefinition } from './steps/step-types.ts'
@@ -30,6 +35,12 @@ export interface Definition {
   /** how long undoing may take in all, when the execution ends badly */
   readonly compensationTimeout?: string
   readonly permissions?: FlowPermissions
+  readonly concurrency?: Concurrency
+  readonly rate?: Rate
+  /** -100..100 */
+  readonly priority?: number
+  readonly onFailure?: OnFailure
+  readonly retention?: Retention
   readonly metadata?: JsonObject
 }
 
@@ -67,6 +78,11 @@ export const DEFINITION_SCHEMA = z.strictObject({
     .optional()
     .describe('Of undoing, when the execution ends badly: an ISO 8601 duration; PT1H unless given.'),
   permissions: permissions.optional().describe('Who may start it, of those whom grants let; it only takes away.'),
+  concurrency: concurrency.optional().describe('How many of its executions may run at once, and what becomes of one more.'),
+  rate: rate.optional().describe('How often it may be started.'),
+  priority: priority.optional(),
+  onFailure: onFailure.optional().describe('The flow that is started when an execution has failed, or did not end in time.'),
+  retention: retention.optional().describe('How long what its executions were given and made is kept.'),
   metadata: template.optional().describe('An object for your own use.'),
 })
 
@@ -76,6 +92,9 @@ export const FIELD_NAMES: readonly string[] = [
   ...STEP_SCHEMAS.flatMap((schema) => Object.keys(schema.shape)),
   ...Object.keys(retry.shape),
   ...Object.keys(permissions.shape),
+  ...Object.keys(concurrency.shape),
+  'per',
+  'each',
   'to',
   'any',
   'atLeast',

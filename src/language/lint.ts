@@ -1,5 +1,6 @@
 /** Warnings about valid definitions: what will run, but probably not as it was meant. */
 import type { Issue } from '../errors.ts'
+import { idleFields } from './around/concurrency.ts'
 import type { Definition } from './definition.ts'
 import { formatDuration, parseDuration } from './duration.ts'
 import { unreachableSteps, upstream, type Graph } from './graph.ts'
@@ -19,6 +20,8 @@ export function findWarnings(definition: Definition, { steps, reads, places, inp
   for (const [step, path] of bodiesOf(definition)) warnAboutTimes(step, path, warnings)
   if (definition.compensationTimeout !== undefined && !steps.some((step) => step.compensate))
     warnings.add('NO_EFFECT', ['compensationTimeout'], 'no step says how to undo it')
+  for (const path of definition.concurrency ? idleFields(definition.concurrency) : [])
+    warnings.add('NO_EFFECT', path, 'nothing waits: one more is refused')
   warnAboutRoles(definition, warnings)
   warnAboutReads(reads, graph, warnings)
   warnAboutWiring(definition, places, warnings)

@@ -1,6 +1,9 @@
 /** A compiled definition: what the engine runs. Made by `compile()`, never changed afterwards. */
 import type { Issue } from '../errors.ts'
 import type { Places } from '../masking/places.ts'
+import type { ConcurrencyRule } from './around/concurrency.ts'
+import type { OnFailure } from './around/on-failure.ts'
+import type { StartRate } from './around/rate.ts'
 import type { FlowPermissions } from './definition.ts'
 import type { StepBody } from './steps/step-language.ts'
 import type { StepSpec } from './steps/step-types.ts'
@@ -39,6 +42,14 @@ export interface Program {
   /** the steps that say how to undo them, and how long undoing all of them may take; undefined: none does */
   compensation?: { steps: readonly ProgramStep[]; timeoutMs: number }
   permissions?: FlowPermissions
+  concurrency?: ConcurrencyRule
+  rates?: readonly StartRate[]
+  /** of its executions, unless whoever starts one says another; 0 */
+  priority?: number
+  /** what is started when an execution has failed or did not end in time */
+  onFailure?: OnFailure
+  /** how long payloads are kept after the end, if not as long as usual */
+  payloadDays?: number
   /** names of the signals that its steps wait for */
   signals?: ReadonlySet<string>
   /** the places in this input that its JSON Schema marks as sensitive; undefined when it marks none anywhere */

@@ -1,5 +1,9 @@
 /** A definition read from any value: every part checked and compiled in one pass, with all its problems. */
 import { checkName, checkRoles, compileStep, compileWhen } from './compile-step.ts'
+import { compileConcurrency } from './around/concurrency.ts'
+import { checkOnFailure } from './around/on-failure.ts'
+import { compileRates } from './around/rate.ts'
+import { readRetention } from './around/retention.ts'
 import { compileCompensation } from './compile-compensation.ts'
 import { DEFINITION_SCHEMA, type Definition } from './definition.ts'
 import { readDocument } from './document.ts'
@@ -8,7 +12,7 @@ import { compileInputSchema, type InputSchema } from './input-schema.ts'
 import { IssueList, type IssueCode } from './issue-list.ts'
 import { failuresLeadingTo, readNeeds, readOnError, type DeclaredSteps } from './needs.ts'
 import type { PlacesRead } from './lint-wiring.ts'
-import type { Needs, ProgramStep } from './program.ts'
+import type { Needs, Program, ProgramStep } from './program.ts'
 import type { AllowList, Template } from './values.ts'
 import { readDuration } from './read-duration.ts'
 import { readStep, type DeclaredStep } from './read-step.ts'
@@ -25,6 +29,8 @@ export interface StepRead {
   path: readonly string[]
 }
 
+export type Around = Pick<Program, 'concurrency' | 'rates' | 'priority' | 'onFailure' | 'payloadDays'>
+
 export interface ReadDefinition {
   issues: IssueList
   /** only when there are no issues */
@@ -38,6 +44,8 @@ export interface ReadDefinition {
   output?: Template
   timeoutMs: number
   compensationTimeoutMs: number
+  /** what the program has besides its steps and its own times, only where the definition says it */
+  around: Around
   /** the names that its steps wait for */
   signals: Set<string>
 }
@@ -45,7 +53,7 @@ export interface ReadDefinition {
 /** Never throws, whatever `value` is. The result may be run only when `issues` is empty. */
 export function readDefinition(value: unknown, allow: AllowList): ReadDefinition {
   const issues = new IssueList()
-  const result: ReadDefinition = { issues, steps: [], reads: [], places: [], ...DEFAULT_TIMES, signals: new Set() }
+  const result: ReadDefinition = { issues, steps: [], reads: [], places: [], ...DEFAULT_TIMES, around: {}, signals: new Set() }
   const document = readDocument(value, issues)
   if (!document) return result
   const outer = DEFINITION_SCHEMA.safeParse(document)
@@ -72,6 +80,7 @@ export function readDefinition(value: unknown, allow: AllowList): ReadDefinition
   if (raw.timeout !== undefined) result.timeoutMs = readDuration(raw.timeout, ['timeout'], context, 1)
   if (raw.compensationTimeout !== undefined)
     result.compensationTimeoutMs = readDuration(raw.compensationTimeout, ['compensationTimeout'], context, 1)
+  result.around = compileAround(raw, context)
   if (raw.output) result.output = compileTemplate(raw.output, ['output'], context)
   if (raw.input) {
     result.input = compileInputSchema(raw.input)
@@ -90,6 +99,18 @@ type Outer = NonNullable<ReturnType<typeof DEFINITION_SCHEMA.safeParse>['data']>
 function salvage(document: Record<string, unknown>): Partial<Outer> {
   const fields = Object.entries(DEFINITION_SCHEMA.shape).map(([name, schema]) => [name, schema.safeParse(document[name]).data])
   return Object.fromEntries(fields) as Partial<Outer>
+}
+
+function compileAround(raw: Partial<Outer>, context: StepContext): Around {
+  const { concurrency, rate, priority, onFailure, retention } = raw
+  if (onFailure) checkOnFailure(onFailure, context)
+  return {
+    ...(concurrency && { concurrency: compileConcurrency(concurrency, context) }),
+    ...(rate && { rates: compileRates(rate, context) }),
+    ...(priority !== undefined && { priority }),
+    ...(onFailure && { onFailure }),
+    ...(retention && { payloadDays: readRetention(retention, context) }),
+  }
 }
 
 function readSteps(raw: Record<string, unknown> | undefined, issues: IssueList): DeclaredSteps {
