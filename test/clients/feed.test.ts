@@ -1,0 +1,194 @@
+/** The client package against a whole server, over WebSocket and server-sent events: what it shows is what happened, whatever is cut. */
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { auditFeed, createFeed, executionFeed, holesOf, SessionOver } from '../../clients/feed/feed.ts'
+import type { FeedOptions, Transport } from '../../clients/feed/feed.ts'
+import { openSession } from '../../clients/feed/session.ts'
+import { overSse } from '../../clients/feed/sse.ts'
+import { overWebSocket } from '../../clients/feed/websocket.ts'
+import { decodeId } from '../../src/ids.ts'
+import { createTokens } from '../../src/identity/tokens.ts'
+import { encodeFeedCursor } from '../../src/live/cursor.ts'
+import { startCutProxy } from '../harness/cut-proxy.ts'
+import { approve, follow, historyOf, JWT_SECRET, runningServer } from './running-server.ts'
+import type { Follower } from './running-server.ts'
+
+const { url, session, start, ownerQuery } = await runningServer()
+const WAYS = [
+  { way: 'WebSocket', over: overWebSocket },
+  { way: 'server-sent events', over: overSse },
+]
+const FAST = { firstMs: 5, longestMs: 50 }
+const EXPENSIVE = { feature_name: 'Live dashboards', estimated_cost: 2_000_000 }
+
+/** Thirty short waits, three at a time: a hundred events, one after the other. */
+const WAITS = {
+  version: 1,
+  name: 'many_waits',
+  steps: { waits: { type: 'map', over: '${{ input.items }}', parallel: 3, step: { type: 'wait', duration: 'PT0.02S' } } },
+  output: {},
+}
+beforeAll(async () => {
+  const { createFlow } = await session.run<{ createFlow: { flow?: object; issues?: object[] } }>(
+    `mutation ($definition: JSON!) { createFlow(input: { definition: $definition }) {
+      ... on CreateFlowSuccess { flow { id } } ... on ValidationProblem { issues { path message } } } }`,
+    { definition: WAITS },
+  )
+  if (!createFlow.flow) throw new Error(JSON.stringify(createFlow))
+})
+
+function followed<View>(options: FeedOptions<View>): Follower<View> {
+  const follower = follow(createFeed({ retry: FAST, ...options }))
+  onTestFinished(follower.stop)
+  return follower
+}
+const of = (transport: Transport, id: string) => followed({ transport, kind: executionFeed, variables: { id } })
+
+test.each(WAYS)('over $way an execution is followed to its end, with its whole history', async ({ over }) => {
+  const id = await start('feature_approval', EXPENSIVE)
+  const follower = of(over({ url, token: session.token }), id)
+  const { view } = await follower.until((state) => state.view.execution?.status === 'WAITING')
+  expect(view.steps.find(({ path }) => path === 'ask_ceo')).toMatchObject({ status: 'WAITING', type: 'agent' })
+  await approve(session, id)
+  const end = await follower.until(({ status }) => status === 'ended')
+  expect(end.ending).toEqual({ reason: 'FINISHED', errors: [] })
+  expect(end.view.execution).toMatchObject({
+    status: 'SUCCEEDED',
+    flow: { name: 'feature_approval' },
+    output: { approved: true },
+  })
+  expect(end.view.events).toEqual(await historyOf(session, id))
+  expect(end.view.steps.map(({ status }) => status)).not.toContain('WAITING')
+  expect(follower.statuses).toEqual(['resuming', 'live', 'ended'])
+})
+
+test.each(WAYS)(
+  'connections over $way that are cut again and again lose no event and double none',
+  async ({ over }) => {
+    const proxy = await startCutProxy(url)
+    const id = await start('many_waits', { items: Array.from({ length: 30 }, (_, at) => at) })
+    const transport = over({ url: `${proxy.url}/graphql`, token: session.token })
+    const followers = [of(transport, id), of(over({ url: `${proxy.url}/graphql`, token: session.token }), id)]
+    let cuts = 0
+    for (const { feed } of followers) {
+      // the moments are those at which something comes: anything may be on its way
+      onTestFinished(
+        feed.subscribe(({ status }) => {
+          if (status === 'live' && Math.random() < 0.2 && (cuts += 1)) proxy.cut()
+        }),
+      )
+    }
+    for (const follower of followers) {
+      const { view, gaps } = await follower.until(({ status }) => status === 'ended')
+      expect(view.events).toEqual(await historyOf(session, id))
+      expect(gaps).toEqual([])
+    }
+    expect(cuts).toBeGreaterThan(0)
+  },
+  30_000,
+)
+
+test.each(WAYS)('over $way an expired token is renewed, and one that cannot be renewed ends the feed', async ({ over }) => {
+  const id = await start('feature_approval', EXPENSIVE)
+  const good = await session.token(false)
+  const { sub, sid } = JSON.parse(Buffer.from(good.split('.')[1]!, 'base64url').toString()) as { sub: string; sid: string }
+  const yesterday = createTokens({ signing: JWT_SECRET }, { now: () => Date.now() - 86_400_000 })
+  const { accessToken: old } = await yesterday.issue(decodeId('user', sub)!, decodeId('session', sid)!)
+  const asked: boolean[] = []
+  const renewed = of(over({ url, token: (expired) => (asked.push(expired), expired ? good : old) }), id)
+  await renewed.until(({ status }) => status === 'live')
+  expect(asked).toEqual([false, true])
+
+  const lost = of(
+    over({
+      url,
+      token(expired) {
+        if (expired) throw new SessionOver('signed out')
+        return old
+      },
+    }),
+    id,
+  )
+  const { ending } = await lost.until(({ status }) => status === 'ended')
+  expect(ending).toEqual({ reason: 'REFUSED', errors: [{ message: 'signed out' }] })
+})
+
+test.each(WAYS)('over $way what is refused for good ends the feed, with the reason', async ({ over }) => {
+  const wrong = of(over({ url, token: () => 'wrong' }), 'exec_01m81d5mh1er5s8et5q5ks7651')
+  expect((await wrong.until(({ status }) => status === 'ended')).ending?.reason).toBe('REFUSED')
+  const nothing = of(over({ url, token: session.token }), 'exec_01m81d5mh1er5s8et5q5ks7651')
+  const { ending } = await nothing.until(({ status }) => status === 'ended')
+  expect(ending).toMatchObject({ reason: 'REFUSED', errors: [{ extensions: { code: 'NOT_FOUND' } }] })
+})
+
+test('a silent connection is stale, then given up; whoever resumes is live again without a frame', async () => {
+  const id = await start('feature_approval', EXPENSIVE)
+  const transport = overWebSocket({ url, token: session.token })
+  const follower = followed({ transport, kind: executionFeed, variables: { id }, heartbeatMs: 100 })
+  await follower.until(({ status }) => status === 'stale')
+  await follower.until(({ status }) => status === 'resuming')
+  await follower.until(({ status }) => status === 'live')
+  expect(follower.statuses).toEqual(['resuming', 'live', 'stale', 'resuming', 'live'])
+  await approve(session, id)
+  const { view } = await follower.until(({ status }) => status === 'ended')
+  expect(view.events).toEqual(await historyOf(session, id))
+})
+
+test('a feed rests when nobody listens, goes on where it was, and takes a cursor of a query to begin at', async () => {
+  const id = await start('feature_approval', EXPENSIVE)
+  const { execution } = await session.run<{ execution: { feedCursor: string; lastSeq: number } }>(
+    'query ($id: ID!) { execution(id: $id) { feedCursor lastSeq } }',
+    { id },
+  )
+  const transport = overWebSocket({ url, token: session.token })
+  const variables = { id, after: execution.feedCursor }
+  const feed = createFeed({ transport, kind: executionFeed, variables, retry: FAST })
+  const first = follow(feed)
+  await first.until(({ status }) => status === 'live')
+  first.stop()
+  expect(feed.state).toMatchObject({ status: 'resuming', view: { events: [] } })
+  await approve(session, id)
+  const second = follow(feed)
+  const { view } = await second.until(({ status }) => status === 'ended')
+  second.stop()
+  const history = await historyOf(session, id)
+  expect(view.events).toEqual(history.slice(-view.events.length))
+  expect(holesOf(view.events)).toEqual([{ after: 0, before: view.events[0]!.seq }])
+  feed.offer({ events: history })
+  expect(feed.state.view.events).toEqual(history)
+})
+
+test('events that retention took are a gap, told as such', async () => {
+  const id = await start('feature_approval', EXPENSIVE)
+  const uuid = decodeId('execution', id)!
+  const transport = overWebSocket({ url, token: session.token })
+  await followed({ transport, kind: executionFeed, variables: { id } }).until(({ view }) => view.execution?.status === 'WAITING')
+  await ownerQuery('delete from sluice.events where execution_id = $1 and seq <= 4', [uuid])
+  const after = encodeFeedCursor(uuid, 1)
+  const follower = followed({ transport, kind: executionFeed, variables: { id, after } })
+  const { gaps, view } = await follower.until(({ view }) => view.events.length > 0)
+  expect(gaps).toEqual([{ reason: 'RETENTION', after }])
+  expect(holesOf(view.events)).toEqual([{ after: 0, before: 5 }])
+})
+
+test('the audit log is followed by whoever may', async () => {
+  const follower = followed({ transport: overSse({ url, token: session.token }), kind: auditFeed })
+  await follower.until(({ status }) => status === 'live')
+  const id = await start('feature_approval', { feature_name: 'Small', estimated_cost: 1 })
+  const { view } = await follower.until(({ view }) => view.events.some(({ executionId }) => executionId === id))
+  expect(new Set(view.events.map((event) => event.id)).size).toBe(view.events.length)
+})
+
+test('one session serves many: a refresh token is used once, and what it brought is handed on', async () => {
+  const signedIn = await session.run<{ signIn: Parameters<typeof openSession>[1] }>(
+    `mutation ($input: SignInInput!) { signIn(input: $input) {
+      ... on SignInSuccess { accessToken accessTokenExpiresAt refreshToken } } }`,
+    { input: { email: 'admin@sluice.local', password: 'Of-the-clients-1' } },
+  )
+  const renewed: string[] = []
+  const own = openSession({ url }, signedIn.signIn, ({ accessToken }) => renewed.push(accessToken))
+  const tokens = await Promise.all([own.token(true), own.token(true), own.token(true)])
+  expect(new Set(tokens)).toEqual(new Set(renewed))
+  expect(renewed).toHaveLength(1)
+  const stolen = openSession({ url }, signedIn.signIn)
+  await expect(stolen.token(true)).rejects.toThrow(SessionOver)
+})
