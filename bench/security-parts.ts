@@ -39,6 +39,7 @@ import type { Plan } from '../src/server/prepare.ts'
 import { createBodyReader } from '../src/server/read-request.ts'
 import { createRequestLimits } from '../src/server/request-limits.ts'
 import { startServer } from './server.ts'
+import { Trigger } from '../src/triggers/entities/trigger.ts'
 
 export interface Part {
   readonly name: string
@@ -69,7 +70,7 @@ export async function openSecurity(): Promise<{ parts: Part[]; inARow: Part; clo
   const server = await startServer()
   stack.defer(() => server.stop())
   const connection = await server.makeDatabase('bench_security', true)
-  const entities = [...ENGINE_ENTITIES, AuditEvent, ...IDENTITY_ENTITIES]
+  const entities = [...ENGINE_ENTITIES, AuditEvent, ...IDENTITY_ENTITIES, Trigger]
   const database = await openDatabase({ connection, entities, poolSize: 4, log })
   stack.defer(() => database.close())
   const authChanges = createAuthChanges({ database, bus: createLocalBus(log), log })

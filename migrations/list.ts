@@ -15,6 +15,7 @@ import { ResourceUse } from './013-resource-use.ts'
 import { Children } from './014-children.ts'
 import { Waits } from './015-waits.ts'
 import { Compensation } from './016-compensation.ts'
+import { Triggers } from './018-triggers.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
 export const migrations: MigrationPlan['migrations'] = [
@@ -33,6 +34,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '014-children', class: Children },
   { name: '015-waits', class: Waits },
   { name: '016-compensation', class: Compensation },
+  { name: '018-triggers', class: Triggers },
 ]
 
 /** `create or replace` only; each lies beside the TypeScript that calls it: `new URL('../src/engine/commit.sql', import.meta.url)`. */

@@ -58,8 +58,9 @@ import { measureClient } from './outbound/metrics.ts'
 import { startMetricsServer } from './server/metrics.ts'
 import { readPersistedOperations } from './server/persisted-operations.ts'
 import { startServer } from './server/server.ts'
+import { Trigger } from './triggers/entities/trigger.ts'
 
-export const ENTITIES = [...IDENTITY_ENTITIES, AuditEvent, SecurityEvent, ...ENGINE_ENTITIES]
+export const ENTITIES = [...IDENTITY_ENTITIES, AuditEvent, SecurityEvent, ...ENGINE_ENTITIES, Trigger]
 
 const EXAMPLE_HANDLERS = fileURLToPath(new URL('../examples/handlers', import.meta.url))
 const EXAMPLE_FLOWS = new URL('../examples/flows/all.ts', import.meta.url)

@@ -17,6 +17,7 @@ export const ID_PREFIX = {
   apiKey: 'key',
   executionLink: 'link',
   flowGrant: 'grant',
+  trigger: 'trigger',
 } as const
 export type IdKind = keyof typeof ID_PREFIX
 

@@ -7,6 +7,8 @@ import type { JsonObject } from '../language/values.ts'
 import type { Call } from '../operations/call.ts'
 import { loadDefinitions, loadNewestVersions } from '../operations/load-by-id.ts'
 import type { FlowVersionHead } from '../operations/load-by-id.ts'
+import { loadFlowTriggers, loadTriggerNames } from '../operations/load-triggers.ts'
+import type { TriggerName } from '../operations/load-triggers.ts'
 import type { FlowAction } from '../operations/permissions.ts'
 import { readSignals } from '../operations/read-signals.ts'
 import type { SignalsWanted, SignalView } from '../operations/read-signals.ts'
@@ -22,6 +24,7 @@ import type { Payload, StepRunKey } from '../operations/read-payloads.ts'
 import { readSteps } from '../operations/read-steps.ts'
 import type { StepView } from '../operations/read-steps.ts'
 import type { View } from '../operations/unmask.ts'
+import type { Trigger } from '../triggers/entities/trigger.ts'
 
 /** An execution as of one version: later mutations of the same operation must not be answered from earlier reads. */
 type AsOf = Pick<Execution, 'id' | 'version'>
@@ -45,6 +48,8 @@ export interface Loaders {
   newestVersions: DataLoader<Flow, FlowVersionHead, string>
   allowedActions: DataLoader<string, FlowAction[]>
   flowGrants: DataLoader<string, FlowGrant[] | null>
+  flowTriggers: DataLoader<string, Trigger[]>
+  triggerNames: DataLoader<string, TriggerName | null>
 }
 
 const BY_CALL: Record<View, WeakMap<Call, Loaders>> = { MASKED: new WeakMap(), UNMASKED: new WeakMap() }
@@ -84,6 +89,8 @@ function createLoaders(call: Call, view: View): Loaders {
     answerable: anew((ids) => readAnswerable(call, ids)),
     allowedActions: anew((ids) => readAllowedActions(call, ids)),
     flowGrants: anew((ids) => readFlowGrants(call, ids)),
+    flowTriggers: anew((ids) => loadFlowTriggers(call, ids)),
+    triggerNames: batch((ids) => loadTriggerNames(call, ids), itself),
     newestVersions: batch(
       (flows) => loadNewestVersions(call, flows),
       (flow) => `${flow.id} ${flow.latestNumber}`,

@@ -23,6 +23,7 @@ const KIND_OF_TYPE: Record<string, IdKind> = {
   ApiKey: 'apiKey',
   ExecutionLink: 'executionLink',
   Secret: 'secret',
+  Trigger: 'trigger',
 }
 
 /** No type has this name: an id that means nothing loads nothing. */

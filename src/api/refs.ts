@@ -5,6 +5,7 @@ import type { Flow as FlowRow } from '../engine/entities/flow.ts'
 import type { ApiKey as ApiKeyRow } from '../identity/entities/api-key.ts'
 import type { ExecutionLink as ExecutionLinkRow } from '../identity/entities/execution-link.ts'
 import type { Secret as SecretRow } from '../identity/entities/secret.ts'
+import type { Trigger as TriggerRow } from '../triggers/entities/trigger.ts'
 import {
   loadAgentRequests,
   loadApiKeys,
@@ -15,6 +16,7 @@ import {
   loadFlowVersions,
   loadSecrets,
   loadSecurityEvents,
+  loadTriggers,
 } from '../operations/load-by-id.ts'
 import type { AgentRequestHead, AuditEventHead, FlowVersionHead } from '../operations/load-by-id.ts'
 import type { EventRow } from '../operations/read-events.ts'
@@ -51,6 +53,11 @@ export const AuditEvent = builder.loadableNodeRef('AuditEvent', {
 export const SecurityEvent = builder.loadableNodeRef('SecurityEvent', {
   id: { resolve: (event: SecurityEventRow) => event.id },
   load: (ids: string[], call) => loadSecurityEvents(call, ids) as Promise<SecurityEventRow[]>,
+})
+
+export const Trigger = builder.loadableNodeRef('Trigger', {
+  id: { resolve: (trigger: TriggerRow) => trigger.id },
+  load: (ids: string[], call) => loadTriggers(call, ids) as Promise<TriggerRow[]>,
 })
 
 export const ApiKey = builder.loadableNodeRef('ApiKey', {

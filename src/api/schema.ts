@@ -28,6 +28,7 @@ import './security-event.ts'
 import './audit-verification.ts'
 import './secret.ts'
 import './resource-use.ts'
+import './trigger.ts'
 import './simulation.ts'
 
 export const schema = builder.toSchema()

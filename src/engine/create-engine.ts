@@ -133,6 +133,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
       start: {
         ...{ inputText: order.inputText, priority: order.priority ?? 0, labels: order.labels ?? null, parentId: null },
         ...{ retryOf: order.retryOf ?? null, runningLimit: order.runningLimit, ...(idempotency && { idempotency }) },
+        ...(order.triggerId !== undefined && { triggerId: order.triggerId }),
       },
       audits: aimed(order.audit, snapshot),
     }

@@ -39,6 +39,8 @@ export interface StartFields {
   labels: Record<string, string> | null
   parentId: string | null
   retryOf: string | null
+  /** the trigger that it came from */
+  triggerId?: string
   /** null = not limited (children) */
   runningLimit: number | null
   idempotency?: Idempotency
@@ -88,13 +90,14 @@ export function encodeTransition(transition: Transition, mark: number, sign: Aud
 
 function writeStart(next: Snapshot, mark: number, start: StartFields): void {
   const { idempotency } = start
-  writer.begin(35)
+  writer.begin(36)
   writer.uuid(next.id)
   writer.uuid(next.flowId)
   writer.uuid(next.flowVersionId)
   writer.uuid(next.initiatorId)
   writer.uuid(start.parentId)
   writer.uuid(start.retryOf)
+  writer.uuid(start.triggerId)
   writer.int2(start.priority)
   writer.jsonb(start.labels)
   writer.time(next.createdAt)

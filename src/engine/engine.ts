@@ -29,6 +29,8 @@ export interface StartOrder {
   /** ms since 1970; not started before */
   startAt?: number
   retryOf?: string
+  /** the trigger that it came from */
+  triggerId?: string
   idempotency?: Idempotency
   audit?: readonly AuditEntry[]
 }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { MAX_STEPS, NAME } from './any-step.ts'
 import { DEFINITION_SCHEMA } from './definition.ts'
 import { STEP_SCHEMAS, STEP_TYPES } from './steps/step-types.ts'
+import { TRIGGER_SCHEMAS } from './triggers/trigger-types.ts'
 import type { JsonObject } from './values.ts'
 
 /**
@@ -13,10 +14,8 @@ export function definitionJsonSchema(): JsonObject {
   const { $schema, ...definition } = toJsonSchema(DEFINITION_SCHEMA)
   const properties = definition['properties'] as JsonObject
   const steps = properties['steps'] as JsonObject
-  const types = STEP_SCHEMAS.map((schema, i): [string, JsonObject] => {
-    const { $schema: _, ...step } = toJsonSchema(schema)
-    return [STEP_TYPES[i]!, step]
-  })
+  const triggers = properties['triggers'] as JsonObject
+  const types = STEP_SCHEMAS.map((schema, i): [string, JsonObject] => [STEP_TYPES[i]!, inner(schema)])
   return {
     $schema: $schema!,
     title: 'A flow of Sluice',
@@ -30,9 +29,15 @@ export function definitionJsonSchema(): JsonObject {
         propertyNames: { pattern: NAME.source },
         additionalProperties: { $ref: '#/$defs/step' },
       },
+      triggers: { ...triggers, items: { oneOf: TRIGGER_SCHEMAS.map(inner) } },
     },
     $defs: { step: { oneOf: types.map(([type]) => ({ $ref: `#/$defs/${type}` })) }, ...Object.fromEntries(types) },
   }
 }
 
 const toJsonSchema = (schema: z.ZodType): JsonObject => z.toJSONSchema(schema, { io: 'input' }) as JsonObject
+/** Without what only the outermost says. */
+function inner(schema: z.ZodType): JsonObject {
+  const { $schema: _, ...rest } = toJsonSchema(schema)
+  return rest
+}

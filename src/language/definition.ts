@@ -9,6 +9,7 @@ import { retention, type Retention } from './around/retention.ts'
 import type { JsonObject } from './values.ts'
 import { ROLES, type Role } from './roles.ts'
 import { STEP_SCHEMAS, type StepDefinition } from './steps/step-types.ts'
+import { TRIGGER_SCHEMAS, type TriggerDefinition } from './triggers/trigger-types.ts'
 
 /** What grants give, this takes away (C2): whoever is not named may not start it, or not answer what it asks. Absent = everybody. */
 export interface FlowPermissions {
@@ -41,8 +42,12 @@ export interface Definition {
   readonly priority?: number
   readonly onFailure?: OnFailure
   readonly retention?: Retention
+  /** what starts it besides calls */
+  readonly triggers?: readonly TriggerDefinition[]
   readonly metadata?: JsonObject
 }
+
+const MAX_TRIGGERS = 50
 
 // Control characters, line separators, and the marks that reorder text on a screen.
 const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u
@@ -83,6 +88,7 @@ export const DEFINITION_SCHEMA = z.strictObject({
   priority: priority.optional(),
   onFailure: onFailure.optional().describe('The flow that is started when an execution has failed, or did not end in time.'),
   retention: retention.optional().describe('How long what its executions were given and made is kept.'),
+  triggers: z.array(z.unknown()).max(MAX_TRIGGERS).optional().describe('What starts it besides calls: patterns, webhooks.'),
   metadata: template.optional().describe('An object for your own use.'),
 })
 
@@ -90,6 +96,7 @@ export const DEFINITION_SCHEMA = z.strictObject({
 export const FIELD_NAMES: readonly string[] = [
   ...Object.keys(DEFINITION_SCHEMA.shape),
   ...STEP_SCHEMAS.flatMap((schema) => Object.keys(schema.shape)),
+  ...TRIGGER_SCHEMAS.flatMap((schema) => Object.keys(schema.shape)),
   ...Object.keys(retry.shape),
   ...Object.keys(permissions.shape),
   ...Object.keys(concurrency.shape),

@@ -16,6 +16,7 @@ export const ISSUE_CODES = {
   INVALID_EXPRESSION: 'The expression cannot be compiled.',
   INVALID_SCHEMA: 'The JSON Schema cannot be compiled.',
   UNKNOWN_STEP_TYPE: 'There is no such step type.',
+  UNKNOWN_TRIGGER_TYPE: 'There is no such trigger type.',
   UNKNOWN_STEP: 'There is no such step.',
   UNKNOWN_ROUTE: 'The router never takes this route.',
   UNKNOWN_ROLE: 'The role is not on the list.',

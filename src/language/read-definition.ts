@@ -18,6 +18,7 @@ import { readDuration } from './read-duration.ts'
 import { readStep, type DeclaredStep } from './read-step.ts'
 import type { StepContext } from './steps/step-language.ts'
 import { compileTemplate } from './template.ts'
+import { readTriggers } from './triggers/read-triggers.ts'
 import { addZodIssues } from './zod-issues.ts'
 
 const DEFAULT_TIMES = { timeoutMs: 30 * 86_400_000, compensationTimeoutMs: 3_600_000 }
@@ -86,9 +87,11 @@ export function readDefinition(value: unknown, allow: AllowList): ReadDefinition
     result.input = compileInputSchema(raw.input)
     for (const issue of result.input.issues) issues.add(issue.code as IssueCode, issue.path, issue.message, issue.hint)
   }
+  const triggers = raw.triggers && readTriggers(raw.triggers, issues)
   if (outer.success && issues.empty) {
     const steps = Object.fromEntries([...declared].map(([name, { whole }]) => [name, whole!]))
-    result.definition = { ...outer.data, steps }
+    const { triggers: _, ...around } = outer.data
+    result.definition = { ...around, steps, ...(triggers && { triggers }) }
   }
   return result
 }

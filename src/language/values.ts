@@ -16,6 +16,12 @@ export interface Scope {
   /** inside a `loop`: which time it is, from 1, and the output of the time before; null the first time */
   iteration?: bigint
   last?: Json
+  /** in the `input` of a pattern: the text that matched, and the named groups of the match */
+  text?: string
+  match?: JsonObject
+  /** in the `input` of a webhook: what came, and when */
+  body?: Json
+  delivery?: { id: string; receivedAt: string }
 }
 
 /** Why a step failed, or its execution. */

@@ -16,7 +16,12 @@ import { noteRefusal } from './refuse.ts'
 
 /** `ownerId`: of the flow. Issues SECRET_NOT_YOURS, UNKNOWN_SECRET; none when it names no secrets. */
 export async function secretIssues(call: Call, definition: Definition, ownerId: string): Promise<Issue[]> {
-  const named = Object.entries(definition.steps).flatMap(([name, step]) => secretsOf(step, ['steps', name]))
+  const named = [
+    ...Object.entries(definition.steps).flatMap(([name, step]) => secretsOf(step, ['steps', name])),
+    ...(definition.triggers ?? []).flatMap((trigger, i) =>
+      'secret' in trigger ? [{ name: trigger.secret, path: ['triggers', String(i), 'secret'] }] : [],
+    ),
+  ]
   if (named.length === 0) return []
   if (requirePrincipal(call).actsAs !== ownerId) {
     await noteRefusal(call, { type: 'secret.useRefused', errorCode: 'SECRET_NOT_YOURS' })

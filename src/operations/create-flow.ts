@@ -7,7 +7,7 @@ import type { Call } from './call.ts'
 import { checkDefinition } from './check-definition.ts'
 import { checkSecrets } from './check-secrets.ts'
 import { limitFlowWrites } from './limit-flow-writes.ts'
-import { mayCreateFlows, requirePrincipal } from './permissions.ts'
+import { mayCreateFlows, mayPublishTriggers, requirePrincipal } from './permissions.ts'
 import { forbid } from './refuse.ts'
 import { insertFlow, isNameTaken } from './write-flow.ts'
 
@@ -23,6 +23,7 @@ export async function createFlow(call: Call, { definition, visibility = 'PRIVATE
   if (!mayCreateFlows(principal)) return forbid(call, { type: 'flow.creationRefused' })
   const checked = checkDefinition(call, definition)
   if (!checked.ok) return checked.problem
+  if (checked.definition.triggers?.length && !mayPublishTriggers(principal)) return forbid(call, { type: 'flow.creationRefused' })
   const refused = await checkSecrets(call, checked.definition, principal.actsAs)
   if (refused) return refused
   const limited = await limitFlowWrites(call)

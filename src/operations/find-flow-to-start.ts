@@ -5,12 +5,12 @@ import { prepared } from '../database/prepared.ts'
 import { together } from '../database/together.ts'
 import { isProblem, problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
-import type { Principal } from '../identity/principal.ts'
 import { askTogether } from './ask-together.ts'
 import type { Call } from './call.ts'
 import { findFlow, nameOf } from './find-flow.ts'
 import type { FlowReference } from './find-flow.ts'
 import { flowsSeenByEach, levelOf, requirePrincipal } from './permissions.ts'
+import type { Rights } from './permissions.ts'
 
 export interface FlowToStart {
   id: string
@@ -21,7 +21,7 @@ export interface FlowToStart {
 
 interface Question {
   by: FlowReference
-  principal: Principal
+  principal: Rights
 }
 
 interface Found extends FlowToStart {
@@ -37,6 +37,12 @@ export async function findFlowToStart(call: Call, by: FlowReference): Promise<Fl
   if (!second || first.isOwn) return first
   const flow = await findFlow(call, by)
   return isProblem(flow) ? flow : findFlowToStart(call, { id: flow.id })
+}
+
+/** For somebody whose id was stored; undefined: there is none, or none that they may see. */
+export async function findFlowToStartById(database: Database, id: string, principal: Rights): Promise<FlowToStart | undefined> {
+  const [flow] = await lookOn(database)({ by: { id }, principal })
+  return flow
 }
 
 const LOOKS = new WeakMap<Database, (question: Question) => Promise<Found[]>>()

@@ -11,6 +11,7 @@ import { ApiKey } from '../identity/entities/api-key.ts'
 import { ExecutionLink } from '../identity/entities/execution-link.ts'
 import { Secret } from '../identity/entities/secret.ts'
 import type { JsonObject } from '../language/values.ts'
+import { Trigger } from '../triggers/entities/trigger.ts'
 import type { Call } from './call.ts'
 import { maskExecutions, maskRequests } from './mask-rows.ts'
 import { noteRows } from './note-reads.ts'
@@ -23,6 +24,7 @@ import {
   visibleFlows,
   visibleFlowVersions,
   visibleSecrets,
+  visibleTriggers,
 } from './permissions.ts'
 import { visibleAgentRequests } from './request-permissions.ts'
 import { selectRows } from './select-rows.ts'
@@ -62,6 +64,8 @@ export const loadAuditEvents: Load<AuditEventHead> = (call, ids) =>
 
 export const loadSecurityEvents: Load<SecurityEvent> = (call, ids) =>
   load(call, SecurityEvent, ids, visibleAuditEvents(requirePrincipal(call)))
+
+export const loadTriggers: Load<Trigger> = (call, ids) => load(call, Trigger, ids, visibleTriggers(requirePrincipal(call)))
 
 export const loadSecrets: Load<Secret> = (call, ids) => load(call, Secret, ids, visibleSecrets(requirePrincipal(call)))
 

@@ -120,6 +120,10 @@ export function visibleFlowVersions(principal: Principal): Condition {
   return visible === EVERYTHING ? visible : sql`t.flow_id in (select t.id from sluice.flows as t where ${visible})`
 }
 
+/** A condition on `sluice.triggers`: the same, while their flow has them. */
+export const visibleTriggers = (principal: Principal): Condition =>
+  sql`(t.removed_at is null and ${visibleFlowVersions(principal)})`
+
 /** `visibleFlows` taken apart into ways that each walk an index: a list is the union of their pages. (One `or` would walk the whole table when little of it is visible.) */
 export function waysToFlows(principal: Principal): readonly Way[] {
   if (!isAllowed(principal, 'FLOWS_READ') || principal.kind === 'LINK') return []
@@ -189,6 +193,9 @@ export const mayWriteSecrets = (principal: Principal): boolean => principal.kind
 
 export const mayCreateFlows = (principal: Principal): boolean =>
   principal.role !== 'VIEWER' && isAllowed(principal, 'FLOWS_WRITE')
+
+/** What starts a flow starts it for whoever publishes it: a key cannot have started later what it may not start now. */
+export const mayPublishTriggers = (principal: Principal): boolean => isAllowed(principal, 'EXECUTIONS_WRITE')
 
 /** Whether the caller may do this on a flow that it has this level on. VIEWER only sees; agents have no role, only grants. */
 export function mayOnFlow(

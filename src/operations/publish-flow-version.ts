@@ -10,8 +10,9 @@ import { checkDefinition } from './check-definition.ts'
 import { checkSecrets } from './check-secrets.ts'
 import { editFlow } from './edit-flow.ts'
 import { loadDefinitions, loadNewestVersions } from './load-by-id.ts'
-import { requirePrincipal } from './permissions.ts'
+import { mayPublishTriggers, requirePrincipal } from './permissions.ts'
 import type { FlowAction } from './permissions.ts'
+import { forbid } from './refuse.ts'
 import { appendVersion } from './write-flow.ts'
 
 export interface PublishFlowVersion {
@@ -44,12 +45,15 @@ export async function publishFlowVersion(
   )
 }
 
-/** Who may do what is not for those who only edit. */
+/** Who may do what, and what starts it, is not for those who only edit. */
 async function neededFor(call: Call, flow: Pick<Flow, 'id' | 'latestNumber'>, definition: Definition): Promise<FlowAction> {
   const [newest] = await loadNewestVersions(call, [flow])
   const [before] = await loadDefinitions(call, newest ? [newest.id] : [])
-  const same = canonicalJson(before?.['permissions'] ?? null) === canonicalJson(definition.permissions ?? null)
-  return same ? 'EDIT' : 'MANAGE'
+  const same = (field: 'permissions' | 'triggers'): boolean =>
+    canonicalJson(before?.[field] ?? null) === canonicalJson(definition[field] ?? null)
+  if (!same('triggers') && !mayPublishTriggers(requirePrincipal(call)))
+    return forbid(call, { type: AUDIT.refused, flowId: flow.id })
+  return same('permissions') && same('triggers') ? 'EDIT' : 'MANAGE'
 }
 
 function nameChanged(name: string): Problem {

@@ -1,11 +1,15 @@
-/** Starts an execution of a flow's newest version. */
+/** Starts an execution of a flow's newest version: for whoever calls, and for whoever published the trigger that fires. */
+import type { AuditEntry } from '../audit/audit-entry.ts'
 import { auditEntry } from '../audit/record-audit.ts'
 import type { Engine } from '../engine/engine.ts'
 import { isProblem, problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
+import type { Principal } from '../identity/principal.ts'
+import type { StoredPrincipal } from '../identity/stored-principals.ts'
 import { checkPayload, MAX_STATE_BYTES } from '../language/payload.ts'
 import type { Program } from '../language/program.ts'
 import type { JsonObject } from '../language/values.ts'
+import type { Trigger } from '../triggers/entities/trigger.ts'
 import type { Call } from './call.ts'
 import { hashOf } from '../canonical-json.ts'
 import { ArgumentCheck, MAX_KEY } from './check-arguments.ts'
@@ -37,14 +41,35 @@ const MAX_WAIT_MS = 30_000
  * Resolves when the execution is committed, and after `waitMs` or its end when that is asked. `replayed`: an earlier call with this
  * key started it. Problems: NOT_FOUND, AMBIGUOUS, VALIDATION, STATE_TOO_LARGE, LIMIT_REACHED, IDEMPOTENCY_MISMATCH. Throws FORBIDDEN.
  */
-export async function startExecution(
-  call: Call,
-  args: StartExecution,
-): Promise<{ executionId: string; replayed: boolean } | Problem> {
-  const { engine, limits } = call.services
+export async function startExecution(call: Call, args: StartExecution): Promise<Started | Problem> {
   const principal = requirePrincipal(call)
   const flow = await findFlowToStart(call, flowReference(args.flow))
   if (isProblem(flow)) return { ...flow, path: ['flow'] }
+  return startFlow({ ...call, principal }, flow, args)
+}
+
+export interface Started {
+  executionId: string
+  replayed: boolean
+}
+
+/** Who starts: a caller, or somebody whose id was stored. */
+export interface Starter extends Pick<Call, 'origin' | 'services'> {
+  readonly principal: Principal | StoredPrincipal
+}
+
+/** What started it, when it was no call. */
+export type StartingTrigger = Pick<Trigger, 'id' | 'type' | 'name'>
+
+/** The same when the flow has been found. */
+export async function startFlow(
+  call: Starter,
+  flow: FlowToStart,
+  args: Omit<StartExecution, 'flow'>,
+  trigger?: StartingTrigger,
+): Promise<Started | Problem> {
+  const { engine, limits } = call.services
+  const { principal } = call
   const flowVersionId = flow.newestVersionId
   const program = await engine.program(flowVersionId)
   if (!mayStartExecutions(principal, flow, isProblem(program) ? {} : program))
@@ -69,7 +94,8 @@ export async function startExecution(
       priority,
     },
     runningLimit: limits.runningPerInitiator,
-    audit: [auditEntry(call, { type: 'execution.started', flowId: flow.id })],
+    audit: [auditEntry(call, { type: 'execution.started', flowId: flow.id, ...(trigger && { metadata: toldOf(trigger) }) })],
+    ...(trigger && { triggerId: trigger.id }),
     ...(labels && { labels }),
     ...(startAt !== undefined && { startAt }),
     ...(idempotencyKey !== undefined && {
@@ -87,7 +113,13 @@ export async function startExecution(
   return started
 }
 
-function checkArguments({ idempotencyKey, labels, priority, startAt, waitMs }: StartExecution): Problem | undefined {
+function checkArguments({
+  idempotencyKey,
+  labels,
+  priority,
+  startAt,
+  waitMs,
+}: Omit<StartExecution, 'flow'>): Problem | undefined {
   const check = new ArgumentCheck()
   check.line(['idempotencyKey'], idempotencyKey, MAX_KEY)
   check.labels(['labels'], labels)
@@ -116,7 +148,9 @@ function checkInput(program: Program, input: unknown): { input: JsonObject; text
 const invalidInput = (code: string, message: string): Problem =>
   problem('VALIDATION', { path: ['input'], issues: [{ code, message, path: ['input'] }] })
 
-async function refused(call: Call, flow: FlowToStart, started: Problem): Promise<Problem> {
+const toldOf = ({ type, name }: StartingTrigger): AuditEntry['metadata'] => ({ trigger: { type, name } })
+
+async function refused(call: Starter, flow: FlowToStart, started: Problem): Promise<Problem> {
   if (started.problem === 'LIMIT_REACHED')
     await noteRefusal(call, { type: 'execution.startRefused', flowId: flow.id, errorCode: started.problem })
   return started

@@ -1,4 +1,4 @@
-/** The rows of a flow and its versions, written in the caller's transaction; definitions have been checked. */
+/** The rows of a flow, its versions and its triggers, written in the caller's transaction; definitions have been checked. */
 import { UniqueConstraintViolationException } from '@mikro-orm/postgresql'
 import type { EntityManager } from '@mikro-orm/postgresql'
 import { FlowVersion } from '../engine/entities/flow-version.ts'
@@ -6,6 +6,7 @@ import { Flow } from '../engine/entities/flow.ts'
 import { newUuid } from '../ids.ts'
 import type { Definition } from '../language/definition.ts'
 import type { JsonObject } from '../language/values.ts'
+import { saveTriggers } from '../triggers/save-triggers.ts'
 
 export async function insertFlow(
   em: EntityManager,
@@ -40,6 +41,7 @@ async function insertVersion(em: EntityManager, flow: Flow, definition: Definiti
     createdBy,
   })
   await em.flush()
+  await saveTriggers(em, { flowId: flow.id, triggers: definition.triggers ?? [], publishedBy: createdBy })
   return version
 }
 

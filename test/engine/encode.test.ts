@@ -12,7 +12,7 @@ import { testDatabase } from '../harness/test-database.ts'
 const { database } = await testDatabase()
 
 const TYPES: Record<ListName, string> = {
-  ...{ starts: 'start_row_16', updates: 'update_row_16', step_runs: 'step_run_row', events: 'event_row', asks: 'ask_row' },
+  ...{ starts: 'start_row_18', updates: 'update_row_16', step_runs: 'step_run_row', events: 'event_row', asks: 'ask_row' },
   ...{ closed_asks: 'closed_ask_row', outputs: 'output_row', reads: 'read_row', sends: 'send_row', keys: 'key_row' },
   ...{ audits: 'audit_row', waits: 'wait_row' },
 }
@@ -100,7 +100,7 @@ const audit: Required<AuditEntry> = {
 }
 const start = {
   ...{ inputText: '{"is":1}', priority: number(), labels: { a: text('label') }, parentId: newUuid(), retryOf: newUuid() },
-  ...{ runningLimit: number(), idempotency },
+  ...{ runningLimit: number(), idempotency, triggerId: newUuid() },
 }
 const date = (ms: number): Date => new Date(ms)
 
@@ -120,7 +120,13 @@ const execution = {
 const expected: Record<ListName, object> = {
   starts: {
     ...{ ...execution, flow_id: next.flowId, flow_version_id: next.flowVersionId, initiator_id: next.initiatorId },
-    ...{ parent_id: start.parentId, retry_of: start.retryOf, priority: start.priority, labels: start.labels },
+    ...{
+      parent_id: start.parentId,
+      retry_of: start.retryOf,
+      trigger_id: start.triggerId,
+      priority: start.priority,
+      labels: start.labels,
+    },
     ...{ created_at: date(next.createdAt), steps_total: next.program.steps.length, input: { is: 1 } },
     ...{ running_limit: start.runningLimit, principal_id: idempotency.principalId, key: idempotency.key },
     input_hash: idempotency.inputHash,

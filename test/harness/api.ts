@@ -56,8 +56,9 @@ import { NO_SECURITY_EVENTS } from './security-limits.ts'
 import { inlineRegistry, testEngine } from './engine.ts'
 import type { InlineHandlers } from './engine.ts'
 import { testDatabase } from './test-database.ts'
+import { Trigger } from '../../src/triggers/entities/trigger.ts'
 
-const ENTITIES = [...ENGINE_ENTITIES, AuditEvent, SecurityEvent, ...IDENTITY_ENTITIES]
+const ENTITIES = [...ENGINE_ENTITIES, AuditEvent, SecurityEvent, ...IDENTITY_ENTITIES, Trigger]
 
 export interface TestApiOptions {
   handlers?: InlineHandlers

@@ -16,7 +16,7 @@ const STAIRS: readonly (readonly string[][])[] = [
   [['loop.ts'], ['database/'], ['outbound/'], ['language/']],
   [['audit/'], ['fleet/']],
   [['engine/'], ['identity/']],
-  [['simulation/']],
+  [['simulation/'], ['triggers/']],
   [['live/'], ['operations/']],
   [['api/']],
   [['server/']],

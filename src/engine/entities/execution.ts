@@ -21,6 +21,7 @@ const ExecutionSchema = defineEntity({
     initiatorId: p.uuid(),
     parentId: p.uuid().nullable(),
     retryOf: p.uuid().nullable(),
+    triggerId: p.uuid().nullable(),
     priority: p.smallint(),
     status: p.string().$type<ExecutionStatus>(),
     version: p.integer(),

@@ -1,0 +1,66 @@
+/** Triggers: what starts a flow besides calls. */
+import { encodeId } from '../ids.ts'
+import type { TriggerType } from '../language/triggers/trigger-types.ts'
+import type { TriggerName } from '../operations/load-triggers.ts'
+import { builder } from './builder.ts'
+import { loadersOf } from './loaders.ts'
+import { Execution, Flow, Trigger } from './refs.ts'
+import { User } from './viewer.ts'
+
+const TriggerTypeEnum = builder.enumType('TriggerType', {
+  description: 'What makes a trigger fire.',
+  values: {
+    PATTERN: { value: 'pattern', description: 'A text that its regular expression matches, through `dispatch`.' },
+    WEBHOOK: { value: 'webhook', description: 'A signed HTTP request.' },
+  } as const satisfies Record<string, { value: TriggerType; description: string }>,
+})
+
+Trigger.implement({
+  description: 'What starts a flow besides calls: one of the `triggers` of its newest version.',
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'Unique among the triggers of its flow.' }),
+    type: t.field({ type: TriggerTypeEnum, description: 'What makes it fire.', resolve: ({ type }) => type }),
+    flow: t.field({ type: Flow, nullable: true, description: 'What it starts.', resolve: ({ flowId }) => flowId }),
+    definition: t.field({
+      type: 'JSON',
+      description: 'It, as it stands in the definition.',
+      resolve: ({ definition }) => definition as never,
+    }),
+    publishedBy: t.field({
+      type: User,
+      nullable: true,
+      description:
+        'Who published it as it is: schedules and webhooks start the flow as this person. Null when the account is gone.',
+      resolve: ({ publishedBy }) => publishedBy,
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the flow got it.' }),
+    changedAt: t.expose('changedAt', { type: 'DateTime', description: 'When it was published as it is.' }),
+  }),
+})
+
+builder.objectField(Flow, 'triggers', (t) =>
+  t.field({
+    type: [Trigger],
+    description: 'What starts it besides calls, by name.',
+    complexity: 10,
+    resolve: ({ id }, _args, call) => loadersOf(call).flowTriggers.load(id),
+  }),
+)
+
+const ExecutionTrigger = builder.objectRef<TriggerName>('ExecutionTrigger').implement({
+  description: 'What started an execution, when it was no call.',
+  fields: (t) => ({
+    id: t.id({ description: "The trigger's id.", resolve: ({ id }) => encodeId('trigger', id) }),
+    type: t.field({ type: TriggerTypeEnum, description: 'What made it fire.', resolve: ({ type }) => type }),
+    name: t.exposeString('name', { description: 'Its name among the triggers of the flow.' }),
+  }),
+})
+
+builder.objectField(Execution, 'trigger', (t) =>
+  t.field({
+    type: ExecutionTrigger,
+    nullable: true,
+    description: 'The trigger that started it; null when it was a call.',
+    resolve: ({ triggerId }, _args, call) => (triggerId == null ? null : loadersOf(call).triggerNames.load(triggerId)),
+  }),
+)
