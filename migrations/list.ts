@@ -16,6 +16,7 @@ import { Children } from './014-children.ts'
 import { Waits } from './015-waits.ts'
 import { Compensation } from './016-compensation.ts'
 import { Triggers } from './018-triggers.ts'
+import { Feeds } from './021-feeds.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
 export const migrations: MigrationPlan['migrations'] = [
@@ -35,6 +36,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '015-waits', class: Waits },
   { name: '016-compensation', class: Compensation },
   { name: '018-triggers', class: Triggers },
+  { name: '021-feeds', class: Feeds },
 ]
 
 /** `create or replace` only; each lies beside the TypeScript that calls it: `new URL('../src/engine/commit.sql', import.meta.url)`. */
@@ -43,5 +45,6 @@ export const repeatables: MigrationPlan['repeatables'] = [
   new URL('../src/engine/commit.sql', import.meta.url),
   new URL('../src/engine/claim.sql', import.meta.url),
   new URL('../src/engine/remove-finished.sql', import.meta.url),
+  new URL('../src/engine/trim-commit-log.sql', import.meta.url),
   new URL('../src/audit/remove-audit-prefix.sql', import.meta.url),
 ]

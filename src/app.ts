@@ -7,6 +7,7 @@ import { schema } from './api/schema.ts'
 import { openAppDatabase, waitsFor } from './app-database.ts'
 import type { AppDatabaseOptions } from './app-database.ts'
 import { openAudit } from './app-audit.ts'
+import { feedOpeners } from './app-feeds.ts'
 import { openSources } from './app-sources.ts'
 import { auditEntry } from './audit/record-audit.ts'
 import { AuditEvent } from './audit/entities/audit-event.ts'
@@ -41,17 +42,13 @@ import { createMailRoom } from './identity/mail-room.ts'
 import { createSecretKeys } from './identity/secret-keys.ts'
 import { rekeyAtStart } from './identity/rekey-secrets.ts'
 import type { AllowList } from './language/values.ts'
-import { createAuditFeeds } from './live/audit-topic.ts'
 import { createFeeds } from './live/feeds.ts'
-import { createExecutionFeeds } from './live/execution-topic.ts'
 import { admitStarts } from './operations/admit-starts.ts'
 import { createChooseChild } from './operations/choose-child.ts'
 import type { Services } from './operations/call.ts'
 import { noteRefusedCall } from './operations/note-refused-call.ts'
 import { createOpenSecrets } from './operations/open-secrets.ts'
-import { mayReadAudit } from './operations/permissions.ts'
 import { ensureExampleFlows } from './operations/ensure-example-flows.ts'
-import { whoMaySee } from './operations/who-may-see.ts'
 import { createGuardedClient } from './outbound/guarded-client.ts'
 import { openMail } from './outbound/mail.ts'
 import { measureClient } from './outbound/metrics.ts'
@@ -185,11 +182,6 @@ export async function startApp(options: AppOptions): Promise<App> {
     const { authenticate, renewPrincipals } = identity
     const feeds = createFeeds<string>({ bus, log, access: { ...authChanges, renewPrincipals } })
     feeds.start()
-    const openExecutionFeed = createExecutionFeeds({
-      ...{ database, feeds, masks: engine.masks },
-      whoMaySee: (asked) => whoMaySee(database, asked),
-    })
-    const openAuditFeed = createAuditFeeds({ database, feeds, mayReadAudit })
     stack.defer(() => feeds.stop())
     const flowWrites = createLimiter({ name: 'flow-writes', points: flowWritesPerMinute })
     const services: Services = {
@@ -235,7 +227,7 @@ export async function startApp(options: AppOptions): Promise<App> {
         registry,
         log,
       },
-      calls: createCalls(services, { openExecutionFeed, openAuditFeed }, log),
+      calls: createCalls(services, feedOpeners(feeds, services), log),
       createLimiter,
       requestsPerMinute: apiPerMinute,
       noteRefusal({ principal, origin }, code) {

@@ -3,9 +3,12 @@ import { Fault } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
 import { newUuid } from '../ids.ts'
 import type { OpenAuditFeed } from '../live/audit-topic.ts'
+import type { OpenChanges } from '../live/changes-topic.ts'
 import type { OpenExecutionFeed } from '../live/execution-topic.ts'
 import type { Logger } from '../log.ts'
 import type { Call, Services } from '../operations/call.ts'
+import type { WantedRequests } from '../operations/follow-agent-requests.ts'
+import type { FollowedExecutions } from '../operations/follow-executions.ts'
 
 /** What a door (HTTP, WebSocket) knows about a request; everything else in a `Call` comes from the process. */
 export type Caller = Pick<Call, 'principal' | 'origin' | 'requestId' | 'signal'>
@@ -13,6 +16,8 @@ export type Caller = Pick<Call, 'principal' | 'origin' | 'requestId' | 'signal'>
 /** Opens what can be followed. */
 export interface FeedOpeners {
   readonly openExecutionFeed: OpenExecutionFeed<string>
+  readonly openExecutionsFeed: OpenChanges<string, FollowedExecutions>
+  readonly openAgentRequestsFeed: OpenChanges<string, WantedRequests>
   readonly openAuditFeed: OpenAuditFeed<string>
 }
 

@@ -2,6 +2,7 @@
 import { isProblem } from '../errors.ts'
 import { getExecution } from '../operations/get-execution.ts'
 import { listExecutions } from '../operations/list-executions.ts'
+import type { ExecutionFilter as Wanted } from '../operations/list-executions.ts'
 import { builder } from './builder.ts'
 import { connectionCost, connectionTypes, readPage } from './connection.ts'
 import { ExecutionStatus } from './execution.ts'
@@ -32,7 +33,7 @@ export const LabelInput = builder.inputType('LabelInput', {
   }),
 })
 
-const ExecutionFilter = builder.inputType('ExecutionFilter', {
+export const ExecutionFilter = builder.inputType('ExecutionFilter', {
   description: 'Which executions; all that is given must hold.',
   fields: (t) => ({
     status: t.field({ type: [ExecutionStatus], description: 'Any of these.' }),
@@ -43,6 +44,12 @@ const ExecutionFilter = builder.inputType('ExecutionFilter', {
     createdBefore: t.field({ type: 'DateTime', description: 'Asked for before this time.' }),
   }),
 })
+
+/** The filter in terms of use cases. */
+export function filterOf(filter: typeof ExecutionFilter.$inferInput | null | undefined): Wanted {
+  const { initiator, ...rest } = given(filter)
+  return { ...rest, ...(initiator !== undefined && { initiatorId: uuidOf('user', initiator) }) }
+}
 
 export const EXECUTION_CONNECTION = connectionTypes(Execution, 'Execution')
 
@@ -63,8 +70,7 @@ builder.queryField('executions', (t) =>
         }),
       },
       resolve: (_root, { filter, ...args }, call) => {
-        const { initiator, ...rest } = given(filter)
-        const wanted = { ...rest, ...(initiator !== undefined && { initiatorId: uuidOf('user', initiator) }) }
+        const wanted = filterOf(filter)
         return readPage(
           'Execution',
           args,

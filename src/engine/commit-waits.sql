@@ -35,4 +35,8 @@ begin
   select (w.body ->> 'requestId')::uuid, (w.body ->> 'by')::uuid, (w.body ->> 'for')::uuid, w.body ->> 'decision',
     w.body -> 'data', w.body ->> 'dataHash', to_timestamp((w.body ->> 'at')::double precision / 1000)
   from unnest(waits) as w where w.kind = 'vote';
+
+  -- whoever follows what is asked sees votes come in, and what was handed to them
+  update sluice.agent_requests r set changed_xid = pg_current_xact_id()
+  from unnest(waits) as w where w.kind in ('delegation', 'vote') and r.id = (w.body ->> 'requestId')::uuid;
 end $$;

@@ -98,6 +98,7 @@ begin
   end if;
 
   if cardinality(out_ids) > 0 then
+    ids := array(select x from unnest(ids) as x where x <> all (out_ids));
     starts := array(select x from unnest(starts) as x where x.id <> all (out_ids));
     updates := array(select x from unnest(updates) as x where x.id <> all (out_ids));
     step_runs := array(select x from unnest(step_runs) as x where x.execution_id <> all (out_ids));
@@ -152,7 +153,7 @@ begin
   end if;
   if closed_asks is not null then
     update sluice.agent_requests r set status = s.status, decision = s.decision, answer = s.answer, answered_by = s.answered_by,
-      answered_at = s.answered_at, version = r.version + 1
+      answered_at = s.answered_at, version = r.version + 1, changed_xid = pg_current_xact_id()
     from unnest(closed_asks) as s
     where r.id = s.id;
   end if;
@@ -184,6 +185,14 @@ begin
     select s.id, s.at, s.type, s.severity, s.actor_kind, s.actor_id, s.flow_id, s.execution_id, s.success, s.duration_ms,
       s.tokens, s.error_code, s.metadata, s.ip, s.user_agent, s.mac
     from unnest(audits) as s;
+  end if;
+
+  -- for feeds of many executions: one row, whatever the size of the batch
+  if starts is not null then
+    ids := ids || array(select s.id from unnest(starts) as s);
+  end if;
+  if cardinality(ids) > 0 then
+    insert into sluice.commit_log (ids) values (ids);
   end if;
 
   return query select extract(epoch from clock_timestamp())::double precision * 1000, case when out_rows = '[]' then null else out_rows::json end;

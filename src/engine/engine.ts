@@ -116,6 +116,10 @@ export interface Engine {
 
 /** Rung after each commit that changed the execution; the payload is its new `seq`. */
 export const executionTopic = (executionId: string): string => `execution:${executionId}`
+/** Rung after each commit that changed any execution. */
+export const EXECUTIONS_TOPIC = 'executions'
+/** Rung after each commit that asked something, or closed what was asked. */
+export const AGENT_REQUESTS_TOPIC = 'agent-requests'
 /** Rung when there may be something to claim. */
 export const WORK_TOPIC = 'work'
 /** Rung when an execution was told something by another; the payload is its id. */

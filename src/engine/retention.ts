@@ -11,6 +11,7 @@ import type { Logger } from '../log.ts'
 import { createLoop } from '../loop.ts'
 import { dropPartitions, REMOVABLE, removeDeadWords, removeOld } from './remove-finished.ts'
 import type { Removable } from './remove-finished.ts'
+import { trimCommitLog } from './trim-commit-log.ts'
 
 const EVERY_MS = 600_000
 const WORDS_EVERY_MS = 10_000
@@ -70,6 +71,7 @@ export function createRetention({ database, auditKeys, auditHead, auditArchiveDi
     const removed = { executionPayloads: 0, executions: 0, idempotencyKeys: 0, auditEvents: 0 }
     for (const what of REMOVABLE) removed[what] = await removeOld(what, { database, auditKeys, isStopping })
     const partitions = await dropPartitions(database)
+    await trimCommitLog(database)
     removed.auditEvents = await shortenAudit({
       ...{ database, log, isStopping, keys: auditKeys, head: auditHead },
       archiveDir: auditArchiveDir,

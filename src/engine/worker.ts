@@ -12,7 +12,15 @@ import type { Transition, World } from './decide/draft.ts'
 import { relaunches } from './decide/relaunch.ts'
 import type { Input } from './decide/input.ts'
 import type { Snapshot } from './decide/snapshot.ts'
-import { endedTopic, executionTopic, workerTopic, WORD_TOPIC, WORK_TOPIC } from './engine.ts'
+import {
+  AGENT_REQUESTS_TOPIC,
+  endedTopic,
+  EXECUTIONS_TOPIC,
+  executionTopic,
+  workerTopic,
+  WORD_TOPIC,
+  WORK_TOPIC,
+} from './engine.ts'
 import type { OpenSecrets } from './acts/run-with-secrets.ts'
 import { lookAgainAt } from './in-flight.ts'
 import { createLease } from './lease.ts'
@@ -180,6 +188,8 @@ export function createWorker(options: WorkerOptions): Worker {
     for (const { path } of aborts) attempts.abort(next.id, path, next.cancelReason ?? 'The execution has ended.')
     worker.onTransition?.(transition)
     bus.ring(executionTopic(next.id), String(next.seq))
+    bus.ring(EXECUTIONS_TOPIC)
+    if (transition.asks.length + transition.closedAsks.length + transition.waits.length > 0) bus.ring(AGENT_REQUESTS_TOPIC)
     if (hasEnded(next.status)) bus.ring(endedTopic(next.id))
     for (const word of transition.words) bus.ring(WORD_TOPIC, word.executionId)
     // a cancel fence may be nearer than the next look

@@ -92,28 +92,32 @@ export function createFeeds<Rendered>(options: FeedsOptions): Feeds<Rendered> {
     return source
   }
 
+  /** The topic as this member sees it now. */
+  const topicFor = ({ principal }: Member<Rendered>, { topic }: FeedOrder): Topic => topic.seenBy?.(principal) ?? topic
+
   /** Who would get the same as this member, as it is now. */
-  function groupKey({ principal }: Member<Rendered>, { order, presentation }: Following<Rendered>): string {
-    const whose = viewerMatters.has(presentation.form) ? viewerKeyOf(principal) : standingOf(principal)
-    return `${order.topic.key}\n${order.conflates}\n${whose}\n${presentation.form}`
+  function groupKey(member: Member<Rendered>, { order, presentation }: Following<Rendered>): string {
+    const whose = viewerMatters.has(presentation.form) ? viewerKeyOf(member.principal) : standingOf(member.principal)
+    return `${topicFor(member, order).key}\n${order.conflates}\n${whose}\n${presentation.form}`
   }
 
   function place(member: Member<Rendered>): void {
     const following = members.get(member)!
     const key = groupKey(member, following)
     let group = groups.get(key)
-    if (!group) groups.set(key, (group = openGroup(key, member.principal, following)))
+    if (!group) groups.set(key, (group = openGroup(key, member, following)))
     following.group = group
     group.add(member)
   }
 
-  function openGroup(key: string, standing: Principal, { order, presentation }: Following<Rendered>): Group<Rendered> {
+  function openGroup(key: string, member: Member<Rendered>, { order, presentation }: Following<Rendered>): Group<Rendered> {
     const { form } = presentation
+    const topic = topicFor(member, order)
     return new Group<Rendered>({
-      ...{ source: sourceOf(order.topic), presentation, standing, conflates: order.conflates },
+      ...{ source: sourceOf(topic), presentation, standing: member.principal, conflates: order.conflates },
       viewerMatters: viewerMatters.has(form),
       ...{ fresh: access.fresh, heartbeatMs, now },
-      onFailure: (err) => log.warn({ err, topic: order.topic.key }, 'a feed could not go on'),
+      onFailure: (err) => log.warn({ err, topic: topic.bell }, 'a feed could not go on'),
       onViewerMatters(concerned) {
         viewerMatters.set(form, true)
         concerned.forEach(place)

@@ -11,6 +11,7 @@ export const FEED_REASONS = {
   TOKEN_EXPIRED: 'The access token is at its end: connect again with a new one, and resume after `cursor`.',
   DRAINING: 'This server is going down: connect again, and resume after `cursor`.',
   RETENTION: 'Events after your cursor were removed, being older than their retention.',
+  TOO_MANY_CHANGES: 'More has changed than a feed passes on one by one: what follows is how it is now.',
   RESTORED: 'Your cursor is ahead of the database, which was restored from a backup.',
 } as const
 export type FeedReason = keyof typeof FEED_REASONS

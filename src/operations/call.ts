@@ -28,6 +28,9 @@ export interface Call {
   readonly services: Services
 }
 
+/** Somebody who reads, outside of any request too. */
+export type Reader = Pick<Call, 'principal' | 'em' | 'frame' | 'services'>
+
 /** What use cases work with; made once by `app.ts`. */
 export interface Services {
   readonly database: Database

@@ -3,7 +3,8 @@ import { sql } from 'kysely'
 import { AgentRequest } from '../engine/entities/agent-request.ts'
 import { AGENT_REQUEST_STATUSES } from '../engine/states.ts'
 import type { AgentRequestStatus } from '../engine/states.ts'
-import type { Call } from './call.ts'
+import type { Principal } from '../identity/principal.ts'
+import type { Call, Reader } from './call.ts'
 import { isStorableText } from './check-arguments.ts'
 import { AGENT_REQUEST_BODIES } from './load-by-id.ts'
 import type { AgentRequestHead } from './load-by-id.ts'
@@ -23,7 +24,16 @@ export interface AgentRequestFilter {
   executionId?: string | undefined
 }
 
-export async function listAgentRequests(call: Call, filter: AgentRequestFilter, page: Page): Promise<AgentRequestHead[]> {
+export const listAgentRequests = (call: Call, filter: AgentRequestFilter, page: Page): Promise<AgentRequestHead[]> =>
+  readAgentRequests(call, requirePrincipal(call), filter, page)
+
+/** The same outside of a request. */
+export async function readAgentRequests(
+  call: Reader,
+  principal: Principal,
+  filter: AgentRequestFilter,
+  page: Page,
+): Promise<AgentRequestHead[]> {
   const { status = AGENT_REQUEST_STATUSES, kind, role, executionId } = filter
   if (status.length === 0 || (role !== undefined && !isStorableText(role))) return []
   const filters = [
@@ -31,10 +41,9 @@ export async function listAgentRequests(call: Call, filter: AgentRequestFilter, 
     role === undefined ? [] : [sql`t.role = ${role}`],
     executionId ? [sql`t.execution_id = ${executionId}`] : [],
   ].flat()
-  const ways = waysToAgentRequests(requirePrincipal(call), status)
   const requests = await readRows(call, AgentRequest, {
     table: 'sluice.agent_requests',
-    ways,
+    ways: waysToAgentRequests(principal, status),
     filters,
     page,
     without: AGENT_REQUEST_BODIES,

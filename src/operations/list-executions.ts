@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import { Execution } from '../engine/entities/execution.ts'
 import type { ExecutionStatus } from '../engine/states.ts'
 import { Fault, isProblem } from '../errors.ts'
-import type { Call } from './call.ts'
+import type { Call, Reader } from './call.ts'
 import { isStorableText } from './check-arguments.ts'
 import type { Label } from './check-arguments.ts'
 import { findFlow, flowReference } from './find-flow.ts'
@@ -12,6 +12,7 @@ import type { Principal } from '../identity/principal.ts'
 import { between, eachOf, EVERYWHERE, readRows } from './page.ts'
 import type { Page, Way } from './page.ts'
 import { requirePrincipal, visibleExecutions, waysToExecutions } from './permissions.ts'
+import type { Condition } from './select-rows.ts'
 
 /** Ids are UUIDs; all that is given must hold. */
 export interface ExecutionFilter {
@@ -29,21 +30,42 @@ export interface ExecutionFilter {
   createdBefore?: Date | undefined
 }
 
+/** A filter that says which flow it means. */
+export interface WantedExecutions extends Omit<ExecutionFilter, 'flow'> {
+  /** UUID */
+  flowId?: string
+}
+
 export async function listExecutions(call: Call, filter: ExecutionFilter, page: Page): Promise<Execution[]> {
-  const { status, flow, initiatorId, parentId, label, createdAfter, createdBefore } = filter
   const principal = requirePrincipal(call)
-  const ways = parentId ? waysToChildren(principal, parentId) : waysToExecutions(principal)
+  const wanted = await wantedExecutions(call, filter)
+  return wanted ? readWanted(call, principal, wanted, page) : []
+}
+
+/** Undefined when nothing can match: there is no such flow, or nothing could be stored so. Throws AMBIGUOUS. */
+export async function wantedExecutions(call: Call, { flow, ...rest }: ExecutionFilter): Promise<WantedExecutions | undefined> {
+  const { status, label } = rest
   const flowId = flow === undefined ? undefined : await flowIdOf(call, flow)
-  if (flowId === null || status?.length === 0 || (label && !isStorableText(label.key + label.value))) return []
-  const filters = [
+  if (flowId === null || status?.length === 0 || (label && !isStorableText(label.key + label.value))) return undefined
+  return { ...rest, ...(flowId !== undefined && { flowId }) }
+}
+
+export async function readWanted(call: Reader, principal: Principal, wanted: WantedExecutions, page: Page): Promise<Execution[]> {
+  const { parentId, status } = wanted
+  const ways = parentId ? waysToChildren(principal, parentId) : waysToExecutions(principal)
+  const walks = status ? eachOf(ways, 'status', status) : ways
+  const filters = lastingConditions(wanted)
+  return maskExecutions(call, await readRows(call, Execution, { table: 'sluice.executions', ways: walks, filters, page }))
+}
+
+/** What an execution is or is not for as long as it lives: all but its status, and whose child it is. */
+export const lastingConditions = ({ flowId, initiatorId, label, createdAfter, createdBefore }: WantedExecutions): Condition[] =>
+  [
     flowId ? [sql`t.flow_id = ${flowId}`] : [],
     initiatorId ? [sql`t.initiator_id = ${initiatorId}`] : [],
     label ? [sql`t.labels @> ${JSON.stringify({ [label.key]: label.value })}::jsonb`] : [],
     between('created_at', createdAfter, createdBefore),
   ].flat()
-  const walks = status ? eachOf(ways, 'status', status) : ways
-  return maskExecutions(call, await readRows(call, Execution, { table: 'sluice.executions', ways: walks, filters, page }))
-}
 
 /** By their parent's index: of what somebody may see, few are children of one execution. */
 const waysToChildren = (principal: Principal, parentId: string): readonly Way[] => [

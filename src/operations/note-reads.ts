@@ -1,7 +1,7 @@
 /** What one call has shown so far to an administrator: the ids alone, for the audit log, which `audit-reads.ts` writes before the answer. */
 import type { EntityClass } from '@mikro-orm/postgresql'
 import { Execution } from '../engine/entities/execution.ts'
-import type { Call } from './call.ts'
+import type { Reader } from './call.ts'
 
 export interface Reads {
   /** ids of rows that were shown */
@@ -12,13 +12,13 @@ export interface Reads {
   readonly others: Map<string, number>
 }
 
-const READS = new WeakMap<Call, Reads>()
+const READS = new WeakMap<Reader, Reads>()
 
 /** Undefined when nothing is to be told. */
-export const readsOf = (call: Call): Reads | undefined => READS.get(call)
+export const readsOf = (call: Reader): Reads | undefined => READS.get(call)
 
 /** Rows that the caller was shown; nulls are none. Costs nothing for anybody but administrators. */
-export function noteRows(call: Call, entity: EntityClass<object>, rows: readonly ({ id: string } | null)[]): void {
+export function noteRows(call: Reader, entity: EntityClass<object>, rows: readonly ({ id: string } | null)[]): void {
   const reads = notesOf(call)
   if (!reads || rows.length === 0) return
   const ids = reads.rows.get(entity) ?? new Set()
@@ -27,7 +27,7 @@ export function noteRows(call: Call, entity: EntityClass<object>, rows: readonly
 }
 
 /** `part` of each of these executions was shown. */
-export function noteParts(call: Call, executionIds: readonly string[], part: string): void {
+export function noteParts(call: Reader, executionIds: readonly string[], part: string): void {
   const reads = notesOf(call)
   if (!reads) return
   noteRows(
@@ -39,12 +39,12 @@ export function noteParts(call: Call, executionIds: readonly string[], part: str
 }
 
 /** `count` of something that none but administrators see. */
-export function noteOther(call: Call, what: string, count: number): void {
+export function noteOther(call: Reader, what: string, count: number): void {
   const reads = notesOf(call)
   reads?.others.set(what, (reads.others.get(what) ?? 0) + count)
 }
 
-function notesOf(call: Call): Reads | undefined {
+function notesOf(call: Reader): Reads | undefined {
   if (call.frame || call.principal?.role !== 'ADMIN') return undefined
   const known = READS.get(call)
   if (known) return known

@@ -1,7 +1,7 @@
 /** Pages of lists in the order of ids, which is the order of time: each way to the rows walks an index, and the walks are united. */
 import type { EntityClass } from '@mikro-orm/postgresql'
 import { sql } from 'kysely'
-import type { Call } from './call.ts'
+import type { Reader } from './call.ts'
 import { noteRows } from './note-reads.ts'
 import { allOf, selectRows } from './select-rows.ts'
 import type { Condition } from './select-rows.ts'
@@ -39,7 +39,7 @@ interface Walk<Row, Without extends keyof Row> {
 
 /** Rows that several ways lead to are there once. `filters` speak of `t`. At most `page.limit` rows are read by each walk. */
 export async function readRows<Row extends { id: string }, Without extends keyof Row & string = never>(
-  call: Call,
+  call: Reader,
   entity: EntityClass<Row>,
   { table, ways, filters, page, without = [] }: Walk<Row, Without>,
 ): Promise<Omit<Row, Without>[]> {

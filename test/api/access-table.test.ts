@@ -18,6 +18,7 @@ import { setSecret } from '../../src/operations/set-secret.ts'
 import { startExecution } from '../../src/operations/start-execution.ts'
 import { testApi } from '../harness/api.ts'
 import { unwrap } from '../harness/engine.ts'
+import { Pulled } from '../harness/pulled-feeds.ts'
 import { COLUMNS, TABLE } from './access-table.ts'
 import type { Column, Fixture, Row } from './access-table.ts'
 
@@ -84,8 +85,17 @@ async function answer(field: string, ask: Row['ask'], principal: Principal | und
   const contextValue = call(principal)
   if (root !== 'Subscription') return signOf(name, await graphql({ schema, source, contextValue }))
   const stream = await createSourceEventStream({ schema, document: parse(source), contextValue })
-  // a feed that nobody follows needs no end
-  return stream instanceof FeedSource ? '+' : signOf(name, stream as ExecutionResult)
+  return stream instanceof FeedSource ? signOfFeed(stream) : signOf(name, stream as ExecutionResult)
+}
+
+/** By what its snapshot lists, if it is a list. */
+async function signOfFeed({ feed }: FeedSource<unknown>): Promise<string> {
+  const pulled = new Pulled<string>((sink) =>
+    feed.follow({ form: 'frames', render: async (frame) => ({ rendered: JSON.stringify(frame), forViewer: false }) }, sink),
+  )
+  const { executions, requests = executions } = JSON.parse((await pulled.next()).value!)
+  await pulled.return()
+  return requests?.length === 0 ? '.' : '+'
 }
 
 const SIGNS: Record<string, string> = { FORBIDDEN: 'f', UNAUTHENTICATED: 'u', NOT_FOUND: '.' }

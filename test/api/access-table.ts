@@ -186,6 +186,14 @@ export const TABLE: Readonly<Record<string, Row>> = {
     ask: ({ execution }) => `executionFeed(id: "${execution}") { ${ANY} }`,
     cells: 'u..++ ...+. fff++ff+f +f',
   },
+  'Subscription.executionsFeed': {
+    ask: () => `executionsFeed { ... on ExecutionsSnapshot { executions { id } } }`,
+    cells: 'u..++ ...+. fff++ff+f +f',
+  },
+  'Subscription.agentRequestsFeed': {
+    ask: () => `agentRequestsFeed { ... on AgentRequestsSnapshot { requests { id } } }`,
+    cells: 'u..++ ...++ fffff++ff ++',
+  },
   'Subscription.auditFeed': { ask: () => `auditFeed { ${ANY} }`, cells: 'ufff+ fffff fffffffff ff' },
 }
 

@@ -5,6 +5,7 @@ import { graphql, print } from 'graphql'
 import { Registry } from 'prom-client'
 import { afterAll } from 'vitest'
 import { schema } from '../../src/api/schema.ts'
+import { feedOpeners } from '../../src/app-feeds.ts'
 import { createCalls } from '../../src/api/context.ts'
 import { AuditEvent } from '../../src/audit/entities/audit-event.ts'
 import { createAuditWriter } from '../../src/audit/audit-writer.ts'
@@ -39,14 +40,11 @@ import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import { insertUser } from '../../src/identity/users.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import { createLog } from '../../src/log.ts'
-import { createAuditFeeds } from '../../src/live/audit-topic.ts'
 import { createFeeds } from '../../src/live/feeds.ts'
 import { auditReads } from '../../src/operations/audit-reads.ts'
 import { pulledFeeds } from './pulled-feeds.ts'
-import { createExecutionFeeds } from '../../src/live/execution-topic.ts'
 import type { WhoMaySee } from '../../src/live/execution-topic.ts'
 import { whoMaySee } from '../../src/operations/who-may-see.ts'
-import { mayReadAudit } from '../../src/operations/permissions.ts'
 import { admitStarts } from '../../src/operations/admit-starts.ts'
 import { createChooseChild } from '../../src/operations/choose-child.ts'
 import type { Services } from '../../src/operations/call.ts'
@@ -171,14 +169,7 @@ export async function testApi({
     each.start()
     afterAll(() => each.stop())
   }
-  const calls = createCalls(
-    services,
-    {
-      openExecutionFeed: createExecutionFeeds({ ...settings, feeds: written }),
-      openAuditFeed: createAuditFeeds({ database, feeds: written, mayReadAudit }),
-    },
-    log,
-  )
+  const calls = createCalls(services, feedOpeners(written, services), log)
   afterAll(() => authChanges.stop())
   afterAll(() => security.stop())
 

@@ -65,6 +65,10 @@ export const CONTRACT: Readonly<Record<string, readonly string[]>> = {
   FeedGap: ['cursor: String!', 'reason: FeedReason!'],
   FeedEnd: ['cursor: String!', 'reason: FeedReason!', 'execution: Execution!'],
   FeedClosed: ['cursor: String!', 'reason: FeedReason!'],
+  ExecutionsSnapshot: ['cursor: String!', 'executions: [Execution!]!'],
+  ExecutionsDelta: ['cursor: String!', 'executions: [Execution!]!', 'left: [ID!]!'],
+  AgentRequestsSnapshot: ['cursor: String!', 'requests: [AgentRequest!]!'],
+  AgentRequestsDelta: ['cursor: String!', 'requests: [AgentRequest!]!'],
   AuditSnapshot: ['cursor: String!', 'events: [AuditEvent!]!'],
   AuditDelta: ['cursor: String!', 'events: [AuditEvent!]!'],
   FeedReason: ['FINISHED', 'ACCESS_REVOKED', 'TOKEN_EXPIRED', 'DRAINING'],
@@ -91,8 +95,6 @@ export const CONTRACT: Readonly<Record<string, readonly string[]>> = {
 /** Which of these are not there yet, and the area of work that brings them. */
 export const LATER: Readonly<Record<string, string>> = {
   'Mutation.retryExecution': 'engine',
-  'Subscription.executionsFeed': 'live',
-  'Subscription.agentRequestsFeed': 'live',
 }
 
 /** Environment names and their defaults; undefined = unset. */

@@ -23,7 +23,7 @@ const STAIRS: readonly (readonly string[][])[] = [
   [
     [
       'app.ts',
-      'app-audit.ts',
+      'app-audit.ts', 'app-feeds.ts',
       'app-database.ts',
       'app-sources.ts',
       'audit-command.ts',

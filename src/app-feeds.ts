@@ -1,0 +1,39 @@
+/** The part of the composition root that makes what can be followed: every feed, over one mechanism. */
+import type { FeedOpeners } from './api/context.ts'
+import type { Feeds } from './live/feeds.ts'
+import { createAgentRequestsFeeds } from './live/agent-requests-topic.ts'
+import { createAuditFeeds } from './live/audit-topic.ts'
+import { createExecutionFeeds } from './live/execution-topic.ts'
+import { createExecutionsFeeds } from './live/executions-topic.ts'
+import type { Services } from './operations/call.ts'
+import { changedAgentRequests, showAgentRequests } from './operations/follow-agent-requests.ts'
+import type { ChangedRequests, ShownRequests, WantedRequests } from './operations/follow-agent-requests.ts'
+import { changedExecutions, showExecutions } from './operations/follow-executions.ts'
+import type { FollowedExecutions } from './operations/follow-executions.ts'
+import { mayReadAudit } from './operations/permissions.ts'
+import { whoMaySee } from './operations/who-may-see.ts'
+
+export function feedOpeners(feeds: Pick<Feeds<string>, 'open'>, services: Services): FeedOpeners {
+  const { database, engine } = services
+  return {
+    openExecutionFeed: createExecutionFeeds({
+      ...{ database, feeds, masks: engine.masks },
+      whoMaySee: (asked) => whoMaySee(database, asked),
+    }),
+    openExecutionsFeed: createExecutionsFeeds<string, FollowedExecutions>({
+      ...{ database, feeds },
+      sight: {
+        show: async (principal, wanted) => ({ executions: await showExecutions(services, principal, wanted) }),
+        changed: (principal, wanted, ids) => changedExecutions(services, principal, wanted, ids),
+      },
+    }),
+    openAgentRequestsFeed: createAgentRequestsFeeds<string, WantedRequests, ShownRequests, ChangedRequests>({
+      ...{ database, feeds },
+      sight: {
+        show: (principal, wanted) => showAgentRequests(services, principal, wanted),
+        changed: (principal, wanted, ids) => changedAgentRequests(services, principal, wanted, ids),
+      },
+    }),
+    openAuditFeed: createAuditFeeds({ database, feeds, mayReadAudit }),
+  }
+}
