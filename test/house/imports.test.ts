@@ -23,7 +23,8 @@ const STAIRS: readonly (readonly string[][])[] = [
   [
     [
       'app.ts',
-      'app-audit.ts', 'app-feeds.ts',
+      'app-audit.ts',
+      'app-feeds.ts',
       'app-database.ts',
       'app-sources.ts',
       'audit-command.ts',
