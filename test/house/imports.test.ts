@@ -53,7 +53,6 @@ const PURE_NEEDS = new Set([
   'src/engine/execution-mask.ts', // pure itself, and used by those who read
   'src/canonical-json.ts',
   '@marcbachmann/cel-js',
-  'ajv/dist/2020.js',
   'ajv-formats/dist/formats.js',
   'fastest-levenshtein',
   'lru-cache',
@@ -195,4 +194,24 @@ test('the environment is read by main.ts alone, and in handler processes, whose 
     [...syntaxOf(path)].some((node) => node.type === 'MemberExpression' && memberName(node) === 'process.env'),
   )
   expect(readers.filter((path) => path !== 'src/main.ts' && !path.startsWith('src/engine/handlers/handler-child'))).toEqual([])
+})
+
+/** Where a text would become code: `eval`, `Function`, the module `vm`, a timer that is given a text. */
+function evaluators(path: string, text = read(path)): string[] {
+  const found = importsOf(path, text).flatMap(({ place, target }) => (/^(node:)?vm$/.test(target) ? [place] : []))
+  for (const node of syntaxOf(path, text)) {
+    const { name } = (node['callee'] ?? {}) as { name?: string }
+    const [first] = (node['arguments'] ?? []) as SyntaxNode[]
+    const isTimed = /^set(Timeout|Interval)$/.test(name ?? '') && (literalOf(first) || first?.type === 'TemplateLiteral')
+    if (name === 'eval' || name === 'Function' || isTimed) found.push(`${path}: ${name}`)
+  }
+  return found
+}
+
+const literalOf = (node: SyntaxNode | undefined): boolean => typeof node?.['value'] === 'string'
+
+test('no file makes code of a text (C9)', () => {
+  expect(SOURCES.flatMap((path) => evaluators(path))).toEqual([])
+  const text = `import vm from 'node:vm'\neval('1')\nnew Function('a')\nFunction('a')\nsetTimeout('a', 1)\nsetTimeout(act, 1)\n`
+  expect(evaluators('example.ts', text)).toHaveLength(5)
 })

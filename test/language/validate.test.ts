@@ -217,8 +217,8 @@ test('warnings tell what will run but was hardly meant', () => {
     ).toSorted(),
   ).toEqual(
     [
-      'input LOOSE_SCHEMA',
-      'input LOOSE_SCHEMA',
+      'input.properties LOOSE_SCHEMA',
+      'input.properties.x.minimum LOOSE_SCHEMA',
       'steps.r NO_OTHERWISE',
       'steps.r ROUTE_UNHEARD',
       'steps.r.cases.1.when UNKNOWN_PATH',
