@@ -15,6 +15,7 @@ import { ResourceUse } from './013-resource-use.ts'
 import { Children } from './014-children.ts'
 import { Waits } from './015-waits.ts'
 import { Compensation } from './016-compensation.ts'
+import { Slots } from './017-slots.ts'
 import { Triggers } from './018-triggers.ts'
 import { Feeds } from './021-feeds.ts'
 
@@ -35,6 +36,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '014-children', class: Children },
   { name: '015-waits', class: Waits },
   { name: '016-compensation', class: Compensation },
+  { name: '017-slots', class: Slots },
   { name: '018-triggers', class: Triggers },
   { name: '021-feeds', class: Feeds },
 ]
@@ -42,6 +44,7 @@ export const migrations: MigrationPlan['migrations'] = [
 /** `create or replace` only; each lies beside the TypeScript that calls it: `new URL('../src/engine/commit.sql', import.meta.url)`. */
 export const repeatables: MigrationPlan['repeatables'] = [
   new URL('../src/engine/commit-waits.sql', import.meta.url),
+  new URL('../src/engine/commit-slots.sql', import.meta.url),
   new URL('../src/engine/commit.sql', import.meta.url),
   new URL('../src/engine/claim.sql', import.meta.url),
   new URL('../src/engine/remove-finished.sql', import.meta.url),

@@ -70,6 +70,7 @@ export const STEP_ERRORS = {
   FLOW_NOT_FOUND: 'There is no such flow, or none that whoever started the execution may see.',
   INVALID_INPUT: 'The input does not fit the flow that the step starts.',
   TOO_MANY_CHILDREN: 'Too many children are under way at once, or flows call each other too deep.',
+  LIMIT_REACHED: 'As many executions of the flow that the step starts run, or were started lately, as its limits let.',
   CHILD_FAILED: 'The child execution ended without success; the message names it.',
   FLOW_FAILED: 'A `fail` step ended the execution.',
   FLOW_TIMEOUT: 'The execution did not end within the timeout of its flow.',

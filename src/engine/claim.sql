@@ -32,7 +32,8 @@ begin
     got := got || array(
       select e.id from sluice.executions e
       where e.id = any (array(select i.execution_id from sluice.inbox i join sluice.executions x on x.id = i.execution_id
-          where x.owner is null and x.ended_at is null limit 256)) and e.id <> all (got)
+          -- whoever waits for a slot is not claimed with one word more: the sweep of slots looks at it
+          where x.owner is null and x.ended_at is null and (x.wake_at is null or x.wake_at < '9999-12-31Z') limit 256)) and e.id <> all (got)
         and e.owner is null and e.ended_at is null
       limit wanted - cardinality(got) for no key update skip locked);
   end if;

@@ -3,12 +3,13 @@
 -- there any more as 'gone'; everything after that touches fresh rows only. Planner settings are fixed so that stale statistics
 -- cannot flip a plan.
 --
--- Its parameters are rows of the types of migrations/008-commit-rows.ts, 016-compensation.ts and 018-triggers.ts, which src/engine/encode.ts writes.
+-- Its parameters are rows of the types of migrations/008-commit-rows.ts, 016-compensation.ts, 017-slots.ts and 018-triggers.ts, which
+-- src/engine/encode.ts writes.
 create or replace function sluice.commit_transitions(
   starts sluice.start_row_18[], keyed boolean, ids uuid[], versions integer[], epochs integer[], updates sluice.update_row_16[],
   step_runs sluice.step_run_row[], events sluice.event_row[], asks sluice.ask_row[], closed_asks sluice.closed_ask_row[],
   outputs sluice.output_row[], reads sluice.read_row[], sends sluice.send_row[], keys sluice.key_row[],
-  audits sluice.audit_row[], waits sluice.wait_row[]
+  audits sluice.audit_row[], waits sluice.wait_row[], slots sluice.slot_row[]
 ) returns table (at double precision, refused json)
 language plpgsql
 set enable_seqscan = off
@@ -26,6 +27,9 @@ declare
   found_ids uuid[];
   found_versions integer[];
   found_epochs integer[];
+  no_slot uuid[];
+  woken uuid[];
+  told uuid[];
 begin
   if starts is not null then
     if keyed then
@@ -67,16 +71,27 @@ begin
     select array_agg(a.id), jsonb_agg(jsonb_build_object('id', a.id, 'verdict', 'limit'))
     into some_ids, some_rows
     from asking a join running r using (initiator_id) where r.count + a.place > a.running_limit;
+    if slots is not null then
+      perform sluice.lock_slots(array(select s.flow_id from unnest(slots) as s), array(select s.key from unnest(slots) as s));
+      no_slot := sluice.refused_slots(slots, out_ids || coalesce(some_ids, '{}'));
+      if cardinality(no_slot) > 0 then
+        some_ids := coalesce(some_ids, '{}') || no_slot;
+        some_rows := coalesce(some_rows, '[]') || (select jsonb_agg(jsonb_build_object('id', x, 'verdict', 'noSlot')) from unnest(no_slot) as x);
+      end if;
+    end if;
     if some_ids is not null then
       delete from sluice.idempotency_keys k using unnest(starts) as s
       where s.id = any (some_ids) and k.principal_id = s.principal_id and k.operation = 'startExecution' and k.key = s.key
         and k.subject_id = s.id;
       -- a replay of a start that this very statement refuses is refused with it
       out_rows := (select coalesce(jsonb_agg(case when (x ->> 'subject')::uuid = any (some_ids)
-        then jsonb_build_object('id', x -> 'id', 'verdict', 'limit') else x end), '[]') from jsonb_array_elements(out_rows) as x);
+        then jsonb_build_object('id', x -> 'id', 'verdict', case when (x ->> 'subject')::uuid = any (no_slot) then 'noSlot' else 'limit' end)
+        else x end), '[]') from jsonb_array_elements(out_rows) as x);
       out_ids := out_ids || some_ids;
       out_rows := out_rows || some_rows;
     end if;
+  elsif slots is not null then
+    perform sluice.lock_slots(array(select s.flow_id from unnest(slots) as s), array(select s.key from unnest(slots) as s));
   end if;
 
   if updates is not null then
@@ -110,6 +125,7 @@ begin
     sends := array(select x from unnest(sends) as x where x.sender_id <> all (out_ids));
     keys := array(select x from unnest(keys) as x where x.execution_id <> all (out_ids));
     waits := array(select x from unnest(waits) as x where x.execution_id <> all (out_ids));
+    slots := array(select x from unnest(slots) as x where x.execution_id <> all (out_ids));
     audits := array(select x from unnest(audits) as x where x."of" <> all (out_ids));
   end if;
 
@@ -187,6 +203,10 @@ begin
     from unnest(audits) as s;
   end if;
 
+  if cardinality(slots) > 0 then
+    select s.woken, s.told into woken, told from sluice.commit_slots(slots) as s;
+    out_rows := out_rows || jsonb_build_array(jsonb_build_object('verdict', 'slots', 'woken', woken, 'told', told));
+  end if;
   -- for feeds of many executions: one row, whatever the size of the batch
   if starts is not null then
     ids := ids || array(select s.id from unnest(starts) as s);

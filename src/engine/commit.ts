@@ -31,6 +31,8 @@ export type Verdict =
   /** the execution was removed */
   | { kind: 'gone' }
   | { kind: 'limit' }
+  /** nor was there a place in the queue for one */
+  | { kind: 'noSlot' }
   | { kind: 'mismatch' }
   | { kind: 'replayed'; executionId: string }
   | { kind: 'unstorable'; message: string }
@@ -45,10 +47,18 @@ export interface Committer {
   submit(item: CommitItem): Promise<Verdict>
   /** true: the queue is full; start nothing new */
   readonly full: boolean
+  /** called with whom a commit handed slots to, or told to end: they may be anywhere */
+  onSlots?: (changed: SlotNews) => void
   /** called after each commit; for metrics */
   onCommit?: (batch: { items: number; bytes: number; ms: number }) => void
   /** Commits what waits, then refuses. */
   close(): Promise<void>
+}
+
+/** Ids of executions. */
+export interface SlotNews {
+  woken: readonly string[]
+  told: readonly string[]
 }
 
 interface Waiting extends CommitItem {
@@ -60,7 +70,8 @@ interface Waiting extends CommitItem {
 export const COMMIT_TEXT = prepared(
   'select at, refused from sluice.commit_transitions($1::sluice.start_row_18[], $2, $3::uuid[], $4::integer[], $5::integer[], ' +
     '$6::sluice.update_row_16[], $7::sluice.step_run_row[], $8::sluice.event_row[], $9::sluice.ask_row[], $10::sluice.closed_ask_row[], ' +
-    '$11::sluice.output_row[], $12::sluice.read_row[], $13::sluice.send_row[], $14::sluice.key_row[], $15::sluice.audit_row[], $16::sluice.wait_row[])',
+    '$11::sluice.output_row[], $12::sluice.read_row[], $13::sluice.send_row[], $14::sluice.key_row[], $15::sluice.audit_row[], $16::sluice.wait_row[], ' +
+    '$17::sluice.slot_row[])',
 )
 
 export function createCommitter(database: Database, log: Logger): Committer {
@@ -158,14 +169,19 @@ export function createCommitter(database: Database, log: Logger): Committer {
     const updates = batch.filter((item) => item.kind === 'update').sort((a, b) => (a.executionId < b.executionId ? -1 : 1))
     const ids = updates.map((item) => item.executionId)
     const sent = performance.now()
-    const [answer] = await database.query<{ at: number; refused: Refusal[] | null }>(COMMIT_TEXT, [
+    const [answer] = await database.query<{ at: number; refused: (Refusal | SlotsChanged)[] | null }>(COMMIT_TEXT, [
       ...[list('starts'), batch.some((item) => item.keyed), uuidArray(ids)],
       ...[int4Array(updates.map(({ from }) => from!.version)), int4Array(updates.map(({ from }) => from!.epoch))],
       ...[list('updates'), list('step_runs'), list('events'), list('asks'), list('closed_asks'), list('outputs')],
-      ...[list('reads'), list('sends'), list('keys'), list('audits'), list('waits')],
+      ...[list('reads'), list('sends'), list('keys'), list('audits'), list('waits'), list('slots')],
     ])
     database.clock.sample(answer!.at, sent, performance.now())
-    return answer!.refused ?? []
+    const refusals: Refusal[] = []
+    for (const row of answer!.refused ?? []) {
+      if (row.verdict === 'slots') committer.onSlots?.(row)
+      else refusals.push(row)
+    }
+    return refusals
   }
 
   /** Told in the next turn of the event loop: first the next batch is on its way, then what this one sets off is computed. */
@@ -216,8 +232,12 @@ export function createCommitter(database: Database, log: Logger): Committer {
 
 interface Refusal {
   id: string
-  verdict: 'stale' | 'gone' | 'skipped' | 'limit' | 'mismatch' | 'replayed'
+  verdict: 'stale' | 'gone' | 'skipped' | 'limit' | 'noSlot' | 'mismatch' | 'replayed'
   subject?: string
+}
+
+interface SlotsChanged extends SlotNews {
+  verdict: 'slots'
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

@@ -27,6 +27,9 @@ import { BUSY, createKeyedOrders, FULL_RETRY_MS } from './keyed-orders.ts'
 import { createMasks } from './masks.ts'
 import { newSnapshot } from './new-snapshot.ts'
 import { createPrograms } from './programs.ts'
+import { createSlotSweep } from './slot-sweep.ts'
+import { slotOf } from './slots.ts'
+import type { SlotAsk } from './slots.ts'
 import type { AdmitStarts } from './refuse-starts.ts'
 import { createWaiters } from './waiters.ts'
 import { createWorker } from './worker.ts'
@@ -83,6 +86,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
   }
   const worker: Worker = createWorker({ openSecrets: NO_SECRETS, ...options, workerId, committer, programs, runners })
   const waiters = createWaiters(database, bus, log, worker.mailboxes.isHeld)
+  const slots = createSlotSweep({ database, bus, log, mailboxes: worker.mailboxes })
+  committer.onSlots = slots.told
   const partitions = createLoop({
     name: 'partitions',
     log,
@@ -107,10 +112,12 @@ export function createEngine(options: EngineOptions): RunningEngine {
     async run() {
       partitions.start()
       await worker.start()
+      if (options.enabled) slots.start()
     },
     async stop() {
       await waiters.close()
       await partitions.stop()
+      await slots.stop()
       await worker.stop()
       await committer.close()
     },
@@ -125,23 +132,23 @@ export function createEngine(options: EngineOptions): RunningEngine {
         path: ['input'],
       })
     }
-    const snapshot = newSnapshot({ id: newUuid(), ...order }, bytes, database.clock.now())
-    const later = order.startAt !== undefined && order.startAt > snapshot.createdAt
-    const mayHold = !later && worker.world().adopt
+    const now = database.clock.now()
+    const slot = slotOf(order.program, order.input, Math.max(now, order.startAt ?? now))
+    if (!slot.ok) return problem('VALIDATION', { path: ['input'], message: `The input gives no key: ${slot.message}` })
+    const snapshot = newSnapshot({ id: newUuid(), ...order }, bytes, now, slot.value)
+    // what waits, for its time or for a slot, is claimed when that is over
+    const mayHold = snapshot.wakeAt === null && worker.world().adopt
     const { idempotency } = order
     const extras: Extras = {
       start: {
         ...{ inputText: order.inputText, priority: order.priority ?? 0, labels: order.labels ?? null, parentId: null },
         ...{ retryOf: order.retryOf ?? null, runningLimit: order.runningLimit, ...(idempotency && { idempotency }) },
         ...(order.triggerId !== undefined && { triggerId: order.triggerId }),
+        ...(slot.value && { slot: slot.value }),
       },
       audits: aimed(order.audit, snapshot),
     }
-    const posted = await worker.mailboxes.begin(
-      later ? { ...snapshot, wakeAt: order.startAt! } : snapshot,
-      { kind: mayHold ? 'started' : 'tick' },
-      extras,
-    )
+    const posted = await worker.mailboxes.begin(snapshot, { kind: mayHold ? 'started' : 'tick' }, extras)
     switch (posted.result) {
       case 'replayed':
         return { executionId: posted.executionId, replayed: true }
@@ -152,6 +159,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
           message: `At most ${order.runningLimit} executions of one initiator may run; wait until one has ended.`,
           retryAfterMs: FULL_RETRY_MS,
         })
+      case 'noSlot':
+        return noSlot(slot.value!)
       default:
         return { executionId: snapshot.id, replayed: false }
     }
@@ -167,6 +176,13 @@ export function createEngine(options: EngineOptions): RunningEngine {
       message: `Not possible while the execution is ${'snapshot' in posted ? posted.snapshot.status : 'so'}.`,
     })
   }
+}
+
+function noSlot({ key, hidden, most, mostQueued }: SlotAsk): Problem {
+  const whose = key === '' || hidden ? '' : ` with the key ${JSON.stringify(key)}`
+  const waiting = mostQueued === 0 ? '' : `, and ${mostQueued} may wait`
+  const message = `At most ${most} executions of this flow${whose} may run${waiting}; wait until one has ended.`
+  return problem('LIMIT_REACHED', { message, retryAfterMs: FULL_RETRY_MS })
 }
 
 /** The execution's id is made here, so its audit entries learn it here. */

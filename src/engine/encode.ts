@@ -4,12 +4,14 @@ import type { AuditEntry } from '../audit/audit-entry.ts'
 import type { AuditKeys } from '../audit/audit-keys.ts'
 import { RowWriter } from '../database/binary-rows.ts'
 import type { EncodedRows } from '../database/binary-rows.ts'
-import { newUuid } from '../ids.ts'
 import type { Json } from '../language/values.ts'
 import type { AskRow, ClosedAsk, EventRow, StepRunRow, Transition, WaitRow, Word } from './decide/draft.ts'
 import { countSteps } from './decide/snapshot.ts'
 import type { Snapshot } from './decide/snapshot.ts'
+import { endEntry } from './end-entry.ts'
 import type { Idempotency } from './engine.ts'
+import { askRow, slotChange } from './slots.ts'
+import type { SlotAsk, SlotRow } from './slots.ts'
 import { hasEnded } from './states.ts'
 
 /** The commit function's parameters that are lists of rows. */
@@ -26,6 +28,7 @@ export const LISTS = [
   'keys',
   'audits',
   'waits',
+  'slots',
 ] as const
 export type ListName = (typeof LISTS)[number]
 
@@ -44,6 +47,8 @@ export interface StartFields {
   /** null = not limited (children) */
   runningLimit: number | null
   idempotency?: Idempotency
+  /** of a flow with `concurrency` */
+  slot?: SlotAsk
 }
 
 /** The idempotency key of an operation that starts nothing. */
@@ -79,6 +84,8 @@ export function encodeTransition(transition: Transition, mark: number, sign: Aud
   put('asks', transition.asks, (ask) => writeAsk(next, ask))
   put('closed_asks', transition.closedAsks, (ask) => writeClosedAsk(next, ask))
   put('waits', transition.waits, (wait) => writeWait(next.id, wait))
+  const slot = extras.start?.slot ? askRow(extras.start.slot, extras.start.priority) : slotChange(from, next)
+  if (slot) put('slots', [slot], (row) => writeSlot(next, row))
   if (transition.output != null) put('outputs', [transition.output], (output) => writeOutput(next.id, output))
   put('reads', transition.readMessages, (key) => writeRead(next.id, key))
   put('sends', extras.sends ? [...transition.words, ...extras.sends] : transition.words, (message) => writeSend(next.id, message))
@@ -212,6 +219,22 @@ function writeWait(executionId: string, { kind, ...body }: WaitRow): void {
   writer.end()
 }
 
+function writeSlot({ id, flowId }: Snapshot, row: SlotRow): void {
+  const ask = row.kind === 'ask' ? row : undefined
+  writer.begin(10)
+  writer.uuid(id)
+  writer.text(row.kind)
+  writer.uuid(flowId)
+  writer.text(row.key)
+  writer.bool(ask?.hidden)
+  writer.int4(ask?.most)
+  writer.int4(ask?.mostQueued)
+  writer.bool(ask?.cancelsOlder)
+  writer.int2(ask?.priority)
+  writer.time(ask?.dueAt)
+  writer.end()
+}
+
 function writeOutput(executionId: string, output: Json): void {
   writer.begin(2)
   writer.uuid(executionId)
@@ -268,22 +291,4 @@ function writeAudit(of: string, entry: AuditEntry): void {
   writer.text(entry.userAgent)
   writer.bytea(signatureOf(entry))
   writer.end()
-}
-
-/** Every execution that ends says so in the audit log. */
-function endEntry(next: Snapshot, sign: AuditKeys['sign']): AuditEntry {
-  const success = next.status === 'SUCCEEDED'
-  return {
-    ...{
-      id: newUuid(),
-      type: 'execution.finished',
-      severity: success ? 'INFO' : 'NOTICE',
-      at: new Date(next.endedAt!).toISOString(),
-      actorKind: 'SYSTEM',
-    },
-    ...{ flowId: next.flowId, executionId: next.id, success, durationMs: (next.endedAt ?? 0) - next.createdAt },
-    ...(next.error && { errorCode: next.error.code }),
-    metadata: { status: next.status },
-    sign,
-  }
 }

@@ -69,6 +69,7 @@ interface Row {
   messages: Loaded['messages'] | null
   signals: BufferedSignal[] | null
   known_signals: string[] | null
+  slot_key: string | null
 }
 
 /** Read at once: each may bring an output of a megabyte. */
@@ -102,7 +103,8 @@ const TEXT = prepared(`
         'at', extract(epoch from g.at)::float8 * 1000) order by g.seq)
       from sluice.signals g where g.execution_id = e.id and g.taken_by is null) end as signals,
     case when e.seq > 0 then (select array_agg(k.id order by k.seq) from (
-      select g.id, g.seq from sluice.signals g where g.execution_id = e.id order by g.seq desc limit ${MAX_KNOWN}) k) end as known_signals
+      select g.id, g.seq from sluice.signals g where g.execution_id = e.id order by g.seq desc limit ${MAX_KNOWN}) k) end as known_signals,
+    (select l.key from sluice.slots l where l.execution_id = e.id) as slot_key
   from sluice.executions e left join sluice.execution_inputs i on i.execution_id = e.id
   where e.id = any($1::uuid[])`)
 
@@ -178,6 +180,7 @@ function toSnapshot(row: Row, program: Program): Snapshot {
       inFlight: row.in_flight,
       signals: row.signals ?? [],
       knownSignals: row.known_signals ?? [],
+      slotKey: row.slot_key,
     },
   }
 }

@@ -7,7 +7,7 @@ import type { Extras } from './encode.ts'
 export type Posted =
   | { result: InputResult; snapshot: Snapshot }
   | { result: 'missing' }
-  | { result: 'limit' | 'mismatch' }
+  | { result: 'limit' | 'noSlot' | 'mismatch' }
   | { result: 'replayed'; executionId: string }
 
 export interface PostOptions {

@@ -14,7 +14,7 @@ const { database } = await testDatabase()
 const TYPES: Record<ListName, string> = {
   ...{ starts: 'start_row_18', updates: 'update_row_16', step_runs: 'step_run_row', events: 'event_row', asks: 'ask_row' },
   ...{ closed_asks: 'closed_ask_row', outputs: 'output_row', reads: 'read_row', sends: 'send_row', keys: 'key_row' },
-  ...{ audits: 'audit_row', waits: 'wait_row' },
+  ...{ audits: 'audit_row', waits: 'wait_row', slots: 'slot_row' },
 }
 
 /** Each value once, so that two columns that changed places show. */
@@ -101,6 +101,7 @@ const audit: Required<AuditEntry> = {
 const start = {
   ...{ inputText: '{"is":1}', priority: number(), labels: { a: text('label') }, parentId: newUuid(), retryOf: newUuid() },
   ...{ runningLimit: number(), idempotency, triggerId: newUuid() },
+  slot: { key: text('slot'), hidden: true, most: number(), mostQueued: number(), onLimit: 'cancelOlder' as const, dueAt: at() },
 }
 const date = (ms: number): Date => new Date(ms)
 
@@ -161,10 +162,19 @@ const expected: Record<ListName, object> = {
     ...{ ip: audit.ip, user_agent: audit.userAgent, mac: signatureOf(audit) },
   },
   waits: { execution_id: id, kind: 'taken', body: taken },
+  slots: {
+    ...{ execution_id: id, kind: 'ask', flow_id: next.flowId, key: start.slot.key, hidden: true, most: start.slot.most },
+    ...{ most_queued: start.slot.mostQueued, cancels_older: true, priority: start.priority, due_at: date(start.slot.dueAt) },
+  },
 }
 
 test.each(LISTS)('the rows of %s are written in the order of their type', async (list) => {
-  const extras: Extras = { sends: [send], keys: [key], audits: [audit], ...(list === 'starts' && { start }) }
+  const extras: Extras = {
+    sends: [send],
+    keys: [key],
+    audits: [audit],
+    ...((list === 'starts' || list === 'slots') && { start }),
+  }
   const rows = encodeTransition(transition, 12_345, signAudit, extras)[list]!
   const read = await database.query(`select * from unnest($1::sluice.${TYPES[list]}[])`, [rowArray([rows])])
   expect(read[0]).toEqual(expected[list])

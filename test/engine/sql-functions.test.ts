@@ -7,6 +7,9 @@ const { database, ownerQuery } = await testDatabase()
 test.each([
   ['engine/commit', 'commit_transitions'],
   ['engine/commit-waits', 'commit_waits'],
+  ['engine/commit-slots', 'commit_slots'],
+  ['engine/commit-slots', 'grant_slots'],
+  ['engine/commit-slots', 'refused_slots'],
   ['engine/claim', 'claim_executions'],
   ['engine/remove-finished', 'refuse_execution_change'],
   ['engine/remove-finished', 'lock_finished'],

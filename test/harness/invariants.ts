@@ -66,6 +66,14 @@ const ALWAYS: Record<string, string> = {
     select s.execution_id, s.seq from sluice.signals s
     where not exists (select from sluice.events v where v.execution_id = s.execution_id and v.seq = s.seq
       and v.type = 'signal.received')`,
+  'a slot has somebody who has not ended': `
+    select s.execution_id from sluice.slots s left join sluice.executions e on e.id = s.execution_id
+    where e.id is null or e.ended_at is not null`,
+  'whoever runs of a flow with slots holds one, and whoever waits for one does not run': `
+    select s.execution_id, e.status from sluice.slots s join sluice.executions e on e.id = s.execution_id
+    where s.held_at is null and (e.started_at is not null or e.owner is not null)`,
+  'no more hold a slot than may': `
+    select flow_id, key from sluice.slots where held_at is not null group by 1, 2 having count(*) > max(most)`,
   'what waits has something to wait for': `
     select id from sluice.executions where status = 'WAITING' and (wake_at is null or in_flight = '[]')`,
   'the audit log has one entry for each end': `

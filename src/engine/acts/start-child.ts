@@ -12,6 +12,7 @@ import type { FlowSpec } from '../../language/steps/flow.ts'
 import type { Logger } from '../../log.ts'
 import type { Mailboxes } from '../mailboxes.ts'
 import { newSnapshot } from '../new-snapshot.ts'
+import { slotOf } from '../slots.ts'
 import type { Programs } from '../programs.ts'
 import type { ActCall, ActOutcome, ActRunner } from './act-runner.ts'
 import { refused, runOwnAct } from './own-act.ts'
@@ -120,11 +121,15 @@ async function admitAndBegin(
   }
   const order = { id, parentId, flowId: chosen.flowId, flowVersionId: chosen.flowVersionId, initiatorId, program, input }
   const inputText = payload.text
-  const start = { inputText, priority: parent.priority, labels: null, parentId, retryOf: null, runningLimit: null }
+  const now = database.clock.now()
+  const slot = slotOf(program, input, now)
+  if (!slot.ok) return refused('INVALID_INPUT', `The input gives no key: ${slot.message}`, LAST)
+  const limits = { runningLimit: null, ...(slot.value && { slot: slot.value }) }
+  const start = { inputText, priority: parent.priority, labels: null, parentId, retryOf: null, ...limits }
   const audits = chosen.audit.map((entry) => ({ ...entry, executionId: id, flowId: chosen.flowId }))
   // a tick: it is not begun here, so that two who start it at once do no harm
-  await begin(newSnapshot(order, payload.bytes, database.clock.now()), { kind: 'tick' }, { start, audits })
-  return STARTED
+  const { result } = await begin(newSnapshot(order, payload.bytes, now, slot.value), { kind: 'tick' }, { start, audits })
+  return result === 'noSlot' ? refused('LIMIT_REACHED', 'As many executions of the flow run and wait as may.') : STARTED
 }
 
 const LAST = { retryable: false }

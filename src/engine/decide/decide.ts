@@ -23,6 +23,7 @@ import { runAt } from './run.ts'
 import { applyReport } from './report.ts'
 import { hasChild, runsAny, settle } from './settle.ts'
 import { openDraft, snapshotAfter } from './open-draft.ts'
+import { NEVER_MS } from './snapshot.ts'
 import type { Snapshot } from './snapshot.ts'
 import { takeUp } from './take-up.ts'
 
@@ -133,8 +134,9 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
   }
 }
 
-/** When a start of later is due; null: now. The deadline was counted from it. */
+/** When a start of later is due; null: now. The deadline was counted from it. One that needs a slot is woken when it has it. */
 function startOf({ from, deadlineAt, world }: Draft): number | null {
+  if (from.slotKey != null) return NEVER_MS
   const startAt = (deadlineAt ?? 0) - from.program.timeoutMs
   return startAt > world.now ? startAt : null
 }

@@ -77,6 +77,7 @@ export function snapshotAfter(draft: Draft): Required<Snapshot> {
     signals: draft.signals,
     knownSignals: draft.knownSignals,
     parentId: from.parentId ?? null,
+    slotKey: from.slotKey ?? null,
     lists: draft.lists,
   }
 }

@@ -55,9 +55,14 @@ export interface Snapshot {
   readonly knownSignals?: readonly string[]
   /** the execution whose `flow` step started it */
   readonly parentId?: string | null
+  /** of the slot that it holds or waits for; absent: its flow has no `concurrency` */
+  readonly slotKey?: string | null
   /** see `Draft.lists`: not stored */
   readonly lists?: ReadonlyMap<string, readonly Json[]>
 }
+
+/** When whoever waits for a slot wakes by itself: not in our time. It is woken by the statement that hands it one. */
+export const NEVER_MS = Date.UTC(9999, 11, 31)
 
 /** How many steps of the definition ended how. */
 export function countSteps(snapshot: Snapshot): { succeeded: number; failed: number; skipped: number } {
