@@ -112,7 +112,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     const outbound = measureClient(createGuardedClient(config.outbound), registry)
     stack.defer(() => outbound.close())
 
-    const sources = openSources(config, work, log.child({ room: 'queries' }), stack)
+    const sources = await openSources(config, work, log.child({ room: 'queries' }), stack)
     const allow: AllowList = {
       roles: new Set(config.engine.agentRoles),
       handlers: new Set(handlers.keys()),

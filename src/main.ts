@@ -1,5 +1,6 @@
 /** The process: reads the command, starts the app, prints how to use it, and stops it on a signal. */
 import { relative } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import type { App } from './app.ts'
 import { ConfigError, loadConfig } from './config.ts'
 import type { Mode } from './config.ts'
@@ -20,6 +21,9 @@ const USAGE = `usage: sluice <command>
 
 /** sysexits.h: wrong usage, wrong configuration, everything else. */
 const EXIT = { usage: 64, config: 78, failure: 1 } as const
+
+// Compiling PostgreSQL's parser for speed takes 600 MB for a second, and saves 0.1 ms a query.
+for (const flag of ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering']) setFlagsFromString(flag)
 
 const command = process.argv[2] ?? 'start'
 switch (command) {

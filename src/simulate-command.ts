@@ -7,6 +7,7 @@ import type { Config } from './config-types.ts'
 import type { Issue } from './errors.ts'
 import { compile } from './language/compile.ts'
 import type { Program } from './language/program.ts'
+import { loadSqlParserFor } from './language/sql/sql-parser.ts'
 import type { AllowList } from './language/values.ts'
 import { readCase } from './simulation/case.ts'
 import { compare } from './simulation/compare.ts'
@@ -47,7 +48,7 @@ export async function runSimulateCommand(
     return EXIT.usage
   }
   try {
-    const program = compiled(flow, await readFlow(flow), config)
+    const program = await compiled(flow, await readFlow(flow), config)
     const cases = values.case ? (await Promise.all(values.case.map(readCases))).flat() : [{ name: 'no case', value: {} }]
     const different = cases.map((one) => runCase(program, one, { ...values, print })).filter((passed) => !passed).length
     if (!values.json) print(`${cases.length - different} of ${cases.length} as expected\n`)
@@ -123,13 +124,14 @@ async function readJson(file: string): Promise<unknown> {
   }
 }
 
-function compiled(file: string, definition: unknown, { engine }: Config): Program {
+async function compiled(file: string, definition: unknown, { engine }: Config): Promise<Program> {
   // which code and which sources a server has is not known here, and nothing of it is used
   const allow: AllowList = {
     roles: new Set(engine.agentRoles),
     handlers: new Set(namedAs('handler', definition)),
     sources: new Set(namedAs('source', definition)),
   }
+  await loadSqlParserFor(definition)
   const made = compile(definition, allow)
   if ('program' in made) return made.program
   throw new DataError(`${file}: the definition is not valid:\n${listed(made.issues)}`)

@@ -21,7 +21,7 @@ export interface CreateFlow {
 export async function createFlow(call: Call, { definition, visibility = 'PRIVATE' }: CreateFlow): Promise<Flow | Problem> {
   const principal = requirePrincipal(call)
   if (!mayCreateFlows(principal)) return forbid(call, { type: 'flow.creationRefused' })
-  const checked = checkDefinition(call, definition)
+  const checked = await checkDefinition(call, definition)
   if (!checked.ok) return checked.problem
   if (checked.definition.triggers?.length && !mayPublishTriggers(principal)) return forbid(call, { type: 'flow.creationRefused' })
   const refused = await checkSecrets(call, checked.definition, principal.actsAs)

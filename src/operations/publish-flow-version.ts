@@ -30,7 +30,7 @@ export async function publishFlowVersion(
   { flowId, definition, expectedVersion }: PublishFlowVersion,
 ): Promise<{ flow: Flow; flowVersion: FlowVersion } | Problem> {
   const principal = requirePrincipal(call)
-  const checked = checkDefinition(call, definition)
+  const checked = await checkDefinition(call, definition)
   if (!checked.ok) return checked.problem
   return editFlow<{ flow: Flow; flowVersion: FlowVersion } | Problem>(
     call,

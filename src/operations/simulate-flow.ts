@@ -3,6 +3,7 @@ import { setImmediate as otherWork } from 'node:timers/promises'
 import { problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
 import { compile } from '../language/compile.ts'
+import { loadSqlParserFor } from '../language/sql/sql-parser.ts'
 import { readCase } from '../simulation/case.ts'
 import { compare } from '../simulation/compare.ts'
 import type { Difference } from '../simulation/compare.ts'
@@ -26,6 +27,7 @@ export async function simulateFlow(
   { definition, given }: { definition: unknown; given: unknown },
 ): Promise<{ simulation: SimulatedFlow } | Problem> {
   if (!mayCreateFlows(requirePrincipal(call))) return forbid(call, { type: 'flow.simulationRefused' })
+  await loadSqlParserFor(definition)
   const made = compile(definition, call.services.allow)
   if ('issues' in made) return problem('VALIDATION', { path: ['definition'], issues: made.issues })
   const read = readCase(given, made.program)

@@ -1,5 +1,6 @@
 /** Tells everything that is wrong or doubtful with a definition, and writes nothing. */
 import type { Issue } from '../errors.ts'
+import { loadSqlParserFor } from '../language/sql/sql-parser.ts'
 import { validateDefinition } from '../language/validate.ts'
 import type { Call } from './call.ts'
 import { secretIssues } from './check-secrets.ts'
@@ -15,6 +16,7 @@ export interface FlowValidation {
 /** As a flow of the caller. */
 export async function validateFlow(call: Call, { definition }: { definition: unknown }): Promise<FlowValidation> {
   const { actsAs } = requirePrincipal(call)
+  await loadSqlParserFor(definition)
   const { definition: whole, issues: wrong, warnings } = validateDefinition(definition, call.services.allow)
   const issues = whole ? await secretIssues(call, whole, actsAs) : wrong
   return { valid: issues.length === 0, issues, warnings }

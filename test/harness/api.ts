@@ -39,6 +39,7 @@ import type { Principal, Role, UserPrincipal } from '../../src/identity/principa
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import { insertUser } from '../../src/identity/users.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
+import { loadSqlParser } from '../../src/language/sql/sql-parser.ts'
 import { createLog } from '../../src/log.ts'
 import { createFeeds } from '../../src/live/feeds.ts'
 import { auditReads } from '../../src/operations/audit-reads.ts'
@@ -106,6 +107,7 @@ export async function testApi({
     handlers: new Set(registry.keys()),
     sources: new Set(sources.map(({ name }) => name)),
   }
+  if (sources.length > 0) await loadSqlParser()
   const bus = createLocalBus(log)
   const host = createHandlerHost({ ...processes, registry })
   afterAll(() => host.close())

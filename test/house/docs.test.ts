@@ -13,6 +13,7 @@ import { FUNCTIONS, MACROS, METHODS } from '../../src/language/cel-functions.ts'
 import { compile } from '../../src/language/compile.ts'
 import { definitionJsonSchema } from '../../src/language/definition-json-schema.ts'
 import type { Definition } from '../../src/language/definition.ts'
+import { loadSqlParser } from '../../src/language/sql/sql-parser.ts'
 import { STEP_TYPES } from '../../src/language/steps/step-types.ts'
 import { ISSUE_CODES } from '../../src/language/issue-list.ts'
 import { pictureOf, withStatuses } from '../../src/language/picture/picture-graph.ts'
@@ -46,6 +47,8 @@ const allow: AllowList = {
   handlers: new Set(['echo', 'inline_echo', 'countdown', 'word_count']),
   sources: new Set(['shop', 'memory']),
 }
+
+await loadSqlParser()
 
 test('each flow shown is valid, without a warning, and fits the published schema', () => {
   const fits = new Ajv2020().compile(definitionJsonSchema())

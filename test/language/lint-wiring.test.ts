@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
+import { loadSqlParser } from '../../src/language/sql/sql-parser.ts'
 import { validateDefinition } from '../../src/language/validate.ts'
 import { allow, flowOf, step } from './example-definition.ts'
+
+await loadSqlParser()
 
 const warningsOf = (value: unknown): string[] => {
   const { issues, warnings } = validateDefinition(value, { ...allow, sources: new Set(['shop']) })

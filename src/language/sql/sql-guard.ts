@@ -2,14 +2,11 @@
  * SQL in a flow (C4): exactly one SELECT that reads tables and computes, with nothing in it but parameters. It is judged by PostgreSQL's own
  * parser, node by node against what is allowed: deletions in a CTE, SELECT INTO, FOR UPDATE and pg_sleep() are all SELECTs at the top.
  */
-import { loadModule, parseSync, scanSync } from 'libpg-query'
 import type { ScanToken } from 'libpg-query'
 import { didYouMean } from '../nearest-name.ts'
 import { FUNCTIONS, OPERATORS, TYPES } from './sql-names.ts'
 import { HINTS, NODES, REFUSED } from './sql-nodes.ts'
-
-// The parser is WebAssembly: loaded with this module (10 ms), so that whoever validates need not wait.
-await loadModule()
+import { sqlParser } from './sql-parser.ts'
 
 export interface SqlProblem {
   /** INVALID_SQL: PostgreSQL would not run it; FORBIDDEN_SQL: we do not */
@@ -38,7 +35,7 @@ interface Checking {
   refuse(code: SqlProblem['code'], message: string, node?: Node, hint?: string): void
 }
 
-/** Every problem of `sql`, which is to be run with this many parameters; [] when it may run. Never throws. */
+/** Every problem of `sql`, which is to be run with this many parameters; [] when it may run. The parser is loaded. */
 export function checkSql(sql: string, parameterCount: number): SqlProblem[] {
   const problems: SqlProblem[] = []
   const refuse: Checking['refuse'] = (code, message, node, hint) => {
@@ -86,7 +83,7 @@ function bracketDepth(sql: string): number {
 
 function parse({ sql, refuse }: Checking): Node[] | undefined {
   try {
-    const { stmts = [] } = parseSync(sql) as { stmts?: Node[] }
+    const { stmts = [] } = sqlParser().parseSync(sql) as { stmts?: Node[] }
     return stmts
   } catch (error) {
     const details = error instanceof Error && 'sqlDetails' in error ? (error.sqlDetails as { cursorPosition: number }) : undefined
@@ -98,7 +95,7 @@ function parse({ sql, refuse }: Checking): Node[] | undefined {
 
 /** What the syntax tree does not show: how things were written. */
 function checkTokens({ sql, refuse }: Checking): void {
-  const { tokens } = scanSync(sql)
+  const { tokens } = sqlParser().scanSync(sql)
   let before: ScanToken | undefined
   for (const token of tokens) {
     const { tokenName, text, start } = token

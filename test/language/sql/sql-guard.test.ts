@@ -2,8 +2,11 @@ import fc from 'fast-check'
 import { scanSync } from 'libpg-query'
 import { describe, expect, test } from 'vitest'
 import { checkSql, MAX_SQL_LENGTH } from '../../../src/language/sql/sql-guard.ts'
+import { loadSqlParser } from '../../../src/language/sql/sql-parser.ts'
 import { testDatabase } from '../../harness/test-database.ts'
 import { ACCEPTED, REFUSED, TABLES } from './corpus.ts'
+
+await loadSqlParser()
 
 const parametersOf = (sql: string): number => Math.max(0, ...[...sql.matchAll(/\$(\d)\b/g)].map(([, number]) => Number(number)))
 const messagesOf = (sql: string, parameters = parametersOf(sql)): string[] =>
