@@ -16,7 +16,7 @@ const stamp = join(modules, '.sluice-installed')
 
 const [task, ...rest] = process.argv.slice(2)
 const command = {
-  // half of the usual room for young objects: the idle server takes 155 MB instead of 190
+  // half of the usual room for young objects: the idle server takes 165 MB instead of 190
   start: () => ['--max-semi-space-size=8', join(root, 'src', 'main.ts'), 'start', ...rest],
   test: () => [join(root, 'scripts', 'run-tests.mjs'), ...rest],
   run: () => rest,

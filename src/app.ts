@@ -156,7 +156,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     const authChanges = createAuthChanges({ database, bus, log })
     authChanges.start()
     stack.defer(() => authChanges.stop())
-    const mail = openMail(config.mail, development)
+    const mail = await openMail(config.mail, development)
     stack.defer(() => mail.close())
     const mailRoom = createMailRoom({ database, send: mail.send, passwordResetUrl: config.mail.passwordResetUrl, log })
     const cleanUp = createCleanUp(database, log)

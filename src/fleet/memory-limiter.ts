@@ -26,7 +26,8 @@ export interface MemoryLimiterOptions {
 export function createMemoryLimiter(rule: LimitRule, options: MemoryLimiterOptions = {}): Limiter {
   const { maxKeys = MAX_KEYS, monotonic = () => performance.now() } = options
   const { points: limit, windowSeconds = WINDOW_SECONDS } = rule
-  const windows = new LRUCache<string, Window>({ max: maxKeys })
+  // not `max`, which takes the room of all at once
+  const windows = new LRUCache<string, Window>({ maxSize: maxKeys, sizeCalculation: () => 1 })
 
   function present(key: string): Window | undefined {
     const window = windows.get(key)

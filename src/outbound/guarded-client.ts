@@ -2,19 +2,19 @@
  * The only HTTP client that leaves. It goes to public addresses and to what the operator allows, judges every redirect anew, keeps
  * no cookies, knows no proxy, and bounds time and size. Problems come back as values; see `OutboundProblem`.
  */
-import { Agent } from 'undici'
+import type { Agent } from 'undici'
 import { createAddressRule } from './address-rule.ts'
 import type { AddressRuleSettings } from './address-rule.ts'
 import { createCircuits, OriginFault } from './circuits.ts'
 import type { CircuitName, CircuitSettings } from './circuits.ts'
 import { failureOf } from './failure-of.ts'
-import { createGuardedConnector, resolveByHost } from './guarded-connector.ts'
-import type { Resolve } from './guarded-connector.ts'
 import { OutboundFailure, outboundProblem } from './outbound-problem.ts'
 import type { OutboundProblem } from './outbound-problem.ts'
 import { firstHop, nextHop } from './outbound-request.ts'
 import type { Hop, OutboundRequest } from './outbound-request.ts'
 import { ACCEPTED_ENCODINGS, readBody } from './read-body.ts'
+import { resolveByHost } from './resolve-host.ts'
+import type { Resolve } from './resolve-host.ts'
 
 export interface GuardedClientOptions extends AddressRuleSettings {
   readonly circuits?: CircuitSettings
@@ -43,9 +43,7 @@ export interface GuardedClient {
   close(): Promise<void>
 }
 
-const CONNECT_MS = 10_000
 const MAX_REDIRECTS = 5
-const MAX_HEADER_BYTES = 16_384
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 /** Whoever gives less time says nothing about the service by running out of it. */
 const FAIR_MS = 1_000
@@ -54,10 +52,9 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
   const { resolve = resolveByHost, maxRequestBytes = 1_000_000, ca } = options
   const rule = createAddressRule(options)
   const circuits = createCircuits(options.circuits)
-  const agent = new Agent({
-    connect: createGuardedConnector({ rule, resolve, connectMs: CONNECT_MS, ...(ca !== undefined && { ca }) }),
-    ...{ allowH2: false, pipelining: 1, maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: 4_000, keepAliveMaxTimeout: 30_000 },
-  })
+  let agent: Promise<Agent> | undefined
+  const openAgent = async (): Promise<Agent> =>
+    (await import('./guarded-agent.ts')).createGuardedAgent({ rule, resolve, ...(ca !== undefined && { ca }) })
 
   async function request(asked: OutboundRequest): Promise<OutboundResponse | OutboundProblem> {
     const time = new AbortController()
@@ -94,9 +91,10 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
   async function send(hop: Hop, asked: OutboundRequest, signal: AbortSignal, time: AbortSignal): Promise<OutboundResponse> {
     const { origin, pathname, search } = hop.url
     const { maxBytes, timeoutMs } = asked
+    const connections = await (agent ??= openAgent())
     try {
       signal.throwIfAborted()
-      const response = await agent.request({
+      const response = await connections.request({
         ...{ origin, path: pathname + search, method: hop.method, body: hop.body ?? null, signal },
         headers: { 'user-agent': 'sluice', ...hop.headers, 'accept-encoding': ACCEPTED_ENCODINGS },
         // the one limit for all of it is the signal
@@ -115,7 +113,7 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
     }
   }
 
-  return { request, circuits: circuits.states, close: () => agent.destroy() }
+  return { request, circuits: circuits.states, close: async () => (await agent)?.destroy() }
 }
 
 const aborted = (signal: AbortSignal): Promise<never> =>

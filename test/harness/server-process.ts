@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+/** as in `scripts/bootstrap.mjs` */
+const FLAGS = ['--max-semi-space-size=8']
 const START_MS = 60_000
 
 export interface ServerProcess {
@@ -50,7 +52,7 @@ export async function dataDirectory(): Promise<string> {
 /** Resolves when it says that it is ready; rejects with what it printed when it ends before. */
 export async function startServerProcess(dataDir: string, environment: Record<string, string> = {}): Promise<ServerProcess> {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(process.execPath, [MAIN, 'start'], {
+  const child = spawn(process.execPath, [...FLAGS, MAIN, 'start'], {
     env: {
       PATH,
       HOME,

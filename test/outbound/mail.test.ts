@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { createOutbox, createSmtp } from '../../src/outbound/mail.ts'
+import { createOutbox } from '../../src/outbound/mail.ts'
+import { createSmtp } from '../../src/outbound/smtp.ts'
 
 const MAIL = { to: 'somebody@example.com', subject: 'Hello', text: 'A word\n.\nand another one' }
 
