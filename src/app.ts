@@ -24,6 +24,7 @@ import { createHandlerHost } from './engine/handlers/handler-host.ts'
 import { loadHandlers } from './engine/handlers/load-handlers.ts'
 import { measureEngine, measureRetention } from './engine/metrics.ts'
 import { createResourceMeter } from './engine/resource-meter.ts'
+import { createStartRates } from './engine/start-rates.ts'
 import { createRetention } from './engine/retention.ts'
 import { watchSteps } from './engine/watch-steps.ts'
 import { addressKey } from './fleet/address-key.ts'
@@ -120,6 +121,9 @@ export async function startApp(options: AppOptions): Promise<App> {
     }
     const secretKeys = createSecretKeys(secretsKey, config.identity.secretsPreviousKeys)
     const openSecrets = createOpenSecrets({ database, keys: secretKeys, auditKeys, security: security.watch, log })
+    const limiters = await openLimiters({ redisUrl: config.fleet.redisUrl, registry, log: log.child({ room: 'fleet' }) })
+    stack.defer(() => limiters.close())
+    const createLimiter = limiters.create
     const { leaseMs, maxHeld } = config.engine
     const timing = { leaseMs, maxHeld, fenceMs: FENCE_MS, drainMs: DRAIN_MS, enabled: work }
     const engine = createEngine({
@@ -138,6 +142,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       admitStarts: (starts) => admitStarts(services, starts),
       chooseChild: createChooseChild(() => services),
       mostChildren: config.limits.childrenPerInitiator,
+      rates: createStartRates(createLimiter),
       log: log.child({ room: 'engine' }),
     })
     const meter = createResourceMeter({ database, log })
@@ -148,9 +153,6 @@ export async function startApp(options: AppOptions): Promise<App> {
     stack.defer(() => engine.stop())
 
     const jwtSecrets = { signing: jwtSecret ?? '', previous: config.identity.jwtPreviousSecrets }
-    const limiters = await openLimiters({ redisUrl: config.fleet.redisUrl, registry, log: log.child({ room: 'fleet' }) })
-    stack.defer(() => limiters.close())
-    const createLimiter = limiters.create
     const { runningPerInitiator, apiPerMinute, signInPerMinute, flowWritesPerMinute } = config.limits
     const signInAttempts = createAttemptLimiter(createLimiter, signInPerMinute)
     const authChanges = createAuthChanges({ database, bus, log })

@@ -1,13 +1,12 @@
 /** Builds the engine: one committer, one set of mailboxes, one worker; and answers for it to the rooms above. */
-import type { AuditEntry } from '../audit/audit-entry.ts'
 import type { AuditKeys } from '../audit/audit-keys.ts'
 import type { Database } from '../database/database.ts'
 import type { Problem } from '../errors.ts'
 import { problem } from '../errors.ts'
 import type { Bus } from '../fleet/bus.ts'
+import { createMemoryLimiter } from '../fleet/memory-limiter.ts'
 import { newUuid } from '../ids.ts'
 import type { AllowList } from '../language/values.ts'
-import { MAX_STATE_BYTES } from '../language/payload.ts'
 import type { Logger } from '../log.ts'
 import { createItemJoiner } from './acts/join-items.ts'
 import { createChildStarter } from './acts/start-child.ts'
@@ -16,20 +15,20 @@ import { createCommitter } from './commit.ts'
 import type { Committer } from './commit.ts'
 import type { Input } from './decide/input.ts'
 import type { Extras } from './encode.ts'
-import type { ControlOrder, Engine, StartOrder } from './engine.ts'
+import type { ControlOrder, Engine } from './engine.ts'
 import type { HandlerHost } from './handlers/handler-host.ts'
 import { createHandlerRunner } from './handlers/handler-runner.ts'
 import type { HandlerRegistry } from './handlers/load-handlers.ts'
 import type { ActRunners } from './acts/act-runner.ts'
 import type { OpenSecrets } from './acts/run-with-secrets.ts'
 import { createLoop } from '../loop.ts'
-import { BUSY, createKeyedOrders, FULL_RETRY_MS } from './keyed-orders.ts'
+import { BUSY, createKeyedOrders } from './keyed-orders.ts'
 import { createMasks } from './masks.ts'
-import { newSnapshot } from './new-snapshot.ts'
 import { createPrograms } from './programs.ts'
 import { createSlotSweep } from './slot-sweep.ts'
-import { slotOf } from './slots.ts'
-import type { SlotAsk } from './slots.ts'
+import { createStarter } from './start-order.ts'
+import { createStartRates } from './start-rates.ts'
+import type { StartRates } from './start-rates.ts'
 import type { AdmitStarts } from './refuse-starts.ts'
 import { createWaiters } from './waiters.ts'
 import { createWorker } from './worker.ts'
@@ -52,6 +51,8 @@ export interface EngineOptions extends WorkerSettings {
   chooseChild?: ChooseChild
   /** children of one initiator's executions that have not ended */
   mostChildren?: number
+  /** counts how often flows are started; by default in this process */
+  rates?: StartRates
   /** asked before starts that waited begin; without it, all may */
   admitStarts?: AdmitStarts
 }
@@ -75,12 +76,13 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const workerId = newUuid()
   const committer = createCommitter(database, log)
   const programs = createPrograms(database, options.allow)
+  const { rates = createStartRates(createMemoryLimiter) } = options
   const runners: ActRunners = {
     ...options.acts,
     handler: createHandlerRunner(options.host, options.registry),
     map: createItemJoiner(database, log),
     flow: createChildStarter({
-      ...{ database, programs, log, chooseChild: options.chooseChild, most: options.mostChildren ?? MOST_CHILDREN },
+      ...{ database, programs, log, chooseChild: options.chooseChild, most: options.mostChildren ?? MOST_CHILDREN, rates },
       begin: (...child) => worker.mailboxes.begin(...child),
     }),
   }
@@ -101,7 +103,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     workerId,
     worker,
     committer,
-    start,
+    start: createStarter({ database, committer, worker, rates }),
     ...createKeyedOrders({ database, committer, worker }),
     cancel: (order) => control(order, { kind: 'cancel', reason: order.reason ?? 'canceled' }),
     pause: (order) => control(order, { kind: 'pause', reason: order.reason ?? 'paused' }),
@@ -123,49 +125,6 @@ export function createEngine(options: EngineOptions): RunningEngine {
     },
   }
 
-  async function start(order: StartOrder): Promise<{ executionId: string; replayed: boolean } | Problem> {
-    if (committer.full) return BUSY
-    const bytes = Buffer.byteLength(order.inputText)
-    if (bytes > MAX_STATE_BYTES) {
-      return problem('STATE_TOO_LARGE', {
-        message: `The input is ${bytes} bytes; the limit is ${MAX_STATE_BYTES}.`,
-        path: ['input'],
-      })
-    }
-    const now = database.clock.now()
-    const slot = slotOf(order.program, order.input, Math.max(now, order.startAt ?? now))
-    if (!slot.ok) return problem('VALIDATION', { path: ['input'], message: `The input gives no key: ${slot.message}` })
-    const snapshot = newSnapshot({ id: newUuid(), ...order }, bytes, now, slot.value)
-    // what waits, for its time or for a slot, is claimed when that is over
-    const mayHold = snapshot.wakeAt === null && worker.world().adopt
-    const { idempotency } = order
-    const extras: Extras = {
-      start: {
-        ...{ inputText: order.inputText, priority: order.priority ?? 0, labels: order.labels ?? null, parentId: null },
-        ...{ retryOf: order.retryOf ?? null, runningLimit: order.runningLimit, ...(idempotency && { idempotency }) },
-        ...(order.triggerId !== undefined && { triggerId: order.triggerId }),
-        ...(slot.value && { slot: slot.value }),
-      },
-      audits: aimed(order.audit, snapshot),
-    }
-    const posted = await worker.mailboxes.begin(snapshot, { kind: mayHold ? 'started' : 'tick' }, extras)
-    switch (posted.result) {
-      case 'replayed':
-        return { executionId: posted.executionId, replayed: true }
-      case 'mismatch':
-        return problem('IDEMPOTENCY_MISMATCH', { path: ['idempotencyKey'] })
-      case 'limit':
-        return problem('LIMIT_REACHED', {
-          message: `At most ${order.runningLimit} executions of one initiator may run; wait until one has ended.`,
-          retryAfterMs: FULL_RETRY_MS,
-        })
-      case 'noSlot':
-        return noSlot(slot.value!)
-      default:
-        return { executionId: snapshot.id, replayed: false }
-    }
-  }
-
   async function control(order: ControlOrder, input: Input): Promise<{ executionId: string } | Problem> {
     if (committer.full) return BUSY
     const extras: Extras = order.audit ? { audits: order.audit } : {}
@@ -176,16 +135,4 @@ export function createEngine(options: EngineOptions): RunningEngine {
       message: `Not possible while the execution is ${'snapshot' in posted ? posted.snapshot.status : 'so'}.`,
     })
   }
-}
-
-function noSlot({ key, hidden, most, mostQueued }: SlotAsk): Problem {
-  const whose = key === '' || hidden ? '' : ` with the key ${JSON.stringify(key)}`
-  const waiting = mostQueued === 0 ? '' : `, and ${mostQueued} may wait`
-  const message = `At most ${most} executions of this flow${whose} may run${waiting}; wait until one has ended.`
-  return problem('LIMIT_REACHED', { message, retryAfterMs: FULL_RETRY_MS })
-}
-
-/** The execution's id is made here, so its audit entries learn it here. */
-function aimed(entries: readonly AuditEntry[] | undefined, { id, flowId }: { id: string; flowId: string }): AuditEntry[] {
-  return (entries ?? []).map((entry) => ({ ...entry, executionId: id, flowId }))
 }

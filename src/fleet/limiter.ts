@@ -7,6 +7,8 @@ export interface LimitRule {
   readonly points: number
   /** whole seconds; a minute unless given */
   readonly windowSeconds?: number
+  /** that this process remembers at once; beyond, the one that was silent for longest is forgotten */
+  readonly keys?: number
 }
 
 /** How a key stands after it was asked about. */
@@ -26,6 +28,8 @@ export interface LimitState {
 export interface Limiter {
   /** Takes `points` (1), all or none. */
   take(key: string, points?: number): Promise<LimitState>
+  /** How a key stands; takes nothing, and begins no window. */
+  look(key: string): Promise<LimitState>
   /** Returns points that were taken, if their window has not ended. */
   giveBack(key: string, points: number): Promise<void>
   /** The state of a key that has nothing left, as far as this process knows without asking; undefined = it may have something. */

@@ -24,7 +24,7 @@ export interface MemoryLimiterOptions {
 }
 
 export function createMemoryLimiter(rule: LimitRule, options: MemoryLimiterOptions = {}): Limiter {
-  const { maxKeys = MAX_KEYS, monotonic = () => performance.now() } = options
+  const { maxKeys = rule.keys ?? MAX_KEYS, monotonic = () => performance.now() } = options
   const { points: limit, windowSeconds = WINDOW_SECONDS } = rule
   // not `max`, which takes the room of all at once
   const windows = new LRUCache<string, Window>({ maxSize: maxKeys, sizeCalculation: () => 1 })
@@ -44,6 +44,10 @@ export function createMemoryLimiter(rule: LimitRule, options: MemoryLimiterOptio
       window.taken += points
       windows.set(key, window)
       return stateOf(window, true)
+    },
+    async look(key) {
+      const window = present(key) ?? { taken: 0, endsAt: monotonic() + windowSeconds * 1_000 }
+      return stateOf(window, window.taken < limit)
     },
     async giveBack(key, points) {
       const window = present(key)

@@ -87,7 +87,7 @@ function createRedisLimiter(rule: LimitRule, redis: Redis, ask: Ask): Limiter {
     duration,
     customIncrTtlLuaScript: TAKE,
   })
-  const refused = new LRUCache<string, { resetsAt: number; until: number }>({ max: MAX_REFUSED })
+  const refused = new LRUCache<string, { resetsAt: number; until: number }>({ max: rule.keys ?? MAX_REFUSED })
 
   function spent(key: string): LimitState | undefined {
     const known = refused.get(key)
@@ -113,6 +113,13 @@ function createRedisLimiter(rule: LimitRule, redis: Redis, ask: Ask): Limiter {
     return state
   }
 
+  async function lookShared(key: string): Promise<LimitState> {
+    const found = await shared.get(key)
+    const rest = found && found.msBeforeNext > 0 ? found : undefined
+    const remaining = Math.max(0, limit - (rest?.consumedPoints ?? 0))
+    return { allowed: remaining > 0, limit, remaining, resetMs: Math.max(1, rest?.msBeforeNext ?? duration * 1_000) }
+  }
+
   return {
     async take(key, points = 1) {
       return (
@@ -120,6 +127,15 @@ function createRedisLimiter(rule: LimitRule, redis: Redis, ask: Ask): Limiter {
         ask(
           () => takeShared(key, points),
           () => insurance.take(key, points),
+        )
+      )
+    },
+    async look(key) {
+      return (
+        spent(key) ??
+        ask(
+          () => lookShared(key),
+          () => insurance.look(key),
         )
       )
     },

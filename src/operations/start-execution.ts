@@ -6,6 +6,7 @@ import { isProblem, problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { StoredPrincipal } from '../identity/stored-principals.ts'
+import { MAX_PRIORITY } from '../language/around/priority.ts'
 import { checkPayload, MAX_STATE_BYTES } from '../language/payload.ts'
 import type { Program } from '../language/program.ts'
 import type { JsonObject } from '../language/values.ts'
@@ -26,7 +27,7 @@ export interface StartExecution {
   input: unknown
   idempotencyKey?: string | undefined
   labels?: readonly Label[] | undefined
-  /** -100..100, 0 unless said otherwise; higher is claimed first */
+  /** -100..100, that of the flow or 0 unless said otherwise; higher is claimed first */
   priority?: number | undefined
   /** not started before */
   startAt?: Date | undefined
@@ -34,7 +35,6 @@ export interface StartExecution {
   waitMs?: number | undefined
 }
 
-const MAX_PRIORITY = 100
 const MAX_WAIT_MS = 30_000
 
 /**
@@ -80,7 +80,8 @@ export async function startFlow(
   const checked = checkInput(program, args.input)
   if (isProblem(checked)) return checked
 
-  const { idempotencyKey, priority = 0 } = args
+  const { idempotencyKey } = args
+  const priority = args.priority ?? program.priority ?? 0
   const labels = args.labels?.length ? Object.fromEntries(args.labels.map(({ key, value }) => [key, value])) : undefined
   const startAt = args.startAt?.getTime()
   const order: Parameters<Engine['start']>[0] = {
@@ -102,7 +103,7 @@ export async function startFlow(
       idempotency: {
         principalId: principal.actsAs,
         key: idempotencyKey,
-        inputHash: hashOf([flow.id, checked.input, labels ?? {}, priority, startAt ?? null]),
+        inputHash: hashOf([flow.id, checked.input, labels ?? {}, args.priority ?? 0, startAt ?? null]),
       },
     }),
   }

@@ -49,6 +49,17 @@ for (const { adapter, open, here } of adapters) {
       expect(states.map(({ remaining }) => remaining).sort((a, b) => b - a)).toEqual([4, 3, 2, 1, ...Array(46).fill(0)])
     })
 
+    test('tells how a key stands without taking anything', async () => {
+      const limiter = (await open())(rule(2))
+      expect(await limiter.look('key')).toMatchObject({ allowed: true, limit: 2, remaining: 2 })
+      await limiter.take('key')
+      expect(await limiter.look('key')).toMatchObject({ allowed: true, remaining: 1 })
+      await limiter.take('key')
+      const state = await limiter.look('key')
+      expect(state).toMatchObject({ allowed: false, remaining: 0 })
+      expect(state.resetMs).toBeGreaterThan(50_000)
+    })
+
     test('takes all points or none: what is too much now leaves the rest to others', async () => {
       const limiter = (await open())(rule(10))
       await limiter.take('key', 7)

@@ -13,6 +13,7 @@ import type { Logger } from '../../log.ts'
 import type { Mailboxes } from '../mailboxes.ts'
 import { newSnapshot } from '../new-snapshot.ts'
 import { slotOf } from '../slots.ts'
+import type { StartRates } from '../start-rates.ts'
 import type { Programs } from '../programs.ts'
 import type { ActCall, ActOutcome, ActRunner } from './act-runner.ts'
 import { refused, runOwnAct } from './own-act.ts'
@@ -41,6 +42,7 @@ export interface ChildStarterOptions {
   chooseChild: ChooseChild | undefined
   /** children of one initiator that have not ended */
   most: number
+  rates: StartRates
   begin: Mailboxes['begin']
 }
 
@@ -100,7 +102,7 @@ async function startChild(
 }
 
 async function admitAndBegin(
-  { database, programs, chooseChild, begin }: ChildStarterOptions,
+  { database, programs, chooseChild, begin, rates }: ChildStarterOptions,
   parent: Parent,
   parentId: string,
   { spec, ...call }: ActCall<FlowSpec>,
@@ -119,17 +121,23 @@ async function admitAndBegin(
   if (issues.length > 0) {
     return refused('INVALID_INPUT', issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join(' '), LAST)
   }
+  const rate = program.rates && (await rates.take({ flowId: chosen.flowId, initiatorId, program, input }))
+  if (rate?.kind === 'noKey') return refused('INVALID_INPUT', `The input gives no key: ${rate.message}`, LAST)
+  if (rate?.kind === 'refused') return refused('LIMIT_REACHED', rate.message, { retryAfterMs: rate.retryAfterMs })
   const order = { id, parentId, flowId: chosen.flowId, flowVersionId: chosen.flowVersionId, initiatorId, program, input }
   const inputText = payload.text
   const now = database.clock.now()
   const slot = slotOf(program, input, now)
   if (!slot.ok) return refused('INVALID_INPUT', `The input gives no key: ${slot.message}`, LAST)
   const limits = { runningLimit: null, ...(slot.value && { slot: slot.value }) }
-  const start = { inputText, priority: parent.priority, labels: null, parentId, retryOf: null, ...limits }
+  const priority = program.priority ?? parent.priority
+  const start = { inputText, priority, labels: null, parentId, retryOf: null, ...limits }
   const audits = chosen.audit.map((entry) => ({ ...entry, executionId: id, flowId: chosen.flowId }))
   // a tick: it is not begun here, so that two who start it at once do no harm
   const { result } = await begin(newSnapshot(order, payload.bytes, now, slot.value), { kind: 'tick' }, { start, audits })
-  return result === 'noSlot' ? refused('LIMIT_REACHED', 'As many executions of the flow run and wait as may.') : STARTED
+  if (result !== 'noSlot') return STARTED
+  if (rate) rate.giveBack()
+  return refused('LIMIT_REACHED', 'As many executions of the flow run and wait as may.')
 }
 
 const LAST = { retryable: false }

@@ -1,0 +1,110 @@
+/** Starts executions: what they need before they can begin, their one commit, and what the limits say of it. */
+import type { AuditEntry } from '../audit/audit-entry.ts'
+import type { Database } from '../database/database.ts'
+import type { Problem } from '../errors.ts'
+import { problem } from '../errors.ts'
+import { newUuid } from '../ids.ts'
+import { MAX_STATE_BYTES } from '../language/payload.ts'
+import type { Committer } from './commit.ts'
+import type { Extras } from './encode.ts'
+import type { Engine, Idempotency, StartOrder } from './engine.ts'
+import { BUSY, FULL_RETRY_MS } from './keyed-orders.ts'
+import { newSnapshot } from './new-snapshot.ts'
+import { slotOf } from './slots.ts'
+import type { SlotAsk } from './slots.ts'
+import type { RateVerdict, StartRates } from './start-rates.ts'
+import type { Worker } from './worker.ts'
+
+export interface StarterOptions {
+  database: Database
+  committer: Pick<Committer, 'full'>
+  worker: Pick<Worker, 'mailboxes' | 'world'>
+  rates: StartRates
+}
+
+type Started = Awaited<ReturnType<Engine['start']>>
+
+export function createStarter({ database, committer, worker, rates }: StarterOptions): Engine['start'] {
+  return async (order) => {
+    if (committer.full) return BUSY
+    const bytes = Buffer.byteLength(order.inputText)
+    if (bytes > MAX_STATE_BYTES) {
+      return problem('STATE_TOO_LARGE', {
+        message: `The input is ${bytes} bytes; the limit is ${MAX_STATE_BYTES}.`,
+        path: ['input'],
+      })
+    }
+    const rate = order.program.rates && (await rates.take(order))
+    const refused = rate && (await refusedBy(rate, order.idempotency))
+    if (refused) return refused
+    const started = await store(order, bytes)
+    // a replay was counted when it started
+    if (rate?.kind === 'taken' && ('problem' in started || started.replayed)) rate.giveBack()
+    return started
+  }
+
+  /** Whoever asks again for what was started hears of it, whatever the limits say by now. */
+  async function refusedBy(rate: RateVerdict, idempotency: Idempotency | undefined): Promise<Problem | undefined> {
+    if (rate.kind === 'taken' || (idempotency && (await isKnown(idempotency)))) return undefined
+    if (rate.kind === 'noKey') return noKey(rate.message)
+    return problem('LIMIT_REACHED', { message: rate.message, retryAfterMs: rate.retryAfterMs })
+  }
+
+  async function isKnown({ principalId, key }: Idempotency): Promise<boolean> {
+    const rows = await database.query(
+      `select from sluice.idempotency_keys where principal_id = $1 and operation = 'startExecution' and key = $2`,
+      [principalId, key],
+    )
+    return rows.length > 0
+  }
+
+  async function store(order: StartOrder, bytes: number): Promise<Started> {
+    const now = database.clock.now()
+    const slot = slotOf(order.program, order.input, Math.max(now, order.startAt ?? now))
+    if (!slot.ok) return noKey(slot.message)
+    const snapshot = newSnapshot({ id: newUuid(), ...order }, bytes, now, slot.value)
+    // what waits, for its time or for a slot, is claimed when that is over
+    const mayHold = snapshot.wakeAt === null && worker.world().adopt
+    const { idempotency } = order
+    const extras: Extras = {
+      start: {
+        ...{ inputText: order.inputText, priority: order.priority ?? 0, labels: order.labels ?? null, parentId: null },
+        ...{ retryOf: order.retryOf ?? null, runningLimit: order.runningLimit, ...(idempotency && { idempotency }) },
+        ...(order.triggerId !== undefined && { triggerId: order.triggerId }),
+        ...(slot.value && { slot: slot.value }),
+      },
+      audits: aimed(order.audit, snapshot),
+    }
+    const posted = await worker.mailboxes.begin(snapshot, { kind: mayHold ? 'started' : 'tick' }, extras)
+    switch (posted.result) {
+      case 'replayed':
+        return { executionId: posted.executionId, replayed: true }
+      case 'mismatch':
+        return problem('IDEMPOTENCY_MISMATCH', { path: ['idempotencyKey'] })
+      case 'limit':
+        return problem('LIMIT_REACHED', {
+          message: `At most ${order.runningLimit} executions of one initiator may run; wait until one has ended.`,
+          retryAfterMs: FULL_RETRY_MS,
+        })
+      case 'noSlot':
+        return noSlot(slot.value!)
+      default:
+        return { executionId: snapshot.id, replayed: false }
+    }
+  }
+}
+
+const noKey = (message: string): Problem =>
+  problem('VALIDATION', { path: ['input'], message: `The input gives no key: ${message}` })
+
+function noSlot({ key, hidden, most, mostQueued }: SlotAsk): Problem {
+  const whose = key === '' || hidden ? '' : ` with the key ${JSON.stringify(key)}`
+  const waiting = mostQueued === 0 ? '' : `, and ${mostQueued} may wait`
+  const message = `At most ${most} executions of this flow${whose} may run${waiting}; wait until one has ended.`
+  return problem('LIMIT_REACHED', { message, retryAfterMs: FULL_RETRY_MS })
+}
+
+/** The execution's id is made here, so its audit entries learn it here. */
+function aimed(entries: readonly AuditEntry[] | undefined, { id, flowId }: { id: string; flowId: string }): AuditEntry[] {
+  return (entries ?? []).map((entry) => ({ ...entry, executionId: id, flowId }))
+}
