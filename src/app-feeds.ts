@@ -13,7 +13,8 @@ import type { FollowedExecutions } from './operations/follow-executions.ts'
 import { mayReadAudit } from './operations/permissions.ts'
 import { whoMaySee } from './operations/who-may-see.ts'
 
-export function feedOpeners(feeds: Pick<Feeds<string>, 'open'>, services: Services): FeedOpeners {
+/** `paceMs`: of feeds of executions, 250. */
+export function feedOpeners(feeds: Pick<Feeds<string>, 'open'>, services: Services, paceMs?: number): FeedOpeners {
   const { database, engine } = services
   return {
     openExecutionFeed: createExecutionFeeds({
@@ -21,7 +22,7 @@ export function feedOpeners(feeds: Pick<Feeds<string>, 'open'>, services: Servic
       whoMaySee: (asked) => whoMaySee(database, asked),
     }),
     openExecutionsFeed: createExecutionsFeeds<string, FollowedExecutions>({
-      ...{ database, feeds },
+      ...{ database, feeds, paceMs },
       sight: {
         show: async (principal, wanted) => ({ executions: await showExecutions(services, principal, wanted) }),
         changed: (principal, wanted, ids) => changedExecutions(services, principal, wanted, ids),

@@ -27,7 +27,7 @@ export interface ExecutionsFeedsOptions<Rendered, Wanted> {
   readonly database: Pick<Database, 'query'>
   readonly sight: Sight<Wanted, ShownExecutions, MovedExecutions>
   readonly feeds: Pick<Feeds<Rendered>, 'open'>
-  readonly paceMs?: number
+  readonly paceMs?: number | undefined
 }
 
 export function createExecutionsFeeds<Rendered, Wanted>({

@@ -1,27 +1,23 @@
 /** Frames that are rendered once for many: nobody gets in one what they would not get alone. */
-import { createSourceEventStream, execute, getNamedType, isAbstractType, isCompositeType, parse } from 'graphql'
+import { execute, getNamedType, isAbstractType, isCompositeType, parse } from 'graphql'
 import type { ExecutionResult, GraphQLField, GraphQLObjectType } from 'graphql'
 import { beforeAll, expect, test } from 'vitest'
 import { featureApproval } from '../../examples/flows/feature-approval.ts'
-import { FeedSource } from '../../src/api/feed.ts'
 import { schema } from '../../src/api/schema.ts'
 import type { Principal } from '../../src/identity/principal.ts'
 import { decodeId, encodeId } from '../../src/ids.ts'
 import { encodeFeedCursor } from '../../src/live/cursor.ts'
-import { createLog } from '../../src/log.ts'
 import { createFlow } from '../../src/operations/create-flow.ts'
 import { grantFlowAccess } from '../../src/operations/grant-flow-access.ts'
 import { startExecution } from '../../src/operations/start-execution.ts'
-import { createFollower } from '../../src/server/follow.ts'
-import { createPreparer } from '../../src/server/prepare.ts'
 
 import { testApi } from '../harness/api.ts'
 import { unwrap } from '../harness/engine.ts'
-import { Pulled } from '../harness/pulled-feeds.ts'
+import { subscriber } from '../harness/subscribed.ts'
 
-const { written, calls, call, person } = await testApi()
-const follow = createFollower(schema, calls.makeFrameCall, createLog('silent'))
-const prepare = createPreparer(schema, false)
+const api = await testApi()
+const { written, call, person } = api
+const open = subscriber(api)
 
 let owner: Principal
 let friends: Principal[]
@@ -38,16 +34,7 @@ beforeAll(async () => {
   id = encodeId('execution', executionId)
 })
 
-async function subscribe(principal: Principal, query: string, after?: string) {
-  const plan = prepare(query)
-  if (!('document' in plan)) throw new Error(JSON.stringify(plan))
-  const contextValue = call(principal)
-  const variables = { id, after }
-  const source = await createSourceEventStream({ schema, document: plan.document, variableValues: variables, contextValue })
-  if (!(source instanceof FeedSource)) throw new Error(JSON.stringify(source))
-  const answer = follow({ source, plan: plan, variables, visitor: contextValue })
-  return new Pulled<string>((sink) => answer.follow(sink))
-}
+const subscribe = (principal: Principal, query: string, after?: string) => open(principal, query, { id, after })
 
 /** Every way to a leaf below the execution of a frame, one object deep; arguments that must be given are left alone. */
 function selections(type: GraphQLObjectType, depth: number): string[] {

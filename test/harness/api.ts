@@ -72,6 +72,8 @@ export interface TestApiOptions {
   runningPerInitiator?: number
   flowWritesPerMinute?: number
   security?: SecurityConfig
+  /** how often feeds of executions tell what has changed, at most */
+  feedPaceMs?: number
 }
 
 // what an untyped document asked for is what its test reads; a wrong read fails the test
@@ -96,6 +98,7 @@ export async function testApi({
   runningPerInitiator = 1_000_000,
   flowWritesPerMinute = 1_000_000,
   security: securityLimits = NO_SECURITY_EVENTS,
+  feedPaceMs,
 }: TestApiOptions = {}) {
   const { database, ownerQuery } = await testDatabase({ entities: ENTITIES })
   const processes = { environment: childEnvironment(process.env), memoryLimitMb: 128, log }
@@ -171,7 +174,7 @@ export async function testApi({
     each.start()
     afterAll(() => each.stop())
   }
-  const calls = createCalls(services, feedOpeners(written, services), log)
+  const calls = createCalls(services, feedOpeners(written, services, feedPaceMs), log)
   afterAll(() => authChanges.stop())
   afterAll(() => security.stop())
 
