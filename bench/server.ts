@@ -23,6 +23,8 @@ export interface Counters {
 export interface BenchServer {
   /** Makes an empty database; `migrated`: with Sluice's tables. Its URL, for the role that a system would use. */
   makeDatabase(name: string, migrated: boolean): Promise<string>
+  /** of a database of `makeDatabase`, as the role that owns its tables */
+  ownerUrl(name: string): string
   counters(database: string): Promise<Counters>
   /** a superuser's connection to a database */
   connect(database: string): Promise<Client>
@@ -59,6 +61,7 @@ export async function startServer(settings: Record<string, string> = {}): Promis
   return {
     connect,
     stop,
+    ownerUrl: (name) => on(server.ownerUrl, name),
     async makeDatabase(name, migrated) {
       await admin.query(`create database ${name} owner sluice_owner`)
       await admin.query(`grant connect on database ${name} to sluice_app`)

@@ -273,6 +273,19 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
     agentRoles: setting('SLUICE_AGENT_ROLES', 'Every role an agent may have, comma-separated.', DEFAULT_ROLES.join(','), roles),
   },
   queries: QUERY_SETTINGS,
+  watch: {
+    url: optional(
+      'SLUICE_URL',
+      'The server that `sluice watch` asks; unset = this machine, at `PORT`.',
+      url('http', 'https'),
+    ),
+    token: secret(
+      'SLUICE_TOKEN',
+      "What `sluice watch` signs in with, an access token or an API key; unset = the administrator's password in the data directory.",
+      text,
+      () => [],
+    ),
+  },
   log: {
     level: setting(
       'SLUICE_LOG_LEVEL',

@@ -164,6 +164,14 @@ export interface EngineConfig {
   readonly agentRoles: readonly string[]
 }
 
+/** How `sluice watch` reaches a server. */
+export interface WatchConfig {
+  /** none = the port of this machine */
+  readonly url?: string
+  /** an access token or an API key; none = the administrator's password in the data directory */
+  readonly token?: string
+}
+
 export interface LogConfig {
   /** info */
   readonly level: 'silent' | 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
@@ -182,6 +190,7 @@ export interface Config {
   readonly limits: LimitsConfig
   readonly engine: EngineConfig
   readonly queries: QueriesConfig
+  readonly watch: WatchConfig
   readonly log: LogConfig
   /** development; in production nothing insecure starts */
   readonly nodeEnv: 'development' | 'test' | 'production'

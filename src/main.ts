@@ -16,6 +16,7 @@ const USAGE = `usage: sluice <command>
   migrate   brings the database up to date, then ends
   schema    prints the GraphQL schema; \`schema definition\` the JSON Schema of flows
   simulate  runs the cases of a flow on a virtual clock, without a server (\`sluice simulate\` says how)
+  watch     shows an execution live in the terminal (\`sluice watch\` says how)
   persisted lists the persisted operations, and fails when one does not fit the schema
 `
 
@@ -40,6 +41,9 @@ switch (command) {
     break
   case 'simulate':
     await simulate()
+    break
+  case 'watch':
+    await watch()
     break
   case 'schema':
     await printSchema(process.argv[3])
@@ -133,6 +137,21 @@ async function simulate(): Promise<void> {
     )
     return EXIT.failure
   })
+}
+
+async function watch(): Promise<void> {
+  const config = readConfig('schema')
+  if (!config) return
+  const { runWatchCommand, WATCH_USAGE } = await import('./watch/watch-command.ts')
+  const enough = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => enough.abort())
+  const options = { config, terminal: process.stdout, colour: process.stdout.isTTY && !process.env['NO_COLOR'], signal: enough.signal }
+  const code = await runWatchCommand(process.argv.slice(3), options).catch((error: Error) => {
+    process.stderr.write(`${error.message}\n${'code' in error && String(error.code).startsWith('ERR_PARSE') ? WATCH_USAGE : ''}`)
+    return EXIT.failure
+  })
+  // the socket would be kept for a while
+  process.exit(code)
 }
 
 /** A line for each: its id, its name, what is wrong with it. */

@@ -36,6 +36,12 @@ export interface StepRun {
   readonly finishedAt: string | null
   readonly route: string | null
   readonly error: { readonly code: string; readonly message: string } | null
+  readonly waitingFor: {
+    readonly kind: string
+    readonly role: string | null
+    readonly signals: readonly string[]
+    readonly until: string | null
+  } | null
   readonly counts: {
     readonly total: number
     readonly succeeded: number
@@ -111,6 +117,12 @@ const DOCUMENT = /* GraphQL */ `
     error {
       code
       message
+    }
+    waitingFor {
+      kind
+      role
+      signals
+      until
     }
     counts {
       total

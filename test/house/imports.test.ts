@@ -29,6 +29,7 @@ const STAIRS: readonly (readonly string[][])[] = [
       'app-sources.ts',
       'audit-command.ts',
       'simulate-command.ts',
+      'watch/',
       'main.ts',
       'config.ts',
       'config-setting.ts',
@@ -42,7 +43,7 @@ const STAIRS: readonly (readonly string[][])[] = [
 const TOP = STAIRS.length - 1
 
 /** No clock, no chance, no I/O: what these rooms need to know comes in as data. */
-const PURE = ['src/masking/', 'src/language/', 'src/engine/decide/', 'src/engine/steps/', 'src/simulation/']
+const PURE = ['src/masking/', 'src/language/', 'src/engine/decide/', 'src/engine/steps/', 'src/simulation/', 'src/watch/draw/']
 /** What they may import at run time, besides themselves. */
 const PURE_NEEDS = new Set([
   'src/errors.ts',

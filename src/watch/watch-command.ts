@@ -1,0 +1,64 @@
+/** `sluice watch`: an execution live in a terminal, drawn again as it changes; a line for each event where the output is no terminal. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { createFeed, executionFeed } from '../../clients/feed/feed.ts'
+import type { GetToken } from '../../clients/feed/feed.ts'
+import { signIn } from '../../clients/feed/session.ts'
+import { overWebSocket } from '../../clients/feed/websocket.ts'
+import type { Config } from '../config-types.ts'
+import { drawExecution, tellExecution } from './draw/execution.ts'
+import { show } from './show.ts'
+import type { ShowOptions } from './show.ts'
+
+export const WATCH_USAGE = `usage: sluice watch <execution> [--url URL] [--plain]
+
+  <execution>  its id, exec_...
+  --url URL    of the server; \`SLUICE_URL\` otherwise, else the one that \`PORT\` names on this machine
+  --plain      a line for each event, as it is where the output is no terminal
+
+Signs in with \`SLUICE_TOKEN\` (an access token or an API key); without one, as the administrator of this machine's development server.
+Ends with 0 when the execution succeeded, with 1 when it ended otherwise or cannot be followed.
+`
+
+const EXIT = { succeeded: 0, otherwise: 1, usage: 64 } as const
+
+export interface WatchOptions extends Omit<ShowOptions, 'plain'> {
+  readonly config: Config
+}
+
+/** The process's exit code. Throws what keeps it from signing in. */
+export async function runWatchCommand(args: readonly string[], options: WatchOptions): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { url: { type: 'string' }, plain: { type: 'boolean' } },
+  })
+  const [id, ...more] = positionals
+  const { config, terminal } = options
+  if (id === undefined || more.length > 0) {
+    terminal.write(WATCH_USAGE)
+    return EXIT.usage
+  }
+  const url = graphqlOf(values.url ?? config.watch.url ?? `http://127.0.0.1:${config.server.port}`)
+  const transport = overWebSocket({ url, token: await tokenFor(url, config) })
+  const feed = createFeed({ transport, kind: executionFeed, variables: { id } })
+  const plain = values.plain === true || terminal.isTTY !== true
+  const { view, ending } = await show(feed, { draw: drawExecution, tell: tellExecution }, { ...options, plain })
+  if (ending && ending.reason !== 'FINISHED') terminal.write(`${ending.errors[0]?.message ?? ending.reason}\n`)
+  return view.execution?.status === 'SUCCEEDED' ? EXIT.succeeded : EXIT.otherwise
+}
+
+const graphqlOf = (url: string): string => (new URL(url).pathname === '/' ? new URL('/graphql', url).href : url)
+
+async function tokenFor(url: string, { watch, identity, database }: Config): Promise<GetToken> {
+  const { token } = watch
+  if (token !== undefined) return () => token
+  const password =
+    identity.adminPassword ??
+    (await readFile(join(database.dataDir, 'admin-password'), 'utf8').catch(() => {
+      throw new Error('Set SLUICE_TOKEN: there is no password of an administrator here to sign in with.')
+    }))
+  const session = await signIn({ url }, { email: identity.adminEmail, password: password.trim() })
+  return session.token
+}
