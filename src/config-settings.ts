@@ -25,6 +25,7 @@ import { optional, secret, setting } from './config-setting.ts'
 import type { Groups, Settings } from './config-setting.ts'
 import { QUERY_SETTINGS } from './config-query-settings.ts'
 import { SECURITY_SETTINGS } from './config-security-settings.ts'
+import { WATCH_SETTINGS } from './config-watch-settings.ts'
 import { passwordMistakes } from './identity/password-rule.ts'
 import { DEFAULT_ROLES } from './language/roles.ts'
 
@@ -273,19 +274,7 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
     agentRoles: setting('SLUICE_AGENT_ROLES', 'Every role an agent may have, comma-separated.', DEFAULT_ROLES.join(','), roles),
   },
   queries: QUERY_SETTINGS,
-  watch: {
-    url: optional(
-      'SLUICE_URL',
-      'The server that `sluice watch` asks; unset = this machine, at `PORT`.',
-      url('http', 'https'),
-    ),
-    token: secret(
-      'SLUICE_TOKEN',
-      "What `sluice watch` signs in with, an access token or an API key; unset = the administrator's password in the data directory.",
-      text,
-      () => [],
-    ),
-  },
+  watch: WATCH_SETTINGS,
   log: {
     level: setting(
       'SLUICE_LOG_LEVEL',

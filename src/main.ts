@@ -145,7 +145,12 @@ async function watch(): Promise<void> {
   const { runWatchCommand, WATCH_USAGE } = await import('./watch/watch-command.ts')
   const enough = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => enough.abort())
-  const options = { config, terminal: process.stdout, colour: process.stdout.isTTY && !process.env['NO_COLOR'], signal: enough.signal }
+  const options = {
+    config,
+    terminal: process.stdout,
+    colour: process.stdout.isTTY && !process.env['NO_COLOR'],
+    signal: enough.signal,
+  }
   const code = await runWatchCommand(process.argv.slice(3), options).catch((error: Error) => {
     process.stderr.write(`${error.message}\n${'code' in error && String(error.code).startsWith('ERR_PARSE') ? WATCH_USAGE : ''}`)
     return EXIT.failure

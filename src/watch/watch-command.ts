@@ -2,18 +2,21 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { createFeed, executionFeed } from '../../clients/feed/feed.ts'
-import type { GetToken } from '../../clients/feed/feed.ts'
+import { createFeed, executionFeed, executionsFeed } from '../../clients/feed/feed.ts'
+import type { FeedEnding, GetToken } from '../../clients/feed/feed.ts'
 import { signIn } from '../../clients/feed/session.ts'
 import { overWebSocket } from '../../clients/feed/websocket.ts'
 import type { Config } from '../config-types.ts'
 import { drawExecution, tellExecution } from './draw/execution.ts'
+import { drawFleet, tellFleet } from './draw/fleet.ts'
+import type { Terminal } from './screen.ts'
 import { show } from './show.ts'
 import type { ShowOptions } from './show.ts'
 
-export const WATCH_USAGE = `usage: sluice watch <execution> [--url URL] [--plain]
+export const WATCH_USAGE = `usage: sluice watch <execution> | --all [--url URL] [--plain]
 
   <execution>  its id, exec_...
+  --all        every execution that you may see, until you press Ctrl-C
   --url URL    of the server; \`SLUICE_URL\` otherwise, else the one that \`PORT\` names on this machine
   --plain      a line for each event, as it is where the output is no terminal
 
@@ -32,21 +35,35 @@ export async function runWatchCommand(args: readonly string[], options: WatchOpt
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { url: { type: 'string' }, plain: { type: 'boolean' } },
+    options: { all: { type: 'boolean' }, url: { type: 'string' }, plain: { type: 'boolean' } },
   })
   const [id, ...more] = positionals
   const { config, terminal } = options
-  if (id === undefined || more.length > 0) {
+  if ((id === undefined) !== (values.all === true) || more.length > 0) {
     terminal.write(WATCH_USAGE)
     return EXIT.usage
   }
   const url = graphqlOf(values.url ?? config.watch.url ?? `http://127.0.0.1:${config.server.port}`)
   const transport = overWebSocket({ url, token: await tokenFor(url, config) })
+  const how = { ...options, plain: values.plain === true || terminal.isTTY !== true }
+  if (id === undefined) {
+    const { ending } = await show(createFeed({ transport, kind: executionsFeed }), FLEET, how)
+    return told(ending, terminal) ? EXIT.otherwise : EXIT.succeeded
+  }
   const feed = createFeed({ transport, kind: executionFeed, variables: { id } })
-  const plain = values.plain === true || terminal.isTTY !== true
-  const { view, ending } = await show(feed, { draw: drawExecution, tell: tellExecution }, { ...options, plain })
-  if (ending && ending.reason !== 'FINISHED') terminal.write(`${ending.errors[0]?.message ?? ending.reason}\n`)
+  const { view, ending } = await show(feed, EXECUTION, how)
+  told(ending, terminal)
   return view.execution?.status === 'SUCCEEDED' ? EXIT.succeeded : EXIT.otherwise
+}
+
+const FLEET = { draw: drawFleet, tell: tellFleet }
+const EXECUTION = { draw: drawExecution, tell: tellExecution }
+
+/** Says why it cannot be followed, if it cannot. */
+function told(ending: FeedEnding | undefined, terminal: Terminal): boolean {
+  if (!ending || ending.reason === 'FINISHED') return false
+  terminal.write(`${ending.errors[0]?.message ?? ending.reason}\n`)
+  return true
 }
 
 const graphqlOf = (url: string): string => (new URL(url).pathname === '/' ? new URL('/graphql', url).href : url)

@@ -1,5 +1,6 @@
 /** An execution as lines of a terminal: what it is, its steps with bars, and the last of what happened. Pure. */
 import type { ExecutionEvent, ExecutionState, ExecutionView, FeedState, StepRun } from '../../../clients/feed/feed.ts'
+import { connectionOf } from './connection.ts'
 import { bar, lasting, line, lookOf, padded, toned, widthOf } from './paint.ts'
 import type { Paint, Piece, Tone } from './paint.ts'
 import { describe } from './event-text.ts'
@@ -50,12 +51,6 @@ function standingOf(execution: ExecutionState, { now }: Paint): Piece[] {
   ]
 }
 
-const CONNECTIONS: Readonly<Record<string, Tone>> = { live: 'green', stale: 'yellow', resuming: 'yellow', ended: 'dim' }
-function connectionOf({ status, problem, ending }: Omit<FeedState<never>, 'view'>): Piece[] {
-  const why = problem ?? (ending && ending.reason !== 'FINISHED' ? (ending.errors[0]?.message ?? ending.reason) : undefined)
-  return [toned(CONNECTIONS[status] ?? 'dim', why === undefined ? status : `${status}: ${why}`)]
-}
-
 /** The ones that count most when not all of them fit: what runs and waits, then what failed, then the rest, all in their order. */
 function fitting(steps: readonly StepRun[], most: number): readonly StepRun[] {
   if (steps.length <= most) return steps
@@ -100,7 +95,8 @@ function barOf({ counts, progress, status }: StepRun): readonly Piece[] {
   if (!progress || status !== 'RUNNING') return []
   const { fraction, done, total, message } = progress
   const share = fraction ?? (done !== null && total ? done / total : undefined)
-  const numbers = done === null ? (share === undefined ? '' : ` ${Math.round(share * 100)} %`) : ` ${done}${total === null ? '' : `/${total}`}`
+  const numbers =
+    done === null ? (share === undefined ? '' : ` ${Math.round(share * 100)} %`) : ` ${done}${total === null ? '' : `/${total}`}`
   return [
     ...(share === undefined ? [] : [' ', ...bar(share, BAR)]),
     numbers,

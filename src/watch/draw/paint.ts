@@ -35,14 +35,17 @@ export function line(pieces: readonly Piece[], { columns, colour }: Pick<Paint, 
 }
 
 /** C0, C1, and what turns the direction of writing: none of it belongs into a line. */
-export const harmless = (text: string): string => text.replaceAll(/[\u0000-\u001F\u007F-\u009F\u200E\u200F\u202A-\u202E\u2066-\u2069]+/g, ' ')
+export const harmless = (text: string): string =>
+  text.replaceAll(/[\u0000-\u001F\u007F-\u009F\u200E\u200F\u202A-\u202E\u2066-\u2069]+/g, ' ')
 
 /** East Asian characters and pictures take two columns, marks none. Near enough for cutting lines. */
 export function widthOf(text: string): number {
+  if (ASCII.test(text)) return text.length
   let width = 0
   for (const char of text) width += /\p{Mark}/u.test(char) ? 0 : WIDE.test(char) ? 2 : 1
   return width
 }
+const ASCII = /^[ -~]*$/
 const WIDE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\uFF01-\uFF60]/u
 
 /** The longest beginning that fits; the last column says that there was more. */
