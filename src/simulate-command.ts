@@ -81,10 +81,10 @@ function runCase(
 }
 
 function report(name: string, found: Simulation, differences: readonly Difference[], history: boolean): string {
-  const { status, events, unused } = found
+  const { status, events, cost, unused } = found
   const took = sinceStart(found, found.endedAt)
   return [
-    `${differences.length === 0 ? 'ok    ' : 'FAILED'} ${name}: ${status} after ${took}, ${events.length} events`,
+    `${differences.length === 0 ? 'ok    ' : 'FAILED'} ${name}: ${status} after ${took}, ${events.length} events${cost > 0 ? `, ${cost} tokens` : ''}`,
     ...differences.map(({ path, message }) => `       ${['expect', ...path].join('.')}: ${message}`),
     ...unused.map((key) => `       nothing asked for the result "${key}"`),
     ...(history ? events.map((event) => `       ${line(found, event)}`) : []),

@@ -19,6 +19,7 @@ import { pictureField } from './picture.ts'
 import { IssueType } from './problems.ts'
 import { Flow, FlowVersion } from './refs.ts'
 import { User } from './viewer.ts'
+import { worstCaseOfValidation, worstCaseOfVersion } from './worst-case.ts'
 
 const Visibility = builder.enumType('FlowVisibility', {
   description: 'Who may see and start a flow besides its owner and administrators.',
@@ -73,6 +74,7 @@ FlowVersion.implement({
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was published.' }),
     picture: pictureField(t, 'It as a picture.', (version) => version.id),
+    worstCase: worstCaseOfVersion(t),
   }),
 })
 
@@ -206,6 +208,7 @@ const Validation = builder.objectRef<FlowValidation>('FlowValidation').implement
       description: 'What works, but is probably not meant.',
       resolve: ({ warnings }) => [...warnings],
     }),
+    worstCase: worstCaseOfValidation(t),
   }),
 })
 

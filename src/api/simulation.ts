@@ -82,6 +82,7 @@ const FlowSimulation = builder.objectRef<SimulatedFlow>('FlowSimulation').implem
       description: 'From its start to its last event, on the virtual clock.',
       resolve: ({ startedAt, endedAt }) => endedAt - startedAt,
     }),
+    cost: t.exposeFloat('cost', { description: 'Tokens: what its steps say that an attempt costs, for each that began.' }),
     events: t.field({
       type: [ExecutionEvent],
       description: 'Its history.',

@@ -5,6 +5,8 @@ import type { Json, JsonObject } from './values.ts'
 /** Every name of steps and routes (C3). */
 export const NAME = /^[A-Za-z0-9_]{1,64}$/
 export const MAX_STEPS = 500
+/** Tokens. */
+export const MAX_COST = 10_000_000
 
 /** Run after all of them; after any one; after at least n of them. */
 export type After =
@@ -35,6 +37,8 @@ export interface AnyStep {
   readonly on?: string
   readonly when?: string
   readonly timeout?: string
+  /** tokens that one attempt takes at most */
+  readonly cost?: number
   readonly retry?: Retry
   /** JSON Schema of its output, which is checked; `"sensitive": true` masks a field */
   readonly returns?: JsonObject
@@ -87,6 +91,12 @@ export const commonFields = {
   on: name.optional().describe('Runs when a router took this route: "router:route".'),
   when: text.optional().describe('A CEL condition (without ${{ }}); when it is false, the step is skipped.'),
   timeout: name.optional().describe('How long one attempt may take: an ISO 8601 duration such as PT30S.'),
+  cost: z
+    .int()
+    .min(0)
+    .max(MAX_COST)
+    .optional()
+    .describe('Tokens that one attempt takes at most: what the flow may cost is told from it.'),
   returns: template
     .optional()
     .describe('JSON Schema (2020-12) of its output, which is checked; "sensitive": true masks a field.'),

@@ -20,7 +20,13 @@ export function compileStep(step: StepDefinition, path: readonly string[], conte
   const retry = compileRetry(step.retry, [...path, 'retry'], context, language.retry)
   const spec = language.compile(step, createCompiler(path, context))
   const returns = compileReturns(step, path, context)
-  return { ...(timeoutMs !== undefined && { timeoutMs }), retry, spec, ...(returns && { returns }) }
+  const { cost } = step
+  return {
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...{ retry, spec },
+    ...(returns && { returns }),
+    ...(cost !== undefined && { cost }),
+  }
 }
 
 function compileReturns({ returns }: StepDefinition, path: readonly string[], { issues }: StepContext): InputSchema | undefined {

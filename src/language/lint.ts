@@ -10,8 +10,13 @@ import { warnAboutWiring } from './lint-wiring.ts'
 import type { ReadDefinition, StepRead } from './read-definition.ts'
 import { routesOf } from './steps/route.ts'
 import { languageOf, type StepDefinition } from './steps/step-types.ts'
+import type { Bounds } from './worst-case.ts'
 
-export function findWarnings(definition: Definition, { steps, reads, places, input, timeoutMs }: ReadDefinition): Issue[] {
+export function findWarnings(
+  definition: Definition,
+  { steps, reads, places, input, timeoutMs }: ReadDefinition,
+  bounds: Bounds,
+): Issue[] {
   const warnings = new IssueList()
   const graph: Graph = new Map(steps.map((step) => [step.name, step.needs]))
   const order = steps.map((step) => step.name)
@@ -25,7 +30,7 @@ export function findWarnings(definition: Definition, { steps, reads, places, inp
   warnAboutRoles(definition, warnings)
   warnAboutReads(reads, graph, warnings)
   warnAboutWiring(definition, places, warnings)
-  warnAboutBounds(definition, { steps, places, timeoutMs }, warnings)
+  warnAboutBounds(definition, bounds, timeoutMs, warnings)
   for (const { path, message } of input?.warnings ?? []) warnings.add('LOOSE_SCHEMA', path, message)
   return warnings.issues
 }
@@ -66,6 +71,8 @@ function warnAboutTimes(step: StepDefinition, path: readonly string[], warnings:
   } else if (step.retry && (step.retry.attempts ?? usual?.attempts ?? 1) === 1) {
     warnings.add('NO_EFFECT', [...path, 'retry'], 'nothing is repeated with one attempt', 'say how many: "attempts": 3')
   }
+  if (step.cost !== undefined && (step.type === 'map' || step.type === 'loop'))
+    warnings.add('NO_EFFECT', [...path, 'cost'], 'it is the step inside that costs', 'move cost into `step`')
   if (step.type === 'wait' && step.timeout !== undefined && step.duration !== undefined) {
     if (parseDuration(step.timeout)! < parseDuration(step.duration)!)
       warnings.add('TOO_SHORT', [...path, 'timeout'], `it always fails: it waits for ${step.duration}`)

@@ -78,6 +78,8 @@ const Expectation = z.strictObject({
   reason: z.string().nullable().optional(),
   /** from the start to the end, on the virtual clock */
   duration: duration.optional(),
+  /** tokens, at the most */
+  maxCost: z.number().min(0).optional(),
   steps: z
     .record(
       z.string(),

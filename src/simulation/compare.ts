@@ -19,7 +19,7 @@ const MAX_SHOWN = 200
 export function compare(expected: Expectation | undefined, found: Simulation): Difference[] {
   const differences: Difference[] = []
   if (found.problem) differences.push({ path: [], message: found.problem.message })
-  const { steps = {}, events = [], noEvents = [], duration, output, ...plain } = expected ?? {}
+  const { steps = {}, events = [], noEvents = [], duration, maxCost, output, ...plain } = expected ?? {}
   if (expected && 'output' in expected) compareWhole(output!, found.output, ['output'], differences)
   for (const [name, value] of Object.entries(plain)) {
     compareParts(value, found[name as keyof typeof plain] as unknown as Json, [name], differences)
@@ -28,6 +28,8 @@ export function compare(expected: Expectation | undefined, found: Simulation): D
     const [wanted, took] = [duration, found.endedAt - found.startedAt].map(formatDuration)
     if (wanted !== took) differences.push({ path: ['duration'], message: `expected ${wanted}, it took ${took}` })
   }
+  if (maxCost !== undefined && found.cost > maxCost)
+    differences.push({ path: ['maxCost'], message: `expected ${maxCost} tokens at the most, it cost ${found.cost}` })
   const ended = new Map(found.steps.map((step) => [step.path, step]))
   for (const [path, step] of Object.entries(steps)) compareStep(step, ended.get(path), ['steps', path], differences)
   compareEvents(events, noEvents, found, differences)

@@ -45,6 +45,8 @@ export interface Simulation {
   asked: AskRow[]
   /** the simulation could not go on; `status` is as far as it came */
   problem?: SimulationProblem
+  /** tokens: what the definition says that an attempt costs, for each that began */
+  cost: number
   /** keys of results that nothing asked for */
   unused: string[]
 }
@@ -89,6 +91,7 @@ export function* simulation(program: Program, given: Case, limits: SimulationLim
   return {
     ...{ status, output, error, reason, startedAt: snapshot.createdAt, endedAt: snapshot.lastEventAt, ...history },
     ...(problem && { problem }),
+    cost: world.cost,
     unused: world.unused,
   }
 }

@@ -32,6 +32,8 @@ export class SimulatedWorld {
   readonly #program: Program
   readonly #used = new Set<string>()
   readonly #items = new EndedItems()
+  /** tokens of the attempts that began */
+  cost = 0
 
   constructor(program: Program, given: Case, startsAt: number) {
     this.#given = given
@@ -49,6 +51,8 @@ export class SimulatedWorld {
     this.#items.hear(transition)
     for (const { path, attempt } of transition.aborts) this.#stop(transition, path, attempt, now)
     for (const { kind, executionId } of transition.words) if (kind === 'cancel') this.#cancelChild(executionId, now)
+    for (const { path } of [...transition.launches.map(({ entry }) => entry), ...transition.asks])
+      this.cost += runAt(this.#program, path)?.step.cost ?? 0
     for (const launch of transition.launches) {
       const problem = launch.spec.type === 'map' ? this.#join(launch, now) : this.#run(launch, now)
       if (problem) return problem

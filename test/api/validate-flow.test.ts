@@ -6,7 +6,7 @@ const api = await testApi({ handlers: { charge_card: () => null } })
 const owner = await api.person()
 
 const VALIDATE = `mutation ($definition: JSON!) { validateFlow(input: { definition: $definition }) {
-  valid issues { code path message hint } warnings { code path message } } }`
+  valid issues { code path message hint } warnings { code path message } worstCase { duration cost } } }`
 const CREATE = `mutation ($definition: JSON!) { createFlow(input: { definition: $definition }) {
   __typename ... on ValidationProblem { issues { code path } } } }`
 
@@ -38,7 +38,7 @@ const PLANTED = {
 test('all planted problems are told at once, each with its path, and nothing is stored (C3, C4, D3, D5)', async () => {
   const { data } = await api.run(owner, VALIDATE, { definition: PLANTED })
   const told = data.validateFlow.issues.map(({ code, path }: { code: string; path: string[] }) => `${path.join('.')} ${code}`)
-  expect(data.validateFlow.valid).toBe(false)
+  expect(data.validateFlow).toMatchObject({ valid: false, worstCase: null })
   expect([...new Set(told)].sort()).toEqual(
     [
       'name INVALID_VALUE',
@@ -77,7 +77,11 @@ test('the linter tells of what is valid and hardly meant: paths, types, bounds, 
     input: { type: 'object', properties: { list: { type: 'array', items: { type: 'integer' } }, name: { type: 'string' } } },
     steps: {
       typo: { type: 'transform', set: { x: '${{ input.nme }}' } },
-      each: { type: 'map', over: '${{ input.list }}', step: { type: 'handler', handler: 'charge_card', timeout: 'PT1M' } },
+      each: {
+        type: 'map',
+        over: '${{ input.list }}',
+        step: { type: 'handler', handler: 'charge_card', timeout: 'PT1M', cost: 3 },
+      },
       type: { type: 'transform', when: 'input.name', set: {} },
       wait: { type: 'signal', signals: ['paid'] },
       pick: { type: 'route', cases: [{ when: 'input.name == "a"', to: 'a' }], otherwise: 'b' },
@@ -88,7 +92,7 @@ test('the linter tells of what is valid and hardly meant: paths, types, bounds, 
     timeout: 'PT1H',
   }
   const { data } = await api.run(owner, VALIDATE, { definition })
-  expect(data.validateFlow).toMatchObject({ valid: true, issues: [] })
+  expect(data.validateFlow).toMatchObject({ valid: true, issues: [], worstCase: { duration: 'PT1H', cost: 30_000 } })
   const told = data.validateFlow.warnings.map(({ code, path }: { code: string; path: string[] }) => `${path.join('.')} ${code}`)
   expect(told.sort()).toEqual([
     'steps.each.over UNBOUNDED',
@@ -98,4 +102,23 @@ test('the linter tells of what is valid and hardly meant: paths, types, bounds, 
     'steps.wait UNBOUNDED',
     'timeout TOO_SHORT',
   ])
+})
+
+test('a version tells what it takes at the worst', async () => {
+  const ask = {
+    type: 'agent',
+    role: 'ceo',
+    subject: 'x',
+    request: {},
+    cost: 40,
+    retry: { attempts: 2, delay: 'PT1S', jitter: 0 },
+  }
+  const definition = { name: 'costly', steps: { ask } }
+  const created = await api.run(
+    owner,
+    `mutation ($definition: JSON!) { createFlow(input: { definition: $definition }) {
+      ... on CreateFlowSuccess { flow { latestVersion { worstCase { duration cost } } } } } }`,
+    { definition },
+  )
+  expect(created.data.createFlow.flow.latestVersion.worstCase).toEqual({ duration: 'PT2M1S', cost: 80 })
 })

@@ -39,6 +39,7 @@ test('what is as expected differs in nothing, and what is not asked does not mat
         error: null,
         reason: null,
         duration: 'PT5S',
+        maxCost: 0,
       },
       steps: { pick: { route: 'many' }, many: { status: 'SUCCEEDED', attempt: 1, output: { list: [1, 2, 3], deep: { a: 1 } } } },
       events: ['execution.started', 'step.succeeded', 'route.taken pick', 'step.succeeded rest'],

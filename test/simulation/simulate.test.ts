@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compile } from '../../src/language/compile.ts'
+import { validateDefinition } from '../../src/language/validate.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import type { Program } from '../../src/language/program.ts'
 import { readCase } from '../../src/simulation/case.ts'
@@ -281,4 +282,27 @@ test('every mistake in a case is told at once, with its place', () => {
     { path: ['results', 'chrage'], code: 'UNKNOWN_STEP', hint: expect.stringContaining('charge') },
     { path: ['input', 'n'] },
   ])
+})
+
+test('a simulation counts what its attempts cost, never more than the worst case says', () => {
+  const steps = {
+    first: work({ cost: 5, retry: { attempts: 3, delay: 'PT1S' } }),
+    each: { type: 'map', over: '${{ input.list }}', step: work({ cost: 2 }), after: ['first'] },
+    ask: { type: 'agent', role: 'ceo', subject: 'x', request: {}, cost: 100, after: ['each'] },
+  }
+  const input = { type: 'object', properties: { list: { type: 'array', maxItems: 5 } } }
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: 2 }), (items, faults) => {
+      const first = [...Array.from({ length: faults }, () => ({ error: { code: 'HTTP_NETWORK' } })), { output: 1 }]
+      const results = { first, each: { output: 1 }, ask: { answer: { decision: 'APPROVE' } } }
+      const found = run(steps, { results, input: { list: Array.from({ length: items }, () => 1) } }, { input })
+      expect(found).toMatchObject({ status: 'SUCCEEDED', cost: 5 * (faults + 1) + 2 * items + 100 })
+      const { worstCase } = validateDefinition(
+        { name: 'flow', steps, input },
+        { roles: new Set(DEFAULT_ROLES), handlers: new Set(['work']) },
+      )
+      expect(worstCase!.cost).toBeGreaterThanOrEqual(found.cost)
+    }),
+    { numRuns: 20 },
+  )
 })

@@ -60,6 +60,8 @@ export interface StepBody<Spec = unknown> {
   /** undefined: only the flow's timeout bounds it */
   timeoutMs?: number
   retry: RetryPolicy
+  /** tokens that one attempt takes at most; undefined: it says nothing */
+  cost?: number
   spec: Spec
   /** what its output must fit */
   returns?: InputSchema

@@ -1,6 +1,6 @@
 /** `pattern` in a definition: `dispatch` starts the flow with the texts that its regular expression matches (C11). */
 import { z } from 'zod'
-import { json, name } from '../any-step.ts'
+import { json, MAX_COST, name } from '../any-step.ts'
 import { compileRegex } from '../regex.ts'
 import type { JsonObject } from '../values.ts'
 import { commonTriggerFields, type AnyTrigger, type TriggerLanguage } from './trigger-language.ts'
@@ -39,7 +39,7 @@ export const pattern: TriggerLanguage<PatternTrigger> = {
     kind: z
       .enum(PATTERN_KINDS)
       .describe('What answers: infrastructure (what is there already), agent (agents are asked), or hybrid.'),
-    cost: z.int().min(0).max(10_000_000).optional().describe('Tokens that a run takes; 0 unless given.'),
+    cost: z.int().min(0).max(MAX_COST).optional().describe('Tokens that a run takes; 0 unless given.'),
     cacheTtl: name.optional().describe('How long an answer is given again to the same person: an ISO 8601 duration.'),
     input: z.record(z.string(), json).optional().describe('Template of the input: sees text, and match with the named groups.'),
   }),
