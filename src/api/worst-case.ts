@@ -1,4 +1,5 @@
 /** How long a flow may take and what it may cost, when everything goes as badly as its definition lets it. */
+import { loadSqlParserFor } from '../language/sql/sql-parser.ts'
 import { validateDefinition } from '../language/validate.ts'
 import type { WorstCase } from '../language/worst-case.ts'
 import type { Types } from './builder.ts'
@@ -39,6 +40,7 @@ export const worstCaseOfVersion = <Shape extends { id: string }>(t: PothosSchema
     complexity: 20,
     resolve: async (version, _args, call) => {
       const definition = await loadersOf(call).definitions.load(version.id)
+      await loadSqlParserFor(definition)
       return validateDefinition(definition, call.services.allow).worstCase ?? null
     },
   })
