@@ -43,7 +43,8 @@ mutation('startExecution', {
   problems: ['VALIDATION', 'NOT_FOUND', 'AMBIGUOUS', 'STATE_TOO_LARGE', 'LIMIT_REACHED', 'IDEMPOTENCY_MISMATCH'],
 })
 
-async function withExecution(call: Call, { executionId, replayed }: { executionId: string; replayed: boolean }) {
+/** What starts answer with. */
+export async function withExecution(call: Call, { executionId, replayed }: { executionId: string; replayed: boolean }) {
   const execution = await getExecution(call, executionId)
   return isProblem(execution) ? execution : { execution, replayed }
 }

@@ -14,6 +14,7 @@ import { readSignals } from '../operations/read-signals.ts'
 import type { SignalsWanted, SignalView } from '../operations/read-signals.ts'
 import { readAnswerable, readApprovals } from '../operations/read-approvals.ts'
 import type { Approval } from '../operations/read-approvals.ts'
+import { findRetries } from '../operations/find-retries.ts'
 import { readAllowedActions, readFlowGrants } from '../operations/read-flow-access.ts'
 import { readEvents } from '../operations/read-events.ts'
 import type { EventRow, EventsWanted } from '../operations/read-events.ts'
@@ -50,6 +51,7 @@ export interface Loaders {
   flowGrants: DataLoader<string, FlowGrant[] | null>
   flowTriggers: DataLoader<string, Trigger[]>
   triggerNames: DataLoader<string, TriggerName | null>
+  retries: DataLoader<string, string | null>
 }
 
 const BY_CALL: Record<View, WeakMap<Call, Loaders>> = { MASKED: new WeakMap(), UNMASKED: new WeakMap() }
@@ -91,6 +93,7 @@ function createLoaders(call: Call, view: View): Loaders {
     flowGrants: anew((ids) => readFlowGrants(call, ids)),
     flowTriggers: anew((ids) => loadFlowTriggers(call, ids)),
     triggerNames: batch((ids) => loadTriggerNames(call, ids), itself),
+    retries: anew((ids) => findRetries(call, ids)),
     newestVersions: batch(
       (flows) => loadNewestVersions(call, flows),
       (flow) => `${flow.id} ${flow.latestNumber}`,

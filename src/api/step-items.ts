@@ -44,13 +44,14 @@ builder.objectFields(StepRun, (t) => ({
       first: t.arg.int({ required: true, defaultValue: DEFAULT_PAGE, description: `How many: 0 to ${MAX_PAGE}.` }),
       after: t.arg.string({ description: 'The cursor of the last one that you have.' }),
     },
-    resolve: async ({ executionId, path, type, attempt }, { filter, first, after }, call) => {
+    resolve: async ({ executionId, path, type, attempt, reusedFrom }, { filter, first, after }, call) => {
       if (first < 0 || first > MAX_PAGE) throw new Fault('BAD_REQUEST', `\`first\` must be from 0 to ${MAX_PAGE}.`)
       const place = after == null ? -1 : decodeNumber(after)
       const statuses = given(filter).status
       const has = attempt > 0 && (type === 'map' || type === 'loop')
       // one more than is shown tells whether there are more
-      const wanted = { executionId, path, type, after: place, limit: first + 1, statuses }
+      // those of a map that is used again are where it ran
+      const wanted = { executionId: reusedFrom ?? executionId, path, type, after: place, limit: first + 1, statuses }
       const found = has ? await loadersOf(call).items.load(wanted) : []
       const edges = found.slice(0, first).map((node) => ({ node, cursor: encodeNumber(node.number) }))
       const pageInfo = { hasNextPage: found.length > first, hasPreviousPage: after != null }

@@ -7,7 +7,7 @@ import type { Waiting } from '../operations/waiting-for.ts'
 import { waitingOf } from '../operations/waiting-for.ts'
 import { builder } from './builder.ts'
 import { payloadBytesField, payloadField, redactedField } from './payload-field.ts'
-import { AgentRequest, StepRun } from './refs.ts'
+import { AgentRequest, Execution, StepRun } from './refs.ts'
 
 export const StepStatus = builder.enumType('StepStatus', {
   description: 'How a step is.',
@@ -102,6 +102,13 @@ StepRun.implement({
     finishedAt: t.expose('finishedAt', { type: 'DateTime', nullable: true, description: 'When it ended.' }),
     route: t.exposeString('route', { nullable: true, description: 'The route that a router took.' }),
     error: t.field({ type: StepError, nullable: true, description: 'Why it failed.', resolve: ({ error }) => error }),
+    reusedFrom: t.field({
+      type: Execution,
+      nullable: true,
+      description:
+        'The execution in which it ran, when this one uses again what came of it there; null otherwise, and when you may not see that one.',
+      resolve: ({ reusedFrom }) => reusedFrom,
+    }),
     waitingFor: t.field({
       type: WaitingFor,
       nullable: true,

@@ -1,11 +1,14 @@
--- The part of a commit that writes signals and approvals (commit.sql calls it when there are any): rows of the kinds of `WaitRow` in
--- src/engine/decide/draft.ts, each a JSON object. Their keys are unique: what is written twice is refused with the whole transition.
+-- The part of a commit that writes signals, approvals and what retries go on with (commit.sql calls it when there are any): rows of the
+-- kinds of `WaitRow` in src/engine/decide/draft.ts, each a JSON object. Their keys are unique: what is written twice is refused with the whole transition.
 create or replace function sluice.commit_waits(waits sluice.wait_row[]) returns void
 language plpgsql
 set enable_seqscan = off
 set enable_mergejoin = off
 set enable_hashjoin = off
 as $$
+declare
+  wanted bigint;
+  copied bigint;
 begin
   insert into sluice.signals (execution_id, seq, id, name, data, bytes, sent_by, at)
   select w.execution_id, (w.body ->> 'seq')::integer, (w.body ->> 'id')::uuid, w.body ->> 'name', w.body -> 'data',
@@ -39,4 +42,25 @@ begin
   -- whoever follows what is asked sees votes come in, and what was handed to them
   update sluice.agent_requests r set changed_xid = pg_current_xact_id()
   from unnest(waits) as w where w.kind in ('delegation', 'vote') and r.id = (w.body ->> 'requestId')::uuid;
+
+  select sum(json_array_length(w.body -> 'paths')) into wanted from unnest(waits) as w where w.kind = 'origin';
+  if wanted is null then return; end if;
+  insert into sluice.execution_origins (execution_id, retried, from_step, reason, initiators)
+  select w.execution_id, (w.body ->> 'retried')::uuid, w.body ->> 'from', w.body ->> 'reason',
+    array(select json_array_elements_text(w.body -> 'initiators'))::uuid[]
+  from unnest(waits) as w where w.kind = 'origin';
+
+  -- what is used again is copied: what it came from is removed when its time has come
+  insert into sluice.step_runs (execution_id, path, name, type, status, attempt, started_at, finished_at, route, input, output, error,
+    reused_from)
+  select w.execution_id, s.path, s.name, s.type, s.status, s.attempt, s.started_at, s.finished_at, s.route, s.input, s.output, s.error,
+    coalesce(s.reused_from, s.execution_id)
+  from unnest(waits) as w
+  cross join lateral json_array_elements_text(w.body -> 'paths') as p(path)
+  join sluice.step_runs s on s.execution_id = (w.body ->> 'retried')::uuid and s.path = p.path
+  where w.kind = 'origin';
+  get diagnostics copied = row_count;
+  if copied <> wanted then
+    raise exception 'the step runs of a retry are not there any more' using errcode = 'SL003', constraint = 'step_runs_reused';
+  end if;
 end $$;

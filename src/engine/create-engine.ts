@@ -15,7 +15,7 @@ import { createCommitter } from './commit.ts'
 import type { Committer } from './commit.ts'
 import type { Input } from './decide/input.ts'
 import type { Extras } from './encode.ts'
-import type { ControlOrder, Engine } from './engine.ts'
+import type { ControlOrder, Engine, RetryQuestion } from './engine.ts'
 import type { HandlerHost } from './handlers/handler-host.ts'
 import { createHandlerRunner } from './handlers/handler-runner.ts'
 import type { HandlerRegistry } from './handlers/load-handlers.ts'
@@ -24,6 +24,7 @@ import type { OpenSecrets } from './acts/run-with-secrets.ts'
 import { createLoop } from '../loop.ts'
 import { BUSY, createKeyedOrders } from './keyed-orders.ts'
 import { createMasks } from './masks.ts'
+import { planStoredRetry } from './plan-stored-retry.ts'
 import { createPrograms } from './programs.ts'
 import { createSlotSweep } from './slot-sweep.ts'
 import { createStarter } from './start-order.ts'
@@ -98,13 +99,15 @@ export function createEngine(options: EngineOptions): RunningEngine {
       return PARTITIONS_EVERY_MS
     },
   })
+  const planRetry = (question: RetryQuestion) => planStoredRetry(database, programs, question)
 
   return {
     workerId,
     worker,
     committer,
-    start: createStarter({ database, committer, worker, rates }),
+    start: createStarter({ database, committer, worker, rates, planRetry }),
     ...createKeyedOrders({ database, committer, worker }),
+    planRetry,
     cancel: (order) => control(order, { kind: 'cancel', reason: order.reason ?? 'canceled' }),
     pause: (order) => control(order, { kind: 'pause', reason: order.reason ?? 'paused' }),
     resume: (order) => control(order, { kind: 'resume', ...(order.reason !== undefined && { reason: order.reason }) }),

@@ -5,7 +5,7 @@ import type { AuditKeys } from '../audit/audit-keys.ts'
 import { RowWriter } from '../database/binary-rows.ts'
 import type { EncodedRows } from '../database/binary-rows.ts'
 import type { Json } from '../language/values.ts'
-import type { AskRow, ClosedAsk, EventRow, StepRunRow, Transition, WaitRow, Word } from './decide/draft.ts'
+import type { AskRow, ClosedAsk, EventRow, OriginRow, StepRunRow, Transition, WaitRow, Word } from './decide/draft.ts'
 import { countSteps } from './decide/snapshot.ts'
 import type { Snapshot } from './decide/snapshot.ts'
 import { endEntry } from './end-entry.ts'
@@ -44,6 +44,7 @@ export interface StartFields {
   retryOf: string | null
   /** the trigger that it came from */
   triggerId?: string
+  origin?: OriginRow
   /** null = not limited (children) */
   runningLimit: number | null
   idempotency?: Idempotency
@@ -83,7 +84,9 @@ export function encodeTransition(transition: Transition, mark: number, sign: Aud
   put('events', transition.events, (event) => writeEvent(next.id, event))
   put('asks', transition.asks, (ask) => writeAsk(next, ask))
   put('closed_asks', transition.closedAsks, (ask) => writeClosedAsk(next, ask))
-  put('waits', transition.waits, (wait) => writeWait(next.id, wait))
+  const origin = extras.start?.origin
+  const waits: readonly WaitRow[] = origin ? [...transition.waits, { kind: 'origin', ...origin }] : transition.waits
+  put('waits', waits, (wait) => writeWait(next.id, wait))
   const slot = extras.start?.slot ? askRow(extras.start.slot, extras.start.priority) : slotChange(from, next)
   if (slot) put('slots', [slot], (row) => writeSlot(next, row))
   if (transition.output != null) put('outputs', [transition.output], (output) => writeOutput(next.id, output))

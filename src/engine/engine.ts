@@ -3,6 +3,8 @@ import type { AuditEntry } from '../audit/audit-entry.ts'
 import type { Problem } from '../errors.ts'
 import type { Program } from '../language/program.ts'
 import type { Json, JsonObject } from '../language/values.ts'
+import type { PlannedStep, RetryWish } from './decide/plan-retry.ts'
+import type { StepRecord } from './decide/snapshot.ts'
 import type { MasksOf } from './masks.ts'
 import type { AgentDecision } from './states.ts'
 
@@ -28,11 +30,43 @@ export interface StartOrder {
   labels?: Record<string, string>
   /** ms since 1970; not started before */
   startAt?: number
-  retryOf?: string
   /** the trigger that it came from */
   triggerId?: string
+  retry?: RetryOf
   idempotency?: Idempotency
   audit?: readonly AuditEntry[]
+}
+
+/** What a new execution goes on with. */
+export interface RetryOf {
+  /** UUID of the execution that it tries again */
+  executionId: string
+  /** the recorded ends that count here, by step, and the size of their outputs; absent: it uses nothing again */
+  reuse?: { steps: ReadonlyMap<string, StepRecord>; bytes: number }
+  /** the step to begin with, when one was named */
+  from?: string
+  /** why, for people */
+  reason?: string
+  /** UUIDs of those who started what it goes on with */
+  initiators: readonly string[]
+}
+
+export interface RetryQuestion extends RetryWish {
+  executionId: string
+  /** what would run; absent: the version that ran */
+  flowVersionId?: string
+}
+
+/** What trying an execution again means, and what `start` takes for it. */
+export interface PlannedRetry {
+  steps: PlannedStep[]
+  flowVersionId: string
+  program: Program
+  input: JsonObject
+  inputText: string
+  priority: number
+  labels: Record<string, string> | null
+  retry: RetryOf
 }
 
 export interface AnswerOrder {
@@ -94,6 +128,10 @@ export interface Answered {
 export interface Engine {
   /** Resolves when it is committed. Problems: LIMIT_REACHED, IDEMPOTENCY_MISMATCH, STATE_TOO_LARGE. */
   start(order: StartOrder): Promise<{ executionId: string; replayed: boolean } | Problem>
+  /** NOT_FOUND; ILLEGAL_STATE when it cannot be tried again, or nothing of it would run; VALIDATION: there is no such step. */
+  planRetry(question: RetryQuestion): Promise<PlannedRetry | Problem>
+  /** What an earlier start with this key started; undefined: there was none. Problem: IDEMPOTENCY_MISMATCH. */
+  startedBefore(idempotency: Idempotency): Promise<{ executionId: string } | Problem | undefined>
   /** Asks for the end; CANCELED at once if nothing runs, else within the fence. ILLEGAL_STATE when it has ended. */
   cancel(order: ControlOrder): Promise<{ executionId: string } | Problem>
   pause(order: ControlOrder): Promise<{ executionId: string } | Problem>

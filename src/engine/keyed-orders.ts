@@ -1,4 +1,4 @@
-/** What may be told to a running execution with an idempotency key: answers, votes, signals. */
+/** What may be told to a running execution with an idempotency key: answers, votes, signals; and what became of such a key. */
 import type { Database } from '../database/database.ts'
 import type { Problem } from '../errors.ts'
 import { isProblem, problem } from '../errors.ts'
@@ -43,7 +43,7 @@ export function createKeyedOrders({
   database,
   committer,
   worker,
-}: KeyedOrdersOptions): Pick<Engine, 'answer' | 'vote' | 'delegate' | 'signal'> {
+}: KeyedOrdersOptions): Pick<Engine, 'answer' | 'vote' | 'delegate' | 'signal' | 'startedBefore'> {
   return {
     async answer({ requestId, executionId, decision, data, answeredBy, idempotency, audit }) {
       return answered(
@@ -84,6 +84,10 @@ export function createKeyedOrders({
       })
       return isProblem(done) ? done : { replayed: done.replayed }
     },
+    async startedBefore(idempotency) {
+      const done = await findReplay({ idempotency, operation: 'startExecution' })
+      return done === undefined || isProblem(done) ? done : { executionId: done.subjectId }
+    },
   }
 
   async function carryOut(order: KeyedOrder): Promise<Done | Problem> {
@@ -100,7 +104,10 @@ export function createKeyedOrders({
     return (await findReplay(order)) ?? problem('ILLEGAL_STATE', { message: order.illegal })
   }
 
-  async function findReplay({ idempotency, operation }: KeyedOrder): Promise<Done | Problem | undefined> {
+  async function findReplay({
+    idempotency,
+    operation,
+  }: Pick<KeyedOrder, 'idempotency' | 'operation'>): Promise<Done | Problem | undefined> {
     if (!idempotency) return undefined
     const { principalId, key, inputHash } = idempotency
     const [row] = await database.query<{ input_hash: Buffer; subject_id: string }>(

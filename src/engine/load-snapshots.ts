@@ -2,10 +2,11 @@
 import type { Database } from '../database/database.ts'
 import { prepared } from '../database/prepared.ts'
 import { isProblem } from '../errors.ts'
+import { encodeId } from '../ids.ts'
 import type { Program } from '../language/program.ts'
 import type { Json, JsonObject, StepFailure } from '../language/values.ts'
 import type { ChildEnd } from './decide/input.ts'
-import type { Snapshot, StepRecord } from './decide/snapshot.ts'
+import type { Origin, Snapshot, StepRecord } from './decide/snapshot.ts'
 import { MAX_KNOWN } from './steps/signal.ts'
 import type { BufferedSignal } from './steps/signal.ts'
 import type { ExecutionError } from './entities/execution.ts'
@@ -64,12 +65,15 @@ interface Row {
         output: Json
         error: StepFailure | null
         ended: number
+        reusedFrom: string | null
       }[]
     | null
   messages: Loaded['messages'] | null
   signals: BufferedSignal[] | null
   known_signals: string[] | null
   slot_key: string | null
+  retry_of: string | null
+  origin: Omit<Origin, 'retryOf'> | null
 }
 
 /** Read at once: each may bring an output of a megabyte. */
@@ -88,9 +92,11 @@ const TEXT = prepared(`
     e.flow_id, e.flow_version_id, e.initiator_id, e.status, e.version, e.epoch, e.owner, e.wake_at, e.deadline_at,
     e.cancel_reason, e.pause_reason, e.ending, e.seq, e.last_event_at, e.state_bytes, e.created_at, e.started_at, e.ended_at, e.reason,
     e.error, e.in_flight, coalesce(i.body, '{}') as input,
-    case when e.seq > 0 then (
+    -- a retry has what it uses again from its beginning
+    case when e.seq > 0 or e.retry_of is not null then (
       select json_agg(json_build_object('path', s.path, 'status', s.status, 'attempt', s.attempt, 'route', s.route, 'output', s.output,
-        'error', s.error, 'ended', floor(extract(epoch from s.finished_at) * 1000)))
+        'error', s.error, 'ended', floor(extract(epoch from s.finished_at) * 1000),
+        'reusedFrom', s.reused_from))
       from sluice.step_runs s where s.execution_id = e.id and s.path = any(
         array(select json_object_keys(v.definition -> 'steps') from sluice.flow_versions v where v.id = e.flow_version_id)
         || array(select json_object_keys(v.definition -> 'steps') || '.compensate' from sluice.flow_versions v
@@ -104,7 +110,10 @@ const TEXT = prepared(`
       from sluice.signals g where g.execution_id = e.id and g.taken_by is null) end as signals,
     case when e.seq > 0 then (select array_agg(k.id order by k.seq) from (
       select g.id, g.seq from sluice.signals g where g.execution_id = e.id order by g.seq desc limit ${MAX_KNOWN}) k) end as known_signals,
-    (select l.key from sluice.slots l where l.execution_id = e.id) as slot_key
+    (select l.key from sluice.slots l where l.execution_id = e.id) as slot_key,
+    e.retry_of, case when e.retry_of is not null or e.parent_id is not null then (
+      select json_strip_nulls(json_build_object('from', o.from_step, 'reason', o.reason, 'initiators', o.initiators))
+      from sluice.execution_origins o where o.execution_id = e.id) end as origin
   from sluice.executions e left join sluice.execution_inputs i on i.execution_id = e.id
   where e.id = any($1::uuid[])`)
 
@@ -146,11 +155,12 @@ const ms = (date: Date | null): number | null => date?.getTime() ?? null
 
 function toSnapshot(row: Row, program: Program): Snapshot {
   const steps = new Map<string, StepRecord>()
-  for (const { path, status, attempt, route, output, error, ended } of row.steps ?? []) {
+  for (const { path, status, attempt, route, output, error, ended, reusedFrom } of row.steps ?? []) {
     const record: StepRecord = { status, attempt }
     if (status === 'SUCCEEDED') Object.assign(record, { output, endedAt: ended })
     if (route !== null) record.route = route
     if (error !== null) record.error = error
+    if (reusedFrom !== null) record.reusedFrom = reusedFrom
     steps.set(path, record)
   }
   return {
@@ -181,6 +191,7 @@ function toSnapshot(row: Row, program: Program): Snapshot {
       signals: row.signals ?? [],
       knownSignals: row.known_signals ?? [],
       slotKey: row.slot_key,
+      origin: row.origin && { ...row.origin, ...(row.retry_of !== null && { retryOf: encodeId('execution', row.retry_of) }) },
     },
   }
 }

@@ -2,14 +2,15 @@
 import type { AuditEntry } from '../audit/audit-entry.ts'
 import type { Database } from '../database/database.ts'
 import type { Problem } from '../errors.ts'
-import { problem } from '../errors.ts'
+import { isProblem, problem } from '../errors.ts'
 import { newUuid } from '../ids.ts'
 import { MAX_STATE_BYTES } from '../language/payload.ts'
 import type { Committer } from './commit.ts'
 import type { Extras } from './encode.ts'
-import type { Engine, Idempotency, StartOrder } from './engine.ts'
+import type { Engine, Idempotency, RetryOf, StartOrder } from './engine.ts'
 import { BUSY, FULL_RETRY_MS } from './keyed-orders.ts'
 import { newSnapshot } from './new-snapshot.ts'
+import { originOf, withReused } from './origin.ts'
 import { slotOf } from './slots.ts'
 import type { SlotAsk } from './slots.ts'
 import type { RateVerdict, StartRates } from './start-rates.ts'
@@ -20,11 +21,12 @@ export interface StarterOptions {
   committer: Pick<Committer, 'full'>
   worker: Pick<Worker, 'mailboxes' | 'world'>
   rates: StartRates
+  planRetry: Engine['planRetry']
 }
 
 type Started = Awaited<ReturnType<Engine['start']>>
 
-export function createStarter({ database, committer, worker, rates }: StarterOptions): Engine['start'] {
+export function createStarter({ database, committer, worker, rates, planRetry }: StarterOptions): Engine['start'] {
   return async (order) => {
     if (committer.full) return BUSY
     const bytes = Buffer.byteLength(order.inputText)
@@ -62,20 +64,23 @@ export function createStarter({ database, committer, worker, rates }: StarterOpt
     const now = database.clock.now()
     const slot = slotOf(order.program, order.input, Math.max(now, order.startAt ?? now))
     if (!slot.ok) return noKey(slot.message)
-    const snapshot = newSnapshot({ id: newUuid(), ...order }, bytes, now, slot.value)
+    const snapshot = withReused(newSnapshot({ id: newUuid(), ...order }, bytes, now, slot.value), order.retry)
     // what waits, for its time or for a slot, is claimed when that is over
     const mayHold = snapshot.wakeAt === null && worker.world().adopt
     const { idempotency } = order
     const extras: Extras = {
       start: {
         ...{ inputText: order.inputText, priority: order.priority ?? 0, labels: order.labels ?? null, parentId: null },
-        ...{ retryOf: order.retryOf ?? null, runningLimit: order.runningLimit, ...(idempotency && { idempotency }) },
+        ...{ retryOf: order.retry?.executionId ?? null, runningLimit: order.runningLimit, ...(idempotency && { idempotency }) },
+        ...(order.retry && { origin: originOf(order.retry) }),
         ...(order.triggerId !== undefined && { triggerId: order.triggerId }),
         ...(slot.value && { slot: slot.value }),
       },
       audits: aimed(order.audit, snapshot),
     }
-    const posted = await worker.mailboxes.begin(snapshot, { kind: mayHold ? 'started' : 'tick' }, extras)
+    const begun = worker.mailboxes.begin(snapshot, { kind: mayHold ? 'started' : 'tick' }, extras)
+    const posted = await (order.retry?.reuse ? begun.catch((error: unknown) => whyNotAgain(order.retry!, error)) : begun)
+    if (isProblem(posted)) return posted
     switch (posted.result) {
       case 'replayed':
         return { executionId: posted.executionId, replayed: true }
@@ -91,6 +96,13 @@ export function createStarter({ database, committer, worker, rates }: StarterOpt
       default:
         return { executionId: snapshot.id, replayed: false }
     }
+  }
+
+  /** Of two who try an execution again at once the second cannot be stored. */
+  async function whyNotAgain({ executionId }: RetryOf, error: unknown): Promise<Problem> {
+    const planned = await planRetry({ executionId })
+    if (isProblem(planned)) return planned
+    throw error
   }
 }
 

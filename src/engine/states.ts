@@ -68,6 +68,7 @@ export const EVENT_TYPES = [
   'step.succeeded',
   'step.failed',
   'step.skipped',
+  'step.reused',
   'step.canceled',
   'step.retrying',
   'step.late',

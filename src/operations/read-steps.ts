@@ -30,6 +30,8 @@ export interface StepView {
   finishedAt: Date | null
   route: string | null
   error: { code: string; message: string } | null
+  /** UUID of the execution in which it ran, when this one uses again what came of it there */
+  reusedFrom: string | null
   /** while it runs or waits */
   inFlight: InFlight | null
 }
@@ -108,19 +110,20 @@ function isStep(programs: readonly (Program | Problem)[]): Condition {
 export type EndedStep = Pick<
   StepRun,
   'executionId' | 'path' | 'name' | 'status' | 'attempt' | 'startedAt' | 'finishedAt' | 'route' | 'error'
-> & { type: string | null }
+> & { type: string | null; reusedFrom?: string | null }
 
 const ENDINGS = `array['step.succeeded', 'step.failed', 'step.skipped', 'step.canceled']`
 const FROM_EVENTS = `
   select execution_id as "executionId", path, min(step) as name, null as type,
-    upper(substr(min(type) filter (where type = any (${ENDINGS})), 6)) as status,
+    coalesce(min(data ->> 'status') filter (where type = 'step.reused'),
+      upper(substr(min(type) filter (where type = any (${ENDINGS})), 6))) as status,
     coalesce(max(attempt), 0) as attempt, max(at) filter (where type = 'step.started') as "startedAt",
-    max(at) filter (where type = any (${ENDINGS})) as "finishedAt",
-    min(data ->> 'route') filter (where type = 'route.taken') as route,
+    max(at) filter (where type = any (${ENDINGS}) or type = 'step.reused') as "finishedAt",
+    min(data ->> 'route') filter (where type in ('route.taken', 'step.reused')) as route,
     ((array_agg(data) filter (where type = 'step.failed'))[1]) -> 'error' as error
   from sluice.events where execution_id = any($1) and position('[' in path) = 0
   group by execution_id, path
-  having bool_or(type = any (${ENDINGS}))`
+  having bool_or(type = any (${ENDINGS}) or type = 'step.reused')`
 
 /** Pure. Without a program (it is not allowed any more) only what began is known. */
 export function mergeSteps(execution: ExecutionSteps, ended: readonly EndedStep[], program: Program | undefined): StepView[] {
@@ -143,7 +146,7 @@ export const nameOf = (path: string): string => path.split(/[.[]/, 1)[0] ?? path
 /** What of the definition runs there: `poll[].items[]` for `poll[3].items[17]`. */
 export const bodyOf = (path: string): string => path.replaceAll(/\[\d+\]/g, '[]')
 
-const NOTHING = { attempt: 0, startedAt: null, finishedAt: null, route: null, error: null, inFlight: null }
+const NOTHING = { attempt: 0, startedAt: null, finishedAt: null, route: null, error: null, reusedFrom: null, inFlight: null }
 
 /** What had not begun when its execution ended never will. */
 const notBegun = ({ id, status }: ExecutionSteps, name: string, type: string): StepView => ({
@@ -160,9 +163,9 @@ export const underWay = ({ id }: Pick<ExecutionSteps, 'id'>, entry: InFlight, na
 })
 
 export const hasRun = (
-  { executionId, path, name, type, status, attempt, startedAt, finishedAt, route, error }: EndedStep,
+  { executionId, path, name, type, status, attempt, startedAt, finishedAt, route, error, reusedFrom }: EndedStep,
   defined: string | undefined,
 ): StepView => ({
   ...{ executionId, path, name, type: type ?? defined ?? 'handler', status, attempt, finishedAt, inFlight: null },
-  ...{ startedAt: startedAt ?? null, route: route ?? null, error: error ?? null },
+  ...{ startedAt: startedAt ?? null, route: route ?? null, error: error ?? null, reusedFrom: reusedFrom ?? null },
 })

@@ -4,8 +4,8 @@
  *   questions to agents: seen with their execution, and by agents of the role that is asked, if that role has EXECUTE on the flow;
  *   answered by these agents, and by people with MANAGE on the flow.
  *   approvals: seen with their execution, and by the people who are named, or were handed a vote, if they have EXECUTE on the flow;
- *   voted on by these alone, whatever else they may: not by links, not by agents, and not by whoever started the execution, unless the
- *   definition lets them.
+ *   voted on by these alone, whatever else they may: not by links, not by agents, and not by whoever started the execution or what
+ *   it tries again, unless the definition lets them.
  */
 import { sql } from 'kysely'
 import { isAllowed } from '../identity/principal.ts'
@@ -51,10 +51,13 @@ const isPerson = ({ kind, role }: Rights): boolean => (kind === 'USER' || kind =
 const approvalsOf = (rights: Rights): Condition =>
   isPerson(rights) ? sql`(t.kind = 'APPROVAL' and ${isNamed(rights)} and ${mayBeAsked(rights)})` : NOTHING
 
-/** Nor does whose agent started it. */
+/** Nor does whose agent started it, nor who started what it tries again. */
 export const isNotTheirOwn = ({ actsAs }: Rights): Condition => sql`(
-  (select a.self_approval from sluice.approvals as a where a.request_id = t.id) or (t.initiator_id <> ${actsAs}
-    and not exists (select from sluice.api_keys as k where k.id = t.initiator_id and k.owner_id = ${actsAs})))`
+  (select a.self_approval from sluice.approvals as a where a.request_id = t.id) or not exists (
+    select from (select t.initiator_id as id
+      union all select unnest(o.initiators) from sluice.execution_origins as o where o.execution_id = t.execution_id) as starting
+    where starting.id = ${actsAs}
+      or exists (select from sluice.api_keys as k where k.id = starting.id and k.owner_id = ${actsAs})))`
 
 /** Their vote is still theirs. */
 const hasVote = ({ actsAs }: Rights): Condition => sql`not exists (

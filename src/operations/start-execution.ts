@@ -1,7 +1,7 @@
 /** Starts an execution of a flow's newest version: for whoever calls, and for whoever published the trigger that fires. */
 import type { AuditEntry } from '../audit/audit-entry.ts'
 import { auditEntry } from '../audit/record-audit.ts'
-import type { Engine } from '../engine/engine.ts'
+import type { StartOrder } from '../engine/engine.ts'
 import { isProblem, problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
@@ -84,7 +84,7 @@ export async function startFlow(
   const priority = args.priority ?? program.priority ?? 0
   const labels = args.labels?.length ? Object.fromEntries(args.labels.map(({ key, value }) => [key, value])) : undefined
   const startAt = args.startAt?.getTime()
-  const order: Parameters<Engine['start']>[0] = {
+  const order: StartOrder = {
     ...{
       flowId: flow.id,
       flowVersionId,
@@ -107,10 +107,16 @@ export async function startFlow(
       },
     }),
   }
-  const started = await engine.start(order)
-  if (isProblem(started)) return refused(call, flow, started)
-  if (!started.replayed) call.services.security.count('UNUSUAL_STARTS', [principal])
-  if (args.waitMs) await engine.ended(started.executionId, args.waitMs)
+  const started = await begin(call, order)
+  if (!isProblem(started) && args.waitMs) await engine.ended(started.executionId, args.waitMs)
+  return started
+}
+
+/** What every start ends in, also that of a retry: it is stored, or its refusal is audited. */
+export async function begin(call: Starter, order: StartOrder): Promise<Started | Problem> {
+  const started = await call.services.engine.start(order)
+  if (isProblem(started)) return refused(call, order.flowId, started)
+  if (!started.replayed) call.services.security.count('UNUSUAL_STARTS', [call.principal])
   return started
 }
 
@@ -131,7 +137,7 @@ function checkArguments({
 }
 
 /** An object, of the right size, that fits the flow's schema: in this order, cheapest first (A4, D5). */
-function checkInput(program: Program, input: unknown): { input: JsonObject; text: string } | Problem {
+export function checkInput(program: Program, input: unknown): { input: JsonObject; text: string } | Problem {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     return invalidInput('INVALID_TYPE', 'The input must be a JSON object.')
   }
@@ -151,8 +157,8 @@ const invalidInput = (code: string, message: string): Problem =>
 
 const toldOf = ({ type, name }: StartingTrigger): AuditEntry['metadata'] => ({ trigger: { type, name } })
 
-async function refused(call: Starter, flow: FlowToStart, started: Problem): Promise<Problem> {
+async function refused(call: Starter, flowId: string, started: Problem): Promise<Problem> {
   if (started.problem === 'LIMIT_REACHED')
-    await noteRefusal(call, { type: 'execution.startRefused', flowId: flow.id, errorCode: started.problem })
+    await noteRefusal(call, { type: 'execution.startRefused', flowId, errorCode: started.problem })
   return started
 }

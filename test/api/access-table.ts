@@ -48,6 +48,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'Query.flow': { ask: ({ flow }) => `flow(id: "${flow}") { id }`, cells: 'u..++ +++++ +++ffffff ff' },
   'Query.flows': { ask: () => `flows { ${NODES} }`, cells: 'u..++ +++++ +++ffffff ff' },
   'Query.execution': { ask: ({ execution }) => `execution(id: "${execution}") { id }`, cells: 'u..++ ...+. fff++ff+f +f' },
+  'Query.planRetry': { ask: ({ execution }) => `planRetry(id: "${execution}") { possible }`, cells: 'u..++ ...+. fff++ff+f +f' },
   'Query.executions': { ask: () => `executions { ${NODES} }`, cells: 'u..++ ...+. fff++ff+f +f' },
   'Query.agentRequests': { ask: () => `agentRequests { ${NODES} }`, cells: 'u..++ ...++ fffff++ff ++' },
   'Query.auditEvents': { ask: () => `auditEvents { ${NODES} }`, cells: 'ufff+ fffff fffffffff ff' },
@@ -143,6 +144,10 @@ export const TABLE: Readonly<Record<string, Row>> = {
   },
   'Mutation.resumeExecution': {
     ask: ({ execution }) => `resumeExecution(input: { id: "${execution}", reason: "${LONG}" }) { ${ANY} }`,
+    cells: 'u..++ ...f. ffff+ffff ff',
+  },
+  'Mutation.retryExecution': {
+    ask: ({ execution }) => `retryExecution(input: { id: "${execution}", reason: "${LONG}" }) { ${ANY} }`,
     cells: 'u..++ ...f. ffff+ffff ff',
   },
   'Mutation.signalExecution': {

@@ -30,7 +30,7 @@ const ALWAYS: Record<string, string> = {
   'a child that succeeded was waited for once': `
     select e.parent_id from sluice.executions e where e.parent_id is not null and e.status = 'SUCCEEDED'
     group by e.parent_id having count(*) < (select count(*) from sluice.step_runs s
-      where s.execution_id = e.parent_id and s.type = 'flow' and s.status = 'SUCCEEDED')`,
+      where s.execution_id = e.parent_id and s.type = 'flow' and s.status = 'SUCCEEDED' and s.reused_from is null)`,
   'nothing follows the end': `
     select v.execution_id from sluice.events v
     where v.type in ('execution.succeeded', 'execution.failed', 'execution.canceled', 'execution.timedOut')

@@ -9,6 +9,7 @@ export const CONTRACT: Readonly<Record<string, readonly string[]>> = {
     'flow(id name): Flow',
     'flows(filter orderBy first after last before): FlowConnection!',
     'execution(id): Execution',
+    'planRetry(id from fromStart newestVersion): RetryPlan',
     'executions(filter orderBy first after last before): ExecutionConnection!',
     'auditEvents(filter first after last before): AuditEventConnection!',
     'auditVerification(after first): AuditVerification!',
@@ -44,6 +45,11 @@ export const CONTRACT: Readonly<Record<string, readonly string[]>> = {
   FlowValidation: ['valid: Boolean!', 'issues: [Issue!]!', 'warnings: [Issue!]!'],
   StartExecutionInput: ['flow: String!', 'input: JSON', 'idempotencyKey', 'labels', 'priority', 'startAt', 'waitMs'],
   StartExecutionSuccess: ['execution: Execution!', 'replayed: Boolean!'],
+  RetryExecutionInput: ['id: ID!', 'from', 'fromStart', 'input: JSON', 'newestVersion', 'reason', 'idempotencyKey'],
+  RetryExecutionSuccess: ['execution: Execution!', 'replayed: Boolean!'],
+  RetryPlan: ['possible: Boolean!', 'whyNot: String', 'flowVersion', 'steps: [PlannedStep!]!', 'counts'],
+  PlannedStep: ['name: String!', 'type: String!', 'action: RetryAction!', 'why: String!'],
+  RetryAction: ['REUSE', 'RUN', 'MAY_RUN', 'SKIP'],
   SignalExecutionInput: ['id: ID!', 'signal: String!', 'data: JSON', 'idempotencyKey'],
   AnswerAgentRequestInput: ['id: ID!', 'decision: AgentDecision!', 'data: JSON', 'idempotencyKey'],
   AgentDecision: ['APPROVE', 'REJECT', 'ANSWER'],
@@ -93,9 +99,7 @@ export const CONTRACT: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Which of these are not there yet, and the area of work that brings them. */
-export const LATER: Readonly<Record<string, string>> = {
-  'Mutation.retryExecution': 'engine',
-}
+export const LATER: Readonly<Record<string, string>> = {}
 
 /** Environment names and their defaults; undefined = unset. */
 export const ENVIRONMENT: Readonly<Record<string, string | undefined>> = {

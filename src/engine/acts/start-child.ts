@@ -54,16 +54,18 @@ const PARENT_TEXT = `
     select id, parent_id, 1 as depth from sluice.executions where id = $1
     union all
     select p.id, p.parent_id, up.depth + 1 from up join sluice.executions p on p.id = up.parent_id where up.depth < ${MAX_DEPTH})
-  select e.flow_id, e.initiator_id, e.priority, (select max(depth) from up) as depth,
+  select e.flow_id, e.initiator_id, e.priority, o.initiators, (select max(depth) from up) as depth,
     exists (select from sluice.executions c where c.id = $2) as started,
     (select count(*) from (select from sluice.executions c
       where c.initiator_id = e.initiator_id and c.parent_id is not null and c.ended_at is null limit $3) as x)::integer as children
-  from sluice.executions e where e.id = $1`
+  from sluice.executions e left join sluice.execution_origins o on o.execution_id = e.id where e.id = $1`
 
 interface Parent {
   flow_id: string
   initiator_id: string
   priority: number
+  /** when it is a retry, or of one */
+  initiators: string[] | null
   depth: number
   started: boolean
   children: number
@@ -124,14 +126,19 @@ async function admitAndBegin(
   const rate = program.rates && (await rates.take({ flowId: chosen.flowId, initiatorId, program, input }))
   if (rate?.kind === 'noKey') return refused('INVALID_INPUT', `The input gives no key: ${rate.message}`, LAST)
   if (rate?.kind === 'refused') return refused('LIMIT_REACHED', rate.message, { retryAfterMs: rate.retryAfterMs })
-  const order = { id, parentId, flowId: chosen.flowId, flowVersionId: chosen.flowVersionId, initiatorId, program, input }
+  const { initiators } = parent
+  const order = {
+    ...{ id, parentId, flowId: chosen.flowId, flowVersionId: chosen.flowVersionId, initiatorId, program, input },
+    ...(initiators && { origin: { initiators } }),
+  }
   const inputText = payload.text
   const now = database.clock.now()
   const slot = slotOf(program, input, now)
   if (!slot.ok) return refused('INVALID_INPUT', `The input gives no key: ${slot.message}`, LAST)
   const limits = { runningLimit: null, ...(slot.value && { slot: slot.value }) }
   const priority = program.priority ?? parent.priority
-  const start = { inputText, priority, labels: null, parentId, retryOf: null, ...limits }
+  const origin = initiators && { origin: { paths: [], initiators } }
+  const start = { inputText, priority, labels: null, parentId, retryOf: null, ...limits, ...origin }
   const audits = chosen.audit.map((entry) => ({ ...entry, executionId: id, flowId: chosen.flowId }))
   // a tick: it is not begun here, so that two who start it at once do no harm
   const { result } = await begin(newSnapshot(order, payload.bytes, now, slot.value), { kind: 'tick' }, { start, audits })

@@ -1,6 +1,5 @@
 /** Which steps may run now, and their beginning; steps that take no time end here at once. */
 import { shareWork, workSpent } from '../../language/budget.ts'
-import type { Needs } from '../../language/program.ts'
 import { hasEnded } from '../states.ts'
 import { beginAct } from '../steps/act.ts'
 import { beginAgent } from '../steps/agent.ts'
@@ -20,6 +19,7 @@ import type { Draft } from './draft.ts'
 import { emitOf, scopeOf } from './draft.ts'
 import { fail, skip } from './end-step.ts'
 import { finish } from './end-execution.ts'
+import { judgeNeeds } from './judge-needs.ts'
 import { runOfStep } from './run.ts'
 import type { Run } from './run.ts'
 
@@ -59,7 +59,7 @@ function advanceSteps(draft: Draft, before: number): void {
     }
     open++
     if (draft.inFlight.some((entry) => entry.path === step.name)) continue
-    const verdict = judgeNeeds(draft, step.needs)
+    const verdict = judgeNeeds(draft.from.program, draft.steps, step.needs)
     if (verdict === 'wait') continue
     const run = runOfStep(step)
     if (verdict === 'run') shareWork(() => begin(draft, run, 1))
@@ -113,35 +113,3 @@ export function begin(draft: Draft, run: Run, attempt: number): void {
       spec satisfies never
   }
 }
-
-type Verdict = 'run' | 'wait' | { skip: string }
-
-/**
- * A join on all is skipped when any of its steps did not succeed; a join on some when too few can succeed any more. A step that failed
- * and lets the execution go on counts as one that succeeded. Where failures lead is skipped when none came.
- */
-function judgeNeeds(draft: Draft, needs: Needs): Verdict {
-  let waiting = false
-  for (const { router, route } of needs.routes) {
-    const ended = draft.steps.get(router)
-    if (!ended) waiting = true
-    else if (ended.route !== route) return { skip: `${router} did not take ${route}` }
-  }
-  if (needs.failures) {
-    const ends = needs.failures.map((name) => draft.steps.get(name))
-    if (ends.every((ended) => ended && ended.status !== 'FAILED')) return { skip: `${needs.failures.join(', ')} did not fail` }
-    if (!ends.some((ended) => ended?.status === 'FAILED')) waiting = true
-  }
-  let succeeded = 0
-  let open = 0
-  for (const name of needs.of) {
-    const ended = draft.steps.get(name)
-    if (!ended) open++
-    else if (ended.status === 'SUCCEEDED' || (ended.status === 'FAILED' && goesOn(draft, name))) succeeded++
-    else if (needs.mode === 'all') return { skip: `${name} did not succeed` }
-  }
-  if (succeeded + open < needs.count) return { skip: 'too few of the steps it waits for succeeded' }
-  return waiting || succeeded < needs.count ? 'wait' : 'run'
-}
-
-const goesOn = (draft: Draft, name: string): boolean => draft.from.program.step(name)?.onError === 'continue'

@@ -21,6 +21,7 @@ import type { Ending } from './record-step.ts'
 import type { Input, InputResult } from './input.ts'
 import { runAt } from './run.ts'
 import { applyReport } from './report.ts'
+import { startOfRetry, tellReused } from './reuse.ts'
 import { hasChild, runsAny, settle } from './settle.ts'
 import { openDraft, snapshotAfter } from './open-draft.ts'
 import { NEVER_MS } from './snapshot.ts'
@@ -81,9 +82,10 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
   switch (input.kind) {
     case 'started':
       if (draft.startedAt !== null) return 'duplicate'
-      emit(draft, 'execution.started')
+      emit(draft, 'execution.started', startOfRetry(draft))
       draft.status = 'RUNNING'
       draft.startedAt = draft.lastEventAt
+      tellReused(draft)
       return 'applied'
     case 'claimed':
       takeUp(draft)

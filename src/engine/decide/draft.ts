@@ -67,7 +67,7 @@ export interface ClosedAsk {
   answeredBy?: string
 }
 
-/** Rows of signals and approvals. */
+/** Rows of signals, approvals and origins. */
 export type WaitRow =
   | ({ kind: 'signal'; id: string; takenBy: string | null } & BufferedSignal)
   | { kind: 'taken'; seq: number; path: string }
@@ -83,6 +83,18 @@ export type WaitRow =
     }
   | ({ kind: 'vote'; requestId: string; dataHash: string; for: string } & Vote)
   | { kind: 'delegation'; requestId: string; from: string; to: string }
+  | ({ kind: 'origin' } & OriginRow)
+
+/** What a new execution goes on with; ids are UUIDs. */
+export interface OriginRow {
+  /** the execution whose step runs count here; absent: none do */
+  retried?: string
+  /** of these step runs */
+  paths: readonly string[]
+  from?: string
+  reason?: string
+  initiators: readonly string[]
+}
 
 /** An attempt to run now. `suspect`: wait for the lane and say `isolated` first. */
 export interface Launch {

@@ -40,7 +40,8 @@ export function endExecution(
  */
 export function conclude(draft: Draft, status: UnhappyStatus, reason: string, error: ExecutionError | null = null): void {
   const { compensation } = draft.from.program
-  const count = compensation ? undoable(draft).length : 0
+  // a retry that never began leaves what it would have gone on with as it was
+  const count = compensation && draft.startedAt !== null ? undoable(draft).length : 0
   if (!compensation || count === 0) return endExecution(draft, status, reason, error)
   stopAll(draft)
   draft.ending = status

@@ -78,6 +78,7 @@ export function snapshotAfter(draft: Draft): Required<Snapshot> {
     knownSignals: draft.knownSignals,
     parentId: from.parentId ?? null,
     slotKey: from.slotKey ?? null,
+    origin: from.origin ?? null,
     lists: draft.lists,
   }
 }

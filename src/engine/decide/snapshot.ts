@@ -17,6 +17,20 @@ export interface StepRecord {
   error?: StepFailure
   /** ms; present when it succeeded */
   endedAt?: number
+  /** UUID of the execution in which it ran, when this one uses again what came of it there */
+  reusedFrom?: string
+}
+
+/** What an execution is for those who asked for what it goes on with. */
+export interface Origin {
+  /** a readable id: the execution that it tries again */
+  retryOf?: string
+  /** why, for people */
+  reason?: string
+  /** the step to begin with, when one was named */
+  from?: string
+  /** UUIDs of those who started the executions that it goes on with: none of them approves what it asks */
+  initiators: readonly string[]
 }
 
 /** Times are ms since 1970, database time. */
@@ -53,6 +67,8 @@ export interface Snapshot {
   readonly signals?: readonly BufferedSignal[]
   /** ids of the signals that came last, taken or not */
   readonly knownSignals?: readonly string[]
+  /** of a retry, and of what a retry starts */
+  readonly origin?: Origin | null
   /** the execution whose `flow` step started it */
   readonly parentId?: string | null
   /** of the slot that it holds or waits for; absent: its flow has no `concurrency` */

@@ -21,6 +21,7 @@ const StepRunSchema = defineEntity({
     input: p.json<Json>().nullable().lazy(),
     output: p.json<Json>().nullable().lazy(),
     error: p.json<{ code: string; message: string }>().nullable(),
+    reusedFrom: p.uuid().nullable(),
   },
 })
 export class StepRun extends StepRunSchema.class {}

@@ -129,9 +129,9 @@ function delegate(draft: Draft, run: Run, entry: ApprovalEntry, input: Input & {
   return 'applied'
 }
 
-/** Who started the execution does not vote on it. */
-const isExcluded = (draft: Draft, { selfApproval }: ApprovalEntry, who: string): boolean =>
-  !selfApproval && who === draft.from.initiatorId
+/** Who started the execution does not vote on it, nor does who started what it tries again. */
+const isExcluded = ({ from }: Draft, { selfApproval }: ApprovalEntry, who: string): boolean =>
+  !selfApproval && (who === from.initiatorId || (from.origin?.initiators.includes(who) ?? false))
 
 export function expireApproval(draft: Draft, run: Run, entry: ApprovalEntry): void {
   draft.closedAsks.push({ id: entry.requestId, status: 'EXPIRED' })

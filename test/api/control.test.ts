@@ -1,0 +1,296 @@
+/** Full command over what runs, through the API: retries with their plan, pauses, many at once, and why something does not move. */
+import { expect, test } from 'vitest'
+import type { Principal } from '../../src/identity/principal.ts'
+import { decodeId, encodeId } from '../../src/ids.ts'
+import { as, testApi } from '../harness/api.ts'
+import { age, superuserOf } from '../harness/age.ts'
+
+/** Handlers whose outcome the tests steer: what they were given, by their name; and which of them fail. */
+const calls: { name: string; input: unknown }[] = []
+const failing = new Set<string>()
+const work = (input: unknown) => {
+  const { name } = input as { name: string }
+  calls.push({ name, input })
+  if (failing.has(name)) throw new Error(`${name} does not work`)
+  return { from: name, times: calls.filter((one) => one.name === name).length }
+}
+const api = await testApi({ handlers: { work }, runningPerInitiator: 50 })
+const { person, run, engine, audited } = api
+let number = 0
+
+const CREATE = `mutation ($definition: JSON!) { createFlow(input: { definition: $definition, visibility: PUBLIC }) {
+  __typename ... on CreateFlowSuccess { flow { id version } } ... on ValidationProblem { issues { code path message hint } } } }`
+const START = `mutation ($flow: String!, $input: JSON, $waitMs: Int) {
+  startExecution(input: { flow: $flow, input: $input, waitMs: $waitMs, labels: [{ key: "team", value: "red" }], priority: 7 }) {
+    __typename ... on StartExecutionSuccess { execution { id status } } ... on Problem { code message } } }`
+const PLAN = `query ($id: ID!, $from: String, $fromStart: Boolean, $newestVersion: Boolean) {
+  planRetry(id: $id, from: $from, fromStart: $fromStart, newestVersion: $newestVersion) {
+    possible whyNot flowVersion { number } steps { name action why } counts { action count } } }`
+const RETRY = `mutation ($input: RetryExecutionInput!) { retryExecution(input: $input) {
+  __typename
+  ... on RetryExecutionSuccess { replayed execution { id } }
+  ... on Problem { code message }
+  ... on ValidationProblem { issues { code path hint } } } }`
+const WATCH = `query ($id: ID!) { execution(id: $id) {
+  id status input state output reason priority labels { key value } retryOf { id } retriedBy { id } routeTaken completedSteps stateBytes
+  progress { total finished failed skipped } error { code step } initiator { id } flowVersion { number }
+  steps { name path status attempt output redacted reusedFrom { id } error { code } counts { total succeeded } items { edges { node { path output } } } }
+  events { seq type step data } } }`
+
+async function createFlow(owner: Principal, steps: object, more: object = {}): Promise<string> {
+  const { data } = await run(owner, CREATE, { definition: { name: `control ${++number}`, steps, ...more } })
+  expect(data.createFlow.issues).toBeUndefined()
+  return as('CreateFlowSuccess', data.createFlow).flow.id
+}
+async function start(who: Principal, flow: string, input: object = {}, waitMs = 10_000): Promise<string> {
+  const { data } = await run(who, START, { flow, input, waitMs })
+  return as('StartExecutionSuccess', data.startExecution).execution.id
+}
+const look = async (who: Principal, id: string) => (await run(who, WATCH, { id })).data.execution
+const plan = async (who: Principal, id: string, more: object = {}) => (await run(who, PLAN, { id, ...more })).data.planRetry
+const actionsOf = (planned: { steps: { name: string; action: string }[] }) =>
+  Object.fromEntries(planned.steps.map(({ name, action }) => [name, action]))
+const retry = async (who: Principal, id: string, more: object = {}) =>
+  (await run(who, RETRY, { input: { id, ...more } })).data?.retryExecution
+async function retried(who: Principal, id: string, more: object = {}): Promise<string> {
+  return as('RetryExecutionSuccess', await retry(who, id, more)).execution.id
+}
+async function ended(who: Principal, id: string) {
+  await engine.ended(decodeId('execution', id)!, 10_000)
+  return look(who, id)
+}
+const handler = (name: string, more: object = {}) => ({ type: 'handler', handler: 'work', with: { name }, ...more })
+
+const ORDER = {
+  choose: { type: 'route', cases: [{ when: 'input.express', to: 'fast' }], otherwise: 'slow' },
+  fast: handler('fast', { on: 'choose:fast' }),
+  slow: handler('slow', { on: 'choose:slow' }),
+  pack: handler('pack', { after: { any: ['fast', 'slow'] } }),
+  ship: handler('ship', { after: ['pack'] }),
+  tell: { type: 'notify', after: ['ship'], roles: ['ceo'], message: { shipped: '${{ steps.ship.output }}' } },
+}
+
+test('a retry begins with the step that failed, uses again what succeeded, and its plan said so (E6)', async () => {
+  const owner = await person()
+  const flow = await createFlow(owner, ORDER, {
+    output: { pack: '${{ steps.pack.output.times }}', ship: '${{ steps.ship.output.from }}' },
+  })
+  failing.add('ship')
+  calls.length = 0
+  const id = await start(owner, flow, { express: true })
+  const before = await look(owner, id)
+  expect(before).toMatchObject({ status: 'FAILED', error: { step: 'ship' }, retriedBy: null })
+  const planned = await plan(owner, id)
+  expect(planned).toMatchObject({ possible: true, whyNot: null, flowVersion: { number: 1 } })
+  expect(actionsOf(planned)).toEqual({
+    choose: 'REUSE',
+    fast: 'REUSE',
+    slow: 'SKIP',
+    pack: 'REUSE',
+    ship: 'RUN',
+    tell: 'MAY_RUN',
+  })
+  expect(planned.steps.find(({ name }: { name: string }) => name === 'ship').why).toBe('It failed.')
+  expect(planned.counts).toEqual([
+    ...[
+      { action: 'REUSE', count: 3 },
+      { action: 'RUN', count: 1 },
+    ],
+    ...[
+      { action: 'MAY_RUN', count: 1 },
+      { action: 'SKIP', count: 1 },
+    ],
+  ])
+
+  failing.delete('ship')
+  const again = await ended(owner, await retried(owner, id, { reason: 'the carrier is back' }))
+  expect(calls.map(({ name }) => name)).toEqual(['fast', 'pack', 'ship', 'ship'])
+  expect(again).toMatchObject({
+    ...{ status: 'SUCCEEDED', output: { pack: 1, ship: 'ship' }, retryOf: { id }, routeTaken: 'fast', input: { express: true } },
+    ...{ priority: 7, labels: [{ key: 'team', value: 'red' }], flowVersion: { number: 1 } },
+    progress: { total: 6, finished: 6, failed: 0, skipped: 1 },
+    completedSteps: ['choose', 'fast', 'pack', 'ship', 'tell'],
+  })
+  expect(await look(owner, id)).toMatchObject({ ...before, retriedBy: { id: again.id } })
+  const stepOf = (name: string) => again.steps.find((step: { name: string }) => step.name === name)
+  expect(stepOf('pack')).toMatchObject({ status: 'SUCCEEDED', output: { from: 'pack', times: 1 }, reusedFrom: { id } })
+  expect(stepOf('slow')).toMatchObject({ status: 'SKIPPED', reusedFrom: { id } })
+  expect(stepOf('ship')).toMatchObject({ status: 'SUCCEEDED', reusedFrom: null })
+  expect(again.state.steps.pack).toEqual({ from: 'pack', times: 1 })
+  const size = (value: unknown) => JSON.stringify(value).length
+  expect(again.stateBytes).toBe(before.stateBytes + size(stepOf('ship').output) + size(stepOf('tell').output))
+  expect(again.events.slice(0, 5)).toEqual([
+    { seq: 1, type: 'execution.started', step: null, data: { retryOf: id, reason: 'the carrier is back' } },
+    { seq: 2, type: 'step.reused', step: 'choose', data: { execution: id, status: 'SUCCEEDED', route: 'fast' } },
+    { seq: 3, type: 'step.reused', step: 'fast', data: { execution: id, status: 'SUCCEEDED' } },
+    { seq: 4, type: 'step.reused', step: 'slow', data: { execution: id, status: 'SKIPPED' } },
+    { seq: 5, type: 'step.reused', step: 'pack', data: { execution: id, status: 'SUCCEEDED' } },
+  ])
+  expect(await audited(owner.id)).toContainEqual(
+    expect.objectContaining({ type: 'execution.started', metadata: { retryOf: id } }),
+  )
+})
+
+test('a retry is a line: what was tried again is not tried again beside it, its retry is; from the start as often as one likes', async () => {
+  const owner = await person()
+  const flow = await createFlow(owner, { a: handler('a1'), b: handler('b1', { after: ['a'] }) })
+  failing.add('b1')
+  const first = await start(owner, flow)
+  const second = await retried(owner, first)
+  await ended(owner, second)
+  const beside = await retry(owner, first)
+  expect(beside).toMatchObject({ __typename: 'IllegalStateProblem', message: expect.stringContaining(second) })
+  expect(await plan(owner, first)).toMatchObject({ possible: false, whyNot: expect.stringContaining(second) })
+  failing.delete('b1')
+  const third = await ended(owner, await retried(owner, second))
+  expect(third).toMatchObject({ status: 'SUCCEEDED', retryOf: { id: second } })
+  // where it really ran, not where it was used again before
+  expect(third.steps[0].reusedFrom).toEqual({ id: first })
+  expect(await retry(owner, third.id)).toMatchObject({ __typename: 'IllegalStateProblem' })
+  const [anew, other] = [await retried(owner, first, { fromStart: true }), await retried(owner, first, { input: { x: 1 } })]
+  expect(await ended(owner, anew)).toMatchObject({ status: 'SUCCEEDED', input: {}, retryOf: { id: first } })
+  const changed = await ended(owner, other)
+  expect(changed).toMatchObject({ status: 'SUCCEEDED', input: { x: 1 } })
+  expect(changed.steps.map(({ reusedFrom }: { reusedFrom: unknown }) => reusedFrom)).toEqual([null, null])
+})
+
+test('of retries that come at once one is done, with a key the others answer with it (E1, E2)', async () => {
+  const owner = await person()
+  const flow = await createFlow(owner, { a: handler('a2') })
+  failing.add('a2')
+  const [keyed, bare] = [await start(owner, flow), await start(owner, flow)]
+  const answers = await Promise.all(Array.from({ length: 5 }, () => retry(owner, keyed, { idempotencyKey: 'once' })))
+  expect(new Set(answers.map((answer) => answer.execution.id)).size).toBe(1)
+  expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1)
+  await ended(owner, answers[0].execution.id)
+  expect(await retry(owner, keyed, { idempotencyKey: 'once' })).toMatchObject({ replayed: true, execution: answers[0].execution })
+  expect(await retry(owner, keyed, { idempotencyKey: 'once', fromStart: true })).toMatchObject({ code: 'IDEMPOTENCY_MISMATCH' })
+  const without = await Promise.all(Array.from({ length: 5 }, () => retry(owner, bare)))
+  expect(without.map(({ __typename }) => __typename).toSorted()).toEqual([
+    ...Array.from({ length: 4 }, () => 'IllegalStateProblem'),
+    'RetryExecutionSuccess',
+  ])
+})
+
+test('what was undone runs again, from another step if one says so, and in the newest version what is defined differently', async () => {
+  const owner = await person()
+  const undo = { compensate: { type: 'handler', handler: 'work', with: { name: 'undo' } } }
+  const steps = {
+    look: handler('look'),
+    book: handler('book', { after: ['look'], ...undo }),
+    pay: handler('pay', { after: ['book'] }),
+  }
+  const flow = await createFlow(owner, steps)
+  failing.add('pay')
+  const id = await start(owner, flow)
+  expect(actionsOf(await plan(owner, id))).toEqual({ look: 'REUSE', book: 'RUN', pay: 'MAY_RUN' })
+  expect(actionsOf(await plan(owner, id, { from: 'look' }))).toEqual({ look: 'RUN', book: 'MAY_RUN', pay: 'MAY_RUN' })
+  expect(actionsOf(await plan(owner, id, { fromStart: true }))).toEqual({ look: 'RUN', book: 'MAY_RUN', pay: 'MAY_RUN' })
+  const misspelt = await retry(owner, id, { from: 'bock' })
+  expect(misspelt.issues).toEqual([{ code: 'UNKNOWN_STEP', path: ['from'], hint: 'did you mean "book"?' }])
+  expect((await plan(owner, id, { from: 'bock' })).whyNot).toContain('did you mean "book"?')
+  expect((await retry(owner, id, { from: 'book', fromStart: true })).issues[0].path).toEqual(['from'])
+
+  const publish = `mutation ($flowId: ID!, $definition: JSON!) { publishFlowVersion(input: { flowId: $flowId, definition: $definition,
+    expectedVersion: 1 }) { __typename } }`
+  const better = { ...steps, book: handler('book', { after: ['look'] }), pay: handler('pay better', { after: ['book'] }) }
+  await run(owner, publish, { flowId: flow, definition: { name: `control ${number}`, steps: better } })
+  expect(await plan(owner, id, { newestVersion: true })).toMatchObject({ flowVersion: { number: 2 } })
+  calls.length = 0
+  const again = await ended(owner, await retried(owner, id, { newestVersion: true }))
+  expect(again).toMatchObject({ status: 'SUCCEEDED', flowVersion: { number: 2 } })
+  expect(calls.map(({ name }) => name)).toEqual(['book', 'pay better'])
+  failing.delete('pay')
+})
+
+test('a map and a child that succeeded are used again with what is inside of them', async () => {
+  const owner = await person()
+  const child = await createFlow(owner, { inner: handler('inner') }, { output: { x: '${{ steps.inner.output.from }}' } })
+  expect(child).toBeDefined()
+  const flow = await createFlow(owner, {
+    all: { type: 'map', over: '${{ [1, 2, 3] }}', step: handler('item') },
+    sub: { type: 'flow', flow: `control ${number}`, input: {} },
+    last: handler('last', { after: ['all', 'sub'] }),
+  })
+  failing.add('last')
+  const id = await start(owner, flow)
+  failing.delete('last')
+  calls.length = 0
+  const again = await ended(owner, await retried(owner, id))
+  expect(calls.map(({ name }) => name)).toEqual(['last'])
+  const [all, sub] = again.steps
+  expect(all).toMatchObject({ reusedFrom: { id }, counts: { total: 3, succeeded: 3 } })
+  expect(all.items.edges.map(({ node }: { node: { path: string } }) => node.path)).toEqual([
+    'all.items[0]',
+    'all.items[1]',
+    'all.items[2]',
+  ])
+  expect(sub).toMatchObject({ output: { x: 'inner' }, reusedFrom: { id } })
+})
+
+test('only who may control it and start the flow may try it again, and not once it is too old (B4, A11)', async () => {
+  const [owner, guest, admin] = [await person(), await person(), await person('ADMIN')]
+  const flow = await createFlow(owner, {
+    a: handler('a3', { returns: { type: 'object', properties: { from: { type: 'string', sensitive: true } } } }),
+    b: handler('b3', { after: ['a'] }),
+  })
+  failing.add('b3')
+  const id = await start(guest, flow)
+  // the owner of the flow sees it, and may not control it
+  expect((await run(owner, RETRY, { input: { id } })).codes).toEqual(['FORBIDDEN'])
+  expect(await retry(await person(), id)).toMatchObject({ code: 'NOT_FOUND' })
+  const again = await ended(admin, await retried(admin, id))
+  expect(again).toMatchObject({ initiator: { id: encodeId('user', admin.id) } })
+  // what is sensitive stays masked where it is used again
+  expect(again.steps[0]).toMatchObject({ reusedFrom: { id }, redacted: ['/output/from'] })
+
+  const narrow = await start(guest, flow)
+  const hide = `mutation ($flowId: ID!) { updateFlow(input: { flowId: $flowId, visibility: PRIVATE, expectedVersion: 1 }) { __typename } }`
+  expect((await run(owner, hide, { flowId: flow })).data.updateFlow.__typename).toBe('UpdateFlowSuccess')
+  expect((await run(guest, RETRY, { input: { id: narrow } })).codes).toEqual(['FORBIDDEN'])
+
+  const [{ name }] = (await api.database.query<{ name: string }>('select current_database() as name')) as [{ name: string }]
+  const superuser = await superuserOf(name)
+  const [old] = await age(superuser, [decodeId('execution', narrow)!], 31)
+  await api.database.query(`select sluice.remove_finished('payloads', '00000000-0000-0000-0000-000000000000', 100)`)
+  expect(await plan(admin, encodeId('execution', old!))).toMatchObject({
+    possible: false,
+    whyNot: expect.stringContaining('removed'),
+  })
+})
+
+test('neither who started an execution nor who tries it again approves what it asks, nor what a child of it asks', async () => {
+  const [owner, admin, third] = [await person(), await person('ADMIN'), await person()]
+  const ask = { type: 'approval', roles: ['USER', 'ADMIN'], subject: 'Shall we?', quorum: 1 }
+  await createFlow(owner, { ask })
+  const flow = await createFlow(owner, {
+    first: handler('first'),
+    ask: { ...ask, after: ['first'] },
+    child: { type: 'flow', flow: `control ${number}`, input: {}, after: ['first'] },
+  })
+  failing.add('first')
+  const id = await start(owner, flow)
+  failing.delete('first')
+  const again = await retried(admin, id)
+  const ASKED = `{ agentRequests(filter: { status: [OPEN] }) { edges { node { id canAnswer execution { id } approval { dataHash } } } } }`
+  const asked = async (who: Principal) =>
+    (await run(who, ASKED)).data.agentRequests.edges.map(({ node }: { node: unknown }) => node)
+  await expect.poll(async () => (await asked(third)).length, { timeout: 5_000 }).toBe(2)
+  const may = async (who: Principal) => (await asked(who)).map(({ canAnswer }: { canAnswer: boolean }) => canAnswer)
+  expect([await may(owner), await may(admin), await may(third)]).toEqual([
+    [false, false],
+    [false, false],
+    [true, true],
+  ])
+  // the engine counts no such vote either, whoever asks it to
+  for (const { id: request, execution, approval } of await asked(admin)) {
+    const vote = (who: { id: string }) =>
+      engine.vote({
+        ...{ requestId: decodeId('agentRequest', request)!, executionId: decodeId('execution', execution.id)!, by: who.id },
+        ...{ dataHash: approval.dataHash, decision: 'APPROVE', data: null },
+      })
+    for (const who of [owner, admin]) expect(await vote(who)).toMatchObject({ problem: 'ILLEGAL_STATE' })
+    expect(await vote(third)).toMatchObject({ replayed: false })
+  }
+  expect(await ended(admin, again)).toMatchObject({ status: 'SUCCEEDED' })
+})
