@@ -65,6 +65,24 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
       list(path),
     ),
     persistedOnly: setting('SLUICE_PERSISTED_ONLY', '`true`: nothing but persisted operations runs.', 'false', yesOrNo),
+    socketsPerPrincipal: setting(
+      'SLUICE_LIMIT_SOCKETS',
+      'WebSockets of one principal that are open in one process.',
+      '100',
+      whole(1, MANY),
+    ),
+    unnamedSocketsPerAddress: setting(
+      'SLUICE_LIMIT_UNNAMED_SOCKETS',
+      'WebSockets of one address that have not said yet who they are, in one process.',
+      '100',
+      whole(1, MANY),
+    ),
+    streamsPerPrincipal: setting(
+      'SLUICE_LIMIT_STREAMS',
+      'Event streams (subscriptions over HTTP) of one principal that are open in one process.',
+      '100',
+      whole(1, MANY),
+    ),
   },
   database: {
     dataDir: setting(

@@ -17,6 +17,12 @@ export interface ServerConfig {
   readonly persistedOperations: readonly string[]
   /** nothing but persisted operations runs, false */
   readonly persistedOnly: boolean
+  /** WebSockets of one principal open in one process, 100 */
+  readonly socketsPerPrincipal: number
+  /** WebSockets of one address that have not said yet who they are, 100 */
+  readonly unnamedSocketsPerAddress: number
+  /** event streams of one principal open in one process, 100 */
+  readonly streamsPerPrincipal: number
 }
 
 export interface DatabaseConfig {

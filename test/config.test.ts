@@ -47,6 +47,9 @@ describe('an environment with nothing set', () => {
       allowedOrigins: ['http://localhost:3000', 'http://internal-dashboard'],
       persistedOperations: [],
       persistedOnly: false,
+      socketsPerPrincipal: 100,
+      unnamedSocketsPerAddress: 100,
+      streamsPerPrincipal: 100,
     })
     expect(config.limits).toEqual({
       apiPerMinute: 100,

@@ -14,8 +14,6 @@ import { readParameters } from './graphql-over-http.ts'
 import { keyOf } from './request-limits.ts'
 import { Places } from './places.ts'
 
-/** Of one principal, in this process. */
-const MAX_STREAMS = 100
 const MAX_CURSOR_LENGTH = 1_000
 
 export interface StreamRequest {
@@ -36,16 +34,21 @@ export type AnswerStream = (
 export const wantsStream = ({ headers }: IncomingMessage): boolean =>
   headers.accept?.split(',').some((range) => range.trim().toLowerCase().startsWith('text/event-stream')) ?? false
 
-export function createEventStreams(answer: Answerer, present: (thrown: unknown, visitor: Visitor) => Error): AnswerStream {
-  const places = new Places(MAX_STREAMS)
+/** `maxStreams`: of one principal, in this process. */
+export function createEventStreams(
+  answer: Answerer,
+  maxStreams: number,
+  present: (thrown: unknown, visitor: Visitor) => Error,
+): AnswerStream {
+  const places = new Places(maxStreams)
 
   return async (request, response, { body, readsOnly }, visitor) => {
     const params = readParameters(body)
     if (Array.isArray(params)) throw new Fault('BAD_REQUEST', 'One operation a stream.')
     const leavePlace = places.take(keyOf(visitor))
     if (!leavePlace) {
-      throw new Fault('RATE_LIMITED', `At most ${MAX_STREAMS} streams are open at a time.`, {
-        extensions: { limit: MAX_STREAMS, remaining: 0 },
+      throw new Fault('RATE_LIMITED', `At most ${maxStreams} streams are open at a time.`, {
+        extensions: { limit: maxStreams, remaining: 0 },
       })
     }
     response.once('close', leavePlace)

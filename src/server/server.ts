@@ -100,10 +100,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
   const answer = createAnswerer({ ...options, limits, noteRefusal, metrics })
   const allowsOrigin = createOriginRule(config, port)
-  const websocket = createWebSocketDoor({ ...options, answer, enter, limits, allowsOrigin, originOf, noteRefusal })
+  const websocket = createWebSocketDoor({
+    ...{ ...options, answer, enter, limits, allowsOrigin, originOf, noteRefusal },
+    maxSockets: config.socketsPerPrincipal,
+    maxUnnamed: config.unnamedSocketsPerAddress,
+  })
   const http = createHttpDoor({
     answerHttp: createGraphqlOverHttp(answer, log),
-    answerStream: createEventStreams(answer, (thrown, { requestId }) => presentThrown(thrown, { requestId, log })),
+    answerStream: createEventStreams(answer, config.streamsPerPrincipal, (thrown, { requestId }) =>
+      presentThrown(thrown, { requestId, log }),
+    ),
     readBody: createBodyReader(),
     enter,
     limits,

@@ -29,14 +29,14 @@ const SWEEP_MS = 500
 /** A socket that has not answered the last ping by the next one is gone. */
 const PING_EVERY_MS = 15_000
 const CLOSING_MS = 2_000
-/** Sockets of one address that have not said yet who they are. */
-const MAX_UNNAMED = 100
 
 export interface WebSocketDoorOptions extends ProtocolOptions {
   readonly allowsOrigin: AllowsOrigin
   readonly originOf: OriginOf
   readonly onAuthChange: AuthChanges['onAuthChange']
   readonly renewPrincipals: RenewPrincipals
+  /** sockets of one address that have not said yet who they are */
+  readonly maxUnnamed: number
 }
 
 export interface WebSocketDoor {
@@ -54,7 +54,7 @@ export interface WebSocketDoor {
 export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoor {
   const { allowsOrigin, originOf, onAuthChange, renewPrincipals, limits, noteRefusal, log } = options
   const guests = new Set<Guest>()
-  const places = new Places(MAX_UNNAMED)
+  const places = new Places(options.maxUnnamed)
   const protocol = createProtocol(options)
   const sockets = new WebSocketServer({
     noServer: true,

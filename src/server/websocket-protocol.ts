@@ -18,8 +18,6 @@ import { followOnSocket } from './websocket-feed.ts'
 
 const INIT_TIMEOUT_MS = 4_000
 const MAX_OPERATIONS = 100
-/** Of one principal, in this process. */
-const MAX_SOCKETS = 100
 
 export interface ProtocolOptions {
   readonly schema: GraphQLSchema
@@ -28,12 +26,14 @@ export interface ProtocolOptions {
   readonly enter: Enter
   readonly limits: RequestLimits
   readonly noteRefusal: NoteRefusal
+  /** of one principal, in this process */
+  readonly maxSockets: number
   readonly log: Logger
 }
 
 /** graphql-ws answers the protocol; `answer` answers the requests. */
-export function createProtocol({ schema, answer, authenticate, enter, limits, noteRefusal, log }: ProtocolOptions) {
-  const places = new Places(MAX_SOCKETS)
+export function createProtocol({ schema, answer, authenticate, enter, limits, noteRefusal, maxSockets, log }: ProtocolOptions) {
+  const places = new Places(maxSockets)
   const renew = (guest: Guest) => renewPrincipal(guest, (authorization) => principalOf(authorization, authenticate))
 
   /** Ends the socket when its principal has too many, or opens them too fast. */

@@ -207,6 +207,16 @@ describe('sockets', () => {
     await open('user').next('connection_ack')
   })
 
+  test('are as many as the settings say', async () => {
+    const { socketUrl } = await serve({ config: { socketsPerPrincipal: 2, unnamedSocketsPerAddress: 1 } })
+    for (let at = 0; at < 2; at++) await new RawSocket(socketUrl).open('Bearer user')
+    const third = new RawSocket(socketUrl)
+    await once(third.socket, 'open')
+    expect((await once(new RawSocket(socketUrl).socket, 'unexpected-response'))[1]).toMatchObject({ statusCode: 429 })
+    third.send({ type: 'connection_init', payload: { authorization: 'Bearer user' } })
+    expect((await third.closed).code).toBe(1013)
+  })
+
   test('opened too often are closed with 1013: opening and closing them is not free (B3)', async () => {
     const { socketUrl } = await limited()
     for (let at = 0; at < PER_MINUTE; at++) (await new RawSocket(socketUrl).open('Bearer user')).socket.close()

@@ -34,6 +34,8 @@ async function open({ answersPings = true } = {}) {
     limits: createRequestLimits(createMemoryLimiter, 100),
     originOf: ({ socket }) => ({ ip: socket.remoteAddress }),
     allowsOrigin: () => true,
+    maxSockets: 100,
+    maxUnnamed: 100,
     noteRefusal: () => undefined,
     log: createLog('silent'),
   })

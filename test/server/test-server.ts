@@ -237,6 +237,9 @@ export async function serve(
       allowedOrigins: ['https://app.example.com'],
       persistedOperations: [],
       persistedOnly: false,
+      socketsPerPrincipal: 100,
+      unnamedSocketsPerAddress: 100,
+      streamsPerPrincipal: 100,
       ...changes.config,
     },
   })
