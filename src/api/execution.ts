@@ -7,6 +7,7 @@ import { encodeFeedCursor } from '../live/cursor.ts'
 import { MAX_EVENTS } from '../operations/read-events.ts'
 import { nameOf } from '../operations/read-steps.ts'
 import type { StepView } from '../operations/read-steps.ts'
+import { waitsForSlot } from '../operations/read-slots.ts'
 import { executionWaitsFor } from '../operations/waiting-for.ts'
 import { builder } from './builder.ts'
 import { loadersOf } from './loaders.ts'
@@ -158,7 +159,8 @@ Execution.implement({
       type: WaitingFor,
       nullable: true,
       description: 'What it waits for when nothing of it runs: what is due first. Each step tells its own.',
-      resolve: executionWaitsFor,
+      resolve: async (execution, _args, call) =>
+        executionWaitsFor(execution, waitsForSlot(execution) ? await loadersOf(call).slots.load(execution.id) : null),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked for.' }),
     startedAt: t.expose('startedAt', { type: 'DateTime', nullable: true, description: 'When it began.' }),

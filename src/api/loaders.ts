@@ -22,6 +22,8 @@ import { readCounts, readItems } from '../operations/read-items.ts'
 import type { Item, ItemsWanted, StepCounts } from '../operations/read-items.ts'
 import * as payloads from '../operations/read-payloads.ts'
 import type { Payload, StepRunKey } from '../operations/read-payloads.ts'
+import { readHolders, readSlots } from '../operations/read-slots.ts'
+import type { Slot } from '../operations/read-slots.ts'
 import { readSteps } from '../operations/read-steps.ts'
 import type { StepView } from '../operations/read-steps.ts'
 import type { View } from '../operations/unmask.ts'
@@ -52,6 +54,8 @@ export interface Loaders {
   flowTriggers: DataLoader<string, Trigger[]>
   triggerNames: DataLoader<string, TriggerName | null>
   retries: DataLoader<string, string | null>
+  slots: DataLoader<string, Slot | null>
+  slotHolders: DataLoader<string, string[]>
 }
 
 const BY_CALL: Record<View, WeakMap<Call, Loaders>> = { MASKED: new WeakMap(), UNMASKED: new WeakMap() }
@@ -92,6 +96,8 @@ function createLoaders(call: Call, view: View): Loaders {
     allowedActions: anew((ids) => readAllowedActions(call, ids)),
     flowGrants: anew((ids) => readFlowGrants(call, ids)),
     flowTriggers: anew((ids) => loadFlowTriggers(call, ids)),
+    slots: anew((ids) => readSlots(call, ids)),
+    slotHolders: anew((ids) => readHolders(call, ids)),
     triggerNames: batch((ids) => loadTriggerNames(call, ids), itself),
     retries: anew((ids) => findRetries(call, ids)),
     newestVersions: batch(

@@ -31,6 +31,8 @@ import './security-event.ts'
 import './audit-verification.ts'
 import './secret.ts'
 import './resource-use.ts'
+import './slot.ts'
+import './limits.ts'
 import './trigger.ts'
 import './simulation.ts'
 

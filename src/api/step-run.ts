@@ -8,6 +8,7 @@ import { waitingOf } from '../operations/waiting-for.ts'
 import { builder } from './builder.ts'
 import { payloadBytesField, payloadField, redactedField } from './payload-field.ts'
 import { AgentRequest, Execution, StepRun } from './refs.ts'
+import { Slot } from './slot.ts'
 
 export const StepStatus = builder.enumType('StepStatus', {
   description: 'How a step is.',
@@ -50,6 +51,7 @@ const WaitingKind = builder.enumType('WaitingKind', {
     RETRY: { description: 'The next attempt after a failure.' },
     CHILD: { description: 'The end of a child execution.' },
     START: { description: 'The `startAt` of its execution.' },
+    SLOT: { description: 'Its turn: as many of its flow run as may; `slot` says behind whom.' },
   } satisfies Record<Waiting['kind'], { description: string }>,
 })
 
@@ -71,6 +73,12 @@ export const WaitingFor = builder.objectRef<Waiting>('WaitingFor').implement({
     needed: t.exposeInt('needed', {
       nullable: true,
       description: 'How many of these signals, or how many more approvals, it needs.',
+    }),
+    slot: t.field({
+      type: Slot,
+      nullable: true,
+      description: 'What it holds once it begins: who holds it now, and its place in the queue.',
+      resolve: ({ slot }) => slot,
     }),
     agentRequestId: t.id({
       nullable: true,

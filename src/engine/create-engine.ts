@@ -111,6 +111,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     cancel: (order) => control(order, { kind: 'cancel', reason: order.reason ?? 'canceled' }),
     pause: (order) => control(order, { kind: 'pause', reason: order.reason ?? 'paused' }),
     resume: (order) => control(order, { kind: 'resume', ...(order.reason !== undefined && { reason: order.reason }) }),
+    ratesLeft: rates.look,
     masks: createMasks(database, programs),
     program: (flowVersionId) => programs.get(flowVersionId),
     ended: (executionId, waitMs) => waiters.ended(executionId, waitMs),

@@ -6,6 +6,7 @@ import type { Json, JsonObject } from '../language/values.ts'
 import type { PlannedStep, RetryWish } from './decide/plan-retry.ts'
 import type { StepRecord } from './decide/snapshot.ts'
 import type { MasksOf } from './masks.ts'
+import type { StartRates } from './start-rates.ts'
 import type { AgentDecision } from './states.ts'
 
 /** The same key with the same input hash gives the first call's result; with another hash IDEMPOTENCY_MISMATCH. */
@@ -146,6 +147,8 @@ export interface Engine {
   signal(order: SignalOrder): Promise<{ replayed: boolean } | Problem>
   /** The program of a flow version, compiled against the allow-list of now (A1), cached; issues when it is not allowed any more. */
   program(flowVersionId: string): Promise<Program | Problem>
+  /** How often the flow may still be started, by the rules that need no input. */
+  ratesLeft(of: { flowId: string; initiatorId: string; program: Program }): ReturnType<StartRates['look']>
   /** What hides the sensitive values of executions from whoever reads them. */
   masks: MasksOf
   /** Resolves when the execution has ended or after `waitMs`, whichever is first; no poll per waiting caller. */

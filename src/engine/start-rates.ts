@@ -23,7 +23,7 @@ export interface StartRates {
   /** One start of each of its rules, or of none. */
   take(start: RatedStart): Promise<RateVerdict>
   /** How the rules stand that need no input: those without a key. */
-  look(flowId: string, initiatorId: string, rates: readonly StartRate[]): Promise<{ rule: StartRate; state: LimitState }[]>
+  look(of: Omit<RatedStart, 'input'>): Promise<{ rule: StartRate; state: LimitState }[]>
 }
 
 /** Rules that say the same share a counter; more than these at once are started afresh. Each remembers so many keys in this process. */
@@ -57,8 +57,8 @@ export function createStartRates(createLimiter: CreateLimiter): StartRates {
       }
       return taken.length > 0 ? { kind: 'taken', giveBack } : NOTHING
     },
-    look(flowId, initiatorId, rates) {
-      const open = [...rates.entries()].filter(([, { key }]) => !key)
+    look({ flowId, initiatorId, program }) {
+      const open = [...(program.rates ?? []).entries()].filter(([, { key }]) => !key)
       return Promise.all(
         open.map(async ([place, rule]) => ({
           rule,

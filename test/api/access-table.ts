@@ -61,6 +61,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
     cells: 'u..++ ...+. fffffff+f ff',
   },
   'Query.users': { ask: () => `users { ${NODES} }`, cells: 'ufff+ fffff fffffffff ff' },
+  'Query.limits': { ask: () => `limits { running { running } }`, cells: 'u++++ +++++ fff++ff+f ff' },
   'Query.resourceUse': { ask: () => `resourceUse { executions }`, cells: 'ufff. fffff fffffffff ff' },
   'Query.outbox': { ask: () => `outbox { ${ANY} }`, cells: 'ufff. fffff fffffffff ff' },
 

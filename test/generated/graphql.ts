@@ -135,6 +135,8 @@ export type WaitingKind =
   | 'RETRY'
   /** Signals; `signals` says which. */
   | 'SIGNAL'
+  /** Its turn: as many of its flow run as may; `slot` says behind whom. */
+  | 'SLOT'
   /** The `startAt` of its execution. */
   | 'START'
   /** A `wait` step: a time. */

@@ -1,0 +1,120 @@
+/** What definitions say around their flows, through the API: slots, rates, priorities, and what `limits` shows of them. */
+import { expect, test } from 'vitest'
+import type { UserPrincipal } from '../../src/identity/principal.ts'
+import { testApi } from '../harness/api.ts'
+
+const { person, run, audited, services, database } = await testApi({ runningPerInitiator: 5 })
+
+const WAIT = { a: { type: 'signal', signals: ['go'] } }
+let flows = 0
+async function flowOf(owner: UserPrincipal, around: object, visibility = 'PUBLIC'): Promise<string> {
+  const definition = { name: `around ${++flows}`, ...around, steps: WAIT }
+  const { data } = await run(owner, CREATE, { definition, visibility })
+  return data.createFlow.flow.id
+}
+const CREATE = `mutation ($definition: JSON!, $visibility: FlowVisibility!) {
+  createFlow(input: { definition: $definition, visibility: $visibility }) { ... on CreateFlowSuccess { flow { id } } ... on ValidationProblem { issues { code path } } } }`
+const START = `mutation ($input: StartExecutionInput!) { startExecution(input: $input) {
+  __typename ... on Problem { message } ... on LimitReachedProblem { retryAfterMs } ... on StartExecutionSuccess { replayed execution { id priority status } } } }`
+const start = async (who: UserPrincipal, flow: string, more: object = {}) =>
+  (await run(who, START, { input: { flow, input: {}, ...more } })).data.startExecution
+const WAITING = `query ($id: ID!) { execution(id: $id) { status waitingFor { kind since until
+  slot { key max held waiting place heldAt holders { id } execution { id } } } } }`
+const LIMITS = `query ($flow: ID, $name: String!) { limits { running { running max initiator { id } }
+  slots(filter: { flow: $flow }) { edges { node { key held waiting place heldAt execution { id } holders { id } } } }
+  rates(flow: $name) { max per remaining resetMs eachInitiator } } }`
+
+test('whoever waits for its turn says behind whom, since when, and until when; others are counts', async () => {
+  const [owner, other] = [await person(), await person()]
+  const flow = await flowOf(owner, { concurrency: { max: 1, key: '${{ input.customer }}' } })
+  const first = await start(other, flow, { input: { customer: 'x' } })
+  const second = await start(owner, flow, { input: { customer: 'x' } })
+  const third = await start(other, flow, { input: { customer: 'x' } })
+  await expect.poll(async () => (await run(other, WAITING, { id: first.execution.id })).data.execution.status).toBe('WAITING')
+  const { waitingFor } = (await run(owner, WAITING, { id: second.execution.id })).data.execution
+  expect(waitingFor).toMatchObject({ kind: 'SLOT', slot: { key: 'x', max: 1, held: 1, waiting: 2, place: 1, heldAt: null } })
+  expect(waitingFor.slot.holders).toEqual([{ id: first.execution.id }])
+  expect(new Date(waitingFor.until).getTime()).toBeGreaterThan(new Date(waitingFor.since).getTime())
+  const seen = (await run(other, LIMITS, { flow, name: flow })).data.limits
+  expect(seen.running).toMatchObject({ running: 2, max: 5, initiator: { id: expect.any(String) } })
+  expect(seen.slots.edges.map(({ node }: { node: object }) => node)).toMatchObject([
+    { key: 'x', held: 1, waiting: 2, place: null, execution: { id: first.execution.id } },
+    { key: 'x', place: 2, heldAt: null, execution: { id: third.execution.id } },
+  ])
+  // one that sees none of them does not see the key either
+  const stranger = (await run(await person(), LIMITS, { flow, name: flow })).data.limits
+  expect(stranger).toMatchObject({ running: { running: 0 }, slots: { edges: [] }, rates: [] })
+  const later = await start(owner, flow, { input: { customer: 'x' }, startAt: new Date(Date.now() + 3_600_000).toISOString() })
+  expect((await run(owner, WAITING, { id: later.execution.id })).data.execution.waitingFor).toMatchObject({
+    kind: 'START',
+    slot: null,
+  })
+})
+
+test('a key that is made of sensitive input is shown to nobody', async () => {
+  const me = await person()
+  const input = { type: 'object', properties: { who: { type: 'string', sensitive: true } } }
+  const flow = await flowOf(me, { input, concurrency: { max: 1, key: '${{ input.who }}' } })
+  await start(me, flow, { input: { who: 'Ann Example' } })
+  const { slots } = (await run(me, LIMITS, { flow, name: flow })).data.limits
+  expect(slots.edges[0].node).toMatchObject({ key: null, held: 1 })
+  expect(JSON.stringify(await database.query('select * from sluice.slots'))).not.toContain('Ann Example')
+})
+
+test('a flow is started so often and not more; a replay does not count, and a refusal is audited (C2, A7)', async () => {
+  const [me, other] = [await person(), await person()]
+  const flow = await flowOf(me, {
+    rate: [
+      { max: 3, per: 'PT1H' },
+      { max: 2, per: 'PT1H', each: 'initiator' },
+    ],
+  })
+  const first = await start(me, flow, { idempotencyKey: 'k' })
+  expect(first.__typename).toBe('StartExecutionSuccess')
+  for (let at = 0; at < 3; at++) expect(await start(me, flow, { idempotencyKey: 'k' })).toMatchObject({ replayed: true })
+  expect((await start(me, flow)).__typename).toBe('StartExecutionSuccess')
+  const refused = await start(me, flow)
+  expect(refused).toMatchObject({ __typename: 'LimitReachedProblem' })
+  expect(refused.retryAfterMs).toBeGreaterThan(3_500_000)
+  expect(refused.retryAfterMs).toBeLessThanOrEqual(3_600_000)
+  expect(await start(me, flow, { idempotencyKey: 'k' })).toMatchObject({ replayed: true })
+  const { rates } = (await run(other, LIMITS, { flow, name: flow })).data.limits
+  expect(rates).toMatchObject([
+    { max: 3, per: 'PT1H', remaining: 1, eachInitiator: false },
+    { max: 2, remaining: 2, eachInitiator: true },
+  ])
+  expect((await start(other, flow)).__typename).toBe('StartExecutionSuccess')
+  expect((await start(other, flow)).__typename).toBe('LimitReachedProblem')
+  await services.refusals.runOnce({ all: true })
+  const refusals = (await audited(me.id)).filter(({ type }) => type === 'execution.startRefused')
+  expect(refusals.map(({ errorCode }) => errorCode)).toEqual(['LIMIT_REACHED'])
+})
+
+test('of 20 starts at once exactly as many are let in as the rate says (C2)', async () => {
+  const me = await person('ADMIN')
+  const flow = await flowOf(me, { rate: { max: 4, per: 'PT1M', key: '${{ input.k }}' } })
+  const answers = await Promise.all(Array.from({ length: 20 }, () => start(me, flow, { input: { k: 1 } })))
+  expect(answers.filter(({ __typename }) => __typename === 'StartExecutionSuccess')).toHaveLength(4)
+})
+
+test('the priority of a flow is that of its executions, unless the caller says another', async () => {
+  const me = await person()
+  const flow = await flowOf(me, { priority: 7 })
+  expect((await start(me, flow)).execution.priority).toBe(7)
+  expect((await start(me, flow, { priority: -3 })).execution.priority).toBe(-3)
+  expect((await start(me, flow, { priority: 0 })).execution.priority).toBe(0)
+})
+
+test('how many somebody else has running is for administrators (A8)', async () => {
+  const [me, admin] = [await person(), await person('ADMIN')]
+  const flow = await flowOf(me, {})
+  for (let at = 0; at < 5; at++) await start(me, flow)
+  const over = await start(me, flow)
+  expect(over).toMatchObject({ __typename: 'LimitReachedProblem' })
+  expect(over.retryAfterMs).toBeGreaterThan(0)
+  const RUNNING = 'query ($id: ID!) { limits { running(initiator: $id) { running max } } }'
+  const mine = (await run(me, '{ limits { running { initiator { id } } } }')).data
+  const id = mine.limits.running.initiator.id
+  expect((await run(admin, RUNNING, { id })).data.limits.running).toEqual({ running: 5, max: 5 })
+  expect((await run(await person(), RUNNING, { id })).codes).toEqual(['FORBIDDEN'])
+})
