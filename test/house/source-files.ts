@@ -6,7 +6,7 @@ import { parseSync } from 'oxc-parser'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** What is made by tools and is not ours to read. */
-const SKIPPED = new Set(['node_modules', '.git', '.sluice', 'coverage', 'generated'])
+const SKIPPED = new Set(['node_modules', '.git', '.sluice', 'coverage', 'dist', 'generated'])
 
 /** All files below a directory (or the root) whose path matches, sorted: `src/engine/commit.ts`. */
 export function filesUnder(directory: string, matching = /./): string[] {
