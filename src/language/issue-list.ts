@@ -34,6 +34,7 @@ export const ISSUE_CODES = {
   CAPPED: 'The value is over the limit; the limit is used.',
   NO_EFFECT: 'The field has no effect here.',
   TOO_SHORT: 'The time is over before what it bounds can end.',
+  DEADLOCK: 'It may wait for itself.',
   TOO_LITTLE: 'It is less than what may be needed.',
   UNREACHABLE: 'The step can never run.',
   NO_OTHERWISE: 'The execution fails when no case matches.',

@@ -5,6 +5,7 @@ import type { Definition } from './definition.ts'
 import { formatDuration, parseDuration } from './duration.ts'
 import { unreachableSteps, upstream, type Graph } from './graph.ts'
 import { IssueList } from './issue-list.ts'
+import { warnAboutSlots } from './lint-slots.ts'
 import { warnAboutBounds } from './lint-times.ts'
 import { warnAboutWiring } from './lint-wiring.ts'
 import type { ReadDefinition, StepRead } from './read-definition.ts'
@@ -30,6 +31,7 @@ export function findWarnings(
   warnAboutRoles(definition, warnings)
   warnAboutReads(reads, graph, warnings)
   warnAboutWiring(definition, places, warnings)
+  warnAboutSlots(definition, warnings)
   warnAboutBounds(definition, bounds, timeoutMs, warnings)
   for (const { path, message } of input?.warnings ?? []) warnings.add('LOOSE_SCHEMA', path, message)
   return warnings.issues

@@ -108,3 +108,25 @@ test('what waits for ever takes as long as the flow may, and a pattern that prom
     'steps.each.over UNBOUNDED: input.list may have 10000 items, and the flow cost 30000 tokens',
   ])
 })
+
+test('a flow that calls itself while it holds a slot of its own is told, wherever the call stands', () => {
+  const call = { type: 'flow', flow: 'example', timeout: 'PT1M' }
+  const steps = (flow: object): Record<string, unknown> => ({
+    each: { type: 'map', over: [1], step: { type: 'loop', times: 2, step: flow } },
+  })
+  const slots = (more: object = {}): Record<string, unknown> => ({ concurrency: { max: 1, ...more } })
+  const name = 'example'
+  expect(warningsOf({ ...flowOf(steps(call), slots()), name })).toEqual([
+    'steps.each.step.step.flow DEADLOCK: it holds a slot and waits for an execution that waits for one: all executions of the flow share one slot',
+  ])
+  expect(
+    warningsOf({
+      ...flowOf({ again: { ...call, flow: 'ann/example' } }, slots({ key: '${{ input.a }}', max: 3, onLimit: 'cancelOlder' })),
+      name,
+    }),
+  ).toEqual([
+    'steps.again.flow DEADLOCK: what it starts may take its slot, and cancel it: executions with the same key share 3 slots',
+  ])
+  expect(warningsOf({ ...flowOf({ again: { ...call, flow: 'other' } }, slots()), name })).toEqual([])
+  expect(warningsOf({ ...flowOf({ again: call }), name })).toEqual([])
+})
