@@ -122,6 +122,9 @@ export interface LoopEntry extends Composite {
   /** the path of the last iteration that succeeded, and the size of its output */
   last?: string
   bytes?: number
+  /** iterations that failed and let it go on, and that were skipped */
+  failed?: number
+  skipped?: number
   error?: { code: string; message: string }
 }
 
@@ -136,8 +139,9 @@ export function countsOf(entry: CompositeEntry): ItemCounts {
     const { total, succeeded, failed, skipped } = entry
     return { total, succeeded, failed, skipped }
   }
-  const failed = entry.error ? 1 : 0
-  return { total: entry.iteration, succeeded: entry.iteration - failed - (entry.ended ? 0 : 1), failed, skipped: 0 }
+  const { iteration: total, skipped = 0 } = entry
+  const failed = (entry.failed ?? 0) + (entry.error ? 1 : 0)
+  return { total, succeeded: total - failed - skipped - (entry.ended ? 0 : 1), failed, skipped }
 }
 
 /** How far it is, if it says so; of a map and a loop how many have ended. */

@@ -52,14 +52,26 @@ function createCompiler(path: readonly string[], context: StepContext): StepComp
     checkRoles: (roles, ...field) => checkRoles(roles, [...path, ...field], context),
     step(value, ...field) {
       const { whole } = readStep(value, [...path, ...field], context.issues)
-      for (const order of ['after', 'on', 'when', 'onError', 'compensate'] as const) {
-        if (whole?.[order] !== undefined)
-          context.issues.add('INVALID_VALUE', [...path, ...field, order], 'a step inside another has no place of its own')
-      }
-      return whole && compileStep(whole, [...path, ...field], context)
+      return whole && compileInside(whole, [...path, ...field], context)
     },
   }
   return compiler
+}
+
+/** A step inside another: it has no place in the order of the flow, and is undone with what is around it. */
+function compileInside(step: StepDefinition, path: readonly string[], context: StepContext): StepBody<StepSpec> {
+  for (const field of ['after', 'on', 'compensate'] as const) {
+    if (step[field] !== undefined)
+      context.issues.add('INVALID_VALUE', [...path, field], 'a step inside another has no place of its own')
+  }
+  if (typeof step.onError === 'object')
+    context.issues.add('INVALID_VALUE', [...path, 'onError'], 'a step inside another leads nowhere', 'write "continue" or "fail"')
+  const when = step.when === undefined ? undefined : compileWhen(step.when, [...path, 'when'], context)
+  return {
+    ...compileStep(step, path, context),
+    ...(when && { when }),
+    ...(step.onError === 'continue' && { onError: step.onError }),
+  }
 }
 
 /** A template whose result is always a text. */

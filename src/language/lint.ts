@@ -75,6 +75,8 @@ function warnAboutTimes(step: StepDefinition, path: readonly string[], warnings:
   }
   if (step.cost !== undefined && (step.type === 'map' || step.type === 'loop'))
     warnings.add('NO_EFFECT', [...path, 'cost'], 'it is the step inside that costs', 'move cost into `step`')
+  if (step.type === 'map' && step.tolerate !== undefined && (step.step as Partial<StepDefinition>).onError === 'continue')
+    warnings.add('NO_EFFECT', [...path, 'tolerate'], 'each item lets the map go on when it fails')
   if (step.type === 'wait' && step.timeout !== undefined && step.duration !== undefined) {
     if (parseDuration(step.timeout)! < parseDuration(step.duration)!)
       warnings.add('TOO_SHORT', [...path, 'timeout'], `it always fails: it waits for ${step.duration}`)

@@ -7,7 +7,7 @@ import type { StartRate } from './around/rate.ts'
 import type { FlowPermissions } from './definition.ts'
 import type { StepBody } from './steps/step-language.ts'
 import type { StepSpec } from './steps/step-types.ts'
-import type { Condition, JsonObject, Template } from './values.ts'
+import type { JsonObject, Template } from './values.ts'
 
 /** When a step may run. Every `route` must be taken AND `of` must satisfy `mode`. A start step has neither. */
 export interface Needs {
@@ -23,9 +23,6 @@ export interface Needs {
 export interface ProgramStep extends StepBody<StepSpec> {
   name: string
   needs: Needs
-  when?: Condition
-  /** its failure does not end the execution; `goto`: the step that runs then */
-  onError?: 'continue' | { goto: string }
   /** what undoes it; it has no needs of its own */
   compensate?: ProgramStep
 }

@@ -65,6 +65,18 @@ test('an item that fails is tried again; one too many fails the map, and what wa
   })
 })
 
+test('items may be skipped by a condition, and let the map go on when they fail', async () => {
+  const step = { type: 'handler', handler: 'double', with: { n: '${{ item }}' }, when: 'index != 2', onError: 'continue' }
+  const ended = await run({ all: { type: 'map', over: [1, -1, 2, -3], step } }, {}, { all: '${{ steps.all.output }}' })
+  expect(ended.output).toEqual({
+    all: {
+      items: [{ doubled: 2 }, null, null, null],
+      failed: [1, 3].map((index) => ({ index, code: 'STEP_FAILED', message: 'negative' })),
+      counts: { total: 4, succeeded: 1, failed: 2, skipped: 1 },
+    },
+  })
+})
+
 test('a list that is empty makes an empty output; what is no list fails', async () => {
   const step = { type: 'transform', set: {} }
   const empty = await run({ all: { type: 'map', over: [], step } }, {}, { all: '${{ steps.all.output.items }}' })

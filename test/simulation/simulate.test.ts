@@ -306,3 +306,61 @@ test('a simulation counts what its attempts cost, never more than the worst case
     { numRuns: 20 },
   )
 })
+
+describe('steps inside of maps and loops have conditions and go on after failures', () => {
+  const input = { list: [1, 2, 3, 4, 5] }
+  const failed = { error: { code: 'STEP_FAILED', message: 'no' } }
+
+  test('an item whose condition is false is skipped, and needs no result', () => {
+    const steps = { each: { type: 'map', over: '${{ input.list }}', step: work({ when: 'item % 2 == 1 && index < 4' }) } }
+    const found = run(steps, { input, results: { each: { output: 'done' } } })
+    expect(found.steps.at(-1)!.output).toEqual({
+      items: ['done', null, 'done', null, null],
+      failed: [],
+      counts: { total: 5, succeeded: 2, failed: 0, skipped: 3 },
+    })
+  })
+
+  test('items that let the map go on are all tolerated, and told', () => {
+    const steps = { each: { type: 'map', over: '${{ input.list }}', step: work({ onError: 'continue' }) } }
+    const found = run(steps, { input, results: { each: failed, 'each.items[2]': { output: 7 } } })
+    expect(found).toMatchObject({ status: 'SUCCEEDED' })
+    expect(found.steps.at(-1)!.output).toMatchObject({
+      items: [null, null, 7, null, null],
+      failed: [{ index: 0, code: 'STEP_FAILED', message: 'no' }, { index: 1 }, { index: 3 }, { index: 4 }],
+      counts: { total: 5, succeeded: 1, failed: 4, skipped: 0 },
+    })
+  })
+
+  test('a loop goes on after iterations that failed or were skipped, with the last output that there was', () => {
+    const step = work({ when: 'iteration != 3', onError: 'continue', with: { last: '${{ last }}' } })
+    const steps = { poll: { type: 'loop', times: 5, until: 'last == "b"', step } }
+    const results = { 'poll[1]': { output: 'a' }, 'poll[2]': failed, 'poll[4]': failed, 'poll[5]': { output: 'b' } }
+    const found = run(steps, { results })
+    expect(found).toMatchObject({ status: 'SUCCEEDED' })
+    expect(found.steps.map(({ path, status, input }) => [path, status, input])).toEqual([
+      ['poll[1]', 'SUCCEEDED', { last: null }],
+      ['poll[2]', 'FAILED', { last: 'a' }],
+      ['poll[3]', 'SKIPPED', undefined],
+      ['poll[4]', 'FAILED', { last: 'a' }],
+      ['poll[5]', 'SUCCEEDED', { last: 'a' }],
+      ['poll', 'SUCCEEDED', { total: 5, succeeded: 2, failed: 2, skipped: 1 }],
+    ])
+    expect(found.steps.at(-1)!.output).toBe('b')
+    const none = run(
+      { poll: { type: 'loop', times: 700, step: work({ when: 'false' }) } },
+      {},
+      { output: { last: '${{ steps.poll.output }}' } },
+    )
+    expect(none).toMatchObject({ status: 'SUCCEEDED', output: { last: null } })
+  })
+
+  test('where it leads elsewhere, or has an order, it is refused', () => {
+    const inner = work({ onError: { goto: 'other' }, after: ['other'] })
+    const { issues } = validateDefinition(
+      { name: 'flow', steps: { each: { type: 'map', over: [1], step: inner }, other: work() } },
+      { roles: new Set(), handlers: new Set(['work']) },
+    )
+    expect(issues.map(({ path }) => path.join('.'))).toEqual(['steps.each.step.after', 'steps.each.step.onError'])
+  })
+})

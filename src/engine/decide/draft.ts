@@ -3,7 +3,7 @@ import type { ActSpec } from '../../language/steps/step-types.ts'
 import type { Json, Scope } from '../../language/values.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import { isComposite } from '../in-flight.ts'
-import type { ActEntry, InFlight, Vote } from '../in-flight.ts'
+import type { ActEntry, InFlight, LoopEntry, Vote } from '../in-flight.ts'
 import type { AgentDecision, AgentRequestStatus, EndedStepStatus, EventType, ExecutionStatus, UnhappyStatus } from '../states.ts'
 import type { BufferedSignal } from '../steps/signal.ts'
 import type { Input, InputResult } from './input.ts'
@@ -252,8 +252,13 @@ function placeOf(draft: Draft, { within, index = 0 }: Run): Pick<Scope, 'item' |
   if (!within) return undefined
   const outer = placeOf(draft, within)
   if (within.step.spec.type === 'map') return { ...outer, item: listOf(draft, within)?.[index] ?? null, index: BigInt(index) }
-  return { ...outer, iteration: BigInt(index), last: draft.steps.get(`${within.path}[${index - 1}]`)?.output ?? null }
+  const entry = draft.inFlight.find(({ path }) => path === within.path)
+  return { ...outer, iteration: BigInt(index), last: entry?.kind === 'loop' ? lastOf(draft, entry) : null }
 }
+
+/** The output of the last iteration that had one. */
+export const lastOf = (draft: Draft, { last }: LoopEntry): Json =>
+  last === undefined ? null : (draft.steps.get(last)?.output ?? null)
 
 /** What a map that is under way goes over; undefined: it cannot be made again. */
 export function listOf(draft: Draft, run: Run): readonly Json[] | undefined {

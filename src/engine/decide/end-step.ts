@@ -93,7 +93,7 @@ export function fail(
     return
   }
   const ended: StepRecord = { status: 'FAILED', attempt, error }
-  if (run.within) endInside(draft, run, ended, { error })
+  if (run.within) endInside(draft, run, ended, step.onError ? {} : { error })
   else draft.steps.set(path, ended)
   record(draft, run, ending, { status: 'FAILED', error })
   const { onError } = step

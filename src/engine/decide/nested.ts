@@ -19,7 +19,7 @@ export function stateBytesWith(draft: Draft, run: Run, bytes: number): number {
   return draft.stateBytes + bytes - (outer?.bytes ?? 0)
 }
 
-/** Counted and noted; `advance` does what follows from it. */
+/** Counted and noted; `advance` does what follows from it. `error`: what the map or loop fails with, if it has to. */
 export function endInside(
   draft: Draft,
   run: Run,
@@ -38,12 +38,20 @@ export function endInside(
     })
   } else if (outer) {
     const succeeded = record.status === 'SUCCEEDED'
+    const count = error ? undefined : OF_ITERATIONS[record.status]
     if (succeeded) forgetLast(draft, outer)
     if (succeeded) draft.steps.set(run.path, record)
-    replaceInFlight(draft, { ...outer, ended: true, ...(succeeded && { last: run.path, bytes }), ...(error && { error }) })
+    replaceInFlight(draft, {
+      ...{ ...outer, ended: true },
+      ...(succeeded && { last: run.path, bytes }),
+      ...(count && { [count]: (outer[count] ?? 0) + 1 }),
+      ...(error && { error }),
+    })
   }
 }
 
+/** Those that succeeded are the others. */
+const OF_ITERATIONS = { SUCCEEDED: undefined, FAILED: 'failed', SKIPPED: 'skipped', CANCELED: undefined } as const
 const COUNTED = { SUCCEEDED: 'succeeded', FAILED: 'failed', SKIPPED: 'skipped', CANCELED: undefined } as const
 
 /** What the state holds of a loop that is under way goes when the next output comes, or when the loop has ended. */

@@ -2,7 +2,7 @@
 import { shareWork } from '../../language/budget.ts'
 import type { LoopSpec } from '../../language/steps/loop.ts'
 import type { Draft } from '../decide/draft.ts'
-import { removeInFlight, replaceInFlight, scopeOf } from '../decide/draft.ts'
+import { lastOf, removeInFlight, replaceInFlight, scopeOf } from '../decide/draft.ts'
 import { fail, succeed } from '../decide/end-step.ts'
 import { leave } from '../decide/nested.ts'
 import { runInside } from '../decide/run.ts'
@@ -61,7 +61,7 @@ function judge(draft: Draft, run: Run, spec: LoopSpec, iteration: number): 'agai
 }
 
 function end(draft: Draft, run: Run, entry: LoopEntry): void {
-  const output = draft.steps.get(entry.last!)?.output ?? null
+  const output = lastOf(draft, entry)
   const { bytes } = entry
   leave(draft, entry)
   removeInFlight(draft, run.path)

@@ -75,7 +75,7 @@ function hasRoom(draft: Draft, { parallel }: MapSpec, entry: MapEntry): boolean 
 
 function whyFailed(draft: Draft, run: Run, spec: MapSpec, entry: MapEntry): { code: string; message: string } | undefined {
   const { failed, total, bytes, error } = entry
-  const tolerated = 'count' in spec.tolerate ? spec.tolerate.count : Math.floor(spec.tolerate.share * total)
+  const tolerated = toleratedOf(spec, total)
   if (failed > tolerated) {
     return {
       code: 'ITEM_FAILED',
@@ -89,6 +89,12 @@ function whyFailed(draft: Draft, run: Run, spec: MapSpec, entry: MapEntry): { co
   if (entry.next < total && listOf(draft, run)?.length !== total)
     return { code: 'EXPRESSION_FAILED', message: 'over: it is not the list that the map began with' }
   return undefined
+}
+
+/** Items that say themselves that the map goes on are all tolerated. */
+function toleratedOf({ tolerate, step }: MapSpec, total: number): number {
+  if (step.onError) return total
+  return 'count' in tolerate ? tolerate.count : Math.floor(tolerate.share * total)
 }
 
 function join(draft: Draft, run: Run, spec: MapSpec, entry: MapEntry): void {

@@ -51,7 +51,7 @@ export interface StepCompiler extends StepContext {
   checkName(name: string, ...field: readonly string[]): boolean
   checkRole(role: string, ...field: readonly string[]): void
   checkRoles(roles: readonly string[], ...field: readonly string[]): void
-  /** a step inside this one; undefined, with issues, when it is none. It has no order of its own: no `after`, `on`, `when`. */
+  /** a step inside this one; undefined, with issues, when it is none. It has no place in the order: no `after`, no `on`. */
   step(value: Json, ...field: readonly string[]): StepBody | undefined
 }
 
@@ -63,6 +63,10 @@ export interface StepBody<Spec = unknown> {
   /** tokens that one attempt takes at most; undefined: it says nothing */
   cost?: number
   spec: Spec
+  /** false: it is skipped */
+  when?: Condition
+  /** its failure does not end what is around it; `goto`: the step that runs then, which is one of the flow */
+  onError?: 'continue' | { goto: string }
   /** what its output must fit */
   returns?: InputSchema
 }
