@@ -91,7 +91,20 @@ export async function openSluice(connection: string): Promise<System> {
 
   function call(principal: Principal): Call {
     const limits = { runningPerInitiator: UNLIMITED, flowWrites }
-    const services: Services = { database, engine, identity, allow, refusals, security, limits, auditKeys, auditHead, writeAudit }
+    const scheduler = { wake: () => {}, startWaiting: () => Promise.resolve() }
+    const services: Services = {
+      database,
+      engine,
+      scheduler,
+      identity,
+      allow,
+      refusals,
+      security,
+      limits,
+      auditKeys,
+      auditHead,
+      writeAudit,
+    }
     const { signal } = new AbortController()
     return { principal, origin: { ip: '127.0.0.1' }, requestId: 'bench', em: database.fork(), log, signal, services }
   }

@@ -17,6 +17,7 @@ import { Waits } from './015-waits.ts'
 import { Compensation } from './016-compensation.ts'
 import { Slots } from './017-slots.ts'
 import { Triggers } from './018-triggers.ts'
+import { Schedules } from './019-schedules.ts'
 import { Retries } from './020-retries.ts'
 import { Feeds } from './021-feeds.ts'
 
@@ -39,6 +40,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '016-compensation', class: Compensation },
   { name: '017-slots', class: Slots },
   { name: '018-triggers', class: Triggers },
+  { name: '019-schedules', class: Schedules },
   { name: '020-retries', class: Retries },
   { name: '021-feeds', class: Feeds },
 ]

@@ -49,6 +49,7 @@ import { createChooseChild } from './operations/choose-child.ts'
 import type { Services } from './operations/call.ts'
 import { noteRefusedCall } from './operations/note-refused-call.ts'
 import { createOpenSecrets } from './operations/open-secrets.ts'
+import { createStartByTrigger } from './operations/start-by-trigger.ts'
 import { ensureExampleFlows } from './operations/ensure-example-flows.ts'
 import { createGuardedClient } from './outbound/guarded-client.ts'
 import { openMail } from './outbound/mail.ts'
@@ -57,6 +58,8 @@ import { startMetricsServer } from './server/metrics.ts'
 import { readPersistedOperations } from './server/persisted-operations.ts'
 import { startServer } from './server/server.ts'
 import { Trigger } from './triggers/entities/trigger.ts'
+import { TRIGGERS_TOPIC } from './triggers/save-triggers.ts'
+import { createScheduler } from './triggers/scheduler.ts'
 
 export const ENTITIES = [...IDENTITY_ENTITIES, AuditEvent, SecurityEvent, ...ENGINE_ENTITIES, Trigger]
 
@@ -185,10 +188,16 @@ export async function startApp(options: AppOptions): Promise<App> {
     const feeds = createFeeds<string>({ bus, log, access: { ...authChanges, renewPrincipals } })
     feeds.start()
     stack.defer(() => feeds.stop())
+    const scheduler = createScheduler({
+      ...{ database, bus, log: log.child({ room: 'triggers' }), start: createStartByTrigger(() => services) },
+      cancel: (executionId) => engine.cancel({ executionId, reason: 'A later time of its schedule came.' }),
+    })
+    database.onCommitted(TRIGGERS_TOPIC, () => scheduler.wake())
     const flowWrites = createLimiter({ name: 'flow-writes', points: flowWritesPerMinute })
     const services: Services = {
       database,
       engine,
+      scheduler,
       identity,
       allow,
       refusals: security.refusals,
@@ -210,6 +219,10 @@ export async function startApp(options: AppOptions): Promise<App> {
     const rekeyed = rekeyAtStart(database, secretKeys, log)
     stack.defer(() => rekeyed)
     await engine.run()
+    if (work) {
+      scheduler.start()
+      stack.defer(() => scheduler.stop())
+    }
     const app = { admin, engine, database, stop: () => stack.disposeAsync() }
     if (config.server.metricsPort !== undefined) {
       const metrics = await startMetricsServer(registry, config.server.host, config.server.metricsPort)

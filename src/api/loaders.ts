@@ -24,10 +24,13 @@ import * as payloads from '../operations/read-payloads.ts'
 import type { Payload, StepRunKey } from '../operations/read-payloads.ts'
 import { readHolders, readSlots } from '../operations/read-slots.ts'
 import type { Slot } from '../operations/read-slots.ts'
+import { readFirings, readFiringsOf, readFlowSchedules, readSchedules } from '../operations/read-schedules.ts'
+import type { Firing, FiringsWanted } from '../operations/read-schedules.ts'
 import { readSteps } from '../operations/read-steps.ts'
 import type { StepView } from '../operations/read-steps.ts'
 import type { View } from '../operations/unmask.ts'
 import type { Trigger } from '../triggers/entities/trigger.ts'
+import type { Schedule } from '../triggers/schedule.ts'
 
 /** An execution as of one version: later mutations of the same operation must not be answered from earlier reads. */
 type AsOf = Pick<Execution, 'id' | 'version'>
@@ -56,6 +59,10 @@ export interface Loaders {
   retries: DataLoader<string, string | null>
   slots: DataLoader<string, Slot | null>
   slotHolders: DataLoader<string, string[]>
+  flowSchedules: DataLoader<string, Schedule[]>
+  schedules: DataLoader<string, Schedule | null>
+  firings: DataLoader<FiringsWanted, Firing[]>
+  firingsOf: DataLoader<string, Firing | null>
 }
 
 const BY_CALL: Record<View, WeakMap<Call, Loaders>> = { MASKED: new WeakMap(), UNMASKED: new WeakMap() }
@@ -100,6 +107,10 @@ function createLoaders(call: Call, view: View): Loaders {
     slotHolders: anew((ids) => readHolders(call, ids)),
     triggerNames: batch((ids) => loadTriggerNames(call, ids), itself),
     retries: anew((ids) => findRetries(call, ids)),
+    flowSchedules: anew((ids) => readFlowSchedules(call, ids)),
+    schedules: anew((ids) => readSchedules(call, ids)),
+    firings: new DataLoader((wanted) => readFirings(call, wanted), { cache: false }),
+    firingsOf: anew((ids) => readFiringsOf(call, ids)),
     newestVersions: batch(
       (flows) => loadNewestVersions(call, flows),
       (flow) => `${flow.id} ${flow.latestNumber}`,

@@ -20,7 +20,9 @@ import {
 } from '../operations/load-by-id.ts'
 import type { AgentRequestHead, AuditEventHead, FlowVersionHead } from '../operations/load-by-id.ts'
 import type { EventRow } from '../operations/read-events.ts'
+import type { Firing } from '../operations/read-schedules.ts'
 import type { StepView } from '../operations/read-steps.ts'
+import type { Schedule as ScheduleRow } from '../triggers/schedule.ts'
 import { builder } from './builder.ts'
 
 // Loadable: a field may answer a UUID, and all UUIDs of an operation are read at once, as far as the caller may see them.
@@ -75,5 +77,7 @@ export const Secret = builder.loadableNodeRef('Secret', {
   load: (ids: string[], call) => loadSecrets(call, ids) as Promise<SecretRow[]>,
 })
 
+export const Schedule = builder.objectRef<ScheduleRow>('Schedule')
+export const ScheduleFiring = builder.objectRef<Firing>('ScheduleFiring')
 export const StepRun = builder.objectRef<StepView>('StepRun')
 export const ExecutionEvent = builder.objectRef<EventRow>('ExecutionEvent')

@@ -34,6 +34,7 @@ import './resource-use.ts'
 import './slot.ts'
 import './limits.ts'
 import './trigger.ts'
+import './schedule.ts'
 import './simulation.ts'
 
 export const schema = builder.toSchema()

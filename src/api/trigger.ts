@@ -11,6 +11,7 @@ const TriggerTypeEnum = builder.enumType('TriggerType', {
   description: 'What makes a trigger fire.',
   values: {
     PATTERN: { value: 'pattern', description: 'A text that its regular expression matches, through `dispatch`.' },
+    SCHEDULE: { value: 'schedule', description: 'A time: of a cron pattern, or of an interval.' },
     WEBHOOK: { value: 'webhook', description: 'A signed HTTP request.' },
   } as const satisfies Record<string, { value: TriggerType; description: string }>,
 })

@@ -18,6 +18,8 @@ export interface Idempotency {
 }
 
 export interface StartOrder {
+  /** UUID; a new one unless given */
+  id?: string
   flowId: string
   flowVersionId: string
   program: Program

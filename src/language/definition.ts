@@ -88,7 +88,11 @@ export const DEFINITION_SCHEMA = z.strictObject({
   priority: priority.optional(),
   onFailure: onFailure.optional().describe('The flow that is started when an execution has failed, or did not end in time.'),
   retention: retention.optional().describe('How long what its executions were given and made is kept.'),
-  triggers: z.array(z.unknown()).max(MAX_TRIGGERS).optional().describe('What starts it besides calls: patterns, webhooks.'),
+  triggers: z
+    .array(z.unknown())
+    .max(MAX_TRIGGERS)
+    .optional()
+    .describe('What starts it besides calls: patterns, schedules, webhooks.'),
   metadata: template.optional().describe('An object for your own use.'),
 })
 

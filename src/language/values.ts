@@ -10,6 +10,8 @@ export interface Scope {
   execution: { id: string; startedAt: string; error?: StepFailure }
   /** in the `where` of a `signal` step */
   signal?: { name: string; data: Json; sentBy: string }
+  /** in the input of a schedule: `time` is the scheduled one */
+  schedule?: { name: string; time: string }
   /** inside a `map`: the item, and its place from 0 */
   item?: Json
   index?: bigint

@@ -13,6 +13,7 @@ import type { IdentityServices } from '../identity/identity.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { AllowList } from '../language/values.ts'
 import type { Logger } from '../log.ts'
+import type { Scheduler } from '../triggers/scheduler.ts'
 
 export interface Call {
   /** undefined = anonymous */
@@ -35,6 +36,7 @@ export type Reader = Pick<Call, 'principal' | 'em' | 'frame' | 'services'>
 export interface Services {
   readonly database: Database
   readonly engine: Engine
+  readonly scheduler: Pick<Scheduler, 'wake' | 'startWaiting'>
   readonly identity: IdentityServices
   /** what definitions may name, as of now (A1) */
   readonly allow: AllowList

@@ -29,7 +29,7 @@ export function createStartByTrigger(services: () => Services): StartByTrigger {
 }
 
 async function startAs(services: Services, principal: StoredPrincipal, start: TriggeredStart): Promise<TriggeredResult> {
-  const { trigger, input, firing, labels, startAt } = start
+  const { trigger, input, executionId, firing, labels, startAt } = start
   const flow = await findFlowToStartById(services.database, trigger.flowId, principal)
   if (!flow) return refuse(services, start, principal)
   const args = {
@@ -38,7 +38,10 @@ async function startAs(services: Services, principal: StoredPrincipal, start: Tr
     ...(startAt && { startAt }),
   }
   try {
-    const started = await startFlow({ principal, origin: {}, services }, flow, args, trigger)
+    const started = await startFlow({ principal, origin: {}, services }, flow, args, {
+      ...trigger,
+      ...(executionId && { executionId }),
+    })
     if (!isProblem(started)) return { ok: true, ...started }
     const { problem: code, message, issues = [], retryAfterMs } = started
     const reasons = issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)

@@ -59,7 +59,7 @@ export interface Starter extends Pick<Call, 'origin' | 'services'> {
 }
 
 /** What started it, when it was no call. */
-export type StartingTrigger = Pick<Trigger, 'id' | 'type' | 'name'>
+export type StartingTrigger = Pick<Trigger, 'id' | 'type' | 'name'> & { executionId?: string }
 
 /** The same when the flow has been found. */
 export async function startFlow(
@@ -96,7 +96,7 @@ export async function startFlow(
     },
     runningLimit: limits.runningPerInitiator,
     audit: [auditEntry(call, { type: 'execution.started', flowId: flow.id, ...(trigger && { metadata: toldOf(trigger) }) })],
-    ...(trigger && { triggerId: trigger.id }),
+    ...(trigger && { triggerId: trigger.id, ...(trigger.executionId && { id: trigger.executionId }) }),
     ...(labels && { labels }),
     ...(startAt !== undefined && { startAt }),
     ...(idempotencyKey !== undefined && {

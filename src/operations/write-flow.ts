@@ -6,6 +6,7 @@ import { Flow } from '../engine/entities/flow.ts'
 import { newUuid } from '../ids.ts'
 import type { Definition } from '../language/definition.ts'
 import type { JsonObject } from '../language/values.ts'
+import { saveSchedules } from '../triggers/save-schedules.ts'
 import { saveTriggers } from '../triggers/save-triggers.ts'
 
 export async function insertFlow(
@@ -41,7 +42,8 @@ async function insertVersion(em: EntityManager, flow: Flow, definition: Definiti
     createdBy,
   })
   await em.flush()
-  await saveTriggers(em, { flowId: flow.id, triggers: definition.triggers ?? [], publishedBy: createdBy })
+  const saved = await saveTriggers(em, { flowId: flow.id, triggers: definition.triggers ?? [], publishedBy: createdBy })
+  await saveSchedules(em, saved)
   return version
 }
 

@@ -4,6 +4,8 @@ import type { Trigger } from './entities/trigger.ts'
 export interface TriggeredStart {
   trigger: Pick<Trigger, 'id' | 'type' | 'name' | 'flowId' | 'publishedBy'>
   input: unknown
+  /** UUID of the execution, where it was made before */
+  executionId?: string
   /** of this firing, unique among those of the trigger: it starts once, however often it is asked for; at most 100 characters */
   firing: string
   labels?: Record<string, string>

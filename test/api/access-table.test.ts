@@ -37,12 +37,12 @@ beforeAll(async () => {
   const granted = new Map<FlowAction, UserPrincipal>()
   for (const action of actions) granted.set(action, await person())
   const grants = [...granted].map(([action, { handle }]) => ({ to: { user: handle }, action }))
-  unwrap(
-    await grantFlowAccess(call(owner), {
-      flowId: flow.id,
-      grants: [...grants, { to: { agentRole: 'ceo' }, action: 'EXECUTE' }],
-    }),
-  )
+  const triggers = [{ type: 'schedule', name: 'yearly', cron: '@yearly' }]
+  const scheduled = unwrap(await createFlow(call(owner), { definition: { name: 'by itself', steps, triggers } }))
+  const agents = { to: { agentRole: 'ceo' }, action: 'EXECUTE' } as const
+  for (const flowId of [flow.id, scheduled.id])
+    unwrap(await grantFlowAccess(call(owner), { flowId, grants: [...grants, agents] }))
+  const [schedule] = await services.database.query<{ trigger_id: string }>('select trigger_id from sluice.schedules')
   const key = async (by: UserPrincipal, scopes: readonly Scope[], agentRoles: string[] = []) =>
     unwrap(await createApiKey(call(by), { name: 'a key', scopes, agentRoles }))
   const link = async (may: 'READ' | 'ANSWER') => unwrap(await createExecutionLink(call(owner), { executionId, may }))
@@ -58,6 +58,7 @@ beforeAll(async () => {
   ids = {
     flow: encodeId('flow', flow.id),
     execution: encodeId('execution', executionId),
+    trigger: encodeId('trigger', schedule!.trigger_id),
     request: encodeId('agentRequest', request!.id),
     user: encodeId('user', (await person()).id),
     key: encodeId('apiKey', (await key(owner, ['FLOWS_READ'])).apiKey.id),

@@ -23,6 +23,8 @@ export type Column = (typeof COLUMNS)[number]
 export interface Fixture {
   flow: string
   execution: string
+  /** a schedule of another flow that was granted alike */
+  trigger: string
   request: string
   /** of nobody who asks */
   user: string
@@ -154,6 +156,23 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'Mutation.signalExecution': {
     ask: ({ execution }) => `signalExecution(input: { id: "${execution}", signal: "" }) { ${ANY} }`,
     cells: 'u..++ ...+. ffff+ffff ff',
+  },
+  'Mutation.pauseSchedule': {
+    ask: ({ trigger }) => `pauseSchedule(input: { id: "${trigger}", reason: "${LONG}" }) { ${ANY} }`,
+    cells: 'u..++ fff+f f+fffffff ff',
+  },
+  'Mutation.resumeSchedule': {
+    ask: ({ trigger }) => `resumeSchedule(input: { id: "${trigger}" }) { ${ANY} }`,
+    cells: 'u..++ fff+f f+fffffff ff',
+  },
+  'Mutation.runScheduleNow': {
+    ask: ({ trigger }) => `runScheduleNow(input: { id: "${trigger}", idempotencyKey: "" }) { ${ANY} }`,
+    cells: 'u..++ fff+f ffff+ffff ff',
+  },
+  'Mutation.backfillSchedule': {
+    ask: ({ trigger }) =>
+      `backfillSchedule(input: { id: "${trigger}", from: "2030-01-02T00:00:00Z", to: "2030-01-01T00:00:00Z" }) { ${ANY} }`,
+    cells: 'u..++ fff+f ffff+ffff ff',
   },
   'Mutation.answerAgentRequest': {
     ask: ({ request }) => `answerAgentRequest(input: { id: "${request}", decision: APPROVE, idempotencyKey: "" }) { ${ANY} }`,

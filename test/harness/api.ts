@@ -47,6 +47,8 @@ import { pulledFeeds } from './pulled-feeds.ts'
 import type { WhoMaySee } from '../../src/live/execution-topic.ts'
 import { whoMaySee } from '../../src/operations/who-may-see.ts'
 import { admitStarts } from '../../src/operations/admit-starts.ts'
+import { createStartByTrigger } from '../../src/operations/start-by-trigger.ts'
+import { createScheduler } from '../../src/triggers/scheduler.ts'
 import { createChooseChild } from '../../src/operations/choose-child.ts'
 import type { Services } from '../../src/operations/call.ts'
 import type { Context } from '../../src/api/context.ts'
@@ -150,9 +152,14 @@ export async function testApi({
     agentRoles: allow.roles,
     log,
   })
+  const scheduler = createScheduler({
+    ...{ database, bus, log, start: createStartByTrigger(() => services) },
+    cancel: (executionId) => engine.cancel({ executionId, reason: 'A later time of its schedule came.' }),
+  })
   const services: Services = {
     database,
     engine,
+    scheduler,
     identity,
     allow,
     refusals: security.refusals,
@@ -215,7 +222,7 @@ export async function testApi({
   const audited = (actorId: string): Promise<AuditEvent[]> =>
     database.fork().find(AuditEvent, { actorId }, { orderBy: { id: 'asc' } })
 
-  return { database, ownerQuery, engine, services, security, bus, feeds, written, calls, call, person, run, audited }
+  return { database, ownerQuery, engine, scheduler, services, security, bus, feeds, written, calls, call, person, run, audited }
 }
 
 /** The result of a mutation, which must be of this type. */

@@ -56,6 +56,7 @@ const PURE_NEEDS = new Set([
   'src/canonical-json.ts',
   '@marcbachmann/cel-js',
   'ajv-formats/dist/formats.js',
+  'croner', // what comes after a moment; its timers are for functions, and it is given none
   'fastest-levenshtein',
   'lru-cache',
   'node:crypto', // createHash alone: see IMPURE

@@ -1,14 +1,16 @@
 /** The list of trigger types: a new one is its file beside this one, and a line in each of the two lists here. */
 import type { z } from 'zod'
 import { pattern, type PatternTrigger } from './pattern.ts'
+import { schedule, type ScheduleTrigger } from './schedule.ts'
 import { webhook, type WebhookTrigger } from './webhook.ts'
 import type { TriggerLanguage } from './trigger-language.ts'
 
-export type TriggerDefinition = PatternTrigger | WebhookTrigger
+export type TriggerDefinition = PatternTrigger | ScheduleTrigger | WebhookTrigger
 export type TriggerType = TriggerDefinition['type']
 
 const LANGUAGES: { readonly [Type in TriggerType]: TriggerLanguage<Extract<TriggerDefinition, { type: Type }>> } = {
   pattern,
+  schedule,
   webhook,
 }
 

@@ -1,0 +1,286 @@
+/** Schedules through the API: what is due is started once, overlaps and absences go as told, and people keep command. */
+import { expect, test } from 'vitest'
+import type { Principal } from '../../src/identity/principal.ts'
+import { decodeId } from '../../src/ids.ts'
+import { as, testApi } from '../harness/api.ts'
+
+const { person, run, engine, scheduler, audited, database, ownerQuery } = await testApi()
+let number = 0
+
+const MINUTE = 60_000
+const CREATE = `mutation ($definition: JSON!) { createFlow(input: { definition: $definition }) {
+  __typename ... on CreateFlowSuccess { flow { id schedules { id } } } ... on ValidationProblem { issues { code path message } } } }`
+const READ = `query ($id: ID!) { flow(id: $id) { schedules {
+  id name cron every timezone overlap catchUp nextTimes(first: 3) pausedAt pauseReason pausedBy { id } runsAs { id } version
+  lastProblem { code message } trigger: firings(first: 0) { status }
+  firings(first: 20) { scheduledFor cause status reason trigger { id } execution { id status output trigger { type name } scheduleFiring { scheduledFor cause } } } } } }`
+const PAUSE = `mutation ($id: ID!, $reason: String) { pauseSchedule(input: { id: $id, reason: $reason }) {
+  __typename ... on PauseScheduleSuccess { schedule { pausedAt pauseReason nextTimes version } } } }`
+const RESUME = `mutation ($id: ID!) { resumeSchedule(input: { id: $id }) { __typename ... on ResumeScheduleSuccess { schedule { pausedAt nextTimes } } } }`
+const RUN_NOW = `mutation ($id: ID!, $key: String) { runScheduleNow(input: { id: $id, idempotencyKey: $key }) {
+  __typename ... on RunScheduleNowSuccess { replayed firing { cause status execution { id status } } } } }`
+const BACKFILL = `mutation ($input: BackfillScheduleInput!) { backfillSchedule(input: $input) {
+  __typename ... on BackfillScheduleSuccess { count times alreadyStarted } ... on ValidationProblem { issues { path message } } } }`
+
+/** Waits for a signal, so that executions overlap. */
+const WAITS = { steps: { wait: { type: 'signal', signals: ['go'] } } }
+/** Ends at once with the scheduled time. */
+const TELLS = {
+  input: { type: 'object', properties: { at: { type: 'string' } }, required: ['at'], additionalProperties: false },
+  steps: { tell: { type: 'transform', set: { at: '${{ input.at }}' } } },
+  output: { at: '${{ steps.tell.output.at }}' },
+}
+
+async function scheduled(trigger: object, flow: object = TELLS, owner?: Principal) {
+  const me = owner ?? (await person())
+  const input = flow === TELLS ? { input: { at: '${{ schedule.time }}' } } : {}
+  const definition = {
+    name: `schedules ${++number}`,
+    ...flow,
+    triggers: [{ type: 'schedule', name: 'tick', ...input, ...trigger }],
+  }
+  const { flow: made } = as('CreateFlowSuccess', (await run(me, CREATE, { definition })).data.createFlow)
+  const id = made.schedules[0].id as string
+  return { me, flow: made.id as string, id, uuid: decodeId('trigger', id)!, definition }
+}
+type Made = Awaited<ReturnType<typeof scheduled>>
+
+const read = async ({ me, flow }: Made) => (await run(me, READ, { id: flow })).data.flow.schedules[0]
+const firings = async (made: Made) =>
+  (await read(made)).firings.map(({ cause, status }: { cause: string; status: string }) => `${cause} ${status}`)
+
+const now = () => database.clock.now()
+const iso = (time: number) => new Date(time).toISOString()
+/** As if this had been the schedule's next time, and it had come `lateMs` ago. */
+const comeDue = ({ uuid }: Made, time: number, lateMs = 0) =>
+  database.query('update sluice.schedules set next_for = $2, next_at = $3 where trigger_id = $1', [
+    ...[uuid, new Date(time), new Date(now() - lateMs)],
+  ])
+async function fire(made: Made, time = Math.floor(now()), lateMs = 0): Promise<string> {
+  await comeDue(made, time, lateMs)
+  await scheduler.runOnce()
+  return iso(time)
+}
+/** Ends what the schedule started. */
+async function go({ uuid }: Made): Promise<void> {
+  const rows = await database.query<{ id: string }>(
+    'select id from sluice.executions where trigger_id = $1 and ended_at is null',
+    [uuid],
+  )
+  for (const { id } of rows) {
+    await engine.cancel({ executionId: id })
+    await engine.ended(id, 10_000)
+  }
+}
+
+/** Which of the executions that it started are still there, the last first. */
+const running = async ({ uuid }: Made) =>
+  (await database.query('select id from sluice.executions where trigger_id = $1 and ended_at is null', [uuid])).length
+
+test('a time that is due starts one execution, which knows its trigger and its scheduled time; the next time is set', async () => {
+  const made = await scheduled({ cron: '30 2 * * *', timezone: 'Europe/Berlin' })
+  const before = await read(made)
+  expect(before).toMatchObject({ name: 'tick', cron: '30 2 * * *', timezone: 'Europe/Berlin', overlap: 'SKIP', catchUp: 'LAST' })
+  expect(before).toMatchObject({ every: null, runsAs: { id: expect.stringMatching('user_') }, lastProblem: null, firings: [] })
+  expect(before.nextTimes).toHaveLength(3)
+  await comeDue(made, Math.floor(now()))
+  await Promise.all([scheduler.runOnce(), scheduler.runOnce()])
+  const [firing, ...others] = (await read(made)).firings
+  expect(others).toEqual([])
+  await engine.ended(decodeId('execution', firing.execution.id)!, 10_000)
+  const { scheduledFor } = firing
+  const after = await read(made)
+  expect(after.firings[0]).toEqual({
+    ...{ scheduledFor, cause: 'SCHEDULED', status: 'STARTED', reason: null, trigger: { id: made.id } },
+    execution: {
+      ...{ id: firing.execution.id, status: 'SUCCEEDED', output: { at: scheduledFor } },
+      trigger: { type: 'SCHEDULE', name: 'tick' },
+      scheduleFiring: { scheduledFor, cause: 'SCHEDULED' },
+    },
+  })
+  expect(after.nextTimes).toEqual(before.nextTimes)
+})
+
+test('what overlaps is skipped, queued, takes the place of what runs, or runs beside it', async () => {
+  const policies = [{ overlap: 'skip' }, { overlap: 'queue', maxQueued: 1 }, { overlap: 'cancel' }, { overlap: 'allow' }]
+  const made = await Promise.all(policies.map((policy) => scheduled({ every: 'P1D', ...policy }, WAITS)))
+  const [skip, queue, cancel, allow] = made as [Made, Made, Made, Made]
+  const times = [3_000, 2_000, 1_000].map((ago) => Math.floor(now()) - ago)
+  for (const time of times) for (const one of [skip, queue, allow]) await fire(one, time)
+  expect(await firings(skip)).toEqual(['SCHEDULED SKIPPED', 'SCHEDULED SKIPPED', 'SCHEDULED STARTED'])
+  expect(await firings(queue)).toEqual(['SCHEDULED SKIPPED', 'SCHEDULED WAITING', 'SCHEDULED STARTED'])
+  expect(await firings(allow)).toEqual(['SCHEDULED STARTED', 'SCHEDULED STARTED', 'SCHEDULED STARTED'])
+  expect(await Promise.all([skip, queue, allow].map(running))).toEqual([1, 1, 3])
+  await go(queue)
+  await scheduler.runOnce()
+  expect(await firings(queue)).toEqual(['SCHEDULED SKIPPED', 'SCHEDULED STARTED', 'SCHEDULED STARTED'])
+  expect(await running(queue)).toBe(1)
+
+  await fire(cancel, times[0])
+  const first = (await read(cancel)).firings[0].execution.id
+  for (const time of times.slice(1)) await comeDue(cancel, time).then(() => scheduler.runOnce())
+  await engine.ended(decodeId('execution', first)!, 10_000)
+  await scheduler.runOnce()
+  const { firings: came } = await read(cancel)
+  expect(came[2].execution).toMatchObject({ id: first, status: 'CANCELED' })
+  expect(came[0].status).toBe('STARTED')
+  expect(await running(cancel)).toBe(1)
+})
+
+test('after a day without a server the schedule catches up as it says, and tells what it left out', async () => {
+  const made = await Promise.all(
+    ['none', 'last', 'all'].map((catchUp) => scheduled({ every: 'PT6H', catchUp, overlap: 'allow' })),
+  )
+  const [none, last, all] = made as [Made, Made, Made]
+  const time = Math.floor(now() / (6 * 60 * MINUTE) - 4) * 6 * 60 * MINUTE
+  for (const one of made) await comeDue(one, time, now() - time)
+  await Promise.all([scheduler.runOnce(), scheduler.runOnce()])
+  // unless one of them came within the last minute, which is in time
+  expect((await firings(none)).slice(-1)).toEqual(['CAUGHT_UP MISSED'])
+  expect((await read(none)).firings.at(-1).reason).toContain('left out')
+  expect((await firings(last)).map((firing: string) => firing.split(' ')[1])).toEqual(['STARTED', 'MISSED'])
+  expect((await firings(all)).map((firing: string) => firing.split(' ')[1])).toEqual(Array(5).fill('STARTED'))
+  expect((await read(all)).firings.map(({ scheduledFor }: { scheduledFor: string }) => scheduledFor)).toEqual(
+    [4, 3, 2, 1, 0].map((n) => iso(time + n * 6 * 60 * MINUTE)),
+  )
+  expect((await read(all)).nextTimes[0]).toBe(iso(time + 5 * 6 * 60 * MINUTE))
+})
+
+test('a crash after the start and before it was noted neither doubles nor loses it', async () => {
+  const made = await scheduled({ every: 'P1D' })
+  await fire(made)
+  const before = (await read(made)).firings
+  await engine.ended(decodeId('execution', before[0].execution.id)!, 10_000)
+  await database.query(`update sluice.schedule_firings set status = 'WAITING' where trigger_id = $1`, [made.uuid])
+  await ownerQuery(`update sluice.idempotency_keys set created_at = created_at - interval '30 days' where key like $1`, [
+    `${made.uuid}%`,
+  ])
+  await ownerQuery(`select sluice.remove_idempotency_keys('-infinity', 100)`)
+  await scheduler.runOnce()
+  expect((await read(made)).firings).toEqual([
+    { ...before[0], execution: expect.objectContaining({ id: before[0].execution.id }) },
+  ])
+  expect(await database.query('select id from sluice.executions where trigger_id = $1', [made.uuid])).toHaveLength(1)
+})
+
+test('it runs as whoever published it, as they are now: a refusal is audited, and the schedule says why (C1, C2, A7)', async () => {
+  const made = await scheduled({ every: 'P1D' })
+  await database.query('update sluice.users set disabled_at = now() where id = $1', [made.me.id])
+  const scheduledFor = await fire(made)
+  await database.query('update sluice.users set disabled_at = null where id = $1', [made.me.id])
+  const refused = await read(made)
+  expect(refused.lastProblem).toMatchObject({ code: 'NOT_ALLOWED' })
+  expect(refused.firings).toMatchObject([
+    { scheduledFor, status: 'REFUSED', reason: refused.lastProblem.message, execution: null },
+  ])
+  expect(
+    await database.query(`select error_code from sluice.audit_events where type = 'execution.startRefused' and flow_id = $1`, [
+      decodeId('flow', made.flow),
+    ]),
+  ).toEqual([{ error_code: 'NOT_ALLOWED' }])
+  await fire(made)
+  expect((await read(made)).lastProblem).toBeNull()
+})
+
+test('an input that does not fit the flow is refused, and the schedule says what is wrong with it', async () => {
+  const made = await scheduled({ every: 'P1D', input: { at: '${{ schedule.name }}', more: 5 } })
+  await fire(made)
+  expect((await read(made)).lastProblem).toMatchObject({ code: 'VALIDATION', message: expect.stringContaining('more') })
+})
+
+test('a paused schedule starts nothing until it is resumed; what waited is left out', async () => {
+  const made = await scheduled({ every: 'PT1H', overlap: 'queue' }, WAITS)
+  const { me, id } = made
+  await fire(made, Math.floor(now()) - 2)
+  await fire(made, Math.floor(now()) - 1)
+  const { data } = await run(me, PAUSE, { id, reason: 'the service is down' })
+  expect(data.pauseSchedule.schedule).toMatchObject({ pauseReason: 'the service is down', nextTimes: [], version: 2 })
+  expect((await run(me, PAUSE, { id })).data.pauseSchedule.__typename).toBe('IllegalStateProblem')
+  await go(made)
+  await scheduler.runOnce()
+  expect(await firings(made)).toEqual(['SCHEDULED SKIPPED', 'SCHEDULED STARTED'])
+  expect(await read(made)).toMatchObject({ pausedBy: { id: expect.stringMatching('user_') } })
+  const resumed = (await run(me, RESUME, { id })).data.resumeSchedule.schedule
+  expect([resumed.pausedAt, Date.parse(resumed.nextTimes[0]) > now()]).toEqual([null, true])
+  expect((await run(me, RESUME, { id })).data.resumeSchedule.__typename).toBe('IllegalStateProblem')
+  const types = (await audited(me.id)).map(({ type }) => type)
+  expect(types.filter((type) => type.startsWith('schedule.'))).toEqual(['schedule.paused', 'schedule.resumed'])
+})
+
+test('running it now follows its policy, works while it is paused, and happens once for one key', async () => {
+  const made = await scheduled({ every: 'PT1H' }, WAITS)
+  const { me, id } = made
+  await run(me, PAUSE, { id })
+  const first = (await run(me, RUN_NOW, { id, key: 'once' })).data.runScheduleNow
+  expect(first).toMatchObject({ replayed: false, firing: { cause: 'ASKED_FOR', status: 'STARTED' } })
+  const again = (await run(me, RUN_NOW, { id, key: 'once' })).data.runScheduleNow
+  expect(again).toMatchObject({ replayed: true, firing: { execution: { id: first.firing.execution.id } } })
+  const second = (await run(me, RUN_NOW, { id })).data.runScheduleNow
+  expect(second.firing).toMatchObject({ status: 'WAITING', execution: null })
+  await go(made)
+  await scheduler.runOnce()
+  expect(await running(made)).toBe(1)
+  const other = await scheduled({ every: 'PT1H' }, WAITS, me)
+  const mismatch = (await run(me, RUN_NOW, { id: other.id, key: 'once' })).data.runScheduleNow
+  expect(mismatch.__typename).toBe('IdempotencyMismatchProblem')
+})
+
+test('a backfill counts first, starts each past time once, and refuses spans that are too long or in the future', async () => {
+  const made = await scheduled({ every: 'PT1H', overlap: 'allow' })
+  const { me, id } = made
+  const end = Math.floor(now() / (60 * MINUTE)) * 60 * MINUTE
+  const span = (hours: number) => ({ id, from: iso(end - hours * 60 * MINUTE), to: iso(end) })
+  const backfill = async (input: object) => (await run(me, BACKFILL, { input })).data.backfillSchedule
+  expect(await backfill({ ...span(4), dryRun: true })).toMatchObject({ count: 5, alreadyStarted: 0 })
+  expect(await read(made)).toMatchObject({ firings: [] })
+  expect((await backfill(span(4))).times).toEqual([4, 3, 2, 1, 0].map((ago) => iso(end - ago * 60 * MINUTE)))
+  await scheduler.runOnce()
+  expect(await firings(made)).toEqual(Array(5).fill('BACKFILLED STARTED'))
+  expect(await backfill(span(5))).toMatchObject({ count: 1, alreadyStarted: 5 })
+  await scheduler.runOnce()
+  expect(await firings(made)).toHaveLength(6)
+  for (const wrong of [span(1_001), span(-1), { ...span(1), to: iso(now() + MINUTE) }])
+    expect(await backfill(wrong)).toMatchObject({ issues: [{ path: ['to'] }] })
+})
+
+test('whoever may not manage the flow has no command over its schedules; who does not see it finds none', async () => {
+  const made = await scheduled({ every: 'PT1H' })
+  const [friend, stranger] = [await person(), await person()]
+  const share = `mutation ($input: GrantFlowAccessInput!) { grantFlowAccess(input: $input) { __typename } }`
+  await run(made.me, share, { input: { flowId: made.flow, grants: [{ to: { user: friend.handle }, action: 'EDIT' }] } })
+  const span = { from: iso(now() - MINUTE), to: iso(now() - 1) }
+  for (const [document, variables] of [
+    [PAUSE, { id: made.id }],
+    [RESUME, { id: made.id }],
+    [RUN_NOW, { id: made.id }],
+    [BACKFILL, { input: { id: made.id, ...span } }],
+  ] as const) {
+    expect((await run(friend, document, variables)).codes).toEqual(['FORBIDDEN'])
+    const { data } = await run(stranger, document, variables)
+    expect(Object.values(data)).toMatchObject([{ __typename: 'NotFoundProblem' }])
+  }
+})
+
+test('a schedule that is published anew is counted from then; one that is taken out starts nothing any more', async () => {
+  const made = await scheduled({ cron: '0 0 1 1 *', overlap: 'queue' }, WAITS)
+  const publish = `mutation ($input: PublishFlowVersionInput!) { publishFlowVersion(input: $input) { __typename } }`
+  const trigger = { type: 'schedule', name: 'tick', every: 'PT1M' }
+  await run(made.me, publish, {
+    input: { flowId: made.flow, definition: { ...made.definition, triggers: [trigger] }, expectedVersion: 1 },
+  })
+  const changed = await read(made)
+  expect(changed).toMatchObject({ id: made.id, cron: null, every: 'PT1M', version: 2 })
+  expect(Date.parse(changed.nextTimes[0]) - now()).toBeLessThanOrEqual(MINUTE)
+  await fire(made)
+  await database.query(`update sluice.schedules set overlap = 'queue' where trigger_id = $1`, [made.uuid])
+  await run(made.me, RUN_NOW, { id: made.id })
+  await run(made.me, publish, {
+    input: { flowId: made.flow, definition: { ...made.definition, triggers: [] }, expectedVersion: 2 },
+  })
+  await go(made)
+  await scheduler.runOnce()
+  expect(await running(made)).toBe(0)
+  const rows = await database.query('select next_at from sluice.schedules where trigger_id = $1', [made.uuid])
+  expect(rows).toEqual([{ next_at: null }])
+  expect((await run(made.me, RUN_NOW, { id: made.id })).data.runScheduleNow.__typename).toBe('NotFoundProblem')
+})
