@@ -36,6 +36,7 @@ const STAIRS: readonly (readonly string[][])[] = [
       'config-settings.ts',
       'config-security-settings.ts',
       'config-query-settings.ts',
+      'config-server-settings.ts',
       'config-watch-settings.ts',
       'config-shapes.ts',
     ],
