@@ -42,6 +42,9 @@ const Approval = builder.objectRef<ApprovalView>('Approval').implement({
     quorum: t.exposeInt('quorum', { description: 'How many must approve.' }),
     rejects: t.exposeInt('rejects', { description: 'How many rejections end it.' }),
     selfApproval: t.exposeBoolean('selfApproval', { description: 'Whether who started the execution may vote.' }),
+    approvers: t.exposeStringList('approvers', {
+      description: 'Who may vote: a role such as `role:USER`, a handle, or the id of a user.',
+    }),
     votes: t.field({ type: [Vote], description: 'The votes, in the order in which they came.', resolve: ({ votes }) => votes }),
     delegations: t.field({
       type: [Delegation],

@@ -7,8 +7,6 @@ import { encodeFeedCursor } from '../live/cursor.ts'
 import { MAX_EVENTS } from '../operations/read-events.ts'
 import { nameOf } from '../operations/read-steps.ts'
 import type { StepView } from '../operations/read-steps.ts'
-import { waitsForSlot } from '../operations/read-slots.ts'
-import { executionWaitsFor } from '../operations/waiting-for.ts'
 import { builder } from './builder.ts'
 import { loadersOf } from './loaders.ts'
 import { payloadBytesField, payloadField, redactedField, unmaskArg } from './payload-field.ts'
@@ -158,9 +156,9 @@ Execution.implement({
     waitingFor: t.field({
       type: WaitingFor,
       nullable: true,
-      description: 'What it waits for when nothing of it runs: what is due first. Each step tells its own.',
-      resolve: async (execution, _args, call) =>
-        executionWaitsFor(execution, waitsForSlot(execution) ? await loadersOf(call).slots.load(execution.id) : null),
+      description: 'Why it does not move; null while it does. Of several things what is due first: each step tells its own.',
+      complexity: 5,
+      resolve: (execution, _args, call) => loadersOf(call).waiting.load(execution),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked for.' }),
     startedAt: t.expose('startedAt', { type: 'DateTime', nullable: true, description: 'When it began.' }),

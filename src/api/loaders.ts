@@ -22,13 +22,14 @@ import { readCounts, readItems } from '../operations/read-items.ts'
 import type { Item, ItemsWanted, StepCounts } from '../operations/read-items.ts'
 import * as payloads from '../operations/read-payloads.ts'
 import type { Payload, StepRunKey } from '../operations/read-payloads.ts'
-import { readHolders, readSlots } from '../operations/read-slots.ts'
-import type { Slot } from '../operations/read-slots.ts'
+import { readHolders } from '../operations/read-slots.ts'
 import { readFirings, readFiringsOf, readFlowSchedules, readSchedules } from '../operations/read-schedules.ts'
 import type { Firing, FiringsWanted } from '../operations/read-schedules.ts'
 import { readSteps } from '../operations/read-steps.ts'
 import type { StepView } from '../operations/read-steps.ts'
+import { readWaiting } from '../operations/read-waiting.ts'
 import type { View } from '../operations/unmask.ts'
+import type { Waiting } from '../operations/waiting-for.ts'
 import type { Trigger } from '../triggers/entities/trigger.ts'
 import type { Schedule } from '../triggers/schedule.ts'
 
@@ -57,12 +58,12 @@ export interface Loaders {
   flowTriggers: DataLoader<string, Trigger[]>
   triggerNames: DataLoader<string, TriggerName | null>
   retries: DataLoader<string, string | null>
-  slots: DataLoader<string, Slot | null>
   slotHolders: DataLoader<string, string[]>
   flowSchedules: DataLoader<string, Schedule[]>
   schedules: DataLoader<string, Schedule | null>
   firings: DataLoader<FiringsWanted, Firing[]>
   firingsOf: DataLoader<string, Firing | null>
+  waiting: DataLoader<Execution, Waiting | null, string>
 }
 
 const BY_CALL: Record<View, WeakMap<Call, Loaders>> = { MASKED: new WeakMap(), UNMASKED: new WeakMap() }
@@ -103,7 +104,6 @@ function createLoaders(call: Call, view: View): Loaders {
     allowedActions: anew((ids) => readAllowedActions(call, ids)),
     flowGrants: anew((ids) => readFlowGrants(call, ids)),
     flowTriggers: anew((ids) => loadFlowTriggers(call, ids)),
-    slots: anew((ids) => readSlots(call, ids)),
     slotHolders: anew((ids) => readHolders(call, ids)),
     triggerNames: batch((ids) => loadTriggerNames(call, ids), itself),
     retries: anew((ids) => findRetries(call, ids)),
@@ -111,6 +111,7 @@ function createLoaders(call: Call, view: View): Loaders {
     schedules: anew((ids) => readSchedules(call, ids)),
     firings: new DataLoader((wanted) => readFirings(call, wanted), { cache: false }),
     firingsOf: anew((ids) => readFiringsOf(call, ids)),
+    waiting: batch((executions: readonly Execution[]) => readWaiting(call, executions), asOf),
     newestVersions: batch(
       (flows) => loadNewestVersions(call, flows),
       (flow) => `${flow.id} ${flow.latestNumber}`,

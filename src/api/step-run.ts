@@ -4,7 +4,7 @@ import type { Progress } from '../engine/acts/reports.ts'
 import { progressOf } from '../engine/in-flight.ts'
 import type { STEP_STATUSES } from '../engine/states.ts'
 import type { Waiting } from '../operations/waiting-for.ts'
-import { waitingOf } from '../operations/waiting-for.ts'
+import { sayWaiting, waitingOf } from '../operations/waiting-for.ts'
 import { builder } from './builder.ts'
 import { payloadBytesField, payloadField, redactedField } from './payload-field.ts'
 import { AgentRequest, Execution, StepRun } from './refs.ts'
@@ -52,17 +52,25 @@ const WaitingKind = builder.enumType('WaitingKind', {
     CHILD: { description: 'The end of a child execution.' },
     START: { description: 'The `startAt` of its execution.' },
     SLOT: { description: 'Its turn: as many of its flow run as may; `slot` says behind whom.' },
+    PAUSED: { description: 'Somebody who resumes it.' },
+    CANCELING: { description: 'The end of what still runs; at `until` it is over whatever that does.' },
+    WORKER: { description: 'A worker: none has it, or the one that had it was lost.' },
   } satisfies Record<Waiting['kind'], { description: string }>,
 })
 
 /** For steps and for executions. */
 export const WaitingFor = builder.objectRef<Waiting>('WaitingFor').implement({
-  description: 'What something waits for, and until when.',
+  description: 'What something waits for, since when, and until when.',
   fields: (t) => ({
     kind: t.field({ type: WaitingKind, description: 'What kind of thing.', resolve: ({ kind }) => kind }),
+    message: t.string({ description: 'The same in one sentence, for people.', resolve: sayWaiting }),
     step: t.exposeString('step', { nullable: true, description: 'The step that waits.' }),
     since: t.expose('since', { type: 'DateTime', description: 'Since when.' }),
-    until: t.expose('until', { type: 'DateTime', nullable: true, description: 'When it ends by itself.' }),
+    until: t.expose('until', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it ends by itself; null when only somebody ends it.',
+    }),
     role: t.string({
       nullable: true,
       description: 'Of the agent that is asked.',
@@ -80,6 +88,26 @@ export const WaitingFor = builder.objectRef<Waiting>('WaitingFor').implement({
       description: 'What it holds once it begins: who holds it now, and its place in the queue.',
       resolve: ({ slot }) => slot,
     }),
+    attempt: t.exposeInt('attempt', { nullable: true, description: 'The number of the next attempt.' }),
+    error: t.field({
+      type: StepError,
+      nullable: true,
+      description: 'Why the attempt before failed.',
+      resolve: ({ error }) => error,
+    }),
+    child: t.field({
+      type: Execution,
+      nullable: true,
+      description: 'The execution whose end it waits for; null otherwise, and when you may not see it.',
+      resolve: ({ childId }) => childId,
+    }),
+    by: t.exposeString('by', { nullable: true, description: 'The id of who paused or canceled it.' }),
+    reason: t.exposeString('reason', { nullable: true, description: 'What they said.' }),
+    ahead: t.exposeInt('ahead', {
+      nullable: true,
+      description: 'How many executions of the same initiator a worker takes first, 1000 at most.',
+    }),
+    workers: t.exposeInt('workers', { nullable: true, description: 'How many workers are alive.' }),
     agentRequestId: t.id({
       nullable: true,
       description: 'What `answerAgentRequest` takes.',

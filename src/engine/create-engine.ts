@@ -108,9 +108,9 @@ export function createEngine(options: EngineOptions): RunningEngine {
     start: createStarter({ database, committer, worker, rates, planRetry }),
     ...createKeyedOrders({ database, committer, worker }),
     planRetry,
-    cancel: (order) => control(order, { kind: 'cancel', reason: order.reason ?? 'canceled' }),
-    pause: (order) => control(order, { kind: 'pause', reason: order.reason ?? 'paused' }),
-    resume: (order) => control(order, { kind: 'resume', ...(order.reason !== undefined && { reason: order.reason }) }),
+    cancel: (order) => control(order, { kind: 'cancel', ...saidWith(order), reason: order.reason ?? 'canceled' }),
+    pause: (order) => control(order, { kind: 'pause', ...saidWith(order), reason: order.reason ?? 'paused' }),
+    resume: (order) => control(order, { kind: 'resume', ...saidWith(order) }),
     ratesLeft: rates.look,
     masks: createMasks(database, programs),
     program: (flowVersionId) => programs.get(flowVersionId),
@@ -140,3 +140,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
     })
   }
 }
+
+const saidWith = ({ reason, by }: ControlOrder): Pick<ControlOrder, 'reason' | 'by'> => ({
+  ...(reason !== undefined && { reason }),
+  ...(by !== undefined && { by }),
+})

@@ -119,6 +119,8 @@ export interface SignalOrder {
 export interface ControlOrder {
   executionId: string
   reason?: string
+  /** a readable id: who asks for it */
+  by?: string
   audit?: readonly AuditEntry[]
 }
 

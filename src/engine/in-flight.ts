@@ -44,6 +44,8 @@ export interface TimerEntry extends Common {
   dueAt: number
   /** of a `wait`: its timeout is over then, and not what it waits for */
   expires?: true
+  /** of a `backoff`: why the attempt before failed */
+  error?: { code: string; message: string }
 }
 
 /** A step that waits for signals: so many of these names. */

@@ -4,6 +4,7 @@ import type { Engine } from '../engine/engine.ts'
 import type { Execution } from '../engine/entities/execution.ts'
 import { isProblem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
+import { actorId } from './actor-id.ts'
 import type { Call } from './call.ts'
 import { ArgumentCheck, MAX_REASON } from './check-arguments.ts'
 import { getExecution } from './get-execution.ts'
@@ -41,6 +42,7 @@ export async function controlExecution(
   if (check.problem) return check.problem
 
   const audit = [auditEntry(call, { type: AUDIT[verb].done, ...about })]
-  const done = await call.services.engine[verb]({ executionId: id, ...(reason && { reason }), audit })
+  const by = actorId(requirePrincipal(call))
+  const done = await call.services.engine[verb]({ executionId: id, by, ...(reason && { reason }), audit })
   return isProblem(done) ? done : getExecution(call, id)
 }

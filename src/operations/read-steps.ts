@@ -68,15 +68,18 @@ export async function readSteps(call: Call, executions: readonly ExecutionSteps[
   })
 }
 
-export const isTelling = (entry: InFlight): boolean => entry.kind === 'act' && entry.progress?.message !== undefined
+export const isTelling = (entry: InFlight): boolean =>
+  (entry.kind === 'act' && entry.progress?.message !== undefined) || (entry.kind === 'backoff' && entry.error !== undefined)
 
-/** What its attempts say of how far they are, as it may be seen. */
+/** What its attempts say of how far they are, and why they failed, as it may be seen. */
 export function withMasked<Some extends Pick<ExecutionSteps, 'inFlight'>>(
   execution: Some,
   mask: ExecutionMask | undefined,
 ): Some {
   if (!mask || !execution.inFlight.some(isTelling)) return execution
   const inFlight = execution.inFlight.map((entry) => {
+    if (entry.kind === 'backoff' && entry.error)
+      return { ...entry, error: { ...entry.error, message: mask.text(entry.error.message) } }
     if (entry.kind !== 'act' || entry.progress?.message === undefined) return entry
     return { ...entry, progress: { ...entry.progress, message: mask.text(entry.progress.message) } }
   })

@@ -4,11 +4,11 @@ import { auditEntry } from '../audit/record-audit.ts'
 import type { Execution } from '../engine/entities/execution.ts'
 import { isProblem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
-import { encodeId } from '../ids.ts'
 import { didYouMean } from '../language/nearest-name.ts'
 import { checkPayload, MAX_STATE_BYTES } from '../language/payload.ts'
 import type { Program } from '../language/program.ts'
 import type { Json } from '../language/values.ts'
+import { actorId } from './actor-id.ts'
 import type { Call } from './call.ts'
 import { ArgumentCheck, MAX_KEY } from './check-arguments.ts'
 import { findFlowLevel } from './find-flow.ts'
@@ -48,13 +48,12 @@ export async function signalExecution(
   if (!payload.ok) check.add(payload.code, ['data'], payload.message)
   if (check.problem || !payload.ok) return check.problem!
 
-  const { actsAs, kind } = principal
   const sent = await call.services.engine.signal({
     ...{ executionId: id, name: signal, data: data as Json, bytes: payload.bytes },
-    sentBy: encodeId(kind === 'AGENT' ? 'apiKey' : 'user', actsAs),
+    sentBy: actorId(principal),
     audit: [auditEntry(call, { type: 'execution.signaled', ...about, metadata: { signal } })],
     ...(idempotencyKey !== undefined && {
-      idempotency: { principalId: actsAs, key: idempotencyKey, inputHash: hashOf([id, signal, data]) },
+      idempotency: { principalId: principal.actsAs, key: idempotencyKey, inputHash: hashOf([id, signal, data]) },
     }),
   })
   if (isProblem(sent)) return sent

@@ -1,7 +1,10 @@
 /** Full command over what runs, through the API: retries with their plan, pauses, many at once, and why something does not move. */
 import { expect, test } from 'vitest'
 import type { Principal } from '../../src/identity/principal.ts'
+import { isProblem } from '../../src/errors.ts'
 import { decodeId, encodeId } from '../../src/ids.ts'
+import { getExecution } from '../../src/operations/get-execution.ts'
+import { readWaiting } from '../../src/operations/read-waiting.ts'
 import { as, testApi } from '../harness/api.ts'
 import { age, superuserOf } from '../harness/age.ts'
 
@@ -293,4 +296,90 @@ test('neither who started an execution nor who tries it again approves what it a
     expect(await vote(third)).toMatchObject({ replayed: false })
   }
   expect(await ended(admin, again)).toMatchObject({ status: 'SUCCEEDED' })
+})
+
+const WAITING = `query ($id: ID!) { execution(id: $id) { status reason
+  waitingFor { kind message since until step by reason attempt error { code message } child { id status } ahead workers signals needed role
+    agentRequest { id approval { approvers votes { decision } } } }
+  steps { name waitingFor { kind attempt error { message } } } } }`
+const why = async (who: Principal, id: string) => (await run(who, WAITING, { id })).data.execution
+const control = async (who: Principal, verb: 'cancel' | 'pause' | 'resume', id: string, reason = 'because') =>
+  (await run(who, `mutation { ${verb}Execution(input: { id: "${id}", reason: "${reason}" }) { __typename } }`)).data[
+    `${verb}Execution`
+  ].__typename
+
+test('pausing an execution leaves its children alone; who paused it, since when and why is told', async () => {
+  const owner = await person()
+  await createFlow(owner, { paid: { type: 'signal', signals: ['paid'] } })
+  const flow = await createFlow(owner, {
+    sub: { type: 'flow', flow: `control ${number}`, input: {} },
+    last: handler('last 2', { after: ['sub'] }),
+  })
+  const id = await start(owner, flow, {}, 0)
+  await expect.poll(async () => (await why(owner, id)).waitingFor?.kind, { timeout: 5_000 }).toBe('CHILD')
+  const { child, message } = (await why(owner, id)).waitingFor
+  expect(message).toBe('sub waits for the end of the execution that it started.')
+  await expect.poll(async () => (await why(owner, child.id)).waitingFor?.kind, { timeout: 5_000 }).toBe('SIGNAL')
+  expect(await control(owner, 'pause', id, 'lunch')).toBe('PauseExecutionSuccess')
+  const by = encodeId('user', owner.id)
+  expect(await why(owner, id)).toMatchObject({
+    ...{ status: 'PAUSED', reason: 'lunch' },
+    waitingFor: {
+      kind: 'PAUSED',
+      by,
+      reason: 'lunch',
+      until: null,
+      since: expect.any(String),
+      message: `It was paused by ${by}: lunch`,
+    },
+  })
+  expect(await why(owner, child.id)).toMatchObject({ status: 'WAITING' })
+  await run(owner, `mutation { signalExecution(input: { id: "${child.id}", signal: "paid" }) { __typename } }`)
+  expect(await ended(owner, child.id)).toMatchObject({ status: 'SUCCEEDED' })
+  expect(await why(owner, id)).toMatchObject({ status: 'PAUSED' })
+  expect(await control(owner, 'resume', id)).toBe('ResumeExecutionSuccess')
+  expect(await ended(owner, id)).toMatchObject({ status: 'SUCCEEDED' })
+})
+
+test('why an execution does not move: retries with what failed, masked; who is asked; a worker that was lost, or is busy', async () => {
+  const owner = await person()
+  const secret = { input: { type: 'object', properties: { pin: { type: 'string', sensitive: true } } } }
+  failing.add('pin 12345678')
+  const again = handler('x', { retry: { attempts: 3, delay: 'PT60S' } })
+  const flow = await createFlow(owner, { pay: { ...again, with: { name: 'pin ${{ input.pin }}' } } }, secret)
+  const id = await start(owner, flow, { pin: '12345678' }, 0)
+  await expect.poll(async () => (await why(owner, id)).waitingFor?.kind, { timeout: 5_000 }).toBe('RETRY')
+  const retrying = await why(owner, id)
+  expect(retrying.waitingFor).toMatchObject({
+    ...{ attempt: 2, step: 'pay', error: { code: 'STEP_FAILED' }, until: expect.any(String) },
+    message: 'pay waits for its attempt 2; the last one failed with STEP_FAILED.',
+  })
+  expect(retrying.steps[0].waitingFor).toMatchObject({ kind: 'RETRY', attempt: 2 })
+  expect(JSON.stringify(retrying)).not.toContain('12345678')
+  expect(retrying.waitingFor.error.message).toContain('does not work')
+
+  const asking = await createFlow(owner, {
+    ask: { type: 'approval', roles: ['ADMIN'], users: ['bob'], subject: 'Shall we?', quorum: 2 },
+  })
+  const asked = await start(owner, asking, {}, 0)
+  await expect.poll(async () => (await why(owner, asked)).waitingFor?.kind, { timeout: 5_000 }).toBe('APPROVAL')
+  expect((await why(owner, asked)).waitingFor).toMatchObject({
+    ...{ needed: 2, message: 'ask waits for 2 more approvals.' },
+    agentRequest: { approval: { approvers: ['bob', 'role:ADMIN'], votes: [] } },
+  })
+
+  const uuid = decodeId('execution', asked)!
+  const row = await getExecution(api.call(owner), uuid)
+  if (isProblem(row)) throw new Error(row.message)
+  const ready = { ...row, status: 'PENDING' as const, wakeAt: null, inFlight: [] }
+  expect(await readWaiting(api.call(owner), [ready])).toMatchObject([{ kind: 'WORKER', ahead: 0, workers: 1 }])
+  const overdue = { ...row, inFlight: row.inFlight.map((entry) => ({ ...entry, dueAt: 1000 })) as typeof row.inFlight }
+  expect(await readWaiting(api.call(owner), [overdue])).toMatchObject([{ kind: 'WORKER', since: new Date(1000) }])
+  await api.database.query(`update sluice.executions set status = 'RUNNING', wake_at = null, owner = $2 where id = $1`, [
+    uuid,
+    owner.id,
+  ])
+  expect((await why(owner, asked)).waitingFor).toMatchObject({
+    ...{ kind: 'WORKER', ahead: null, workers: 1, message: 'Its worker was lost; another one takes it over.' },
+  })
 })

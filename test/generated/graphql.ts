@@ -129,8 +129,12 @@ export type WaitingKind =
   | 'AGENT'
   /** The votes of people. */
   | 'APPROVAL'
+  /** The end of what still runs; at `until` it is over whatever that does. */
+  | 'CANCELING'
   /** The end of a child execution. */
   | 'CHILD'
+  /** Somebody who resumes it. */
+  | 'PAUSED'
   /** The next attempt after a failure. */
   | 'RETRY'
   /** Signals; `signals` says which. */
@@ -140,7 +144,9 @@ export type WaitingKind =
   /** The `startAt` of its execution. */
   | 'START'
   /** A `wait` step: a time. */
-  | 'TIMER';
+  | 'TIMER'
+  /** A worker: none has it, or the one that had it was lost. */
+  | 'WORKER';
 
 export type CreateExampleMutationVariables = Exact<{
   definition: unknown;

@@ -5,7 +5,9 @@ import type { InFlight } from '../../src/engine/in-flight.ts'
 import type { ExecutionStatus } from '../../src/engine/states.ts'
 import { compile } from '../../src/language/compile.ts'
 import { mergeSteps, nameOf } from '../../src/operations/read-steps.ts'
-import { executionWaitsFor, waitingOf } from '../../src/operations/waiting-for.ts'
+import { executionWaitsFor, NO_MORE, sayWaiting, WAITING_KINDS, waitingOf } from '../../src/operations/waiting-for.ts'
+import type { Waiting, Waits } from '../../src/operations/waiting-for.ts'
+import { NEVER_MS } from '../../src/engine/decide/snapshot.ts'
 
 const allow = { roles: new Set(['ceo']), handlers: new Set(['work']) }
 const definition = {
@@ -80,7 +82,7 @@ test('a path leads to the step that it belongs to', () => {
 })
 
 test('what waits says for what and until when; what runs does not', () => {
-  expect(waitingOf(asking)).toEqual({
+  expect(waitingOf(asking)).toMatchObject({
     ...{ kind: 'AGENT', step: 'ask', since: new Date(1000), until: new Date(9000), requestId: 'r', signals: [], needed: null },
   })
   expect(waitingOf(backingOff)).toMatchObject({ kind: 'RETRY', requestId: null })
@@ -97,14 +99,48 @@ test('what waits says for what and until when; what runs does not', () => {
   expect(waitingOf(approval)).toMatchObject({ kind: 'APPROVAL', needed: 2, requestId: 'r' })
 })
 
+const EXECUTION: Waits = {
+  ...{ status: 'WAITING', createdAt: new Date(500), lastEventAt: new Date(600), wakeAt: null, deadlineAt: null, inFlight: [] },
+  ...{ owner: null, cancelReason: null, pauseReason: null, ending: null },
+}
+
 test('an execution waits for what is due first, unless something of it runs', () => {
   const of = (status: ExecutionStatus, inFlight: InFlight[], wakeAt: Date | null = null) =>
-    executionWaitsFor({ status, inFlight, wakeAt, createdAt: new Date(500) })
+    executionWaitsFor({ ...EXECUTION, status, inFlight, wakeAt })
   expect(of('WAITING', [asking, backingOff])).toMatchObject({ kind: 'RETRY', step: 'work' })
-  expect(of('RUNNING', [asking, working])).toBeNull()
+  expect(executionWaitsFor({ ...EXECUTION, status: 'RUNNING', owner: 'w', inFlight: [asking, working] })).toBeNull()
   expect(of('SUCCEEDED', [])).toBeNull()
-  expect(of('PENDING', [], new Date(7000))).toEqual({
+  expect(of('PENDING', [], new Date(7000))).toMatchObject({
     ...{ kind: 'START', step: null, since: new Date(500), until: new Date(7000), requestId: null, signals: [] },
     needed: null,
   })
+  expect(of('PENDING', [], new Date(NEVER_MS))).toMatchObject({ kind: 'SLOT', until: null })
+  expect(of('PENDING', [])).toMatchObject({ kind: 'WORKER', since: new Date(600) })
+})
+
+test('what was paused, or is being canceled, says so before everything else; what runs it has first to end', () => {
+  const paused = { ...EXECUTION, status: 'PAUSED' as const, pauseReason: 'lunch', inFlight: [asking] }
+  expect(executionWaitsFor(paused)).toMatchObject({ kind: 'PAUSED', reason: 'lunch', until: null })
+  expect(executionWaitsFor({ ...paused, status: 'RUNNING', owner: 'w', inFlight: [working] })).toBeNull()
+  const canceling = { ...EXECUTION, status: 'RUNNING' as const, owner: 'w', cancelReason: 'no', deadlineAt: new Date(8000) }
+  expect(executionWaitsFor({ ...canceling, inFlight: [working] })).toMatchObject({ kind: 'CANCELING', until: new Date(8000) })
+  // it undoes what it did: that is work
+  expect(executionWaitsFor({ ...canceling, inFlight: [working], ending: 'CANCELED' })).toBeNull()
+  expect(executionWaitsFor({ ...canceling, status: 'CANCELED', inFlight: [] })).toBeNull()
+})
+
+test('each kind of waiting is told in a sentence', () => {
+  const say = (more: Partial<Waiting>) => sayWaiting({ ...NO_MORE, kind: 'PAUSED', since: new Date(0), step: 'pay', ...more })
+  expect(WAITING_KINDS.map((kind) => say({ kind, needed: 1, signals: ['paid'], attempt: 2, ahead: 3, workers: 1 }))).toEqual([
+    ...['pay waits for an answer.', 'pay waits for 1 more approval.', 'pay waits for 1 of the signals paid.'],
+    ...['pay waits for its time.', 'pay waits for its attempt 2.', 'pay waits for the end of the execution that it started.'],
+    ...['It waits for the time that it is to start at.', 'It waits for others of its flow to end.'],
+    ...['It was paused', 'It is being canceled', 'It waits for a worker; 3 go first.'],
+  ])
+  expect(say({ by: 'user_x', reason: 'lunch' })).toBe('It was paused by user_x: lunch')
+  expect(say({ kind: 'RETRY', attempt: 3, error: { code: 'TIMEOUT', message: '' } })).toContain(
+    'the last one failed with TIMEOUT',
+  )
+  expect(say({ kind: 'WORKER', workers: 0, ahead: 7 })).toBe('No worker is alive to run it.')
+  expect(say({ kind: 'WORKER', workers: 2 })).toBe('Its worker was lost; another one takes it over.')
 })

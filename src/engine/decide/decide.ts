@@ -61,7 +61,7 @@ function apply(draft: Draft, input: Input): InputResult {
       return applyOutcome(draft, input)
     case 'message':
       noteRead(draft, input)
-      return hasEnded(draft.status) ? 'illegal' : cancel(draft, input.reason)
+      return hasEnded(draft.status) ? 'illegal' : cancel(draft, input)
     case 'childEnded':
       noteRead(draft, input)
       if (hasEnded(draft.status)) return 'illegal'
@@ -107,18 +107,18 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
     case 'delegated':
       return applyToApproval(draft, input)
     case 'cancel':
-      return cancel(draft, input.reason)
+      return cancel(draft, input)
     case 'pause':
       if (draft.pauseReason !== null || draft.cancelReason !== null || draft.ending !== null) return 'illegal'
       draft.pauseReason = input.reason
-      emit(draft, 'execution.paused', { data: { reason: input.reason } })
+      emit(draft, 'execution.paused', { data: saidWith(input) })
       return 'applied'
     case 'resume':
       if (draft.pauseReason === null) return 'illegal'
       draft.pauseReason = null
       if (draft.status === 'PAUSED') draft.status = draft.startedAt === null ? 'PENDING' : 'RUNNING'
       if (draft.startedAt === null) draft.wakeAt = startOf(draft)
-      emit(draft, 'execution.resumed', input.reason === undefined ? {} : { data: { reason: input.reason } })
+      emit(draft, 'execution.resumed', input.reason === undefined && input.by === undefined ? {} : { data: saidWith(input) })
       return 'applied'
     case 'handBack':
       handBack(draft)
@@ -187,12 +187,18 @@ function isolate(draft: Draft, input: Input & { kind: 'isolated' }): InputResult
   return 'applied'
 }
 
+const saidWith = ({ reason, by }: { reason?: string; by?: string }): Record<string, string> => ({
+  ...(reason !== undefined && { reason }),
+  ...(by !== undefined && { by }),
+})
+
 /** Waits end now; what runs is told to stop and has until the fence. One that ends anyway goes on undoing: that has its own fence. */
-function cancel(draft: Draft, reason: string): InputResult {
+function cancel(draft: Draft, asked: { reason: string; by?: string }): InputResult {
   if (draft.cancelReason !== null || draft.ending !== null) return 'duplicate'
+  const { reason } = asked
   draft.cancelReason = reason
   draft.pauseReason = null
-  emit(draft, 'execution.cancelRequested', { data: { reason } })
+  emit(draft, 'execution.cancelRequested', { data: saidWith(asked) })
   for (const entry of draft.inFlight) {
     if (entry.kind === 'act' && entry.epoch !== 0) {
       draft.aborts.push({ path: entry.path, attempt: entry.attempt })

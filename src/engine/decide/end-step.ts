@@ -13,6 +13,9 @@ import { retryOf } from './retry.ts'
 import type { Run } from './run.ts'
 import type { StepRecord } from './snapshot.ts'
 
+/** Of a failure that is tried again, characters: the history has all of it. */
+const MOST_TOLD = 300
+
 /** What a template made, if it may be stored; else the step has failed, and undefined. */
 export function storable(draft: Draft, run: Run, ending: Ending, made: Evaluated<Json>, what: string): Json | undefined {
   if (!made.ok) fail(draft, run, ending, 'EXPRESSION_FAILED', `${what}: ${made.message}`)
@@ -88,7 +91,8 @@ export function fail(
   const error = { code, message }
   const retry = retryOf(draft, run, ending, code, hints)
   if (retry) {
-    draft.inFlight.push(retry.entry)
+    // of one inside of a map its step run tells, in the end: a thousand of them would be carried along here
+    draft.inFlight.push(run.within ? retry.entry : { ...retry.entry, error: { code, message: message.slice(0, MOST_TOLD) } })
     emitOf(draft, run, 'step.retrying', { attempt, data: { error, delayMs: retry.delayMs } })
     return
   }

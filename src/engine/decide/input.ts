@@ -44,9 +44,10 @@ export type Input =
   | { kind: 'signaled'; id: string; name: string; data: Json; bytes: number; sentBy: string }
   | { kind: 'voted'; requestId: string; dataHash: string; decision: 'APPROVE' | 'REJECT'; data: Json; by: string }
   | { kind: 'delegated'; requestId: string; from: string; to: string }
-  | { kind: 'cancel'; reason: string }
-  | { kind: 'pause'; reason: string }
-  | { kind: 'resume'; reason?: string }
+  /** `by`: the readable id of who asks for it */
+  | { kind: 'cancel'; reason: string; by?: string }
+  | { kind: 'pause'; reason: string; by?: string }
+  | { kind: 'resume'; reason?: string; by?: string }
   /** its holder gives it back: what runs is stopped and runs again elsewhere */
   | { kind: 'handBack' }
   /** a word from another execution, read from the inbox */
