@@ -1,5 +1,5 @@
 /** The client package against a whole server, over WebSocket and server-sent events: what it shows is what happened, whatever is cut. */
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { auditFeed, createFeed, executionFeed, holesOf, SessionOver } from '../../clients/feed/feed.ts'
 import type { FeedOptions, Transport } from '../../clients/feed/feed.ts'
 import { openSession } from '../../clients/feed/session.ts'
@@ -11,6 +11,7 @@ import { encodeFeedCursor } from '../../src/live/cursor.ts'
 import { startCutProxy } from '../harness/cut-proxy.ts'
 import { approve, follow, historyOf, JWT_SECRET, runningServer } from './running-server.ts'
 import type { Follower } from './running-server.ts'
+import { tinyContainer } from './tiny-dom.ts'
 
 const { url, session, start, ownerQuery } = await runningServer()
 const WAYS = [
@@ -191,4 +192,53 @@ test('one session serves many: a refresh token is used once, and what it brought
   expect(renewed).toHaveLength(1)
   const stolen = openSession({ url }, signedIn.signIn)
   await expect(stolen.token(true)).rejects.toThrow(SessionOver)
+})
+
+interface Root {
+  render(element: object): void
+  unmount(): void
+}
+
+test('in React a component shows a feed as it goes, also in strict mode, and leaves it when it is gone', async () => {
+  const id = await start('feature_approval', EXPENSIVE)
+  const { container, remove } = tinyContainer()
+  onTestFinished(remove)
+  const { createElement, StrictMode } = await import('react')
+  const { createRoot } = (await import('react-dom/client' as string)) as { createRoot(container: object): Root }
+  const { useExecutionFeed } = await import('../../clients/feed/react.ts')
+  let followed = 0
+  const counted = (transport: Transport): Transport => ({
+    ...transport,
+    subscribe(operation, sink) {
+      followed += 1
+      const leave = transport.subscribe(operation, sink)
+      return () => {
+        followed -= 1
+        leave()
+      }
+    },
+  })
+  const transport = counted(overWebSocket({ url, token: session.token }))
+  const seen: string[] = []
+  function Standing() {
+    const { status, view } = useExecutionFeed(id, { transport })
+    const text = `${view.execution?.status} ${status}`
+    if (seen.at(-1) !== text) seen.push(text)
+    return createElement('p', null, text)
+  }
+  const root = createRoot(container)
+  root.render(createElement(StrictMode, null, createElement(Standing)))
+  await vi.waitUntil(() => container.textContent === 'WAITING live')
+  expect(followed).toBe(1)
+  await approve(session, id)
+  await vi.waitUntil(() => container.textContent === 'SUCCEEDED ended')
+  expect([seen[0], followed]).toEqual(['undefined resuming', 0])
+  root.unmount()
+
+  const other = createRoot(container)
+  const unfinished = await start('feature_approval', EXPENSIVE)
+  other.render(createElement(() => createElement('p', null, useExecutionFeed(unfinished, { transport }).view.execution?.status)))
+  await vi.waitUntil(() => container.textContent === 'WAITING')
+  other.unmount()
+  await vi.waitUntil(() => followed === 0)
 })

@@ -20,6 +20,7 @@ const ANSWER = `mutation ($id: ID!, $decision: AgentDecision!) {
   answerAgentRequest(input: { id: $id, decision: $decision }) { ... on Problem { message } } }`
 
 let session
+let question
 let stop = () => undefined
 find('#start').addEventListener('submit', async (event) => {
   event.preventDefault()
@@ -33,6 +34,10 @@ find('#start').addEventListener('submit', async (event) => {
   stop = createFeed({ transport, kind, variables: startExecution.execution }).subscribe(show)
 })
 
+find('#question').addEventListener('click', ({ target }) => {
+  if (target.value) void session.run(ANSWER, { id: question.id, decision: target.value })
+})
+
 function show({ status, problem, ending, view: { execution, events } }) {
   Object.assign(find('#connection'), { textContent: [status, problem].filter(Boolean).join(': '), className: status })
   find('#problem').textContent = ending?.errors[0]?.message ?? ''
@@ -43,11 +48,9 @@ function show({ status, problem, ending, view: { execution, events } }) {
   find('#id').textContent = id
   find('#progress').value = progress.finished / progress.total
   find('#picture').src = `data:image/svg+xml,${encodeURIComponent(picture)}`
-  const question = waitingFor?.agentRequest
+  question = waitingFor?.agentRequest
   find('#question').hidden = !question
   find('#question b').textContent = question?.subject ?? ''
-  for (const button of document.querySelectorAll('#question button'))
-    button.onclick = () => session.run(ANSWER, { id: question.id, decision: button.value })
   find('#history').replaceChildren(...events.map(rowOf))
 }
 

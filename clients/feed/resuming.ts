@@ -1,0 +1,34 @@
+/** Resuming for clients that come back by themselves: of graphql-ws, alone or inside Apollo Client and urql, and of graphql-sse. */
+import type { Frame } from './state.ts'
+
+interface Payload {
+  variables?: Record<string, unknown> | null | undefined
+}
+
+/**
+ * These clients write the variables of a subscription anew each time that they come back. Here `after` is always the cursor of the last
+ * frame, so that nothing is missed and nothing comes twice. The document declares `$after` and selects `cursor` in every frame.
+ */
+export function resuming<Client extends object>(client: Client): Client {
+  const { subscribe } = client as unknown as {
+    subscribe(payload: Payload, sink: { next(result: unknown): void }, ...more: unknown[]): () => void
+  }
+  return {
+    ...client,
+    subscribe(payload: Payload, sink: { next(result: unknown): void }, ...more: unknown[]) {
+      const variables: Record<string, unknown> = { ...payload.variables }
+      const own = Object.create(sink) as typeof sink
+      own.next = (result) => {
+        const cursor = cursorOf(result)
+        if (cursor !== undefined) variables['after'] = cursor
+        sink.next(result)
+      }
+      return subscribe({ ...payload, variables }, own, ...more)
+    },
+  }
+}
+
+function cursorOf(result: unknown): string | undefined {
+  const { data } = result as { data?: Readonly<Record<string, Partial<Frame> | null>> | null }
+  return Object.values(data ?? {})[0]?.cursor
+}
