@@ -9,6 +9,7 @@ import type { AppDatabaseOptions } from './app-database.ts'
 import { openAudit } from './app-audit.ts'
 import { feedOpeners } from './app-feeds.ts'
 import { openSources } from './app-sources.ts'
+import { openScheduler } from './app-triggers.ts'
 import { auditEntry } from './audit/record-audit.ts'
 import { AuditEvent } from './audit/entities/audit-event.ts'
 import { SecurityEvent } from './audit/entities/security-event.ts'
@@ -49,7 +50,6 @@ import { createChooseChild } from './operations/choose-child.ts'
 import type { Services } from './operations/call.ts'
 import { noteRefusedCall } from './operations/note-refused-call.ts'
 import { createOpenSecrets } from './operations/open-secrets.ts'
-import { createStartByTrigger } from './operations/start-by-trigger.ts'
 import { ensureExampleFlows } from './operations/ensure-example-flows.ts'
 import { createGuardedClient } from './outbound/guarded-client.ts'
 import { openMail } from './outbound/mail.ts'
@@ -58,8 +58,6 @@ import { startMetricsServer } from './server/metrics.ts'
 import { readPersistedOperations } from './server/persisted-operations.ts'
 import { startServer } from './server/server.ts'
 import { Trigger } from './triggers/entities/trigger.ts'
-import { TRIGGERS_TOPIC } from './triggers/save-triggers.ts'
-import { createScheduler } from './triggers/scheduler.ts'
 
 export const ENTITIES = [...IDENTITY_ENTITIES, AuditEvent, SecurityEvent, ...ENGINE_ENTITIES, Trigger]
 
@@ -188,11 +186,9 @@ export async function startApp(options: AppOptions): Promise<App> {
     const feeds = createFeeds<string>({ bus, log, access: { ...authChanges, renewPrincipals } })
     feeds.start()
     stack.defer(() => feeds.stop())
-    const scheduler = createScheduler({
-      ...{ database, bus, log: log.child({ room: 'triggers' }), start: createStartByTrigger(() => services) },
-      cancel: (executionId) => engine.cancel({ executionId, reason: 'A later time of its schedule came.' }),
+    const scheduler = openScheduler({
+      ...{ database, bus, engine, registry, services: () => services, log: log.child({ room: 'triggers' }) },
     })
-    database.onCommitted(TRIGGERS_TOPIC, () => scheduler.wake())
     const flowWrites = createLimiter({ name: 'flow-writes', points: flowWritesPerMinute })
     const services: Services = {
       database,

@@ -7,6 +7,8 @@ import type { Bus } from '../fleet/bus.ts'
 import type { Logger } from '../log.ts'
 import { createLoop } from '../loop.ts'
 import { fireSchedules } from './fire-schedules.ts'
+import { forgetFirings } from './forget-firings.ts'
+import type { FiringStatus, NewFiring } from './due-times.ts'
 import type { StartByTrigger } from './start-by-trigger.ts'
 import { executionsToCancel, startFirings } from './start-firings.ts'
 
@@ -16,7 +18,9 @@ export const SCHEDULES_TOPIC = 'schedules'
 /** What a lost ring costs. */
 const LONGEST_PAUSE_MS = 10_000
 /** While something waits for an execution to end. */
-const WAITING_PAUSE_MS = 1_000
+const WAITING_PAUSE_MS = 250
+/** Firings that are as old as events may become are looked for this often. */
+const FORGET_EVERY_MS = 3_600_000
 /** A start that is not possible now is tried again so late at most, whatever the answer says. */
 const LONGEST_WAIT_MS = 60_000
 
@@ -34,6 +38,8 @@ export interface Scheduler {
   stop(): Promise<void>
   /** Fires what is due, and starts what may start now. */
   runOnce(): Promise<void>
+  /** called with what this process did with so many times, and with how late it was; for metrics */
+  onFired?: (fired: { counts: Partial<Record<FiringStatus, number>>; lateMs: number | undefined }) => void
   /** Tells every process that something is due, or soon will be. */
   wake(): void
   /** Starts what waits of one schedule, if it may start now. */
@@ -48,6 +54,7 @@ export function createScheduler({ database, bus, start, cancel, log }: Scheduler
   /** schedules that are left alone until then: ms, monotonic */
   const blocked = new Map<string, number>()
   let unlisten: (() => void) | undefined
+  let forgetAt = 0
   const loop = createLoop({
     name: 'schedules',
     log,
@@ -61,20 +68,26 @@ export function createScheduler({ database, bus, start, cancel, log }: Scheduler
 
   async function runOnce(): Promise<void> {
     for (;;) {
-      const { more } = await fireSchedules(database)
+      const { schedules, firings, lateMs, more } = await fireSchedules(database)
+      const counts = { SKIPPED: countOf(firings, 'SKIPPED'), MISSED: countOf(firings, 'MISSED') }
+      if (schedules > 0) scheduler.onFired?.({ counts, lateMs })
       if (!more) break
     }
     for (const executionId of await executionsToCancel(database)) await cancel(executionId)
     for (const [id, until] of blocked) if (until <= performance.now()) blocked.delete(id)
     for (;;) {
-      const { tried, ...left } = await startFirings(database, start, { except: [...blocked.keys()] })
+      const { tried, started, refused, ...left } = await startFirings(database, start, { except: [...blocked.keys()] })
       for (const { id, retryAfterMs } of left.blocked)
         blocked.set(id, performance.now() + Math.min(retryAfterMs, LONGEST_WAIT_MS))
       if (tried === 0) break
+      scheduler.onFired?.({ counts: { STARTED: started, REFUSED: refused }, lateMs: undefined })
     }
+    if (performance.now() < forgetAt) return
+    await forgetFirings(database)
+    forgetAt = performance.now() + FORGET_EVERY_MS
   }
 
-  return {
+  const scheduler: Scheduler = {
     start() {
       unlisten = bus.listen(SCHEDULES_TOPIC, () => loop.wake())
       loop.start()
@@ -86,7 +99,12 @@ export function createScheduler({ database, bus, start, cancel, log }: Scheduler
     runOnce,
     wake: () => bus.ring(SCHEDULES_TOPIC),
     async startWaiting(only) {
-      await startFirings(database, start, { only })
+      const { started, refused } = await startFirings(database, start, { only })
+      scheduler.onFired?.({ counts: { STARTED: started, REFUSED: refused }, lateMs: undefined })
     },
   }
+  return scheduler
 }
+
+const countOf = (firings: readonly NewFiring[], status: FiringStatus): number =>
+  firings.filter((firing) => firing.status === status).length

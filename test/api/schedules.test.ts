@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import type { Principal } from '../../src/identity/principal.ts'
 import { decodeId } from '../../src/ids.ts'
+import { forgetFirings } from '../../src/triggers/forget-firings.ts'
 import { as, testApi } from '../harness/api.ts'
 
 const { person, run, engine, scheduler, audited, database, ownerQuery } = await testApi()
@@ -180,6 +181,19 @@ test('it runs as whoever published it, as they are now: a refusal is audited, an
   ).toEqual([{ error_code: 'NOT_ALLOWED' }])
   await fire(made)
   expect((await read(made)).lastProblem).toBeNull()
+})
+
+test('firings go when events go', async () => {
+  const made = await scheduled({ every: 'P1D' })
+  await fire(made)
+  const old = '01900000-0000-7000-8000-000000000000'
+  await database.query(
+    `insert into sluice.schedule_firings (trigger_id, scheduled_for, cause, status, execution_id) values ($1, '2024-06-10', 'SCHEDULED', 'STARTED', $2)`,
+    [made.uuid, old],
+  )
+  expect((await read(made)).firings).toHaveLength(2)
+  await forgetFirings(database)
+  expect((await read(made)).firings).toMatchObject([{ execution: { id: expect.stringMatching('exec_') } }])
 })
 
 test('an input that does not fit the flow is refused, and the schedule says what is wrong with it', async () => {

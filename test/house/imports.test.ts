@@ -27,6 +27,7 @@ const STAIRS: readonly (readonly string[][])[] = [
       'app-feeds.ts',
       'app-database.ts',
       'app-sources.ts',
+      'app-triggers.ts',
       'audit-command.ts',
       'simulate-command.ts',
       'watch/',

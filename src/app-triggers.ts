@@ -1,0 +1,33 @@
+/** What starts flows by itself: the scheduler of the process. */
+import type { Registry } from 'prom-client'
+import type { Database } from './database/database.ts'
+import type { Engine } from './engine/engine.ts'
+import type { Bus } from './fleet/bus.ts'
+import type { Logger } from './log.ts'
+import type { Services } from './operations/call.ts'
+import { createStartByTrigger } from './operations/start-by-trigger.ts'
+import { measureScheduler } from './triggers/metrics.ts'
+import { TRIGGERS_TOPIC } from './triggers/save-triggers.ts'
+import { createScheduler } from './triggers/scheduler.ts'
+import type { Scheduler } from './triggers/scheduler.ts'
+
+export interface AppTriggersOptions {
+  database: Database
+  bus: Bus
+  engine: Pick<Engine, 'cancel'>
+  registry: Registry
+  /** there when the first schedule fires */
+  services: () => Services
+  log: Logger
+}
+
+/** Not started. */
+export function openScheduler({ database, bus, engine, registry, services, log }: AppTriggersOptions): Scheduler {
+  const scheduler = createScheduler({
+    ...{ database, bus, log, start: createStartByTrigger(services) },
+    cancel: (executionId) => engine.cancel({ executionId, reason: 'A later time of its schedule came.' }),
+  })
+  measureScheduler(scheduler, registry)
+  database.onCommitted(TRIGGERS_TOPIC, () => scheduler.wake())
+  return scheduler
+}
