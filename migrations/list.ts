@@ -20,6 +20,7 @@ import { Triggers } from './018-triggers.ts'
 import { Schedules } from './019-schedules.ts'
 import { Retries } from './020-retries.ts'
 import { Feeds } from './021-feeds.ts'
+import { Control } from './025-control.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
 export const migrations: MigrationPlan['migrations'] = [
@@ -43,6 +44,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '019-schedules', class: Schedules },
   { name: '020-retries', class: Retries },
   { name: '021-feeds', class: Feeds },
+  { name: '025-control', class: Control },
 ]
 
 /** `create or replace` only; each lies beside the TypeScript that calls it: `new URL('../src/engine/commit.sql', import.meta.url)`. */

@@ -143,6 +143,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       admitStarts: (starts) => admitStarts(services, starts),
       chooseChild: createChooseChild(() => services),
       mostChildren: config.limits.childrenPerInitiator,
+      mostRunning: config.limits.runningPerInitiator,
       rates: createStartRates(createLimiter),
       log: log.child({ room: 'engine' }),
     })

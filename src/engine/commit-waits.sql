@@ -43,6 +43,12 @@ begin
   update sluice.agent_requests r set changed_xid = pg_current_xact_id()
   from unnest(waits) as w where w.kind in ('delegation', 'vote') and r.id = (w.body ->> 'requestId')::uuid;
 
+  -- `onFailure`: what is to be started, and in the transaction of that start, that it was
+  insert into sluice.failures (execution_id) select w.execution_id from unnest(waits) as w where w.kind = 'failed'
+  on conflict do nothing;
+  update sluice.failures f set handled_by = w.execution_id
+  from unnest(waits) as w where w.kind = 'failureOf' and f.execution_id = (w.body ->> 'id')::uuid and f.handled_by is null;
+
   select sum(json_array_length(w.body -> 'paths')) into wanted from unnest(waits) as w where w.kind = 'origin';
   if wanted is null then return; end if;
   insert into sluice.execution_origins (execution_id, retried, from_step, reason, initiators)

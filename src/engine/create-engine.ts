@@ -26,6 +26,8 @@ import { BUSY, createKeyedOrders } from './keyed-orders.ts'
 import { createMasks } from './masks.ts'
 import { planStoredRetry } from './plan-stored-retry.ts'
 import { createPrograms } from './programs.ts'
+import { createFailureFlows } from './failure-flows.ts'
+import type { FailureFlows } from './failure-flows.ts'
 import { createSlotSweep } from './slot-sweep.ts'
 import { createStarter } from './start-order.ts'
 import { createStartRates } from './start-rates.ts'
@@ -52,6 +54,8 @@ export interface EngineOptions extends WorkerSettings {
   chooseChild?: ChooseChild
   /** children of one initiator's executions that have not ended */
   mostChildren?: number
+  /** executions of one initiator that are no children and have not ended, where the engine itself starts them */
+  mostRunning?: number
   /** counts how often flows are started; by default in this process */
   rates?: StartRates
   /** asked before starts that waited begin; without it, all may */
@@ -62,11 +66,13 @@ export interface RunningEngine extends Engine {
   readonly workerId: string
   readonly worker: Worker
   readonly committer: Committer
+  readonly failures: FailureFlows
   run(): Promise<void>
   stop(): Promise<void>
 }
 
 const MOST_CHILDREN = 1_000
+const MOST_RUNNING = 100
 const PARTITIONS_EVERY_MS = 3_600_000
 const PARTITION_WEEKS_AHEAD = 4
 
@@ -101,29 +107,40 @@ export function createEngine(options: EngineOptions): RunningEngine {
   })
   const planRetry = (question: RetryQuestion) => planStoredRetry(database, programs, question)
 
+  const masks = createMasks(database, programs)
+  const start = createStarter({ database, committer, worker, rates, planRetry })
+  const failures = createFailureFlows({
+    ...{ database, programs, masks, start, log, chooseFlow: options.chooseChild },
+    runningLimit: options.mostRunning ?? MOST_RUNNING,
+  })
+
   return {
     workerId,
     worker,
     committer,
-    start: createStarter({ database, committer, worker, rates, planRetry }),
+    failures,
+    start,
     ...createKeyedOrders({ database, committer, worker }),
     planRetry,
     cancel: (order) => control(order, { kind: 'cancel', ...saidWith(order), reason: order.reason ?? 'canceled' }),
     pause: (order) => control(order, { kind: 'pause', ...saidWith(order), reason: order.reason ?? 'paused' }),
     resume: (order) => control(order, { kind: 'resume', ...saidWith(order) }),
     ratesLeft: rates.look,
-    masks: createMasks(database, programs),
+    masks,
     program: (flowVersionId) => programs.get(flowVersionId),
     ended: (executionId, waitMs) => waiters.ended(executionId, waitMs),
     async run() {
       partitions.start()
       await worker.start()
-      if (options.enabled) slots.start()
+      if (!options.enabled) return
+      slots.start()
+      failures.start()
     },
     async stop() {
       await waiters.close()
       await partitions.stop()
       await slots.stop()
+      await failures.stop()
       await worker.stop()
       await committer.close()
     },

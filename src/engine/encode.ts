@@ -10,6 +10,7 @@ import { countSteps } from './decide/snapshot.ts'
 import type { Snapshot } from './decide/snapshot.ts'
 import { endEntry } from './end-entry.ts'
 import type { Idempotency } from './engine.ts'
+import { startWaits } from './origin.ts'
 import { askRow, slotChange } from './slots.ts'
 import type { SlotAsk, SlotRow } from './slots.ts'
 import { hasEnded } from './states.ts'
@@ -45,6 +46,8 @@ export interface StartFields {
   /** the trigger that it came from */
   triggerId?: string
   origin?: OriginRow
+  /** UUID of the execution whose failure it is started for */
+  failureOf?: string
   /** null = not limited (children) */
   runningLimit: number | null
   idempotency?: Idempotency
@@ -84,9 +87,9 @@ export function encodeTransition(transition: Transition, mark: number, sign: Aud
   put('events', transition.events, (event) => writeEvent(next.id, event))
   put('asks', transition.asks, (ask) => writeAsk(next, ask))
   put('closed_asks', transition.closedAsks, (ask) => writeClosedAsk(next, ask))
-  const origin = extras.start?.origin
-  const waits: readonly WaitRow[] = origin ? [...transition.waits, { kind: 'origin', ...origin }] : transition.waits
-  put('waits', waits, (wait) => writeWait(next.id, wait))
+  put('waits', extras.start ? [...transition.waits, ...startWaits(extras.start)] : transition.waits, (wait) =>
+    writeWait(next.id, wait),
+  )
   const slot = extras.start?.slot ? askRow(extras.start.slot, extras.start.priority) : slotChange(from, next)
   if (slot) put('slots', [slot], (row) => writeSlot(next, row))
   if (transition.output != null) put('outputs', [transition.output], (output) => writeOutput(next.id, output))

@@ -36,6 +36,8 @@ export interface StartOrder {
   /** the trigger that it came from */
   triggerId?: string
   retry?: RetryOf
+  /** UUID of the execution whose failure it is started for (`onFailure`) */
+  failureOf?: string
   idempotency?: Idempotency
   audit?: readonly AuditEntry[]
 }

@@ -1,7 +1,8 @@
-/** What a retry is stored with beside what every execution is: what it uses again, and whose it was. */
+/** What some starts are stored with beside what every execution is: what a retry uses again, and whose it was; whose failure it is for. */
 import { encodeId } from '../ids.ts'
-import type { OriginRow } from './decide/draft.ts'
+import type { OriginRow, WaitRow } from './decide/draft.ts'
 import type { Snapshot } from './decide/snapshot.ts'
+import type { StartFields } from './encode.ts'
 import type { RetryOf } from './engine.ts'
 
 /** What is used again has ended when the execution begins. */
@@ -24,3 +25,9 @@ const toldOf = ({ from, reason }: RetryOf): Pick<OriginRow, 'from' | 'reason'> =
   ...(from !== undefined && { from }),
   ...(reason !== undefined && { reason }),
 })
+
+/** The rows of it. */
+export const startWaits = ({ origin, failureOf }: StartFields): WaitRow[] => [
+  ...(origin ? [{ kind: 'origin' as const, ...origin }] : []),
+  ...(failureOf ? [{ kind: 'failureOf' as const, id: failureOf }] : []),
+]

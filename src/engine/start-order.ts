@@ -73,6 +73,7 @@ export function createStarter({ database, committer, worker, rates, planRetry }:
         ...{ inputText: order.inputText, priority: order.priority ?? 0, labels: order.labels ?? null, parentId: null },
         ...{ retryOf: order.retry?.executionId ?? null, runningLimit: order.runningLimit, ...(idempotency && { idempotency }) },
         ...(order.retry && { origin: originOf(order.retry) }),
+        ...(order.failureOf !== undefined && { failureOf: order.failureOf }),
         ...(order.triggerId !== undefined && { triggerId: order.triggerId }),
         ...(slot.value && { slot: slot.value }),
       },

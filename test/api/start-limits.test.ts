@@ -1,9 +1,10 @@
 /** What definitions say around their flows, through the API: slots, rates, priorities, and what `limits` shows of them. */
 import { expect, test } from 'vitest'
+import { decodeId } from '../../src/ids.ts'
 import type { UserPrincipal } from '../../src/identity/principal.ts'
 import { testApi } from '../harness/api.ts'
 
-const { person, run, audited, services, database } = await testApi({ runningPerInitiator: 5 })
+const { person, run, audited, services, database, engine } = await testApi({ runningPerInitiator: 5 })
 
 const WAIT = { a: { type: 'signal', signals: ['go'] } }
 let flows = 0
@@ -117,4 +118,75 @@ test('how many somebody else has running is for administrators (A8)', async () =
   const id = mine.limits.running.initiator.id
   expect((await run(admin, RUNNING, { id })).data.limits.running).toEqual({ running: 5, max: 5 })
   expect((await run(await person(), RUNNING, { id })).codes).toEqual(['FORBIDDEN'])
+})
+
+const BROKEN = { a: { type: 'fail', message: 'no luck, ${{ input.who }}', code: 'NO_LUCK' } }
+/** Executions that were started for failures of this flow. */
+const handlersOf = (flow: string) =>
+  database.query<{ id: string; initiator: string; input: Record<string, unknown>; status: string }>(
+    `select e.id, e.initiator_id as initiator, i.body as input, e.status from sluice.failures f
+     join sluice.executions x on x.id = f.execution_id join sluice.executions e on e.id = f.handled_by
+     join sluice.execution_inputs i on i.execution_id = e.id where x.flow_id = $1`,
+    [decodeId('flow', flow)],
+  )
+async function failing(owner: UserPrincipal, definition: object): Promise<string> {
+  const { data } = await run(owner, CREATE, { definition, visibility: 'PUBLIC' })
+  return data.createFlow.flow.id
+}
+
+test('a failure starts the flow that is named for it, once, as whoever published it, with what is sensitive masked', async () => {
+  const [owner, caller] = [await person(), await person()]
+  await failing(owner, { name: 'tell', steps: { a: { type: 'transform', set: { said: '${{ input.reason }}' } } } })
+  const input = { type: 'object', properties: { who: { type: 'string', sensitive: true } } }
+  const flow = await failing(owner, { name: 'breaks', input, onFailure: { flow: 'tell' }, steps: BROKEN })
+  const { execution } = await start(caller, flow, { input: { who: 'Ann Example' }, waitMs: 5_000 })
+  await expect.poll(() => handlersOf(flow), { interval: 10, timeout: 5_000 }).toHaveLength(1)
+  await Promise.all([engine.failures.runOnce(), engine.failures.runOnce()])
+  const [handler, ...more] = await handlersOf(flow)
+  expect(more).toEqual([])
+  expect(handler!.initiator).toBe(owner.id)
+  expect(handler!.input).toMatchObject({
+    execution: execution.id,
+    flow: 'breaks',
+    status: 'FAILED',
+    error: { code: 'NO_LUCK', step: 'a' },
+  })
+  expect(JSON.stringify(handler!.input)).not.toContain('Ann Example')
+  const started = (await audited(owner.id)).filter(
+    ({ type, executionId }) => type === 'execution.started' && executionId === handler!.id,
+  )
+  expect(started.map(({ metadata }) => metadata)).toEqual([{ failureOf: execution.id }])
+})
+
+test('a flow that is started for a failure and fails starts none; a cancel is no failure, a time-out is one', async () => {
+  const owner = await person()
+  const flow = await failing(owner, {
+    name: 'again',
+    onFailure: { flow: 'again' },
+    steps: { a: { type: 'fail', message: 'no' } },
+  })
+  await start(owner, flow)
+  await expect.poll(() => handlersOf(flow), { interval: 10, timeout: 5_000 }).toMatchObject([{ status: 'FAILED' }])
+  const refused = 'select refused from sluice.failures where refused is not null'
+  await expect
+    .poll(() => database.query(refused), { interval: 10, timeout: 5_000 })
+    .toEqual([{ refused: 'It was itself started for a failure.' }])
+  expect(await handlersOf(flow)).toHaveLength(1)
+  const slow = await failing(owner, { name: 'slow', onFailure: { flow: 'tell' }, timeout: 'PT0.2S', steps: WAIT })
+  await failing(owner, { name: 'tell', steps: { a: { type: 'transform', set: {} } } })
+  const canceled = (await start(owner, slow)).execution.id
+  await engine.cancel({ executionId: decodeId('execution', canceled)! })
+  await start(owner, slow)
+  await expect.poll(() => handlersOf(slow), { interval: 10, timeout: 5_000 }).toHaveLength(1)
+  expect((await handlersOf(slow))[0]!.input).toMatchObject({ status: 'TIMED_OUT', error: { code: 'FLOW_TIMEOUT' } })
+})
+
+test('what may not be started for a failure, since it is not there, says so', async () => {
+  const owner = await person()
+  const flow = await failing(owner, { name: 'lost', onFailure: { flow: 'nowhere' }, steps: BROKEN })
+  await start(owner, flow, { input: { who: 'x' } })
+  const refused = `select f.refused from sluice.failures f join sluice.executions e on e.id = f.execution_id where e.flow_id = $1`
+  await expect
+    .poll(() => database.query(refused, [decodeId('flow', flow)]), { interval: 10, timeout: 5_000 })
+    .toMatchObject([{ refused: expect.stringContaining('nowhere') }])
 })

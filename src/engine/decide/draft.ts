@@ -67,7 +67,7 @@ export interface ClosedAsk {
   answeredBy?: string
 }
 
-/** Rows of signals, approvals and origins. */
+/** Rows of signals, approvals, origins and failures. */
 export type WaitRow =
   | ({ kind: 'signal'; id: string; takenBy: string | null } & BufferedSignal)
   | { kind: 'taken'; seq: number; path: string }
@@ -84,6 +84,10 @@ export type WaitRow =
   | ({ kind: 'vote'; requestId: string; dataHash: string; for: string } & Vote)
   | { kind: 'delegation'; requestId: string; from: string; to: string }
   | ({ kind: 'origin' } & OriginRow)
+  /** its flow says what is to be started for that */
+  | { kind: 'failed' }
+  /** it is started for the failure of that execution: a UUID */
+  | { kind: 'failureOf'; id: string }
 
 /** What a new execution goes on with; ids are UUIDs. */
 export interface OriginRow {

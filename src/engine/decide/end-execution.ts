@@ -28,7 +28,8 @@ export function endExecution(
   draft.reason = reason
   draft.error = error
   draft.owner = draft.wakeAt = draft.deadlineAt = draft.ending = null
-  const { id, parentId } = draft.from
+  const { id, parentId, program } = draft.from
+  if (program.onFailure && (status === 'FAILED' || status === 'TIMED_OUT')) draft.waits.push({ kind: 'failed' })
   if (parentId == null) return
   const body = { childId: id, status, reason, error: error && { ...error } }
   draft.words.push({ executionId: parentId, key: `ended/${id}`, kind: 'childEnded', body })
