@@ -23,7 +23,8 @@ import { ENGINE_ENTITIES } from './engine/entities/all.ts'
 import { childEnvironment } from './engine/handlers/child-environment.ts'
 import { createHandlerHost } from './engine/handlers/handler-host.ts'
 import { loadHandlers } from './engine/handlers/load-handlers.ts'
-import { measureEngine, measureRetention } from './engine/metrics.ts'
+import { createInvariantMonitor } from './engine/invariants.ts'
+import { measureEngine, measureInvariants, measureRetention } from './engine/metrics.ts'
 import { createResourceMeter } from './engine/resource-meter.ts'
 import { createStartRates } from './engine/start-rates.ts'
 import { createRetention } from './engine/retention.ts'
@@ -213,6 +214,10 @@ export async function startApp(options: AppOptions): Promise<App> {
     measureRetention(retention, registry)
     retention.start()
     stack.defer(() => retention.stop())
+    const invariants = createInvariantMonitor({ database, auditKeys, engine, bus, log: log.child({ room: 'invariants' }) })
+    measureInvariants(invariants, registry)
+    invariants.start()
+    stack.defer(() => invariants.stop())
     const rekeyed = rekeyAtStart(database, secretKeys, log)
     stack.defer(() => rekeyed)
     await engine.run()

@@ -2,6 +2,8 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { RunningEngine } from './create-engine.ts'
+import { INVARIANTS } from './find-breaches.ts'
+import type { InvariantMonitor } from './invariants.ts'
 import type { Retention } from './retention.ts'
 import type { ResourceUse } from './handlers/resource-limits.ts'
 import type { ResourceMeter } from './resource-meter.ts'
@@ -127,4 +129,18 @@ export function measureRetention(retention: Retention, registry: Registry): void
     for (const [what, count] of Object.entries(run.removed)) removed.inc({ what }, count)
     for (const [what, ms] of Object.entries(run.oldest)) oldest.set({ what }, (ms ?? 0) / 1000)
   }
+}
+
+export function measureInvariants(monitor: InvariantMonitor, registry: Registry): void {
+  const registers = [registry]
+  const repaired = new Counter({
+    ...{ name: 'sluice_invariants_repaired_total', help: 'Breaches of invariants that were found and mended.', registers },
+    labelNames: ['invariant'],
+  })
+  for (const invariant of INVARIANTS) repaired.inc({ invariant }, 0)
+  const checked = new Counter({
+    ...{ name: 'sluice_invariants_checks_total', help: 'Looks at all active executions and slots by this process.', registers },
+  })
+  monitor.onRepaired = (invariant) => repaired.inc({ invariant })
+  monitor.onChecked = () => checked.inc()
 }

@@ -64,6 +64,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
   },
   'Query.users': { ask: () => `users { ${NODES} }`, cells: 'ufff+ fffff fffffffff ff' },
   'Query.limits': { ask: () => `limits { running { running } }`, cells: 'u++++ +++++ fff++ff+f ff' },
+  'Query.invariants': { ask: () => `invariants { checkedAt }`, cells: 'ufff+ fffff fffffffff ff' },
   'Query.resourceUse': { ask: () => `resourceUse { executions }`, cells: 'ufff. fffff fffffffff ff' },
   'Query.outbox': { ask: () => `outbox { ${ANY} }`, cells: 'ufff. fffff fffffffff ff' },
 
