@@ -31,13 +31,8 @@ const repairsOf = async () =>
   database.query<{ invariant: string; execution_id: string }>('select invariant, execution_id from sluice.repairs order by id')
 
 test('where nothing is wrong nothing is done', async () => {
-  const ids = await Promise.all([
-    start(waiting),
-    start(limited),
-    start(limited),
-    start(parents),
-  ])
-  await Promise.all([isWaiting(ids[0]!), isWaiting(ids[3]!)])
+  const ids = await Promise.all([start(waiting), start(limited), start(limited), start(parents)])
+  await Promise.all([isWaiting(ids[0]), isWaiting(ids[3])])
   expect(await look()).toBe(0)
   // another process that comes by does not look again so soon
   expect(await monitor.runOnce()).toBe(0)
@@ -59,11 +54,7 @@ test('a slot without a holder is freed, and whoever waited for it begins', async
 })
 
 test('a wait without a waker is woken: also where the end of a child was lost, and where a slot was forgotten', async () => {
-  const [asleep, parent, queued] = [
-    await start(waiting),
-    await start(parents),
-    await start(limited),
-  ]
+  const [asleep, parent, queued] = [await start(waiting), await start(parents), await start(limited)]
   await Promise.all([isWaiting(asleep), isWaiting(parent)])
   const [child] = await database.query<{ id: string }>('select id from sluice.executions where parent_id = $1', [parent])
   await plant(
