@@ -177,8 +177,7 @@ export class Group<Rendered> implements SourceMember {
 
   /** Reads for itself until it is where the live ones are. */
   async #catchUp(member: Member<Rendered>): Promise<void> {
-    member.chase += 1
-    const { chase } = member
+    const chase = (member.chase += 1)
     let turn = this.#turn.promise
     try {
       while (member.chase === chase && this.#awaits(member)) {
@@ -231,6 +230,7 @@ export class Group<Rendered> implements SourceMember {
   #goLive(member: Member<Rendered>): void {
     member.live = true
     this.#live += 1
+    member.sink.caughtUp?.()
   }
 
   #fallBehind(member: Member<Rendered>): void {
@@ -286,8 +286,7 @@ export class Group<Rendered> implements SourceMember {
 
   async #retry(member: Member<Rendered>, turn: Promise<void>): Promise<void> {
     this.#fallBehind(member)
-    member.chase += 1
-    const { chase } = member
+    const chase = (member.chase += 1)
     await turn
     if (member.chase === chase && this.#awaits(member)) void this.#catchUp(member)
   }

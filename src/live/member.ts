@@ -10,6 +10,8 @@ export interface Sink<Rendered> {
   congested(): boolean
   /** resolves when it is not congested any more, or gone */
   drained(): Promise<void>
+  /** All that there is was sent; more may follow. */
+  caughtUp?(): void
   /** Nothing follows. Only FINISHED and ACCESS_REVOKED complete: a client whose subscription completed never comes back. */
   over(why: 'FINISHED' | CloseReason): void
   /** The last word: a fault. */

@@ -125,6 +125,10 @@ function follow(
     },
     congested: () => !response.destroyed && response.writableLength > MAX_BUFFERED_BYTES,
     drained: () => drained(response),
+    // what it follows has not ended: the answer is no 204
+    caughtUp() {
+      if (!held && !response.destroyed) open(response)
+    },
     over(why) {
       if (response.destroyed) return
       // whoever resumes at the end has seen it: this tells an EventSource not to come back

@@ -135,6 +135,35 @@ test('Last-Event-ID resumes after that cursor, whatever the variables say; after
   expect(await wrong.json()).toMatchObject({ errors: [{ extensions: { code: 'BAD_CURSOR' } }] })
 })
 
+test('feeds of many things are streams too: a stream that resumes is open at once, and tells what came since', async () => {
+  await openDoor()
+  const feeds = [
+    [
+      'executionsFeed',
+      '... on ExecutionsDelta { things: executions { id } } ... on ExecutionsSnapshot { things: executions { id } }',
+    ],
+    [
+      'agentRequestsFeed',
+      '... on AgentRequestsDelta { things: requests { id } } ... on AgentRequestsSnapshot { things: requests { id } }',
+    ],
+  ]
+  for (const [feed, frames] of feeds) {
+    const query = `subscription ($after: String) { feed: ${feed}(after: $after) { kind: __typename ... on FeedFrame { cursor } ${frames} } }`
+    const first = new AbortController()
+    const { value: snapshot } = await eventsOf(await open({ query, signal: first.signal })).next()
+    expect(snapshot!.data.data.feed).toMatchObject({ kind: expect.stringContaining('Snapshot'), cursor: snapshot!.id })
+    first.abort()
+    const second = new AbortController()
+    const resumed = await open({ query, headers: { 'last-event-id': snapshot!.id! }, signal: second.signal })
+    expect(resumed.status).toBe(200)
+    await start(2_000_000, 0)
+    const { value: delta } = await eventsOf(resumed).next()
+    expect(delta!.data.data.feed).toMatchObject({ kind: expect.stringContaining('Delta'), cursor: delta!.id })
+    expect(delta!.data.data.feed.things).toHaveLength(1)
+    second.abort()
+  }
+})
+
 test('what is not to be seen equals what is not there; nobody comes in without a token (B4, B11, C1)', async () => {
   await openDoor()
   const id = await start(2_000_000, 0)
