@@ -35,6 +35,7 @@ import { definitionOf, handlerOf, outputOf, SHAPES } from './shapes.ts'
 import type { Amount, Shape } from './shapes.ts'
 import { closedLoop, timed } from './system.ts'
 import type { Round, System } from './system.ts'
+import { createTriggers } from '../src/triggers/create-triggers.ts'
 
 /** these two as the server's defaults */
 const POOL = 20
@@ -78,6 +79,7 @@ export async function openSluice(connection: string): Promise<System> {
   })
   const flowWrites = createMemoryLimiter({ name: 'flow-writes', points: UNLIMITED })
   const people = Array.from({ length: INITIATORS }, somebody)
+  const { patterns, patternUses } = createTriggers({ database, bus, log })
   let engine = newEngine(true)
   await createFlows()
   let next = 0
@@ -90,7 +92,7 @@ export async function openSluice(connection: string): Promise<System> {
   }
 
   function call(principal: Principal): Call {
-    const limits = { runningPerInitiator: UNLIMITED, flowWrites }
+    const limits = { runningPerInitiator: UNLIMITED, flowWrites, balancedTokens: 0 }
     const scheduler = { wake: () => {}, startWaiting: () => Promise.resolve() }
     const services: Services = {
       database,
@@ -104,6 +106,8 @@ export async function openSluice(connection: string): Promise<System> {
       auditKeys,
       auditHead,
       writeAudit,
+      patterns,
+      patternUses,
     }
     const { signal } = new AbortController()
     return { principal, origin: { ip: '127.0.0.1' }, requestId: 'bench', em: database.fork(), log, signal, services }

@@ -7,7 +7,6 @@ import type { Logger } from './log.ts'
 import type { Services } from './operations/call.ts'
 import { createStartByTrigger } from './operations/start-by-trigger.ts'
 import { measureScheduler } from './triggers/metrics.ts'
-import { TRIGGERS_TOPIC } from './triggers/save-triggers.ts'
 import { createScheduler } from './triggers/scheduler.ts'
 import type { Scheduler } from './triggers/scheduler.ts'
 
@@ -28,6 +27,5 @@ export function openScheduler({ database, bus, engine, registry, services, log }
     cancel: (executionId) => engine.cancel({ executionId, reason: 'A later time of its schedule came.' }),
   })
   measureScheduler(scheduler, registry)
-  database.onCommitted(TRIGGERS_TOPIC, () => scheduler.wake())
   return scheduler
 }

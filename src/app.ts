@@ -58,6 +58,7 @@ import { measureClient } from './outbound/metrics.ts'
 import { startMetricsServer } from './server/metrics.ts'
 import { readPersistedOperations } from './server/persisted-operations.ts'
 import { startServer } from './server/server.ts'
+import { createTriggers } from './triggers/create-triggers.ts'
 import { Trigger } from './triggers/entities/trigger.ts'
 
 export const ENTITIES = [...IDENTITY_ENTITIES, AuditEvent, SecurityEvent, ...ENGINE_ENTITIES, Trigger]
@@ -156,7 +157,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     stack.defer(() => engine.stop())
 
     const jwtSecrets = { signing: jwtSecret ?? '', previous: config.identity.jwtPreviousSecrets }
-    const { runningPerInitiator, apiPerMinute, signInPerMinute, flowWritesPerMinute } = config.limits
+    const { runningPerInitiator, apiPerMinute, signInPerMinute, flowWritesPerMinute, balancedTokens } = config.limits
     const signInAttempts = createAttemptLimiter(createLimiter, signInPerMinute)
     const authChanges = createAuthChanges({ database, bus, log })
     authChanges.start()
@@ -192,6 +193,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       ...{ database, bus, engine, registry, services: () => services, log: log.child({ room: 'triggers' }) },
     })
     const flowWrites = createLimiter({ name: 'flow-writes', points: flowWritesPerMinute })
+    const triggers = createTriggers({ database, bus, onPublished: scheduler.wake, log: log.child({ room: 'triggers' }) })
     const services: Services = {
       database,
       engine,
@@ -203,8 +205,11 @@ export async function startApp(options: AppOptions): Promise<App> {
       auditKeys,
       auditHead,
       writeAudit,
-      limits: { runningPerInitiator, flowWrites },
+      ...{ patterns: triggers.patterns, patternUses: triggers.patternUses },
+      limits: { runningPerInitiator, flowWrites, balancedTokens },
     }
+    triggers.start()
+    stack.defer(() => triggers.stop())
     if (development) await loadExampleFlows(services)
 
     const retention = createRetention({

@@ -16,10 +16,10 @@ import {
   verifiedRedis,
   overTls,
   databaseUrl,
-  MANY,
 } from './config-shapes.ts'
 import { optional, secret, setting } from './config-setting.ts'
 import type { Groups, Settings } from './config-setting.ts'
+import { LIMIT_SETTINGS } from './config-limit-settings.ts'
 import { QUERY_SETTINGS } from './config-query-settings.ts'
 import { SERVER_SETTINGS } from './config-server-settings.ts'
 import { SECURITY_SETTINGS } from './config-security-settings.ts'
@@ -188,33 +188,7 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
     ),
   },
   security: SECURITY_SETTINGS,
-  limits: {
-    apiPerMinute: setting('SLUICE_LIMIT_API_PER_MINUTE', 'API requests a minute, per principal.', '100', whole(1, MANY)),
-    signInPerMinute: setting(
-      'SLUICE_LIMIT_SIGN_IN_PER_MINUTE',
-      'Attempts to sign in a minute, per address and account; ten times that per address.',
-      '5',
-      whole(1, MANY),
-    ),
-    flowWritesPerMinute: setting(
-      'SLUICE_LIMIT_FLOW_WRITES_PER_MINUTE',
-      'Flows and versions written a minute, per principal.',
-      '10',
-      whole(1, MANY),
-    ),
-    runningPerInitiator: setting(
-      'SLUICE_LIMIT_RUNNING_PER_INITIATOR',
-      'Executions that have not ended, per initiator.',
-      '100',
-      whole(1, MANY),
-    ),
-    childrenPerInitiator: setting(
-      'SLUICE_LIMIT_CHILDREN_PER_INITIATOR',
-      'Executions that `flow` steps started and that have not ended, per initiator.',
-      '1000',
-      whole(1, MANY),
-    ),
-  },
+  limits: LIMIT_SETTINGS,
   engine: {
     leaseMs: setting('SLUICE_LEASE_MS', 'How long a silent worker keeps its executions, ms.', '10000', whole(500, 3_600_000)),
     maxHeld: setting('SLUICE_MAX_HELD', 'Most executions that one worker holds at a time.', '1000', whole(1, 100_000)),

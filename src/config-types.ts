@@ -137,6 +137,8 @@ export interface LimitsConfig {
   readonly runningPerInitiator: number
   /** children that have not ended; 1000 */
   readonly childrenPerInitiator: number
+  /** what a hybrid pattern may cost that `dispatch` takes when it is BALANCED, in tokens; 1000 (C11) */
+  readonly balancedTokens: number
 }
 
 export interface QuerySourceConfig {

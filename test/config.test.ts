@@ -57,6 +57,7 @@ describe('an environment with nothing set', () => {
       flowWritesPerMinute: 10,
       runningPerInitiator: 100,
       childrenPerInitiator: 1000,
+      balancedTokens: 1000,
     })
     expect(config.engine.leaseMs).toBe(10_000)
     expect(config.identity).toMatchObject({ adminEmail: 'admin@sluice.local', jwtSecret: undefined, adminPassword: undefined })

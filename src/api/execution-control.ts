@@ -6,6 +6,7 @@ import { getExecution } from '../operations/get-execution.ts'
 import { pauseExecution } from '../operations/pause-execution.ts'
 import { resumeExecution } from '../operations/resume-execution.ts'
 import { startExecution } from '../operations/start-execution.ts'
+import type { Started } from '../operations/start-execution.ts'
 import type { Call } from '../operations/call.ts'
 import { LabelInput } from './execution-list.ts'
 import { given } from './given.ts'
@@ -39,14 +40,18 @@ mutation('startExecution', {
   success: (t) => ({
     execution: t.field({ type: Execution, description: 'The execution as it is now.', resolve: ({ execution }) => execution }),
     replayed: t.exposeBoolean('replayed', { description: 'An earlier call with this idempotency key started it.' }),
+    cached: t.boolean({
+      description: 'It is an earlier execution with the same input, whose output is given again: the flow has a `cache`.',
+      resolve: ({ cached = false }) => cached,
+    }),
   }),
   problems: ['VALIDATION', 'NOT_FOUND', 'AMBIGUOUS', 'STATE_TOO_LARGE', 'LIMIT_REACHED', 'IDEMPOTENCY_MISMATCH'],
 })
 
 /** What starts answer with. */
-export async function withExecution(call: Call, { executionId, replayed }: { executionId: string; replayed: boolean }) {
+export async function withExecution(call: Call, { executionId, ...started }: Started) {
   const execution = await getExecution(call, executionId)
-  return isProblem(execution) ? execution : { execution, replayed }
+  return isProblem(execution) ? execution : { execution, ...started }
 }
 
 function control(

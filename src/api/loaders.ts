@@ -28,6 +28,8 @@ import type { Firing, FiringsWanted } from '../operations/read-schedules.ts'
 import { readSteps } from '../operations/read-steps.ts'
 import type { StepView } from '../operations/read-steps.ts'
 import { readWaiting } from '../operations/read-waiting.ts'
+import { readTriggerStatistics } from '../operations/read-trigger-statistics.ts'
+import type { TriggerStatistics } from '../operations/read-trigger-statistics.ts'
 import type { View } from '../operations/unmask.ts'
 import type { Waiting } from '../operations/waiting-for.ts'
 import type { Trigger } from '../triggers/entities/trigger.ts'
@@ -64,6 +66,7 @@ export interface Loaders {
   firings: DataLoader<FiringsWanted, Firing[]>
   firingsOf: DataLoader<string, Firing | null>
   waiting: DataLoader<Execution, Waiting | null, string>
+  triggerStatistics: DataLoader<Trigger, TriggerStatistics | null>
 }
 
 const BY_CALL: Record<View, WeakMap<Call, Loaders>> = { MASKED: new WeakMap(), UNMASKED: new WeakMap() }
@@ -105,6 +108,7 @@ function createLoaders(call: Call, view: View): Loaders {
     flowGrants: anew((ids) => readFlowGrants(call, ids)),
     flowTriggers: anew((ids) => loadFlowTriggers(call, ids)),
     slotHolders: anew((ids) => readHolders(call, ids)),
+    triggerStatistics: new DataLoader((triggers) => readTriggerStatistics(call, triggers), { cache: false }),
     triggerNames: batch((ids) => loadTriggerNames(call, ids), itself),
     retries: anew((ids) => findRetries(call, ids)),
     flowSchedules: anew((ids) => readFlowSchedules(call, ids)),

@@ -36,6 +36,7 @@ import './limits.ts'
 import './invariants.ts'
 import './trigger.ts'
 import './schedule.ts'
+import './dispatch.ts'
 import './simulation.ts'
 
 export const schema = builder.toSchema()

@@ -2,6 +2,8 @@
 import { encodeId } from '../ids.ts'
 import type { TriggerType } from '../language/triggers/trigger-types.ts'
 import type { TriggerName } from '../operations/load-triggers.ts'
+import { MOST_EXECUTIONS } from '../operations/read-trigger-statistics.ts'
+import type { TriggerStatistics } from '../operations/read-trigger-statistics.ts'
 import { builder } from './builder.ts'
 import { loadersOf } from './loaders.ts'
 import { Execution, Flow, Trigger } from './refs.ts'
@@ -38,6 +40,41 @@ Trigger.implement({
     changedAt: t.expose('changedAt', { type: 'DateTime', description: 'When it was published as it is.' }),
   }),
 })
+
+const rate = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole)
+
+const Statistics = builder.objectRef<TriggerStatistics>('TriggerStatistics').implement({
+  description: `What came of a trigger: of its newest executions, at most ${MOST_EXECUTIONS}; and of all that \`dispatch\` answered by it.`,
+  fields: (t) => ({
+    executions: t.exposeInt('executions', { description: 'Executions that it started, of those that are kept.' }),
+    succeeded: t.exposeInt('succeeded', { description: 'Of these, those that succeeded.' }),
+    successRate: t.float({
+      nullable: true,
+      description: 'Of those that have ended, the share that succeeded, from 0 to 1.',
+      resolve: ({ succeeded, ended }) => rate(succeeded, ended),
+    }),
+    p50Ms: t.exposeFloat('p50Ms', { nullable: true, description: 'Half of them took at most so long, in milliseconds.' }),
+    p95Ms: t.exposeFloat('p95Ms', { nullable: true, description: '95 of 100 took at most so long, in milliseconds.' }),
+    answers: t.exposeFloat('answers', { description: 'How often `dispatch` answered by it.' }),
+    cached: t.exposeFloat('cached', { description: 'Of these, how often with an output that was there already.' }),
+    hitRate: t.float({
+      nullable: true,
+      description: 'The share of answers that were there already, from 0 to 1.',
+      resolve: ({ cached, answers }) => rate(cached, answers),
+    }),
+    tokens: t.exposeFloat('tokens', { description: 'What its answers took, as it says what they cost.' }),
+  }),
+})
+
+builder.objectField(Trigger, 'statistics', (t) =>
+  t.field({
+    type: Statistics,
+    nullable: true,
+    description: 'What came of it; null when you may not manage the flow.',
+    complexity: 20,
+    resolve: (trigger, _args, call) => loadersOf(call).triggerStatistics.load(trigger),
+  }),
+)
 
 builder.objectField(Flow, 'triggers', (t) =>
   t.field({

@@ -94,6 +94,7 @@ begin
   delete from sluice.approvals x where x.execution_id = any (ids);
   delete from sluice.signals x where x.execution_id = any (ids);
   delete from sluice.agent_requests x where x.execution_id = any (ids);
+  delete from sluice.cached_results x where x.execution_id = any (ids);
   delete from sluice.late_outcomes x where x.execution_id = any (ids);
   if what = 'executions' then
     delete from sluice.inbox x where x.execution_id = any (ids);

@@ -1,6 +1,7 @@
 /** The definition of a flow, version 1, around its steps: its type, and the strict schema that tells whether a value is one. */
 import { z } from 'zod'
 import { characters, description, MAX_STEPS, name, retry, template } from './any-step.ts'
+import { cache, type Cache } from './around/cache.ts'
 import { concurrency, type Concurrency } from './around/concurrency.ts'
 import { onFailure, type OnFailure } from './around/on-failure.ts'
 import { priority } from './around/priority.ts'
@@ -42,6 +43,7 @@ export interface Definition {
   readonly priority?: number
   readonly onFailure?: OnFailure
   readonly retention?: Retention
+  readonly cache?: Cache
   /** what starts it besides calls */
   readonly triggers?: readonly TriggerDefinition[]
   readonly metadata?: JsonObject
@@ -88,6 +90,7 @@ export const DEFINITION_SCHEMA = z.strictObject({
   priority: priority.optional(),
   onFailure: onFailure.optional().describe('The flow that is started when an execution has failed, or did not end in time.'),
   retention: retention.optional().describe('How long what its executions were given and made is kept.'),
+  cache: cache.optional().describe('How long an output is given again for the same input to the same person.'),
   triggers: z
     .array(z.unknown())
     .max(MAX_TRIGGERS)
@@ -104,6 +107,7 @@ export const FIELD_NAMES: readonly string[] = [
   ...Object.keys(retry.shape),
   ...Object.keys(permissions.shape),
   ...Object.keys(concurrency.shape),
+  ...Object.keys(cache.shape),
   'per',
   'each',
   'to',

@@ -47,6 +47,8 @@ export interface Program {
   onFailure?: OnFailure
   /** how long payloads are kept after the end, if not as long as usual */
   payloadDays?: number
+  /** how long an output is given again for the same input to the same person; undefined: never */
+  cacheTtlMs?: number
   /** names of the signals that its steps wait for */
   signals?: ReadonlySet<string>
   /** the places in this input that its JSON Schema marks as sensitive; undefined when it marks none anywhere */

@@ -1,5 +1,6 @@
 /** A definition read from any value: every part checked and compiled in one pass, with all its problems. */
 import { checkName, checkRoles, compileStep, compileWhen } from './compile-step.ts'
+import { readCacheTtl } from './around/cache.ts'
 import { compileConcurrency } from './around/concurrency.ts'
 import { checkOnFailure } from './around/on-failure.ts'
 import { compileRates } from './around/rate.ts'
@@ -30,7 +31,7 @@ export interface StepRead {
   path: readonly string[]
 }
 
-export type Around = Pick<Program, 'concurrency' | 'rates' | 'priority' | 'onFailure' | 'payloadDays'>
+export type Around = Pick<Program, 'concurrency' | 'rates' | 'priority' | 'onFailure' | 'payloadDays' | 'cacheTtlMs'>
 
 export interface ReadDefinition {
   issues: IssueList
@@ -105,7 +106,7 @@ function salvage(document: Record<string, unknown>): Partial<Outer> {
 }
 
 function compileAround(raw: Partial<Outer>, context: StepContext): Around {
-  const { concurrency, rate, priority, onFailure, retention } = raw
+  const { concurrency, rate, priority, onFailure, retention, cache } = raw
   if (onFailure) checkOnFailure(onFailure, context)
   return {
     ...(concurrency && { concurrency: compileConcurrency(concurrency, context) }),
@@ -113,6 +114,7 @@ function compileAround(raw: Partial<Outer>, context: StepContext): Around {
     ...(priority !== undefined && { priority }),
     ...(onFailure && { onFailure }),
     ...(retention && { payloadDays: readRetention(retention, context) }),
+    ...(cache && { cacheTtlMs: readCacheTtl(cache, context) }),
   }
 }
 

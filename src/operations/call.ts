@@ -14,6 +14,8 @@ import type { Principal } from '../identity/principal.ts'
 import type { AllowList } from '../language/values.ts'
 import type { Logger } from '../log.ts'
 import type { Scheduler } from '../triggers/scheduler.ts'
+import type { PatternIndex } from '../triggers/patterns/pattern-index.ts'
+import type { PatternUses } from '../triggers/patterns/pattern-uses.ts'
 
 export interface Call {
   /** undefined = anonymous */
@@ -45,10 +47,14 @@ export interface Services {
   readonly auditKeys: AuditKeys
   readonly writeAudit: WriteAudit
   readonly auditHead: SealedHead
+  readonly patterns: Pick<PatternIndex, 'candidates'>
+  readonly patternUses: Pick<PatternUses, 'note'>
   readonly limits: {
     /** executions of one initiator that have not ended (A8) */
     readonly runningPerInitiator: number
     /** flows and versions that one principal may write in a minute (B3) */
     readonly flowWrites: Limiter
+    /** what a hybrid pattern may cost that `dispatch` takes when it is BALANCED */
+    readonly balancedTokens: number
   }
 }

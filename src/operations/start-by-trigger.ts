@@ -38,11 +38,9 @@ async function startAs(services: Services, principal: StoredPrincipal, start: Tr
     ...(startAt && { startAt }),
   }
   try {
-    const started = await startFlow({ principal, origin: {}, services }, flow, args, {
-      ...trigger,
-      ...(executionId && { executionId }),
-    })
-    if (!isProblem(started)) return { ok: true, ...started }
+    const startedBy = { ...trigger, ...(executionId && { executionId }) }
+    const started = await startFlow({ principal, origin: {}, services }, flow, args, { trigger: startedBy, cacheTtlMs: 0 })
+    if (!isProblem(started)) return { ok: true, executionId: started.executionId, replayed: started.replayed }
     const { problem: code, message, issues = [], retryAfterMs } = started
     const reasons = issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
     return { ok: false, code, message: reasons.join('; ') || message, ...(retryAfterMs !== undefined && { retryAfterMs }) }

@@ -1,5 +1,4 @@
 /** Starts an execution of a flow's newest version: for whoever calls, and for whoever published the trigger that fires. */
-import type { AuditEntry } from '../audit/audit-entry.ts'
 import { auditEntry } from '../audit/record-audit.ts'
 import type { StartOrder } from '../engine/engine.ts'
 import { isProblem, problem } from '../errors.ts'
@@ -13,6 +12,7 @@ import type { JsonObject } from '../language/values.ts'
 import type { Trigger } from '../triggers/entities/trigger.ts'
 import type { Call } from './call.ts'
 import { hashOf } from '../canonical-json.ts'
+import { findCached, rememberResult } from './cached-results.ts'
 import { ArgumentCheck, MAX_KEY } from './check-arguments.ts'
 import type { Label } from './check-arguments.ts'
 import { findFlowToStart } from './find-flow-to-start.ts'
@@ -35,6 +35,16 @@ export interface StartExecution {
   waitMs?: number | undefined
 }
 
+/** Of whoever starts for others than a caller of `startExecution`. */
+export interface StartMore {
+  /** what starts it, when it is no call */
+  trigger?: StartingTrigger
+  /** instead of what the definition says; 0: it runs in any case */
+  cacheTtlMs?: number | undefined
+  /** what makes two calls the same, when it is not the flow and its input */
+  sameAs?: Buffer
+}
+
 const MAX_WAIT_MS = 30_000
 
 /**
@@ -50,7 +60,10 @@ export async function startExecution(call: Call, args: StartExecution): Promise<
 
 export interface Started {
   executionId: string
+  /** an earlier call with this key started it */
   replayed: boolean
+  /** it had ended before; its output is given again */
+  cached?: true
 }
 
 /** Who starts: a caller, or somebody whose id was stored. */
@@ -66,7 +79,7 @@ export async function startFlow(
   call: Starter,
   flow: FlowToStart,
   args: Omit<StartExecution, 'flow'>,
-  trigger?: StartingTrigger,
+  { trigger, cacheTtlMs, sameAs }: StartMore = {},
 ): Promise<Started | Problem> {
   const { engine, limits } = call.services
   const { principal } = call
@@ -80,10 +93,25 @@ export async function startFlow(
   const checked = checkInput(program, args.input)
   if (isProblem(checked)) return checked
 
+  const told = trigger && { metadata: { trigger: { type: trigger.type, name: trigger.name } } }
   const { idempotencyKey } = args
   const priority = args.priority ?? program.priority ?? 0
   const labels = args.labels?.length ? Object.fromEntries(args.labels.map(({ key, value }) => [key, value])) : undefined
   const startAt = args.startAt?.getTime()
+  const idempotency = idempotencyKey !== undefined && {
+    principalId: principal.actsAs,
+    key: idempotencyKey,
+    inputHash: sameAs ?? hashOf([flow.id, checked.input, labels ?? {}, args.priority ?? 0, startAt ?? null]),
+  }
+  const ttlMs = startAt === undefined ? (cacheTtlMs ?? program.cacheTtlMs) : undefined
+  const question = ttlMs !== undefined &&
+    ttlMs > 0 && { flowVersionId, principalId: principal.actsAs, inputHash: hashOf(checked.input), ttlMs }
+  const executionId = question && (await findCached(call.services.database, question, idempotency || undefined))
+  if (executionId) {
+    const facts = { type: 'execution.reused', flowId: flow.id, executionId, ...told }
+    await call.services.writeAudit(auditEntry(call, facts))
+    return { executionId, replayed: false, cached: true }
+  }
   const order: StartOrder = {
     ...{
       flowId: flow.id,
@@ -95,20 +123,16 @@ export async function startFlow(
       priority,
     },
     runningLimit: limits.runningPerInitiator,
-    audit: [auditEntry(call, { type: 'execution.started', flowId: flow.id, ...(trigger && { metadata: toldOf(trigger) }) })],
+    audit: [auditEntry(call, { type: 'execution.started', flowId: flow.id, ...told })],
     ...(trigger && { triggerId: trigger.id, ...(trigger.executionId && { id: trigger.executionId }) }),
     ...(labels && { labels }),
     ...(startAt !== undefined && { startAt }),
-    ...(idempotencyKey !== undefined && {
-      idempotency: {
-        principalId: principal.actsAs,
-        key: idempotencyKey,
-        inputHash: hashOf([flow.id, checked.input, labels ?? {}, args.priority ?? 0, startAt ?? null]),
-      },
-    }),
+    ...(idempotency && { idempotency }),
   }
   const started = await begin(call, order)
-  if (!isProblem(started) && args.waitMs) await engine.ended(started.executionId, args.waitMs)
+  if (isProblem(started)) return started
+  if (question && !started.replayed) await rememberResult(call.services.database, question, started.executionId)
+  if (args.waitMs) await engine.ended(started.executionId, args.waitMs)
   return started
 }
 
@@ -154,8 +178,6 @@ export function checkInput(program: Program, input: unknown): { input: JsonObjec
 
 const invalidInput = (code: string, message: string): Problem =>
   problem('VALIDATION', { path: ['input'], issues: [{ code, message, path: ['input'] }] })
-
-const toldOf = ({ type, name }: StartingTrigger): AuditEntry['metadata'] => ({ trigger: { type, name } })
 
 async function refused(call: Starter, flowId: string, started: Problem): Promise<Problem> {
   if (started.problem === 'LIMIT_REACHED')

@@ -65,6 +65,10 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'Query.users': { ask: () => `users { ${NODES} }`, cells: 'ufff+ fffff fffffffff ff' },
   'Query.limits': { ask: () => `limits { running { running } }`, cells: 'u++++ +++++ fff++ff+f ff' },
   'Query.invariants': { ask: () => `invariants { checkedAt }`, cells: 'ufff+ fffff fffffffff ff' },
+  'Query.matchPatterns': {
+    ask: () => `matchPatterns(text: "no pattern is like this") { name }`,
+    cells: 'u.... ..... ffff.ffff ff',
+  },
   'Query.resourceUse': { ask: () => `resourceUse { executions }`, cells: 'ufff. fffff fffffffff ff' },
   'Query.outbox': { ask: () => `outbox { ${ANY} }`, cells: 'ufff. fffff fffffffff ff' },
 
@@ -134,6 +138,10 @@ export const TABLE: Readonly<Record<string, Row>> = {
     cells: 'u..++ fffff fffffffff ff',
   },
 
+  'Mutation.dispatch': {
+    ask: () => `dispatch(input: { text: "no pattern is like this" }) { ${ANY} }`,
+    cells: 'u.... ..... ffff.ffff ff',
+  },
   'Mutation.startExecution': {
     ask: ({ flow }) => `startExecution(input: { flow: "${flow}", waitMs: -1 }) { ${ANY} }`,
     cells: 'u..++ f++++ ffff+ffff ff',

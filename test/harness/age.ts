@@ -16,7 +16,7 @@ const DAY_MS = 86_400_000
 const TIMES = ['created_at', 'started_at', 'ended_at', 'last_event_at']
 const OF_EXECUTIONS = [
   ...['execution_inputs', 'execution_outputs', 'step_runs', 'events', 'agent_requests', 'inbox', 'late_outcomes'],
-  ...['execution_links', 'execution_origins'],
+  ...['execution_links', 'execution_origins', 'cached_results'],
 ]
 
 /** Moves whole executions into the past, with all that belongs to them; answers their new ids. */

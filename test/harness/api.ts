@@ -57,6 +57,7 @@ import { NO_SECURITY_EVENTS } from './security-limits.ts'
 import { inlineRegistry, testEngine } from './engine.ts'
 import type { InlineHandlers } from './engine.ts'
 import { testDatabase } from './test-database.ts'
+import { createTriggers } from '../../src/triggers/create-triggers.ts'
 import { Trigger } from '../../src/triggers/entities/trigger.ts'
 
 const ENTITIES = [...ENGINE_ENTITIES, AuditEvent, SecurityEvent, ...IDENTITY_ENTITIES, Trigger]
@@ -156,6 +157,8 @@ export async function testApi({
     ...{ database, bus, log, start: createStartByTrigger(() => services) },
     cancel: (executionId) => engine.cancel({ executionId, reason: 'A later time of its schedule came.' }),
   })
+  const triggers = createTriggers({ database, bus, log })
+  afterAll(() => triggers.stop())
   const services: Services = {
     database,
     engine,
@@ -167,7 +170,11 @@ export async function testApi({
     auditKeys,
     writeAudit: createAuditWriter(database),
     auditHead: createSealedHead(auditKeys),
-    limits: { runningPerInitiator, flowWrites: createMemoryLimiter({ name: 'flow-writes', points: flowWritesPerMinute }) },
+    ...{ patterns: triggers.patterns, patternUses: triggers.patternUses },
+    limits: {
+      ...{ runningPerInitiator, balancedTokens: 1_000 },
+      flowWrites: createMemoryLimiter({ name: 'flow-writes', points: flowWritesPerMinute }),
+    },
   }
   const { renewPrincipals } = identity
   const settings = {
@@ -222,7 +229,10 @@ export async function testApi({
   const audited = (actorId: string): Promise<AuditEvent[]> =>
     database.fork().find(AuditEvent, { actorId }, { orderBy: { id: 'asc' } })
 
-  return { database, ownerQuery, engine, scheduler, services, security, bus, feeds, written, calls, call, person, run, audited }
+  return {
+    ...{ database, ownerQuery, engine, scheduler, services, triggers, security, bus, feeds, written },
+    ...{ calls, call, person, run, audited },
+  }
 }
 
 /** The result of a mutation, which must be of this type. */

@@ -38,6 +38,7 @@ const STAIRS: readonly (readonly string[][])[] = [
       'config-security-settings.ts',
       'config-query-settings.ts',
       'config-server-settings.ts',
+      'config-limit-settings.ts',
       'config-watch-settings.ts',
       'config-shapes.ts',
     ],

@@ -4,7 +4,7 @@ import { description, name } from '../any-step.ts'
 import type { Locals } from '../cel.ts'
 import { IssueList, type IssueCode } from '../issue-list.ts'
 import { compileTemplate } from '../template.ts'
-import type { Json, Template } from '../values.ts'
+import type { Json, Scope, Template } from '../values.ts'
 
 /** What every trigger has. */
 export interface AnyTrigger {
@@ -37,6 +37,9 @@ export interface TriggerChecker {
   /** whether it may name a secret */
   checkName(name: string, ...field: readonly string[]): boolean
 }
+
+/** What a template of a trigger sees besides its own names: nothing. */
+export const NO_EXECUTION: Scope = { input: {}, steps: {}, execution: { id: '', startedAt: '' } }
 
 const NO_STEPS: ReadonlySet<string> = new Set()
 const OF_EXECUTIONS: ReadonlySet<string> = new Set(['input', 'steps', 'execution'])
