@@ -39,6 +39,7 @@ export const ExecutionFilter = builder.inputType('ExecutionFilter', {
     status: t.field({ type: [ExecutionStatus], description: 'Any of these.' }),
     flow: t.string({ description: 'The id or the name of their flow.' }),
     initiator: t.id({ description: 'Who started them.' }),
+    parent: t.id({ description: 'The execution whose `flow` steps started them.' }),
     label: t.field({ type: LabelInput, description: 'A label that they have.' }),
     createdAfter: t.field({ type: 'DateTime', description: 'Asked for at this time or later.' }),
     createdBefore: t.field({ type: 'DateTime', description: 'Asked for before this time.' }),
@@ -47,8 +48,12 @@ export const ExecutionFilter = builder.inputType('ExecutionFilter', {
 
 /** The filter in terms of use cases. */
 export function filterOf(filter: typeof ExecutionFilter.$inferInput | null | undefined): Wanted {
-  const { initiator, ...rest } = given(filter)
-  return { ...rest, ...(initiator !== undefined && { initiatorId: uuidOf('user', initiator) }) }
+  const { initiator, parent, ...rest } = given(filter)
+  return {
+    ...rest,
+    ...(initiator !== undefined && { initiatorId: uuidOf('user', initiator) }),
+    ...(parent !== undefined && { parentId: uuidOf('execution', parent) }),
+  }
 }
 
 export const EXECUTION_CONNECTION = connectionTypes(Execution, 'Execution')

@@ -41,8 +41,18 @@ export async function controlExecution(
   check.text(['reason'], reason, MAX_REASON)
   if (check.problem) return check.problem
 
-  const audit = [auditEntry(call, { type: AUDIT[verb].done, ...about })]
-  const by = actorId(requirePrincipal(call))
-  const done = await call.services.engine[verb]({ executionId: id, by, ...(reason && { reason }), audit })
+  const done = await orderControl(call, verb, execution, reason)
   return isProblem(done) ? done : getExecution(call, id)
+}
+
+/** Of an execution that the caller may control. */
+export function orderControl(
+  call: Call,
+  verb: keyof typeof AUDIT,
+  { id, flowId }: Pick<Execution, 'id' | 'flowId'>,
+  reason: string | undefined,
+): Promise<{ executionId: string } | Problem> {
+  const audit = [auditEntry(call, { type: AUDIT[verb].done, executionId: id, flowId })]
+  const by = actorId(requirePrincipal(call))
+  return call.services.engine[verb]({ executionId: id, by, ...(reason && { reason }), audit })
 }

@@ -58,9 +58,17 @@ export async function readWanted(call: Reader, principal: Principal, wanted: Wan
   return maskExecutions(call, await readRows(call, Execution, { table: 'sluice.executions', ways: walks, filters, page }))
 }
 
-/** What an execution is or is not for as long as it lives: all but its status, and whose child it is. */
-export const lastingConditions = ({ flowId, initiatorId, label, createdAfter, createdBefore }: WantedExecutions): Condition[] =>
+/** What an execution is or is not for as long as it lives: all but its status. */
+export const lastingConditions = ({
+  flowId,
+  initiatorId,
+  parentId,
+  label,
+  createdAfter,
+  createdBefore,
+}: WantedExecutions): Condition[] =>
   [
+    parentId ? [sql`t.parent_id = ${parentId}`] : [],
     flowId ? [sql`t.flow_id = ${flowId}`] : [],
     initiatorId ? [sql`t.initiator_id = ${initiatorId}`] : [],
     label ? [sql`t.labels @> ${JSON.stringify({ [label.key]: label.value })}::jsonb`] : [],

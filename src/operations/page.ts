@@ -43,20 +43,31 @@ export async function readRows<Row extends { id: string }, Without extends keyof
   entity: EntityClass<Row>,
   { table, ways, filters, page, without = [] }: Walk<Row, Without>,
 ): Promise<Omit<Row, Without>[]> {
-  const conditions = allOf([...filters, ...bounds(page)])
-  const inOrder = sql`order by id ${page.descending ? sql`desc` : sql`asc`} limit ${page.limit}`
-  const walks = ways.map(
-    ({ from, where }) => sql`select walked.id from ${from} cross join lateral
-      (select t.id from ${sql.raw(table)} as t where ${where} and ${conditions} ${inOrder}) as walked`,
-  )
-  // an array, since of a union the planner expects so many rows that it would read the whole table to join them
-  const where = sql`t.id = any(array(${sql.join(walks, sql` union `)} ${inOrder}))`
-  const rows = await selectRows(call, entity, { where, then: inOrder, without })
+  const where = sql`t.id = any(${idsOf({ table, ways, filters, page })})`
+  const rows = await selectRows(call, entity, { where, then: inOrderOf(page), without })
   noteRows(call, entity, rows.slice(0, page.shown) as unknown as Row[])
   if (!call.frame && call.principal)
     call.services.security.count('BULK_READS', [call.principal], rows.slice(0, page.shown).length)
   return rows
 }
+
+/** An array of their ids: of a union the planner expects so many rows that it would read the whole table to join them. */
+export function idsOf({
+  table,
+  ways,
+  filters,
+  page,
+}: Pick<Walk<never, never>, 'table' | 'ways' | 'filters' | 'page'>): Condition {
+  const conditions = allOf([...filters, ...bounds(page)])
+  const inOrder = inOrderOf(page)
+  const walks = ways.map(
+    ({ from, where }) => sql`select walked.id from ${from} cross join lateral
+      (select t.id from ${sql.raw(table)} as t where ${where} and ${conditions} ${inOrder}) as walked`,
+  )
+  return sql`array(${sql.join(walks, sql` union `)} ${inOrder})`
+}
+
+const inOrderOf = ({ descending, limit }: Page): Condition => sql`order by id ${descending ? sql`desc` : sql`asc`} limit ${limit}`
 
 function bounds({ afterId, beforeId }: Page): Condition[] {
   return [afterId ? [sql`t.id > ${afterId}`] : [], beforeId ? [sql`t.id < ${beforeId}`] : []].flat()

@@ -229,6 +229,12 @@ export const mayControlExecution = (principal: Principal, execution: Pick<Execut
   return (principal.kind === 'AGENT' || principal.role === 'USER') && execution.initiatorId === principal.actsAs
 }
 
+/** The executions that `mayControlExecution` lets the caller control. */
+export function waysToControlled(principal: Principal): readonly Way[] {
+  if (!mayControlExecution(principal, { initiatorId: principal.actsAs })) return []
+  return principal.role === 'ADMIN' ? [EVERYWHERE] : [{ ...EVERYWHERE, where: sql`t.initiator_id = ${principal.actsAs}` }]
+}
+
 /** Tell a visible execution something: whoever may control it, and whoever has MANAGE on its flow. */
 export const maySignalExecution = (
   principal: Principal,

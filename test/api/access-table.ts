@@ -158,6 +158,22 @@ export const TABLE: Readonly<Record<string, Row>> = {
     ask: ({ execution }) => `resumeExecution(input: { id: "${execution}", reason: "${LONG}" }) { ${ANY} }`,
     cells: 'u..++ ...f. ffff+ffff ff',
   },
+  'Mutation.cancelExecutions': {
+    ask: () => `cancelExecutions(input: { filter: {}, reason: "${LONG}" }) { ${ANY} }`,
+    cells: 'uf+++ +++++ ffff+ffff ff',
+  },
+  'Mutation.pauseExecutions': {
+    ask: () => `pauseExecutions(input: { filter: {}, reason: "${LONG}" }) { ${ANY} }`,
+    cells: 'uf+++ +++++ ffff+ffff ff',
+  },
+  'Mutation.resumeExecutions': {
+    ask: () => `resumeExecutions(input: { filter: {}, reason: "${LONG}" }) { ${ANY} }`,
+    cells: 'uf+++ +++++ ffff+ffff ff',
+  },
+  'Mutation.retryExecutions': {
+    ask: () => `retryExecutions(input: { filter: {}, reason: "${LONG}" }) { ${ANY} }`,
+    cells: 'uf+++ +++++ ffff+ffff ff',
+  },
   'Mutation.retryExecution': {
     ask: ({ execution }) => `retryExecution(input: { id: "${execution}", reason: "${LONG}" }) { ${ANY} }`,
     cells: 'u..++ ...f. ffff+ffff ff',

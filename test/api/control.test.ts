@@ -17,7 +17,7 @@ const work = (input: unknown) => {
   if (failing.has(name)) throw new Error(`${name} does not work`)
   return { from: name, times: calls.filter((one) => one.name === name).length }
 }
-const api = await testApi({ handlers: { work }, runningPerInitiator: 50 })
+const api = await testApi({ handlers: { work }, runningPerInitiator: 12 })
 const { person, run, engine, audited } = api
 let number = 0
 
@@ -382,4 +382,93 @@ test('why an execution does not move: retries with what failed, masked; who is a
   expect((await why(owner, asked)).waitingFor).toMatchObject({
     ...{ kind: 'WORKER', ahead: null, workers: 1, message: 'Its worker was lost; another one takes it over.' },
   })
+})
+
+const BULK = (
+  verb: string,
+) => `mutation ($input: ${verb[0]!.toUpperCase()}${verb.slice(1)}ExecutionsInput!) { ${verb}Executions(input: $input) {
+  __typename
+  ... on ${verb[0]!.toUpperCase()}${verb.slice(1)}ExecutionsSuccess { matched done remaining refused { executionId code message } }
+  ... on Problem { code message path } } }`
+const bulk = async (who: Principal, verb: string, filter: object, more: object = {}) => {
+  const { data } = await run(who, BULK(verb), { input: { filter, ...more } })
+  return data?.[`${verb}Executions`]
+}
+
+test('many at once: counted first, then paused, resumed, canceled and tried again, of those that one may control (A10, A16)', async () => {
+  const [owner, other] = [await person(), await person()]
+  await createFlow(owner, { paid: { type: 'signal', signals: ['paid'] } })
+  const flow = await createFlow(owner, { sub: { type: 'flow', flow: `control ${number}`, input: {} } })
+  const ids = await Promise.all(Array.from({ length: 8 }, () => start(owner, flow, {}, 0)))
+  const others = await start(other, flow, {}, 0)
+  await expect
+    .poll(async () => (await Promise.all(ids.map((id) => why(owner, id)))).every((one) => one.waitingFor?.kind === 'CHILD'), {
+      timeout: 8_000,
+    })
+    .toBe(true)
+
+  expect(await bulk(owner, 'pause', { flow }, { dryRun: true })).toMatchObject({ matched: 8, done: 0, remaining: 8 })
+  // the children too, when nothing else says which ones: they go with their parents
+  expect(await bulk(owner, 'pause', {}, { dryRun: true })).toMatchObject({ matched: 8 })
+  expect(await bulk(owner, 'pause', { parent: ids[0] }, { dryRun: true })).toMatchObject({ matched: 1 })
+  expect(await bulk(owner, 'pause', { flow }, { expectedCount: 9 })).toMatchObject({
+    code: 'ILLEGAL_STATE',
+    path: ['expectedCount'],
+  })
+  expect((await look(owner, ids[0]!)).status).not.toBe('PAUSED')
+
+  const answer = await bulk(
+    owner,
+    'pause',
+    { flow },
+    { expectedCount: 8, reason: 'the till is closed', idempotencyKey: 'evening' },
+  )
+  expect(answer).toMatchObject({ matched: 8, done: 8, remaining: 0, refused: [] })
+  expect(await look(owner, ids[3]!)).toMatchObject({ status: 'PAUSED', reason: 'the till is closed' })
+  const late = await start(owner, flow, {}, 0)
+  // with its key a call takes in nothing that came later
+  expect(
+    await bulk(owner, 'pause', { flow }, { expectedCount: 8, reason: 'the till is closed', idempotencyKey: 'evening' }),
+  ).toMatchObject({ matched: 0, done: 0 })
+  expect(await bulk(owner, 'pause', { flow }, { idempotencyKey: 'evening' })).toMatchObject({ code: 'IDEMPOTENCY_MISMATCH' })
+  const told = await audited(owner.id)
+  expect(told.find(({ type }) => type === 'executions.paused')).toMatchObject({
+    metadata: { filter: { flow }, matched: 8, reason: 'the till is closed' },
+  })
+  expect(told.filter(({ type }) => type === 'execution.paused')).toHaveLength(8)
+
+  expect(await bulk(owner, 'resume', { status: ['PAUSED'] })).toMatchObject({ matched: 8, done: 8, remaining: 0 })
+  expect(await bulk(owner, 'cancel', { flow, label: { key: 'team', value: 'red' } }, { reason: 'closed' })).toMatchObject({
+    matched: 9,
+    done: 9,
+    remaining: 0,
+  })
+  for (const id of [...ids, late]) expect(await ended(owner, id)).toMatchObject({ status: 'CANCELED', reason: 'closed' })
+  expect((await look(other, others)).status).not.toBe('CANCELED')
+  expect(await bulk(owner, 'cancel', { flow })).toMatchObject({ matched: 0, done: 0 })
+
+  expect(await bulk(owner, 'retry', { flow, status: ['FAILED'] })).toMatchObject({ matched: 0 })
+  const [one, two] = await Promise.all([bulk(owner, 'retry', { flow }), bulk(owner, 'retry', { flow })])
+  expect(one.done + two.done).toBe(9)
+  expect((await bulk(owner, 'retry', { flow })).matched).toBe(0)
+  expect(await look(owner, ids[0]!)).toMatchObject({ status: 'CANCELED', retriedBy: { id: expect.any(String) } })
+  await bulk(await person('ADMIN'), 'cancel', { flow })
+  expect(await ended(other, others)).toMatchObject({ status: 'CANCELED' })
+})
+
+test('a limit stops what is tried again, and says how much is left; a viewer controls nothing (A8, B4)', async () => {
+  const owner = await person()
+  const flow = await createFlow(owner, { a: handler('a9'), b: { type: 'signal', signals: ['go'], after: ['a'] } })
+  failing.add('a9')
+  for (const some of [10, 5]) await Promise.all(Array.from({ length: some }, () => start(owner, flow)))
+  failing.delete('a9')
+  const first = await bulk(owner, 'retry', { flow })
+  expect(first).toMatchObject({ matched: 15, done: 12, remaining: 3 })
+  expect(first.refused.map(({ code }: { code: string }) => code)).toEqual(Array.from({ length: 3 }, () => 'LIMIT_REACHED'))
+  await bulk(owner, 'cancel', { flow })
+  await expect
+    .poll(async () => (await bulk(owner, 'cancel', { flow, status: ['RUNNING', 'WAITING'] }, { dryRun: true })).matched)
+    .toBe(0)
+  expect(await bulk(owner, 'retry', { flow, status: ['FAILED'] })).toMatchObject({ matched: 3, done: 3, remaining: 0 })
+  expect((await run(await person('VIEWER'), BULK('cancel'), { input: { filter: {} } })).codes).toEqual(['FORBIDDEN'])
 })

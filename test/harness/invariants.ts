@@ -16,7 +16,9 @@ const ALWAYS: Record<string, string> = {
   'what is recorded as a step run is in the history once': `
     select s.execution_id, s.path from sluice.step_runs s
     where position('[' in s.path) = 0 and 1 <> (select count(*) from sluice.events v where v.execution_id = s.execution_id and v.path = s.path
-      and v.type = 'step.' || lower(s.status))`,
+      and v.type = 'step.' || case when s.reused_from is null then lower(s.status) else 'reused' end)
+      -- what a retry uses again is told when it begins
+      and (s.reused_from is null or exists (select from sluice.executions e where e.id = s.execution_id and e.started_at is not null))`,
   'what the history says ended is recorded': `
     select v.execution_id, v.path, v.type from sluice.events v
     where v.type in ('step.succeeded', 'step.failed', 'step.skipped', 'step.canceled') and not exists (
@@ -24,7 +26,7 @@ const ALWAYS: Record<string, string> = {
         and v.type = 'step.' || lower(s.status))`,
   'a map that succeeded has a step run for each item': `
     select m.execution_id, m.path from sluice.step_runs m
-    where m.type = 'map' and m.status = 'SUCCEEDED' and (m.input ->> 'total')::integer <> (
+    where m.type = 'map' and m.status = 'SUCCEEDED' and m.reused_from is null and (m.input ->> 'total')::integer <> (
       select count(*) from sluice.step_runs s where s.execution_id = m.execution_id and s.path ~ '\\.items\\[[0-9]+\\]$'
         and regexp_replace(s.path, '\\.items\\[[0-9]+\\]$', '') = m.path)`,
   'a child that succeeded was waited for once': `
