@@ -33,6 +33,7 @@ create table sluice.repairs (
   constraint repairs_pkey primary key (id),
   constraint repairs_invariant_known check (invariant in ('SLOT_WITHOUT_HOLDER', 'CHILD_OF_ENDED_PARENT', 'WAIT_WITHOUT_WAKER'))
 );
+create index repairs_execution on sluice.repairs (execution_id);
 -- one row: when somebody looked last, and how that went
 create table sluice.invariant_checks (
   singleton boolean not null default true,

@@ -99,6 +99,9 @@ begin
   if what = 'executions' then
     delete from sluice.inbox x where x.execution_id = any (ids);
     delete from sluice.execution_links x where x.execution_id = any (ids);
+    delete from sluice.failures x where x.execution_id = any (ids);
+    delete from sluice.repairs x where x.execution_id = any (ids);
+    delete from sluice.slots x where x.execution_id = any (ids);
     delete from sluice.execution_origins x where x.execution_id = any (ids);
     delete from sluice.executions e where e.id = any (ids);
   end if;

@@ -55,7 +55,12 @@ test(`slots never leak: after ${BLOWS} kills, cancels and time-outs as many are 
   async function stir(): Promise<void> {
     await Promise.all(
       Array.from({ length: 25 }, async () => {
-        const order = await startOrder(api, chance.pick(flows), { k: chance.pick(['x', 'y', 'z']) }, { priority: chance.between(0, 2) })
+        const order = await startOrder(
+          api,
+          chance.pick(flows),
+          { k: chance.pick(['x', 'y', 'z']) },
+          { priority: chance.between(0, 2) },
+        )
         const started = await api.start(order)
         if (!isProblem(started)) living.push(started.executionId)
       }),
@@ -88,9 +93,10 @@ test(`slots never leak: after ${BLOWS} kills, cancels and time-outs as many are 
       await pause(chance.between(0, 60))
     }
     await worker.kill()
-    const [row] = await database.query<{ count: number }>('select count(*)::int as count from sluice.executions where owner = $1', [
-      worker.workerId,
-    ])
+    const [row] = await database.query<{ count: number }>(
+      'select count(*)::int as count from sluice.executions where owner = $1',
+      [worker.workerId],
+    )
     underWay += row!.count
     expect(await database.query(`${WRONG} limit 3`)).toEqual([])
   }
