@@ -27,5 +27,6 @@ export function openScheduler({ database, bus, engine, registry, services, log }
     cancel: (executionId) => engine.cancel({ executionId, reason: 'A later time of its schedule came.' }),
   })
   measureScheduler(scheduler, registry)
+  scheduler.onRefused = (id) => services().security.count('REFUSED_SCHEDULES', [{ kind: 'FLOW', id }])
   return scheduler
 }

@@ -56,6 +56,12 @@ export const SECURITY_SETTINGS: Settings<SecurityConfig> = {
     whole(0, MANY),
   ),
   failedSteps: setting('SLUICE_SECURITY_FAILED_STEPS', 'Attempts of steps of one flow that fail.', '100', whole(0, MANY)),
+  failedExecutions: setting(
+    'SLUICE_SECURITY_FAILED_EXECUTIONS',
+    'Executions of one flow that fail or do not end in time.',
+    '20',
+    whole(0, MANY),
+  ),
   handlerCrashes: setting(
     'SLUICE_SECURITY_HANDLER_CRASHES',
     'Handlers in steps of one flow whose process ends while they run, or that take more than they may.',

@@ -118,6 +118,8 @@ export interface SecurityConfig {
   readonly unmasked: number
   /** attempts of steps of one flow that fail, 100 */
   readonly failedSteps: number
+  /** executions of one flow that fail or time out, 20 */
+  readonly failedExecutions: number
   /** of one flow, 10 */
   readonly handlerCrashes: number
   /** who is told of each event; none = nobody is */

@@ -114,6 +114,19 @@ export const SECURITY_KINDS = {
     what: 'Attempts of steps of one flow that failed.',
     advice: "Look at the flow's failed executions: what they call may be down, or was changed.",
   },
+  FAILING_EXECUTIONS: {
+    severity: 'WARNING',
+    threshold: ({ failedExecutions }) => failedExecutions,
+    what: 'Executions of one flow that failed or did not end in time.',
+    advice: 'Look at `executions(filter: { status: [FAILED, TIMED_OUT] })` of the flow; `error` and `reason` say why.',
+  },
+  REFUSED_SCHEDULES: {
+    severity: 'WARNING',
+    threshold: ONCE,
+    what: 'A schedule of this flow was due and could not start it.',
+    advice:
+      'Its `lastProblem` says why. If whoever published it may not start the flow any more, somebody who may publishes it anew.',
+  },
   HANDLER_CRASHES: {
     severity: 'WARNING',
     threshold: ({ handlerCrashes }) => handlerCrashes,

@@ -40,6 +40,8 @@ export interface Scheduler {
   runOnce(): Promise<void>
   /** called with what this process did with so many times, and with how late it was; for metrics */
   onFired?: (fired: { counts: Partial<Record<FiringStatus, number>>; lateMs: number | undefined }) => void
+  /** called with the flow of each firing that could not be started */
+  onRefused?: (flowId: string) => void
   /** Tells every process that something is due, or soon will be. */
   wake(): void
   /** Starts what waits of one schedule, if it may start now. */
@@ -80,11 +82,16 @@ export function createScheduler({ database, bus, start, cancel, log }: Scheduler
       for (const { id, retryAfterMs } of left.blocked)
         blocked.set(id, performance.now() + Math.min(retryAfterMs, LONGEST_WAIT_MS))
       if (tried === 0) break
-      scheduler.onFired?.({ counts: { STARTED: started, REFUSED: refused }, lateMs: undefined })
+      told(started, refused)
     }
     if (performance.now() < forgetAt) return
     await forgetFirings(database)
     forgetAt = performance.now() + FORGET_EVERY_MS
+  }
+
+  function told(started: number, refused: readonly string[]): void {
+    scheduler.onFired?.({ counts: { STARTED: started, REFUSED: refused.length }, lateMs: undefined })
+    for (const flowId of refused) scheduler.onRefused?.(flowId)
   }
 
   const scheduler: Scheduler = {
@@ -100,7 +107,7 @@ export function createScheduler({ database, bus, start, cancel, log }: Scheduler
     wake: () => bus.ring(SCHEDULES_TOPIC),
     async startWaiting(only) {
       const { started, refused } = await startFirings(database, start, { only })
-      scheduler.onFired?.({ counts: { STARTED: started, REFUSED: refused }, lateMs: undefined })
+      told(started, refused)
     },
   }
   return scheduler

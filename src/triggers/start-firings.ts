@@ -44,7 +44,8 @@ where s.trigger_id = any($1)`
 export interface Tried {
   tried: number
   started: number
-  refused: number
+  /** the flows of those that could not be started, once for each */
+  refused: readonly string[]
   /** schedules whose next start is not possible now, and when it may be */
   blocked: readonly { id: string; retryAfterMs: number }[]
 }
@@ -57,7 +58,7 @@ export function startFirings(
 ): Promise<Tried> {
   return database.transaction(async (em) => {
     const free = await queryIn<{ id: string }>(em, FREE, [only, except])
-    if (free.length === 0) return { tried: 0, started: 0, refused: 0, blocked: [] }
+    if (free.length === 0) return { tried: 0, started: 0, refused: [], blocked: [] }
     const rows = await queryIn<WaitingRow>(em, WAITING, [free.map(({ id }) => id)])
     const results = await Promise.all(rows.map((row) => startOne(row, start)))
     await record(em, rows, results)
@@ -66,7 +67,8 @@ export function startFirings(
       return isLater(result) ? [{ id, retryAfterMs: result.retryAfterMs }] : []
     })
     const started = results.filter(({ ok }) => ok).length
-    return { tried: rows.length, started, refused: rows.length - started - blocked.length, blocked }
+    const refused = rows.filter((_row, at) => !results[at]!.ok && !isLater(results[at]!)).map((row) => row.flow_id)
+    return { tried: rows.length, started, refused, blocked }
   })
 }
 

@@ -26,7 +26,16 @@ import { DEFAULTS } from '../harness/security-limits.ts'
 
 const LIMITS: SecurityConfig = {
   ...DEFAULTS,
-  ...{ signInFailures: 8, refusals: 6, rowsRead: 40, unmasked: 3, unusualStarts: 5, failedSteps: 4, handlerCrashes: 2 },
+  ...{
+    signInFailures: 8,
+    refusals: 6,
+    rowsRead: 40,
+    unmasked: 3,
+    unusualStarts: 5,
+    failedSteps: 4,
+    failedExecutions: 3,
+    handlerCrashes: 2,
+  },
 }
 const handlersDirectory = fileURLToPath(new URL('./handlers', import.meta.url))
 const { database, ownerQuery, services, security, bus, calls, call, person, run } = await testApi({
@@ -188,6 +197,15 @@ test('steps of one flow that fail again and again raise an event about it, crash
     },
     { kind: 'FAILING_STEPS', count: 4, subject: { id: flows.get('fails') } },
   ])
+})
+
+test('executions of one flow that fail raise one event, however many more do (D7)', async () => {
+  for (let times = 0; times < 5; times++) await start('fails')
+  await events()
+  for (let times = 0; times < 5; times++) await start('fails')
+  const seen = await events({ kind: ['FAILING_EXECUTIONS'] })
+  expect(seen).toMatchObject([{ severity: 'WARNING', subject: { kind: 'FLOW', id: flows.get('fails') } }])
+  expect(seen[0]!.count).toBeGreaterThanOrEqual(10)
 })
 
 test('an audit log that is found broken raises an event (C7, C8)', async () => {

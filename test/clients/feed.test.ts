@@ -204,7 +204,7 @@ test('in React a component shows a feed as it goes, also in strict mode, and lea
   const { container, remove } = tinyContainer()
   onTestFinished(remove)
   const { createElement, StrictMode } = await import('react')
-  const { createRoot } = (await import('react-dom/client' as string)) as { createRoot(container: object): Root }
+  const { createRoot } = (await import('react-dom/client')) as { createRoot(container: object): Root }
   const { useExecutionFeed } = await import('../../clients/feed/react.ts')
   let followed = 0
   const counted = (transport: Transport): Transport => ({

@@ -79,7 +79,7 @@ test('a step that takes more than it may fails with its own code, is counted, an
   await meter.runOnce()
   expect(await rows(initiatorId)).toMatchObject([{ handler_attempts: 1, handler_cpu_ms: 2_000, exceeded: 1 }])
   expect(await registry.metrics()).toContain('sluice_handler_exceeded_total{handler="spin",resource="cpu"} 1')
-  expect(counted).toEqual(['FAILING_STEPS', 'RESOURCES_EXCEEDED'])
+  expect(counted).toEqual(['FAILING_STEPS', 'RESOURCES_EXCEEDED', 'FAILING_EXECUTIONS'])
 })
 
 test('processes add to the same row', async () => {

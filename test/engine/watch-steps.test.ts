@@ -6,7 +6,7 @@ import { watchSteps } from '../../src/engine/watch-steps.ts'
 
 const event = (type: string, code?: string) => ({ type, seq: 1, at: 0, ...(code && { data: { error: { code, message: '' } } }) })
 
-test('failures and retries are counted for their flow, crashes and poison apart; what a flow wants is not', () => {
+test('failures and retries are counted for their flow, of executions too, crashes and poison apart; what a flow wants is not (D7)', () => {
   const seen: Transition[] = []
   const worker: Pick<RunningEngine['worker'], 'onTransition'> = { onTransition: (transition) => seen.push(transition) }
   const counted: string[] = []
@@ -20,11 +20,18 @@ test('failures and retries are counted for their flow, crashes and poison apart;
       event('step.failed', 'HANDLER_CRASHED'),
       event('step.failed', 'POISONED'),
       event('step.failed', 'FLOW_FAILED'),
+      event('execution.failed', 'FLOW_FAILED'),
+      event('execution.failed', 'POISONED'),
+      event('execution.timedOut'),
+      event('execution.canceled'),
     ],
   } as unknown as Transition
   worker.onTransition!(transition)
   expect(seen).toEqual([transition])
   expect(counted).toEqual(
-    ['FAILING_STEPS', 'FAILING_STEPS', 'HANDLER_CRASHES', 'FAILING_STEPS', 'POISONED_STEPS'].map((kind) => `${kind} FLOW a-flow`),
+    [
+      ...['FAILING_STEPS', 'FAILING_STEPS', 'HANDLER_CRASHES', 'FAILING_STEPS', 'POISONED_STEPS'],
+      ...['FAILING_EXECUTIONS', 'FAILING_EXECUTIONS'],
+    ].map((kind) => `${kind} FLOW a-flow`),
   )
 })

@@ -4,6 +4,7 @@ import type { TypedDocumentNode } from '@graphql-typed-document-node/core'
 import { graphql, print } from 'graphql'
 import { Registry } from 'prom-client'
 import { afterAll } from 'vitest'
+import { openScheduler } from '../../src/app-triggers.ts'
 import { schema } from '../../src/api/schema.ts'
 import { feedOpeners } from '../../src/app-feeds.ts'
 import { createCalls } from '../../src/api/context.ts'
@@ -47,8 +48,6 @@ import { pulledFeeds } from './pulled-feeds.ts'
 import type { WhoMaySee } from '../../src/live/execution-topic.ts'
 import { whoMaySee } from '../../src/operations/who-may-see.ts'
 import { admitStarts } from '../../src/operations/admit-starts.ts'
-import { createStartByTrigger } from '../../src/operations/start-by-trigger.ts'
-import { createScheduler } from '../../src/triggers/scheduler.ts'
 import { createChooseChild } from '../../src/operations/choose-child.ts'
 import type { Services } from '../../src/operations/call.ts'
 import type { Context } from '../../src/api/context.ts'
@@ -153,12 +152,9 @@ export async function testApi({
     agentRoles: allow.roles,
     log,
   })
-  const scheduler = createScheduler({
-    ...{ database, bus, log, start: createStartByTrigger(() => services) },
-    cancel: (executionId) => engine.cancel({ executionId, reason: 'A later time of its schedule came.' }),
-  })
   const triggers = createTriggers({ database, bus, log })
   afterAll(() => triggers.stop())
+  const scheduler = openScheduler({ database, bus, engine, registry: new Registry(), services: () => services, log })
   const services: Services = {
     database,
     engine,

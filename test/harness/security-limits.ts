@@ -15,5 +15,5 @@ export const NO_SECURITY_EVENTS: SecurityConfig = {
     unusualRequests: 0,
     unusualStarts: 0,
   },
-  ...{ unusualFactor: 1, rowsRead: 0, unmasked: 0, failedSteps: 0, handlerCrashes: 0 },
+  ...{ unusualFactor: 1, rowsRead: 0, unmasked: 0, failedSteps: 0, failedExecutions: 0, handlerCrashes: 0 },
 }
