@@ -39,6 +39,8 @@ export type Verdict =
 
 const MAX_ITEMS = 1000
 const MAX_BYTES = 4_000_000
+/** of what a commit tells at once: fewer are not worth a commit of their own */
+const SMALLEST_PART = 8
 /** Above either, workers stop claiming and mutations are refused; outcomes are never dropped. */
 export const FULL_ITEMS = 10_000
 export const FULL_BYTES = 64_000_000
@@ -79,6 +81,8 @@ export function createCommitter(database: Database, log: Logger): Committer {
   const queue: Waiting[] = []
   let bytes = 0
   let count = 0
+  /** items of the batch that is being stored */
+  let underWay = 0
   let pumping: Promise<void> | undefined
   let closed = false
 
@@ -113,6 +117,7 @@ export function createCommitter(database: Database, log: Logger): Committer {
   async function pump(): Promise<void> {
     while (urgent.length + queue.length > 0) {
       const batch = nextBatch()
+      underWay = batch.length
       const started = performance.now()
       await commitBatch(batch)
       committer.onCommit?.({
@@ -184,7 +189,7 @@ export function createCommitter(database: Database, log: Logger): Committer {
     return refusals
   }
 
-  /** Told in the next turn of the event loop: first the next batch is on its way, then what this one sets off is computed. */
+  /** What waits is on its way first, in this turn of the event loop; then what this batch sets off is computed. */
   function settleBatch(batch: readonly Waiting[], refused: readonly Refusal[]): void {
     const refusals = new Map(refused.map((refusal) => [refusal.id, refusal]))
     const told: [Waiting, Verdict][] = []
@@ -194,9 +199,19 @@ export function createCommitter(database: Database, log: Logger): Committer {
       else if (refusal?.verdict === 'replayed') told.push([item, { kind: 'replayed', executionId: refusal.subject! }])
       else told.push([item, { kind: refusal?.verdict ?? 'committed' }])
     }
-    setImmediate(() => {
-      for (const [item, verdict] of told) item.settle(verdict)
-    })
+    underWay = 0
+    if (urgent.length + queue.length === 0) tell(told)
+    else setImmediate(() => tell(told))
+  }
+
+  /**
+   * In two parts when less is being stored than is told: what the first sets off is then stored while the second is computed. All at
+   * once, they would stay together for ever, and this process and the database would work in turns.
+   */
+  function tell(told: [Waiting, Verdict][]): void {
+    const share = Math.max(SMALLEST_PART, Math.ceil((told.length + underWay) / 2))
+    for (const [item, verdict] of told.slice(0, share)) item.settle(verdict)
+    if (told.length > share) setImmediate(() => tell(told.slice(share)))
   }
 
   /** One row that PostgreSQL will not take must not keep the others out: halves, until it stands alone. */

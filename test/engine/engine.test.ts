@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { newUuid } from '../../src/ids.ts'
 import { readExecution, startFlow, startOrder, storeFlow, testEngine, unwrap } from '../harness/engine.ts'
 import { testDatabase } from '../harness/test-database.ts'
@@ -46,6 +46,21 @@ test('three handlers in a row pass their results on, and the history tells each 
     ['execution.succeeded', null],
   ])
   expect(execution.events.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+})
+
+test('what a commit sets off is stored in two parts: one is computed while the other is stored', async () => {
+  const flow = await storeFlow(database, {
+    name: 'in turns',
+    steps: { a: { type: 'handler', handler: 'nothing' }, b: { type: 'handler', handler: 'nothing', after: ['a'] } },
+  })
+  const orders = await Promise.all(Array.from({ length: 40 }, () => startOrder(engine, flow)))
+  const sizes: number[] = []
+  engine.committer.onCommit = ({ items }) => sizes.push(items)
+  onTestFinished(() => void delete engine.committer.onCommit)
+  const started = await Promise.all(orders.map((order) => engine.start(order)))
+  await Promise.all(started.map((one) => engine.ended(unwrap(one).executionId, 5000)))
+  expect(sizes[0]).toBe(40)
+  expect(Math.max(...sizes.slice(1))).toBe(20)
 })
 
 test('pure steps fold into the start: one transition, no claim', async () => {
