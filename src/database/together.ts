@@ -8,20 +8,27 @@ interface Waiting<Question, Answer> {
 
 const MAX_TOGETHER = 500
 
+export interface TogetherOptions {
+  /** that go together, 500: fewer where answers may be large */
+  readonly most?: number
+  /** statements that run beside each other, 1: more where one that hangs should not hold up all others */
+  readonly atOnce?: number
+}
+
 /**
- * Questions that arrive while a statement runs are asked together by the next one: no timer, no cache, no delay when idle; what
+ * Questions that arrive while statements run are asked together by the next one: no timer, no cache, no delay when idle; what
  * is answered was read after it was asked. `ask` gives an answer for each question, in their order; when it throws, each throws.
  */
 export function together<Question, Answer>(
   ask: (questions: readonly Question[]) => Promise<readonly Answer[]>,
+  { most = MAX_TOGETHER, atOnce = 1 }: TogetherOptions = {},
 ): (question: Question) => Promise<Answer> {
   const waiting: Waiting<Question, Answer>[] = []
-  let asking = false
+  let running = 0
 
   async function askAll(): Promise<void> {
-    asking = true
     while (waiting.length > 0) {
-      const group = waiting.splice(0, MAX_TOGETHER)
+      const group = waiting.splice(0, most)
       try {
         const answers = await ask(group.map(({ question }) => question))
         for (const [index, one] of group.entries()) one.answer(answers[index]!)
@@ -29,15 +36,15 @@ export function together<Question, Answer>(
         for (const one of group) one.fail(error)
       }
     }
-    asking = false
+    running -= 1
   }
 
   return (question) =>
     new Promise((answer, fail) => {
       waiting.push({ question, answer, fail })
       // what is asked in the same turn of the event loop goes together too
-      if (!asking) {
-        asking = true
+      if (running < atOnce) {
+        running += 1
         queueMicrotask(() => void askAll())
       }
     })

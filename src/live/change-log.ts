@@ -85,6 +85,7 @@ const REQUESTS_AFTER = prepared(`
 export const executionChanges = (database: Pick<Database, 'query'>): ChangeLog => changeLog(database, COMMITS_AFTER)
 export const agentRequestChanges = (database: Pick<Database, 'query'>): ChangeLog => changeLog(database, REQUESTS_AFTER)
 
+const TOGETHER = { atOnce: 4 }
 /** Beyond all that is. */
 const NOWHERE = String(2n ** 63n - 1n)
 
@@ -101,7 +102,7 @@ function changeLog(database: Pick<Database, 'query'>, text: string): ChangeLog {
         return row
       }),
     )
-  })
+  }, TOGETHER)
 
   return {
     async end() {

@@ -50,8 +50,23 @@ test('events are read by their key: a page of a long history touches few buffers
   await createReadAfter(recording, masks)(id, 10_000, 10)
   const [row] = await database.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>(
     `explain (analyze, buffers, format json) ${text}`,
-    [id, 10_000, 10],
+    [[id], [10_000], [10]],
   )
   const plan = row!['QUERY PLAN'][0].Plan
   expect(plan['Shared Hit Blocks']! + plan['Shared Read Blocks']!).toBeLessThan(60)
+})
+
+test('many executions that change at once are read by a few statements, each with what is its own', async () => {
+  const ids = await Promise.all(Array.from({ length: 200 }, () => startExecution(database)))
+  for (const [at, id] of ids.entries()) if (at % 2 === 0) await commitEvents(database, id, 1 + (at % 3))
+  let statements = 0
+  const counting: Database = { ...database, query: (text, params) => ((statements += 1), database.query(text, params)) }
+  const read = createReadAfter(counting, masks)
+  const pages = await Promise.all([...ids, newUuid()].map((id) => read(id, 0, 500)))
+  expect(statements).toBe(5)
+  expect(pages.at(-1)).toBeUndefined()
+  for (const [at, id] of ids.entries()) {
+    expect(pages[at]).toMatchObject({ execution: { id } })
+    expect(pages[at]!.events).toHaveLength(at % 2 === 0 ? 1 + (at % 3) : 0)
+  }
 })
