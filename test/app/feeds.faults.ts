@@ -130,7 +130,7 @@ class Reader<Entry> {
       })
       socket.on('open', () => send({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } }))
       socket.on('message', (data) => {
-        const { type, payload } = JSON.parse(String(data))
+        const { type, payload } = JSON.parse((data as Buffer).toString())
         if (type === 'ping') send({ type: 'pong' })
         else if (type === 'connection_ack') {
           begun = true
