@@ -1,6 +1,6 @@
 /** The sockets of bench/live.ts, in a process of their own: they speak graphql-transport-ws and count what comes. */
 import { WebSocket } from 'ws'
-import { FEED } from './live-frames.ts'
+import { FEED, MARKS } from './live-frames.ts'
 import type { ClientOrder, ClientReply } from './live-frames.ts'
 
 /** so many are opened at the same time */
@@ -8,23 +8,27 @@ const OPENING = 40
 
 const reply = (answer: ClientReply): void => void process.send!(answer)
 const sockets: WebSocket[] = []
+/** of one execution */
+let followersEach = 0
 /** of each event: who has it, and when it came */
 const received = new Map<number, number[]>()
 process.on('disconnect', () => process.exit(0))
 process.on('message', (order: ClientOrder) => void open(order))
 
-async function open({ sockets: count, url, tokens, ids }: ClientOrder): Promise<void> {
+async function open({ sockets: count, url, token, ids }: ClientOrder): Promise<void> {
+  const first = sockets.length
+  followersEach = (first + count) / ids.length
   for (let at = 0; at < count; at += OPENING) {
-    const some = Array.from({ length: Math.min(OPENING, count - at) }, (_, index) => at + index)
-    await Promise.all(some.map((number) => openOne(url, tokens[number % tokens.length], ids[number % ids.length]!)))
+    const some = Array.from({ length: Math.min(OPENING, count - at) }, (_, index) => first + at + index)
+    await Promise.all(some.map((number) => openOne(url, token, ids[number % ids.length]!)))
   }
   reply({ opened: true })
 }
 
-function openOne(url: string, token: string | undefined, id: string): Promise<void> {
+function openOne(url: string, token: string, id: string): Promise<void> {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', { perMessageDeflate: false })
   sockets.push(socket)
-  const authorization = token && `Bearer ${token}`
+  const authorization = `Bearer ${token}`
   socket.once('open', () => socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization } })))
   socket.on('error', (error) => fail(error.message))
   socket.on('close', (code, reason) => fail(`closed: ${code} ${String(reason)}`))
@@ -32,8 +36,8 @@ function openOne(url: string, token: string | undefined, id: string): Promise<vo
     socket.on('message', (data: Buffer) => {
       const text = data.toString()
       // several events may come in one frame
-      const events = [...text.matchAll(/"seq":(\d+).*?"published":(\d+)/g)]
-      for (const [, seq, published] of events) count(Number(seq), Number(published))
+      const events = [...text.matchAll(MARKS)]
+      for (const [, number, published] of events) count(Number(number), Number(published))
       if (events.length > 0) return
       if (!text.includes('connection_ack')) return text.includes('"error"') ? fail(text) : undefined
       const payload = { query: FEED, variables: { id } }
@@ -42,13 +46,13 @@ function openOne(url: string, token: string | undefined, id: string): Promise<vo
   })
 }
 
-function count(seq: number, published: number): void {
-  const latencies = received.get(seq) ?? []
-  received.set(seq, latencies)
+function count(number: number, published: number): void {
+  const latencies = received.get(number) ?? []
+  received.set(number, latencies)
   latencies.push(Date.now() - published)
-  if (latencies.length < sockets.length) return
-  received.delete(seq)
-  reply({ received: { seq, latenciesMs: latencies } })
+  if (latencies.length < followersEach) return
+  received.delete(number)
+  reply({ received: { number, latenciesMs: latencies } })
 }
 
 function fail(message: string): void {

@@ -7,7 +7,7 @@ export const FEED = `subscription ($id: ID!) { executionFeed(id: $id) {
   ... on FeedFrame { cursor }
   ... on FeedDelta { events { seq type at step path attempt data } execution { status version lastSeq } } } }`
 
-/** To a server: publish event `seq`, tell what you have used, or end. */
+/** To a server: publish the event with this number, tell what you have used, or end. */
 export type ServerOrder = { publish: number } | 'usage' | 'close'
 export interface ServerReply {
   /** where it listens */
@@ -16,34 +16,35 @@ export interface ServerReply {
   failed?: string
 }
 
-/** To the clients: open so many sockets; of them each follows one of these executions, as one of these principals. */
+/** To the clients: open so many sockets, as this principal; each follows one of these executions. */
 export interface ClientOrder {
   sockets: number
   url: string
-  tokens: readonly string[]
+  token: string
   ids: readonly string[]
 }
 export interface ClientReply {
   opened?: true
-  /** all sockets have this event, each so many ms after it was published */
-  received?: { seq: number; latenciesMs: number[] }
+  /** all who follow it have this event, each so many ms after it was published */
+  received?: { number: number; latenciesMs: number[] }
   failed?: string
 }
 
 /** What Sluice sends of one event, so that the others send as many bytes. */
-export const frameOf = (seq: number, published: number): { executionFeed: object } => ({
+export const frameOf = (number: number, published: number): { executionFeed: object } => ({
   executionFeed: {
     __typename: 'FeedDelta',
     cursor: 'MTowMTkwYTAwMC0wMDAwLTcwMDAtODAwMC0wMDAwMDAwMDAwMDE6MTIzNA',
     events: [
       {
-        ...{ seq, type: 'step.started', at: new Date(published).toISOString(), step: 'a', path: 'a', attempt: 1 },
-        data: dataOf(published),
+        ...{ seq: number + 1, type: 'step.started', at: new Date(published).toISOString(), step: 'a', path: 'a', attempt: 1 },
+        data: dataOf(number, published),
       },
     ],
-    execution: { status: 'RUNNING', version: seq + 1, lastSeq: seq },
+    execution: { status: 'RUNNING', version: number + 2, lastSeq: number + 1 },
   },
 })
 
-/** `published`: ms since 1970, by this machine's clock. */
-export const dataOf = (published: number): object => ({ published, note: 'x'.repeat(150) })
+/** In the order in which PostgreSQL keeps the fields of a `jsonb`. `published`: ms since 1970, by this machine's clock. */
+export const dataOf = (number: number, published: number): object => ({ note: 'x'.repeat(150), number, published })
+export const MARKS = /"number":(\d+),"published":(\d+)/g

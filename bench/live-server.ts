@@ -15,7 +15,7 @@ import type { LiveSystem, ServerOrder, ServerReply } from './live-frames.ts'
 
 interface Running {
   readonly url: string
-  publish(seq: number): void
+  publish(number: number): void
   close(): Promise<void>
 }
 
@@ -87,7 +87,7 @@ async function openYoga(): Promise<Running> {
     },
     sockets,
   )
-  return listen(server, (seq) => events.publish('frame', frameOf(seq, Date.now()).executionFeed))
+  return listen(server, (number) => events.publish('frame', frameOf(number, Date.now()).executionFeed))
 }
 
 function frames(events: ReturnType<typeof createPubSub<{ frame: [object] }>>) {
@@ -141,15 +141,15 @@ async function openRaw(): Promise<Running> {
       if (message.includes('connection_init')) socket.send('{"type":"connection_ack"}')
     })
   })
-  return listen(server, (seq) => {
-    const text = JSON.stringify({ id: '1', type: 'next', payload: { data: frameOf(seq, Date.now()) } })
+  return listen(server, (number) => {
+    const text = JSON.stringify({ id: '1', type: 'next', payload: { data: frameOf(number, Date.now()) } })
     for (const socket of sockets.clients) socket.send(text)
   })
 }
 
 async function listen(
   server: ReturnType<typeof createServer<typeof IncomingMessage>>,
-  publish: (seq: number) => void,
+  publish: (number: number) => void,
 ): Promise<Running> {
   const streams = new Set<Duplex>()
   server.on('connection', (stream) => streams.add(stream))

@@ -194,6 +194,8 @@ test('one session serves many: a refresh token is used once, and what it brought
   await expect(stolen.token(true)).rejects.toThrow(SessionOver)
 })
 
+/** it comes without types, and needs none here */
+const REACT_DOM: string = 'react-dom/client'
 interface Root {
   render(element: object): void
   unmount(): void
@@ -204,7 +206,7 @@ test('in React a component shows a feed as it goes, also in strict mode, and lea
   const { container, remove } = tinyContainer()
   onTestFinished(remove)
   const { createElement, StrictMode } = await import('react')
-  const { createRoot } = (await import('react-dom/client')) as { createRoot(container: object): Root }
+  const { createRoot } = (await import(REACT_DOM)) as { createRoot(container: object): Root }
   const { useExecutionFeed } = await import('../../clients/feed/react.ts')
   let followed = 0
   const counted = (transport: Transport): Transport => ({

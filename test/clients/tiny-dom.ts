@@ -40,10 +40,13 @@ class TinyElement {
   setAttribute(): void {}
 }
 
+/** What might have the focus within it; there is none. */
+class TinyFrame extends TinyElement {}
+
 /** An element to show something in. `window` is there until `remove` is called: React asks it which event is being handled. */
 export function tinyContainer(): { container: { readonly textContent: string }; remove(): Promise<void> } {
   const document = { nodeType: 9, addEventListener() {}, createElement: (name: string) => new TinyElement(name, document) }
-  const window = { HTMLIFrameElement: class {} }
+  const window = { HTMLIFrameElement: TinyFrame }
   Object.assign(document, { defaultView: window })
   Object.assign(globalThis, { window })
   return {
