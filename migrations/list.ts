@@ -20,6 +20,7 @@ import { Triggers } from './018-triggers.ts'
 import { Schedules } from './019-schedules.ts'
 import { Retries } from './020-retries.ts'
 import { Feeds } from './021-feeds.ts'
+import { Moves } from './023-moves.ts'
 import { Cache } from './024-cache.ts'
 import { Control } from './025-control.ts'
 
@@ -45,6 +46,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '019-schedules', class: Schedules },
   { name: '020-retries', class: Retries },
   { name: '021-feeds', class: Feeds },
+  { name: '023-moves', class: Moves },
   { name: '024-cache', class: Cache },
   { name: '025-control', class: Control },
 ]

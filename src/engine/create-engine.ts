@@ -24,6 +24,7 @@ import type { OpenSecrets } from './acts/run-with-secrets.ts'
 import { createLoop } from '../loop.ts'
 import { BUSY, createKeyedOrders } from './keyed-orders.ts'
 import { createMasks } from './masks.ts'
+import { createMigrations } from './migrate-executions.ts'
 import { planStoredRetry } from './plan-stored-retry.ts'
 import { createPrograms } from './programs.ts'
 import { createFailureFlows } from './failure-flows.ts'
@@ -122,6 +123,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     start,
     ...createKeyedOrders({ database, committer, worker }),
     planRetry,
+    ...createMigrations({ database, committer, programs, mailboxes: worker.mailboxes }),
     cancel: (order) => control(order, { kind: 'cancel', ...saidWith(order), reason: order.reason ?? 'canceled' }),
     pause: (order) => control(order, { kind: 'pause', ...saidWith(order), reason: order.reason ?? 'paused' }),
     resume: (order) => control(order, { kind: 'resume', ...saidWith(order) }),

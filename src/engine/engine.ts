@@ -3,6 +3,7 @@ import type { AuditEntry } from '../audit/audit-entry.ts'
 import type { Problem } from '../errors.ts'
 import type { Program } from '../language/program.ts'
 import type { Json, JsonObject } from '../language/values.ts'
+import type { MigrationObstacle } from './decide/migrate.ts'
 import type { PlannedStep, RetryWish } from './decide/plan-retry.ts'
 import type { StepRecord } from './decide/snapshot.ts'
 import type { MasksOf } from './masks.ts'
@@ -118,6 +119,19 @@ export interface SignalOrder {
   audit?: readonly AuditEntry[]
 }
 
+export interface MigrationOrder {
+  executionId: string
+  /** of the same flow */
+  flowVersionId: string
+  audit?: readonly AuditEntry[]
+}
+
+/** None: it can move, or has moved. */
+export interface MigrationVerdict {
+  executionId: string
+  obstacles: readonly MigrationObstacle[]
+}
+
 export interface ControlOrder {
   executionId: string
   reason?: string
@@ -143,6 +157,10 @@ export interface Engine {
   cancel(order: ControlOrder): Promise<{ executionId: string } | Problem>
   pause(order: ControlOrder): Promise<{ executionId: string } | Problem>
   resume(order: ControlOrder): Promise<{ executionId: string } | Problem>
+  /** What stands in the way of each, those left out that are not there; VALIDATION: the version is not allowed any more. */
+  planMigration(executionIds: readonly string[], flowVersionId: string): Promise<MigrationVerdict[] | Problem>
+  /** Moves one to the version, or says why not. NOT_FOUND; VALIDATION as above; LIMIT_REACHED. */
+  migrate(order: MigrationOrder): Promise<MigrationVerdict | Problem>
   /** ILLEGAL_STATE when the request is not open any more; NOT_FOUND when there is none. Entitlement is checked above. */
   answer(order: AnswerOrder): Promise<Answered | Problem>
   /** Counts a vote. ILLEGAL_STATE when the approval is not open any more, or the vote was cast. Entitlement is checked above. */

@@ -1,5 +1,4 @@
 /** Reads what is left of an execution that ended, and says what trying it again would use again of it. */
-import { canonicalJson } from '../canonical-json.ts'
 import type { Database } from '../database/database.ts'
 import { isProblem, problem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
@@ -11,6 +10,8 @@ import { planRetry } from './decide/plan-retry.ts'
 import type { EndedBefore, PlannedStep } from './decide/plan-retry.ts'
 import type { StepRecord } from './decide/snapshot.ts'
 import type { PlannedRetry, RetryOf, RetryQuestion } from './engine.ts'
+import { changedSteps } from './changed-steps.ts'
+import type { StoredDefinition } from './changed-steps.ts'
 import type { Programs } from './programs.ts'
 import type { EndedStepStatus, ExecutionStatus } from './states.ts'
 import { hasEnded } from './states.ts'
@@ -26,12 +27,8 @@ interface Source {
   initiators: string[] | null
   /** the execution that used it again */
   retriedBy: string | null
-  definition: Definition
+  definition: StoredDefinition
   steps: StoredStep[] | null
-}
-
-interface Definition {
-  steps?: Record<string, Json>
 }
 
 interface StoredStep {
@@ -108,17 +105,14 @@ function unknownStep(program: Program, name: string): Problem | undefined {
 /** Steps that the other flow version defines differently. */
 async function findChanged(
   database: Pick<Database, 'query'>,
-  ran: Definition,
+  ran: StoredDefinition,
   flowVersionId: string,
 ): Promise<ReadonlySet<string>> {
-  const [row] = await database.query<{ definition: Definition }>('select definition from sluice.flow_versions where id = $1', [
-    flowVersionId,
-  ])
-  const now = row?.definition.steps ?? {}
-  const names = Object.keys(ran.steps ?? {})
-  return new Set(
-    names.filter((name) => !Object.hasOwn(now, name) || canonicalJson(now[name]) !== canonicalJson(ran.steps![name])),
+  const [row] = await database.query<{ definition: StoredDefinition }>(
+    'select definition from sluice.flow_versions where id = $1',
+    [flowVersionId],
   )
+  return changedSteps(ran, row?.definition ?? {})
 }
 
 const endedBefore = ({ path, status, route, undone }: StoredStep, changed: ReadonlySet<string> | undefined): EndedBefore => ({

@@ -55,6 +55,7 @@ export const EVENT_TYPES = [
   'execution.waiting',
   'execution.paused',
   'execution.resumed',
+  'execution.migrated',
   'execution.cancelRequested',
   'compensation.started',
   'compensation.finished',

@@ -43,6 +43,14 @@ export function below(places: Places | undefined, key: string): Places | undefin
 export const hidesAnything = ({ hidden, fields, any }: Places): boolean =>
   hidden === true || [...(fields?.values() ?? []), ...(any ? [any] : [])].some(hidesAnything)
 
+/** Whether all that is hidden in `inner` is hidden in `outer` too. */
+export function covers(outer: Places | undefined, inner: Places): boolean {
+  if (outer?.hidden || !hidesAnything(inner)) return true
+  if (!outer || inner.hidden) return false
+  const fields = [...(inner.fields ?? [])].every(([key, part]) => covers(below(outer, key), part))
+  return fields && (!inner.any || covers(outer.any, inner.any))
+}
+
 /** What is hidden at a path (`'*'`: below any key); undefined: nothing. */
 export function lookUp(places: Places, path: readonly string[]): Places | undefined {
   let here: Places | undefined = places

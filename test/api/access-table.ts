@@ -51,6 +51,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'Query.flows': { ask: () => `flows { ${NODES} }`, cells: 'u..++ +++++ +++ffffff ff' },
   'Query.execution': { ask: ({ execution }) => `execution(id: "${execution}") { id }`, cells: 'u..++ ...+. fff++ff+f +f' },
   'Query.planRetry': { ask: ({ execution }) => `planRetry(id: "${execution}") { possible }`, cells: 'u..++ ...+. fff++ff+f +f' },
+  'Query.planMigration': { ask: ({ flow }) => `planMigration(flow: "${flow}") { more }`, cells: 'u..++ fff+f +++ffffff ff' },
   'Query.executions': { ask: () => `executions { ${NODES} }`, cells: 'u..++ ...+. fff++ff+f +f' },
   'Query.agentRequests': { ask: () => `agentRequests { ${NODES} }`, cells: 'u..++ ...++ fffff++ff ++' },
   'Query.auditEvents': { ask: () => `auditEvents { ${NODES} }`, cells: 'ufff+ fffff fffffffff ff' },
@@ -177,6 +178,10 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'Mutation.retryExecution': {
     ask: ({ execution }) => `retryExecution(input: { id: "${execution}", reason: "${LONG}" }) { ${ANY} }`,
     cells: 'u..++ ...f. ffff+ffff ff',
+  },
+  'Mutation.migrateExecutions': {
+    ask: ({ flow }) => `migrateExecutions(input: { flow: "${flow}", first: 0 }) { ${ANY} }`,
+    cells: 'u..++ fff+f ffff+ffff ff',
   },
   'Mutation.signalExecution': {
     ask: ({ execution }) => `signalExecution(input: { id: "${execution}", signal: "" }) { ${ANY} }`,

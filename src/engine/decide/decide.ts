@@ -19,6 +19,7 @@ import { fireWhatIsDue } from './fire-due.ts'
 import { cancelStep, tellChild } from './record-step.ts'
 import type { Ending } from './record-step.ts'
 import type { Input, InputResult } from './input.ts'
+import { migrate } from './migrate.ts'
 import { runAt } from './run.ts'
 import { applyReport } from './report.ts'
 import { startOfRetry, tellReused } from './reuse.ts'
@@ -120,6 +121,8 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
       if (draft.startedAt === null) draft.wakeAt = startOf(draft)
       emit(draft, 'execution.resumed', input.reason === undefined && input.by === undefined ? {} : { data: saidWith(input) })
       return 'applied'
+    case 'migrate':
+      return migrate(draft, input.migration)
     case 'handBack':
       handBack(draft)
       return 'applied'

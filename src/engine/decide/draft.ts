@@ -88,6 +88,8 @@ export type WaitRow =
   | { kind: 'failed' }
   /** it is started for the failure of that execution: a UUID */
   | { kind: 'failureOf'; id: string }
+  /** it is of another flow version from here on */
+  | { kind: 'moved'; flowVersionId: string; stepsTotal: number }
 
 /** What a new execution goes on with; ids are UUIDs. */
 export interface OriginRow {
@@ -125,7 +127,8 @@ export interface LateOutcome {
 }
 
 export interface Draft {
-  readonly from: Snapshot
+  /** what is stored; of another version once the execution has moved there */
+  from: Snapshot
   readonly world: World
   status: ExecutionStatus
   owner: string | null

@@ -4,6 +4,7 @@ import type { Json } from '../../language/values.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import type { AgentDecision, EndedStatus } from '../states.ts'
 import type { Report } from '../acts/reports.ts'
+import type { Migration } from './migrate.ts'
 
 export type Outcome =
   | { ok: true; output: Json; bytes: number }
@@ -48,6 +49,8 @@ export type Input =
   | { kind: 'cancel'; reason: string; by?: string }
   | { kind: 'pause'; reason: string; by?: string }
   | { kind: 'resume'; reason?: string; by?: string }
+  /** it is to go on as an execution of another flow version */
+  | { kind: 'migrate'; migration: Migration }
   /** its holder gives it back: what runs is stopped and runs again elsewhere */
   | { kind: 'handBack' }
   /** a word from another execution, read from the inbox */

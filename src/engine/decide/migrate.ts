@@ -1,0 +1,116 @@
+/** Moving an execution to another version of its flow: what stands in the way, and the move itself. Pure. */
+import type { Program } from '../../language/program.ts'
+import { covers } from '../../masking/places.ts'
+import type { InFlight } from '../in-flight.ts'
+import { hasEnded } from '../states.ts'
+import type { Draft } from './draft.ts'
+import { emit } from './draft.ts'
+import type { InputResult } from './input.ts'
+import type { Snapshot, StepRecord } from './snapshot.ts'
+
+/** Where to, and how that differs from where it comes from. */
+export interface Migration {
+  /** UUIDs of flow versions, and their numbers */
+  from: { id: string; number: number }
+  to: { id: string; number: number; program: Program }
+  /** steps of the version it comes from that the other does not define in the very same way */
+  changed: ReadonlySet<string>
+}
+
+/** Why an execution stays where it is, for programs. */
+export const MIGRATION_OBSTACLES = {
+  ENDED: 'It has ended, or is about to.',
+  NOT_NEWER: 'It runs this version, or a newer one.',
+  RUNNING: 'A step runs at the moment, or is about to: try again later.',
+  STEP_GONE: 'A step that has ended, or is under way, is not there any more.',
+  STEP_CHANGED: 'A step that is under way is defined differently.',
+  TYPE_CHANGED: 'A step that has ended is of another type.',
+  ROUTE_GONE: 'A router has taken a route that is not there any more.',
+  INPUT: 'Its input does not fit the input of the version.',
+  OUT_OF_TIME: 'By the timeout of the version it would have ended already.',
+  SENSITIVE: 'What is hidden now would not be hidden any more.',
+} as const satisfies Record<string, string>
+export type MigrationObstacleCode = keyof typeof MIGRATION_OBSTACLES
+
+export interface MigrationObstacle {
+  code: MigrationObstacleCode
+  message: string
+  step?: string
+}
+
+type Living = Pick<
+  Snapshot,
+  'status' | 'ending' | 'cancelReason' | 'deadlineAt' | 'inFlight' | 'steps' | 'input' | 'program' | 'flowVersionId'
+>
+
+/** Everything that stands in the way; none: it can move now. `now`: ms since 1970, database time. */
+export function obstaclesTo({ from, to, changed }: Migration, living: Living, now: number): MigrationObstacle[] {
+  const { status, ending, cancelReason, inFlight, steps, input, program, flowVersionId } = living
+  if (hasEnded(status) || ending !== null || cancelReason !== null) return [obstacle('ENDED')]
+  if (flowVersionId !== from.id || to.number <= from.number) return [obstacle('NOT_NEWER')]
+  const found = [...inFlight.flatMap((entry) => ofEntry(entry, to.program, changed))]
+  for (const [name, record] of steps) if (program.step(name)) found.push(...ofRecord(name, record, program, to.program))
+  for (const { path, message } of to.program.checkInput(input)) found.push(obstacle('INPUT', `${path.join('.')}: ${message}`))
+  const deadlineAt = movedDeadline(living, to.program)
+  if (deadlineAt !== null && deadlineAt <= now) found.push(obstacle('OUT_OF_TIME'))
+  return [...found, ...ofSecrets(living, to.program, changed)]
+}
+
+const obstacle = (
+  code: MigrationObstacleCode,
+  message: string = MIGRATION_OBSTACLES[code],
+  step?: string,
+): MigrationObstacle => ({
+  ...{ code, message },
+  ...(step !== undefined && { step }),
+})
+
+/** The step of the definition that a path is of. */
+const stepOf = (path: string): string => path.split(/[.[]/, 1)[0]!
+
+function ofEntry({ kind, path }: InFlight, to: Program, changed: ReadonlySet<string>): MigrationObstacle[] {
+  const step = stepOf(path)
+  if (kind === 'act') return [obstacle('RUNNING', `${path} runs, or is about to: try again later.`, step)]
+  if (!to.step(step)) return [obstacle('STEP_GONE', `${step} is under way, and not there any more.`, step)]
+  return changed.has(step) ? [obstacle('STEP_CHANGED', `${step} is under way, and defined differently.`, step)] : []
+}
+
+function ofRecord(name: string, { status, route }: StepRecord, from: Program, to: Program): MigrationObstacle[] {
+  const step = to.step(name)
+  // what never ran leaves nothing behind
+  if (!step && (status === 'SKIPPED' || status === 'CANCELED')) return []
+  if (!step) return [obstacle('STEP_GONE', `${name} has ended, and is not there any more.`, name)]
+  const [was, is] = [from.step(name)!.spec.type, step.spec.type]
+  if (was !== is)
+    return [obstacle('TYPE_CHANGED', `${name} has ended as a step of type ${was}, and is one of type ${is} now.`, name)]
+  const { spec } = step
+  if (route === undefined || spec.type !== 'route') return []
+  if (spec.otherwise === route || spec.cases.some(({ to }) => to === route)) return []
+  return [obstacle('ROUTE_GONE', `${name} took ${route}, which is no route of it any more.`, name)]
+}
+
+/** What is recorded is hidden by what the version says that the execution is of. */
+function ofSecrets({ program, input, steps }: Living, to: Program, changed: ReadonlySet<string>): MigrationObstacle[] {
+  if (!program.sensitive) return []
+  const found = covers(to.sensitive?.(input), program.sensitive(input)) ? [] : [obstacle('SENSITIVE')]
+  for (const [name, { status }] of steps) {
+    if (changed.has(name) && status !== 'SKIPPED')
+      found.push(obstacle('SENSITIVE', `What ${name} made may be hidden by how it is defined, which is different.`, name))
+  }
+  return found
+}
+
+/** It has as much time, from its start on, as the version gives. */
+const movedDeadline = ({ deadlineAt, program }: Pick<Living, 'deadlineAt' | 'program'>, to: Program): number | null =>
+  deadlineAt === null ? null : deadlineAt + to.timeoutMs - program.timeoutMs
+
+/** From here on the other program decides. */
+export function migrate(draft: Draft, migration: Migration): InputResult {
+  const { from, to } = migration
+  if (obstaclesTo(migration, { ...draft.from, ...draft }, draft.world.now).length > 0) return 'illegal'
+  draft.deadlineAt = movedDeadline({ ...draft, program: draft.from.program }, to.program)
+  draft.from = { ...draft.from, flowVersionId: to.id, program: to.program }
+  draft.waits.push({ kind: 'moved', flowVersionId: to.id, stepsTotal: to.program.steps.length })
+  emit(draft, 'execution.migrated', { data: { from: from.number, to: to.number } })
+  return 'applied'
+}
