@@ -123,6 +123,8 @@ export interface MigrationOrder {
   executionId: string
   /** of the same flow */
   flowVersionId: string
+  /** a readable id */
+  by: string
   audit?: readonly AuditEntry[]
 }
 

@@ -41,7 +41,7 @@ export function createMigrations({ database, committer, programs, mailboxes }: P
     migrate,
   }
 
-  async function migrate({ executionId, flowVersionId, audit }: MigrationOrder): Promise<MigrationVerdict | Problem> {
+  async function migrate({ executionId, flowVersionId, by, audit }: MigrationOrder): Promise<MigrationVerdict | Problem> {
     if (committer.full) return BUSY
     const [row] = await database.query<{ id: string }>('select flow_version_id as id from sluice.executions where id = $1', [
       executionId,
@@ -51,7 +51,7 @@ export function createMigrations({ database, committer, programs, mailboxes }: P
     if (isProblem(ways)) return ways
     const migration = ways.to(row.id)
     const extras = audit ? { audits: audit } : {}
-    const posted = await mailboxes.post(executionId, { kind: 'migrate', migration }, { extras, urgent: true })
+    const posted = await mailboxes.post(executionId, { kind: 'migrate', migration, by }, { extras, urgent: true })
     if (!('snapshot' in posted)) return problem('NOT_FOUND')
     if (posted.result === 'applied') return { executionId, obstacles: [] }
     return verdictOf(migration, posted.snapshot, ways.now)

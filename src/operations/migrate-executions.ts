@@ -2,7 +2,9 @@
 import { auditEntry } from '../audit/record-audit.ts'
 import { isProblem } from '../errors.ts'
 import type { Problem } from '../errors.ts'
+import { actorId } from './actor-id.ts'
 import type { Call } from './call.ts'
+import { requirePrincipal } from './permissions.ts'
 import { chooseMigrations, MIGRATION_AUDIT } from './plan-migration.ts'
 import type { ExecutionMigration, MigrationChoice, MigrationPlan } from './plan-migration.ts'
 
@@ -11,11 +13,12 @@ export async function migrateExecutions(call: Call, choice: MigrationChoice): Pr
   const found = await chooseMigrations(call, choice)
   if (isProblem(found)) return found
   const { flowVersionId, ids, more } = found
+  const by = actorId(requirePrincipal(call))
   // together: they become one commit
   const results = await Promise.all(
     ids.map((executionId) => {
       const audit = [auditEntry(call, { type: MIGRATION_AUDIT.done, executionId, flowId: choice.flowId })]
-      return call.services.engine.migrate({ executionId, flowVersionId, audit })
+      return call.services.engine.migrate({ executionId, flowVersionId, by, audit })
     }),
   )
   const executions: ExecutionMigration[] = []

@@ -124,7 +124,11 @@ test('what waits, is paused or has not begun moves to the newest version, and go
   await signal(waiting)
   const after = await ended(waiting)
   expect(after).toMatchObject({ status: 'SUCCEEDED', output: { v: 2, n: 50 }, progress: { total: 5, finished: 5 } })
-  expect(after.events.find(({ type }: { type: string }) => type === 'execution.migrated').data).toEqual({ from: 1, to: 2 })
+  expect(after.events.find(({ type }: { type: string }) => type === 'execution.migrated').data).toEqual({
+    from: 1,
+    to: 2,
+    by: expect.stringMatching(/^user_/),
+  })
   expect((await look(paused)).status).toBe('PAUSED')
   expect((await audited(owner.id)).filter(({ type }) => type === 'execution.migrated')).toHaveLength(3)
 })

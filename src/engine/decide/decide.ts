@@ -122,7 +122,7 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
       emit(draft, 'execution.resumed', input.reason === undefined && input.by === undefined ? {} : { data: saidWith(input) })
       return 'applied'
     case 'migrate':
-      return migrate(draft, input.migration)
+      return migrate(draft, input.migration, input.by)
     case 'handBack':
       handBack(draft)
       return 'applied'

@@ -50,7 +50,7 @@ export type Input =
   | { kind: 'pause'; reason: string; by?: string }
   | { kind: 'resume'; reason?: string; by?: string }
   /** it is to go on as an execution of another flow version */
-  | { kind: 'migrate'; migration: Migration }
+  | { kind: 'migrate'; migration: Migration; by: string }
   /** its holder gives it back: what runs is stopped and runs again elsewhere */
   | { kind: 'handBack' }
   /** a word from another execution, read from the inbox */

@@ -105,12 +105,12 @@ const movedDeadline = ({ deadlineAt, program }: Pick<Living, 'deadlineAt' | 'pro
   deadlineAt === null ? null : deadlineAt + to.timeoutMs - program.timeoutMs
 
 /** From here on the other program decides. */
-export function migrate(draft: Draft, migration: Migration): InputResult {
+export function migrate(draft: Draft, migration: Migration, by: string): InputResult {
   const { from, to } = migration
   if (obstaclesTo(migration, { ...draft.from, ...draft }, draft.world.now).length > 0) return 'illegal'
   draft.deadlineAt = movedDeadline({ ...draft, program: draft.from.program }, to.program)
   draft.from = { ...draft.from, flowVersionId: to.id, program: to.program }
   draft.waits.push({ kind: 'moved', flowVersionId: to.id, stepsTotal: to.program.steps.length })
-  emit(draft, 'execution.migrated', { data: { from: from.number, to: to.number } })
+  emit(draft, 'execution.migrated', { data: { from: from.number, to: to.number, by } })
   return 'applied'
 }
