@@ -62,7 +62,8 @@ const FIND = prepared(`
   select q.place, e.id
   from unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::float8[]) with ordinality as q(version, principal, hash, ttl, place)
   join sluice.cached_results c on c.flow_version_id = q.version and c.principal_id = q.principal and c.input_hash = q.hash
-  join sluice.executions e on e.id = c.execution_id
+  -- one that moved to another version does not answer for this one
+  join sluice.executions e on e.id = c.execution_id and e.flow_version_id = c.flow_version_id
   where e.status = 'SUCCEEDED' and e.ended_at > clock_timestamp() - make_interval(secs => q.ttl / 1000)`)
 
 const REMEMBER = `
