@@ -1,4 +1,5 @@
 /** Feeds of many things: what matches and may be seen, as it is now; nothing that is committed late is passed by. */
+import { readFile } from 'node:fs/promises'
 import { beforeAll, expect, test } from 'vitest'
 import { featureApproval } from '../../examples/flows/feature-approval.ts'
 import { EXECUTIONS_TOPIC } from '../../src/engine/engine.ts'
@@ -337,4 +338,23 @@ test('votes and what is handed to somebody come into the inboxes of those who ar
   expect((await next(hers)).requests).toMatchObject([{ id: asked.id, canAnswer: true }])
   expect((await next(inbox)).requests).toMatchObject([{ id: asked.id, canAnswer: false }])
   for (const feed of [inbox, hers]) await feed.return()
+})
+
+test('each feed that the page shows begins with its snapshot, and resumes after its cursor', async () => {
+  const page = await readFile(new URL('../../docs/feeds.md', import.meta.url), 'utf8')
+  const documents = [...page.matchAll(/^```graphql\n([^]*?)^```$/gm)].map(([, text]) => text!)
+  expect(documents).toHaveLength(3)
+  for (const document of documents) {
+    const id = await start()
+    const feed = await subscribe(owner, document, { id })
+    const { data, errors } = JSON.parse((await feed.next()).value!)
+    expect(errors).toBeUndefined()
+    const [{ cursor, ...snapshot }] = Object.values(data) as [Frame]
+    expect(Object.keys(snapshot)).not.toEqual([])
+    const resumed = await subscribe(owner, document, { id, after: cursor })
+    await start()
+    unwrap(await cancelExecution(call(owner), { id: decodeId('execution', id)! }))
+    expect(JSON.parse((await resumed.next()).value!).errors).toBeUndefined()
+    for (const one of [feed, resumed]) await one.return()
+  }
 })
