@@ -2,20 +2,21 @@
 import { z } from 'zod'
 import {
   allowable,
-  text,
-  path,
-  variable,
-  whole,
-  oneOf,
+  databaseUrl,
+  dayRange,
   list,
-  url,
-  roles,
+  oneOf,
+  overTls,
   password,
+  path,
+  roles,
   strong,
+  text,
+  url,
+  variable,
   verifiedPostgres,
   verifiedRedis,
-  overTls,
-  databaseUrl,
+  whole,
 } from './config-shapes.ts'
 import { optional, secret, setting } from './config-setting.ts'
 import type { Groups, Settings } from './config-setting.ts'
@@ -167,6 +168,11 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
       'How long inputs, outputs, step runs and agent requests are kept after the end of their execution, days.',
       '30',
       whole(1, LONGEST_DAYS),
+    ),
+    flowDays: optional(
+      'SLUICE_RETAIN_FLOWS_DAYS',
+      'How far `retention` of flows may deviate from it: `7-90` days, at most as long as events are kept. Unset = not at all.',
+      dayRange,
     ),
     eventDays: setting(
       'SLUICE_RETAIN_EVENTS_DAYS',

@@ -25,6 +25,15 @@ export function whole(min: number, max: number): z.ZodType<number, string> {
     .pipe(z.number().min(min, { error }).max(max, { error }))
 }
 
+/** `7-90` */
+export const dayRange = text
+  .regex(/^[1-9]\d{0,3}-[1-9]\d{0,3}$/, { error: 'must be two numbers of days such as 7-90' })
+  .transform((value) => {
+    const [least, most] = value.split('-').map(Number)
+    return { least: least!, most: most! }
+  })
+  .refine(({ least, most }) => least <= most, { error: 'must be two numbers of days, the lower one first' })
+
 export function oneOf<const T extends string>(...values: T[]): z.ZodType<T, string> {
   const error = `must be one of ${values.join(', ')}`
   return text.refine((value) => values.includes(value as T), { error }).transform((value) => value as T)

@@ -84,6 +84,8 @@ export interface AuditConfig {
 export interface RetentionConfig {
   /** inputs, outputs, step runs and agent requests, counted from the end of their execution, 30 (A11) */
   readonly payloadDays: number
+  /** how far flows may say themselves how long their payloads are kept, days; none = they have no say */
+  readonly flowDays?: { readonly least: number; readonly most: number }
   /** executions with their events, counted from their end, 90; at least `payloadDays` (B10) */
   readonly eventDays: number
   /** the audit log, 365 (B10) */

@@ -38,6 +38,9 @@ export function loadConfig(env: Environment, { mode }: { mode: Mode }): Config {
       'SLUICE_RETAIN_EVENTS_DAYS must be at least SLUICE_RETAIN_PAYLOADS_DAYS: an execution cannot go before what it holds',
     )
   }
+  const flowDays = groups['retention']?.['flowDays'] as { most: number } | undefined
+  if (flowDays && flowDays.most > Number(groups['retention']?.['eventDays']))
+    mistakes.push('SLUICE_RETAIN_FLOWS_DAYS must be at most SLUICE_RETAIN_EVENTS_DAYS')
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   const { process, ...rest } = groups as unknown as Groups
   return Object.freeze({ ...rest, nodeEnv: process.nodeEnv })

@@ -33,39 +33,16 @@ as $$
 $$;
 revoke execute on function sluice.lock_finished from public;
 
--- `payloads`: inputs, outputs, step runs, agent requests, votes, signals, late outcomes. `executions`: what is left, that is the
--- executions themselves with their events. An execution has its input as long as it has payloads: what was done is not found again.
-create or replace function sluice.remove_finished(what text, behind uuid, most integer)
-returns table (removed integer, place uuid)
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+-- What these had, and with `executions` they themselves. False: of a single one there is more than fits into one transaction.
+create or replace function sluice.delete_finished(what text, ids uuid[], most_rows integer) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set enable_mergejoin = off set enable_hashjoin = off set enable_bitmapscan = off
 as $$
 declare
-  most_rows constant integer := 20000;
-  due timestamptz;
-  seen uuid[];
-  ids uuid[];
-  cut boolean;
   gone integer;
 begin
-  if what not in ('payloads', 'executions') then raise exception 'nothing is called %', what; end if;
-  if not pg_try_advisory_xact_lock(7312022) then return; end if;
-  most := least(greatest(most, 1), 1000);
-  due := now() - (select make_interval(days => case what when 'payloads' then r.payload_days else r.event_days end) from sluice.retention r);
-  if what = 'payloads' then
-    seen := array(select i.execution_id from sluice.execution_inputs i
-      where i.execution_id > behind and i.execution_id < sluice.week_start_uuid(due) order by i.execution_id limit most);
-  else
-    seen := array(select e.id from sluice.executions e
-      where e.id > behind and e.id < sluice.week_start_uuid(due) order by e.id limit most);
-  end if;
-  select f.ids, f.cut into ids, cut from sluice.lock_finished(seen, due, most_rows) as f;
-  place := case when cut then ids[cardinality(ids)] when cardinality(seen) = most then seen[most] end;
-  removed := cardinality(ids);
-  if removed = 0 then return next; return; end if;
-
   -- the first and the last say which partitions these are
-  if removed = 1 then
+  if cardinality(ids) = 1 then
     -- one alone may be too large for one transaction: as much as fits, until nothing is left
     delete from sluice.step_runs s where s.execution_id = ids[1] and s.path = any (array(
       select x.path from sluice.step_runs x where x.execution_id = ids[1] limit most_rows));
@@ -75,16 +52,11 @@ begin
         select x.seq from sluice.events x where x.execution_id = ids[1] limit most_rows));
       get diagnostics gone = row_count;
     end if;
-    if gone = most_rows then
-      removed := 0;
-      place := behind;
-      return next;
-      return;
-    end if;
+    if gone = most_rows then return false; end if;
   else
-    delete from sluice.step_runs s where s.execution_id = any (ids) and s.execution_id >= ids[1] and s.execution_id <= ids[removed];
+    delete from sluice.step_runs s where s.execution_id = any (ids) and s.execution_id >= ids[1] and s.execution_id <= ids[cardinality(ids)];
     if what = 'executions' then
-      delete from sluice.events v where v.execution_id = any (ids) and v.execution_id >= ids[1] and v.execution_id <= ids[removed];
+      delete from sluice.events v where v.execution_id = any (ids) and v.execution_id >= ids[1] and v.execution_id <= ids[cardinality(ids)];
     end if;
   end if;
   delete from sluice.execution_inputs x where x.execution_id = any (ids);
@@ -105,6 +77,103 @@ begin
     delete from sluice.execution_origins x where x.execution_id = any (ids);
     delete from sluice.executions e where e.id = any (ids);
   end if;
+  return true;
+end $$;
+revoke execute on function sluice.delete_finished from public;
+
+-- How long the payloads of a flow are kept that says so: as far as the operator lets flows say it.
+create or replace function sluice.payload_days(flow_days integer) returns integer
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select case when flow_days is null then r.payload_days
+    else least(greatest(flow_days, coalesce(r.flow_least_days, r.payload_days)), coalesce(r.flow_most_days, r.payload_days)) end
+  from sluice.retention r
+$$;
+
+-- `payloads`: inputs, outputs, step runs, agent requests, votes, signals, late outcomes. `executions`: what is left, that is the
+-- executions themselves with their events. An execution has its input as long as it has payloads: what was done is not found again.
+create or replace function sluice.remove_finished(what text, behind uuid, most integer)
+returns table (removed integer, place uuid)
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_mergejoin = off set enable_hashjoin = off set enable_bitmapscan = off
+as $$
+declare
+  most_rows constant integer := 20000;
+  due timestamptz;
+  seen uuid[];
+  ids uuid[];
+  cut boolean;
+  last uuid;
+begin
+  if what not in ('payloads', 'executions') then raise exception 'nothing is called %', what; end if;
+  if not pg_try_advisory_xact_lock(7312022) then return; end if;
+  most := least(greatest(most, 1), 1000);
+  due := now() - (select make_interval(days => case what when 'payloads' then r.payload_days else r.event_days end) from sluice.retention r);
+  if what = 'payloads' then
+    seen := array(select i.execution_id from sluice.execution_inputs i
+      where i.execution_id > behind and i.execution_id < sluice.week_start_uuid(due) order by i.execution_id limit most);
+  else
+    seen := array(select e.id from sluice.executions e
+      where e.id > behind and e.id < sluice.week_start_uuid(due) order by e.id limit most);
+  end if;
+  last := case when cardinality(seen) = most then seen[most] end;
+  if what = 'payloads' and exists (select from sluice.flows f where f.payload_days is not null) then
+    -- flows that keep theirs longer
+    seen := array(select e.id from sluice.executions e join sluice.flows f on f.id = e.flow_id
+      where e.id = any (seen) and e.ended_at < now() - make_interval(days => sluice.payload_days(f.payload_days)));
+  end if;
+  select f.ids, f.cut into ids, cut from sluice.lock_finished(seen, due, most_rows) as f;
+  place := case when cut then ids[cardinality(ids)] else last end;
+  removed := cardinality(ids);
+  if removed = 0 then return next; return; end if;
+
+  if not sluice.delete_finished(what, ids, most_rows) then
+    removed := 0;
+    place := behind;
+  end if;
+  return next;
+end $$;
+
+-- Payloads of flows that keep theirs shorter than others do: flow by flow, in the order of their executions; `behind` is the flow before.
+-- What is not finished yet is passed by, and found again as long as it is there; up to where nothing is left is remembered.
+create or replace function sluice.remove_flow_payloads(behind uuid, most integer)
+returns table (removed integer, place uuid)
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_mergejoin = off set enable_hashjoin = off set enable_bitmapscan = off
+as $$
+declare
+  most_rows constant integer := 20000;
+  flow record;
+  due timestamptz;
+  seen uuid[];
+  ids uuid[];
+  cut boolean;
+  kept uuid;
+begin
+  if not pg_try_advisory_xact_lock(7312022) then return; end if;
+  most := least(greatest(most, 1), 1000);
+  select f.id, sluice.payload_days(f.payload_days) as days, f.payloads_removed into flow
+  from sluice.flows f, sluice.retention r
+  where f.payload_days is not null and f.id > behind and sluice.payload_days(f.payload_days) < r.payload_days
+  order by f.id limit 1;
+  removed := 0;
+  if not found then return next; return; end if;
+  due := now() - make_interval(days => flow.days);
+  seen := array(select e.id from sluice.executions e join sluice.execution_inputs i on i.execution_id = e.id
+    where e.flow_id = flow.id and e.id > coalesce(flow.payloads_removed, '00000000-0000-0000-0000-000000000000')
+      and e.id < sluice.week_start_uuid(due) order by e.id limit most);
+  select f.ids, f.cut into ids, cut from sluice.lock_finished(seen, due, most_rows) as f;
+  if cardinality(ids) > 0 then
+    if not sluice.delete_finished('payloads', ids, most_rows) then
+      place := behind;
+      return next;
+      return;
+    end if;
+    removed := cardinality(ids);
+  end if;
+  kept := (select x from unnest(seen) as x where x <> all (ids) order by x limit 1);
+  update sluice.flows f set payloads_removed = x.id
+  from (select s as id from unnest(seen) as s where kept is null or s < kept order by s desc limit 1) as x where f.id = flow.id;
+  place := case when removed > 0 and (cut or cardinality(seen) = most) then behind else flow.id end;
   return next;
 end $$;
 
@@ -163,5 +232,7 @@ exception when lock_not_available then
   return null;
 end $$;
 
-revoke execute on function sluice.remove_finished, sluice.remove_idempotency_keys, sluice.drop_partition from public;
-grant execute on function sluice.remove_finished, sluice.remove_idempotency_keys, sluice.drop_partition to sluice_app;
+revoke execute on function sluice.remove_finished, sluice.remove_flow_payloads, sluice.remove_idempotency_keys, sluice.drop_partition
+  from public;
+grant execute on function sluice.remove_finished, sluice.remove_flow_payloads, sluice.remove_idempotency_keys, sluice.drop_partition
+  to sluice_app;

@@ -8,16 +8,16 @@ import type { Database } from '../database/database.ts'
 export const REMOVABLE = ['executionPayloads', 'executions', 'idempotencyKeys'] as const
 export type Removable = (typeof REMOVABLE)[number]
 
-const CALLS: Record<Removable, { text: string; from: string }> = {
-  executionPayloads: {
-    text: `select removed, place from sluice.remove_finished('payloads', $1, $2)`,
-    from: '00000000-0000-0000-0000-000000000000',
-  },
-  executions: {
-    text: `select removed, place from sluice.remove_finished('executions', $1, $2)`,
-    from: '00000000-0000-0000-0000-000000000000',
-  },
-  idempotencyKeys: { text: `select removed, place::text from sluice.remove_idempotency_keys($1, $2)`, from: '-infinity' },
+const LOWEST = '00000000-0000-0000-0000-000000000000'
+
+/** Payloads go when their flow says so, if it may; and all others when the installation does. */
+const CALLS: Record<Removable, { text: string; from: string }[]> = {
+  executionPayloads: [
+    { text: 'select removed, place from sluice.remove_flow_payloads($1, $2)', from: LOWEST },
+    { text: `select removed, place from sluice.remove_finished('payloads', $1, $2)`, from: LOWEST },
+  ],
+  executions: [{ text: `select removed, place from sluice.remove_finished('executions', $1, $2)`, from: LOWEST }],
+  idempotencyKeys: [{ text: `select removed, place::text from sluice.remove_idempotency_keys($1, $2)`, from: '-infinity' }],
 }
 
 /** Executions or keys of one transaction. */
@@ -35,11 +35,17 @@ export interface RemovalOptions {
  * How many were removed. Each batch is a transaction with its own audit row, and is followed by a rest as long as it took: whoever
  * works on the same disk comes first.
  */
-export async function removeOld(
+export async function removeOld(what: Removable, options: RemovalOptions): Promise<number> {
+  let removed = 0
+  for (const call of CALLS[what]) removed += await removeBy(call, what, options)
+  return removed
+}
+
+async function removeBy(
+  { text, from }: { text: string; from: string },
   what: Removable,
   { database, auditKeys, isStopping, batch = BATCH }: RemovalOptions,
 ): Promise<number> {
-  const { text, from } = CALLS[what]
   let removed = 0
   for (let place: unknown = from; place != null && !isStopping();) {
     const began = performance.now()

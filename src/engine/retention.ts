@@ -99,11 +99,14 @@ export function createRetention({ database, auditKeys, auditHead, auditArchiveDi
 }
 
 /** The owner's statement: how long things are kept from now on. */
-export function storeAges({ payloadDays, eventDays, auditDays, keyHours }: RetentionConfig): { text: string; params: number[] } {
+export function storeAges(config: RetentionConfig): { text: string; params: (number | null)[] } {
+  const { payloadDays, eventDays, auditDays, keyHours, flowDays } = config
   return {
-    text: `update sluice.retention set payload_days = $1, event_days = $2, audit_days = $3, key_hours = $4
-      where (payload_days, event_days, audit_days, key_hours) is distinct from ($1, $2, $3, $4)`,
-    params: [payloadDays, eventDays, auditDays, keyHours],
+    text: `update sluice.retention
+      set payload_days = $1, event_days = $2, audit_days = $3, key_hours = $4, flow_least_days = $5, flow_most_days = $6
+      where (payload_days, event_days, audit_days, key_hours, flow_least_days, flow_most_days)
+        is distinct from ($1, $2, $3, $4, $5::integer, $6::integer)`,
+    params: [payloadDays, eventDays, auditDays, keyHours, flowDays?.least ?? null, flowDays?.most ?? null],
   }
 }
 

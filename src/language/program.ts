@@ -45,8 +45,6 @@ export interface Program {
   priority?: number
   /** what is started when an execution has failed or did not end in time */
   onFailure?: OnFailure
-  /** how long payloads are kept after the end, if not as long as usual */
-  payloadDays?: number
   /** how long an output is given again for the same input to the same person; undefined: never */
   cacheTtlMs?: number
   /** names of the signals that its steps wait for */

@@ -4,7 +4,7 @@ import { readCacheTtl } from './around/cache.ts'
 import { compileConcurrency } from './around/concurrency.ts'
 import { checkOnFailure } from './around/on-failure.ts'
 import { compileRates } from './around/rate.ts'
-import { readRetention } from './around/retention.ts'
+import { checkRetention } from './around/retention.ts'
 import { compileCompensation } from './compile-compensation.ts'
 import { DEFINITION_SCHEMA, type Definition } from './definition.ts'
 import { readDocument } from './document.ts'
@@ -31,7 +31,7 @@ export interface StepRead {
   path: readonly string[]
 }
 
-export type Around = Pick<Program, 'concurrency' | 'rates' | 'priority' | 'onFailure' | 'payloadDays' | 'cacheTtlMs'>
+export type Around = Pick<Program, 'concurrency' | 'rates' | 'priority' | 'onFailure' | 'cacheTtlMs'>
 
 export interface ReadDefinition {
   issues: IssueList
@@ -108,12 +108,12 @@ function salvage(document: Record<string, unknown>): Partial<Outer> {
 function compileAround(raw: Partial<Outer>, context: StepContext): Around {
   const { concurrency, rate, priority, onFailure, retention, cache } = raw
   if (onFailure) checkOnFailure(onFailure, context)
+  if (retention) checkRetention(retention, context)
   return {
     ...(concurrency && { concurrency: compileConcurrency(concurrency, context) }),
     ...(rate && { rates: compileRates(rate, context) }),
     ...(priority !== undefined && { priority }),
     ...(onFailure && { onFailure }),
-    ...(retention && { payloadDays: readRetention(retention, context) }),
     ...(cache && { cacheTtlMs: readCacheTtl(cache, context) }),
   }
 }

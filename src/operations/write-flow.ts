@@ -4,6 +4,7 @@ import type { EntityManager } from '@mikro-orm/postgresql'
 import { FlowVersion } from '../engine/entities/flow-version.ts'
 import { Flow } from '../engine/entities/flow.ts'
 import { newUuid } from '../ids.ts'
+import { retentionDays } from '../language/around/retention.ts'
 import type { Definition } from '../language/definition.ts'
 import type { JsonObject } from '../language/values.ts'
 import { saveSchedules } from '../triggers/save-schedules.ts'
@@ -14,7 +15,8 @@ export async function insertFlow(
   { ownerId, definition, visibility }: { ownerId: string; definition: Definition; visibility: Flow['visibility'] },
 ): Promise<{ flow: Flow; flowVersion: FlowVersion }> {
   const { name, description = null } = definition
-  const flow = em.create(Flow, { id: newUuid(), ownerId, name, description, visibility, latestNumber: 1 })
+  const payloadDays = payloadDaysOf(definition)
+  const flow = em.create(Flow, { id: newUuid(), ownerId, name, description, visibility, latestNumber: 1, payloadDays })
   await em.flush()
   return { flow, flowVersion: await insertVersion(em, flow, definition, ownerId) }
 }
@@ -27,10 +29,13 @@ export async function appendVersion(
   createdBy: string,
 ): Promise<FlowVersion> {
   flow.latestNumber += 1
+  flow.payloadDays = payloadDaysOf(definition)
   if (definition.description !== undefined) flow.description = definition.description
   await em.flush()
   return insertVersion(em, flow, definition, createdBy)
 }
+
+const payloadDaysOf = ({ retention }: Definition): number | null => (retention ? retentionDays(retention) : null)
 
 async function insertVersion(em: EntityManager, flow: Flow, definition: Definition, createdBy: string): Promise<FlowVersion> {
   const json = definition as unknown as JsonObject

@@ -148,7 +148,7 @@ test('no table that has something of an execution is forgotten when it goes', as
   )
   expect(tables.length).toBeGreaterThan(8)
   const [source] = await ownerQuery<{ text: string }>(
-    `select prosrc as text from pg_proc where oid = 'sluice.remove_finished'::regproc`,
+    `select prosrc as text from pg_proc where oid = 'sluice.delete_finished'::regproc`,
   )
   expect(tables.map((table) => table.name).filter((table) => !source!.text.includes(`delete from sluice.${table} `))).toEqual([])
 })
@@ -300,4 +300,58 @@ test('words that nobody will read are removed, and no others', async () => {
   const left = await database.query<{ execution_id: string }>('select execution_id from sluice.inbox order by key')
   expect(left.filter(({ execution_id: id }) => id === alive)).toHaveLength(3)
   expect(left).toHaveLength(6)
+})
+
+test('a flow says how long its payloads are kept, as far as the operator lets it (A11, D8)', async () => {
+  const keeps = async (days: number) => {
+    const flow = await storeFlow(database, { name: `keeps ${days}`, steps: { a: { type: 'transform', set: { n: 1 } } } })
+    await database.query('update sluice.flows set payload_days = $2 where id = $1', [flow.flowId, days])
+    return flow
+  }
+  const [brief, kept] = [await keeps(2), await keeps(60)]
+  const of = async (flow: typeof brief, days: number) => (await age(superuser, [await startFlow(engine, flow)], days))[0]!
+  const ids = { young: await of(brief, 5), middle: await of(brief, 12), old: await of(kept, 40), oldest: await of(kept, 61) }
+  const left = async () => {
+    const rows = await Promise.all(Object.values(ids).map(rowsOf))
+    return Object.keys(ids).filter((_, at) => rows[at]!.execution_inputs > 0)
+  }
+  // flows have no say unless the operator says how far
+  await remove('executionPayloads')
+  expect(await left()).toEqual(['young', 'middle'])
+  const again = { old: await of(kept, 40), oldest: await of(kept, 61) }
+  Object.assign(ids, again)
+  await ownerQuery('update sluice.retention set flow_least_days = 7, flow_most_days = 60')
+  expect(await remove('executionPayloads')).toBe(2)
+  expect(await left()).toEqual(['young', 'old'])
+  await ownerQuery('update sluice.retention set flow_least_days = 2')
+  expect(await remove('executionPayloads')).toBe(1)
+  expect(await left()).toEqual(['old'])
+  expect(await remove('executionPayloads')).toBe(0)
+  await ownerQuery('update sluice.retention set flow_least_days = null, flow_most_days = null')
+  expect(await remove('executionPayloads')).toBe(1)
+})
+
+test('payloads of a flow that keeps them briefly go in batches; what has not ended is passed by and found again', async () => {
+  await ownerQuery('update sluice.retention set flow_least_days = 1, flow_most_days = 30')
+  const flow = await storeFlow(database, { name: 'brief', steps: { a: { type: 'signal', signals: ['go'] } } })
+  await database.query('update sluice.flows set payload_days = 1 where id = $1', [flow.flowId])
+  const ids: string[] = []
+  for (let at = 0; at < 7; at++) ids.push(await startFlow(engine, flow))
+  const living = ids[2]!
+  for (const id of ids) if (id !== living) unwrap(await engine.cancel({ executionId: id }))
+  await Promise.all(ids.filter((id) => id !== living).map((id) => engine.ended(id, 5_000)))
+  const [older] = await age(superuser, [living], 5)
+  await age(
+    superuser,
+    ids.filter((id) => id !== living),
+    4,
+  )
+  expect(await remove('executionPayloads', 2)).toBe(6)
+  await superuser.query(
+    `update sluice.executions set status = 'CANCELED', owner = null, wake_at = null, deadline_at = null, in_flight = '[]',
+     ended_at = now() - interval '2 days' where id = $1`,
+    [older],
+  )
+  expect(await remove('executionPayloads', 2)).toBe(1)
+  await ownerQuery('update sluice.retention set flow_least_days = null, flow_most_days = null')
 })

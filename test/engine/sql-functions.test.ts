@@ -14,6 +14,8 @@ test.each([
   ['engine/remove-finished', 'refuse_execution_change'],
   ['engine/remove-finished', 'lock_finished'],
   ['engine/remove-finished', 'remove_finished'],
+  ['engine/remove-finished', 'remove_flow_payloads'],
+  ['engine/remove-finished', 'delete_finished'],
   ['engine/remove-finished', 'remove_idempotency_keys'],
   ['engine/remove-finished', 'drop_partition'],
   ['engine/trim-commit-log', 'trim_commit_log'],

@@ -2,6 +2,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MAX_KEY_CHARS } from '../../src/language/around/key.ts'
+import { retentionDays } from '../../src/language/around/retention.ts'
 import { compile } from '../../src/language/compile.ts'
 import { definitionJsonSchema } from '../../src/language/definition-json-schema.ts'
 import type { Program } from '../../src/language/program.ts'
@@ -19,8 +20,8 @@ const issuesOf = (around: object): string[] =>
   validateDefinition(flow(around), allow).issues.map(({ code, path }) => `${path.join('.')} ${code}`)
 
 test('a flow that says nothing has no limits of its own', () => {
-  const { concurrency, rates, priority, onFailure, payloadDays } = programOf({})
-  expect([concurrency, rates, priority, onFailure, payloadDays]).toEqual([undefined, undefined, undefined, undefined, undefined])
+  const { concurrency, rates, priority, onFailure } = programOf({})
+  expect([concurrency, rates, priority, onFailure]).toEqual([undefined, undefined, undefined, undefined])
 })
 
 test('what a definition says around its flow is compiled, and fits the published schema', () => {
@@ -42,7 +43,8 @@ test('what a definition says around its flow is compiled, and fits the published
     { max: 1, windowSeconds: 2, eachInitiator: true },
   ])
   expect(program.rates![1]!.key!.of({ customer: 7 })).toEqual({ ok: true, value: 'a-7' })
-  expect(program).toMatchObject({ priority: -7, onFailure: { flow: 'ann/clean up' }, payloadDays: 7 })
+  expect(program).toMatchObject({ priority: -7, onFailure: { flow: 'ann/clean up' } })
+  expect(retentionDays(around.retention)).toBe(7)
   const validate = new Ajv2020({ strict: true }).compile(definitionJsonSchema())
   expect([validate(flow(around)), validate.errors]).toEqual([true, null])
 })

@@ -13,6 +13,8 @@ const FlowSchema = defineEntity({
     visibility: p.string().$type<'PRIVATE' | 'PUBLIC'>(),
     /** the newest flow version's number */
     latestNumber: p.integer(),
+    /** how long its newest version says that payloads are kept */
+    payloadDays: p.integer().nullable(),
     version: p.integer().version(),
     createdAt: p.datetime().onCreate(() => new Date()),
     updatedAt: p

@@ -16,10 +16,11 @@ export const retention = z.strictObject({
   payloads: name.describe('How long inputs, outputs and step runs are kept after the end: whole days such as P7D.'),
 })
 
-/** Days; an issue, and 0, when it says none. */
-export function readRetention({ payloads }: Retention, { issues }: { issues: IssueList }): number {
-  const days = (parseDuration(payloads) ?? 0) / DAY_MS
-  if (Number.isInteger(days) && days >= 1 && days <= MAX_DAYS) return days
-  issues.add('INVALID_DURATION', ['retention', 'payloads'], `must be whole days, P1D to P${MAX_DAYS}D`)
-  return 0
+/** Days, of one that was checked. */
+export const retentionDays = ({ payloads }: Retention): number => (parseDuration(payloads) ?? 0) / DAY_MS
+
+export function checkRetention(retention: Retention, { issues }: { issues: IssueList }): void {
+  const days = retentionDays(retention)
+  if (!(Number.isInteger(days) && days >= 1 && days <= MAX_DAYS))
+    issues.add('INVALID_DURATION', ['retention', 'payloads'], `must be whole days, P1D to P${MAX_DAYS}D`)
 }
