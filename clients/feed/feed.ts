@@ -59,7 +59,16 @@ export function createFeed<View>(options: FeedOptions<View>): Feed<View> {
 
   function set(next: FeedState<View>): void {
     state = next
-    for (const listener of [...listeners]) listener(state)
+    for (const listener of [...listeners]) {
+      try {
+        listener(state)
+      } catch (error) {
+        // whose mistake it is shall hear of it; the connection and the other listeners have no part in it
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
   }
 
   function connect(): void {

@@ -1,7 +1,15 @@
 /** The client package against a whole server, over WebSocket and server-sent events: what it shows is what happened, whatever is cut. */
 import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
-import { auditFeed, createFeed, executionFeed, holesOf, SessionOver } from '../../clients/feed/feed.ts'
-import type { FeedOptions, Transport } from '../../clients/feed/feed.ts'
+import {
+  agentRequestsFeed,
+  auditFeed,
+  createFeed,
+  executionFeed,
+  executionsFeed,
+  holesOf,
+  SessionOver,
+} from '../../clients/feed/feed.ts'
+import type { AgentRequestsView, ExecutionsView, FeedOptions, Transport } from '../../clients/feed/feed.ts'
 import { openSession } from '../../clients/feed/session.ts'
 import { overSse } from '../../clients/feed/sse.ts'
 import { overWebSocket } from '../../clients/feed/websocket.ts'
@@ -177,6 +185,45 @@ test('the audit log is followed by whoever may', async () => {
   const id = await start('feature_approval', { feature_name: 'Small', estimated_cost: 1 })
   const { view } = await follower.until(({ view }) => view.events.some(({ executionId }) => executionId === id))
   expect(new Set(view.events.map((event) => event.id)).size).toBe(view.events.length)
+})
+
+test('what is asked is in the inbox until it is answered, and an execution on the wall as it goes', async () => {
+  const transport = overWebSocket({ url, token: session.token })
+  const inbox = followed({ transport, kind: agentRequestsFeed, variables: { role: 'ceo' } })
+  const wall = followed({ transport, kind: executionsFeed })
+  await Promise.all([inbox, wall].map(({ until }) => until(({ status }) => status === 'live')))
+  const id = await start('feature_approval', EXPENSIVE)
+  const asked = (view: AgentRequestsView) => view.requests.find(({ execution }) => execution?.id === id)
+  await inbox.until(({ view }) => asked(view) !== undefined)
+  const statusOf = (view: ExecutionsView): string | undefined => view.executions.find((row) => row.id === id)?.status
+  await wall.until(({ view }) => statusOf(view) === 'WAITING')
+  await approve(session, id)
+  await inbox.until(({ view }) => asked(view) === undefined)
+  await wall.until(({ view }) => statusOf(view) === 'SUCCEEDED')
+})
+
+test('a listener that fails is told so, and harms neither the connection nor the others', async () => {
+  const id = await start('feature_approval', EXPENSIVE)
+  const failed = Promise.withResolvers<Error>()
+  const handlers = process.listeners('uncaughtException')
+  process.removeAllListeners('uncaughtException').once('uncaughtException', failed.resolve)
+  onTestFinished(() => {
+    process.removeAllListeners('uncaughtException')
+    for (const handler of handlers) process.on('uncaughtException', handler)
+  })
+  const feed = createFeed({ transport: overWebSocket({ url, token: session.token }), kind: executionFeed, variables: { id } })
+  let mistakes = 0
+  onTestFinished(
+    feed.subscribe(() => {
+      if ((mistakes += 1) === 1) throw new Error('of the page')
+    }),
+  )
+  const { until, statuses, stop } = follow(feed)
+  onTestFinished(stop)
+  expect((await failed.promise).message).toBe('of the page')
+  await approve(session, id)
+  await until(({ status }) => status === 'ended')
+  expect(statuses).toEqual(['resuming', 'live', 'ended'])
 })
 
 test('one session serves many: a refresh token is used once, and what it brought is handed on', async () => {

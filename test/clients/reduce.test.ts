@@ -1,10 +1,14 @@
 /** What the client makes of frames: in whatever pieces and however often they come, the view is the history, each fact once. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { auditFeedOf } from '../../clients/feed/audit-feed.ts'
+import { parse, validate } from 'graphql'
+import { agentRequestsFeed, agentRequestsFeedOf } from '../../clients/feed/agent-requests-feed.ts'
+import { auditFeed, auditFeedOf } from '../../clients/feed/audit-feed.ts'
 import { createEventReader } from '../../clients/feed/event-stream.ts'
-import { executionFeedOf, holesOf } from '../../clients/feed/execution-feed.ts'
+import { executionFeed, executionFeedOf, holesOf } from '../../clients/feed/execution-feed.ts'
+import { executionsFeed, executionsFeedOf } from '../../clients/feed/executions-feed.ts'
 import { judge, RETRY_TIMES, waitMs } from '../../clients/feed/retry.ts'
+import { schema } from '../../src/api/schema.ts'
 import { initialState, reduce } from '../../clients/feed/state.ts'
 import type { FeedState, Frame } from '../../clients/feed/state.ts'
 
@@ -154,4 +158,58 @@ test('faults that pass are waited for, an expired token is renewed, everything e
   for (const code of ['NOT_FOUND', 'BAD_CURSOR', 'BAD_REQUEST', 'UNAUTHENTICATED'])
     expect(of({ code })).toMatchObject({ final: true })
   expect(judge([])).toMatchObject({ final: true })
+})
+
+test.each([executionFeed, executionsFeed, agentRequestsFeed, auditFeed])('each document fits the schema', ({ document }) => {
+  expect(validate(schema, parse(document)).map(({ message }) => message)).toEqual([])
+})
+
+interface Numbered {
+  readonly id: string
+  readonly version: number
+}
+/** Many things change, one after the other: a snapshot of some place, then what changed, in pages cut anywhere and sent again. */
+const CHANGES = fc.array(fc.record({ id: fc.constantFrom('a', 'b', 'c', 'd'), open: fc.boolean() }), { maxLength: 30 })
+
+test('executions and requests are shown as they are now, the newer version of each, whatever comes again', () => {
+  const executions = executionsFeedOf<Numbered & { status: string }>('')
+  const requests = agentRequestsFeedOf<Numbered & { status: string }>('')
+  fc.assert(
+    fc.property(CHANGES, fc.nat(30), CUTS, (changes, from, cuts) => {
+      const things = changes.map(({ id, open }, at) => ({ id, version: at + 1, status: open ? 'OPEN' : 'DONE' }))
+      const now = new Map(things.map((thing) => [thing.id, thing]))
+      const then = new Map(things.slice(0, from).map((thing) => [thing.id, thing]))
+      const isOpen = ({ status }: { status: string }): boolean => status === 'OPEN'
+      const deltas = things.slice(from).map((thing) => ({
+        ...{ __typename: 'ExecutionsDelta', requests: [thing] },
+        ...(isOpen(thing) ? { executions: [thing] } : { left: [thing.id] }),
+      }))
+      // a page may come again at once, before the next one
+      const frames = deltas.flatMap((delta, at) => [delta, ...cuts.filter((cut) => cut.at === at).map(() => delta)])
+      const shown = frames.reduce(
+        executions.take,
+        executions.take(
+          { executions: [{ id: 'z', version: 99, status: '' }] },
+          {
+            __typename: 'ExecutionsSnapshot',
+            executions: [...then.values()].filter(isOpen),
+          },
+        ),
+      )
+      const wanted = [...now.values()].filter(isOpen).sort((a, b) => (a.id < b.id ? 1 : -1))
+      expect(shown.executions).toEqual(wanted)
+      const asked = frames.reduce(
+        requests.take,
+        requests.take(requests.empty, {
+          __typename: 'AgentRequestsSnapshot',
+          requests: [...then.values()].filter(isOpen),
+          hasMore: true,
+        }),
+      )
+      expect(asked).toEqual({ requests: wanted.toReversed(), hasMore: true })
+    }),
+  )
+  const many = Array.from({ length: 5 }, (_, at) => ({ id: `e${at}`, version: 1, status: '' }))
+  const few = executionsFeedOf<Numbered>('', 2)
+  expect(few.take(few.empty, { executions: many }).executions.map(({ id }) => id)).toEqual(['e4', 'e3'])
 })
