@@ -16,7 +16,7 @@ import type { PlacesRead } from './lint-wiring.ts'
 import type { Needs, Program, ProgramStep } from './program.ts'
 import type { AllowList, Template } from './values.ts'
 import { readDuration } from './read-duration.ts'
-import { readStep, type DeclaredStep } from './read-step.ts'
+import { isObject, readStep, withoutFaults, type DeclaredStep } from './read-step.ts'
 import type { StepContext } from './steps/step-language.ts'
 import { compileTemplate } from './template.ts'
 import { readTriggers } from './triggers/read-triggers.ts'
@@ -99,9 +99,13 @@ export function readDefinition(value: unknown, allow: AllowList): ReadDefinition
 
 type Outer = NonNullable<ReturnType<typeof DEFINITION_SCHEMA.safeParse>['data']>
 
-/** The fields of a wrong definition that are right in themselves. */
+/** The fields of a wrong definition that are right in themselves, and what is right in those that are objects. */
 function salvage(document: Record<string, unknown>): Partial<Outer> {
-  const fields = Object.entries(DEFINITION_SCHEMA.shape).map(([name, schema]) => [name, schema.safeParse(document[name]).data])
+  const fields = Object.entries(DEFINITION_SCHEMA.shape).map(([name, schema]) => {
+    const value = document[name]
+    const read = schema.safeParse(value)
+    return [name, read.success || !isObject(value) ? read.data : schema.safeParse(withoutFaults(value, read.error)).data]
+  })
   return Object.fromEntries(fields) as Partial<Outer>
 }
 

@@ -42,7 +42,8 @@ function readCommonFields(value: Record<string, unknown>): AnyStep {
   return common.success ? common.data : (COMMON_FIELDS.safeParse(withoutFaults(value, common.error)).data ?? {})
 }
 
-function withoutFaults(value: Record<string, unknown>, { issues }: z.ZodError): Record<string, unknown> {
+/** Without the fields that the error is about. */
+export function withoutFaults(value: Record<string, unknown>, { issues }: z.ZodError): Record<string, unknown> {
   const faulty = new Set<PropertyKey>()
   for (const issue of issues) {
     if (issue.path[0] !== undefined) faulty.add(issue.path[0])
@@ -51,5 +52,5 @@ function withoutFaults(value: Record<string, unknown>, { issues }: z.ZodError): 
   return Object.fromEntries(Object.entries(value).filter(([key]) => !faulty.has(key)))
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
+export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
