@@ -39,7 +39,7 @@ import type { Plan } from '../src/server/prepare.ts'
 import { createBodyReader } from '../src/server/read-request.ts'
 import { createRequestLimits } from '../src/server/request-limits.ts'
 import { startServer } from './server.ts'
-import { Trigger } from '../src/triggers/entities/trigger.ts'
+import { TRIGGER_ENTITIES } from '../src/triggers/entities/all.ts'
 
 export interface Part {
   readonly name: string
@@ -70,7 +70,7 @@ export async function openSecurity(): Promise<{ parts: Part[]; inARow: Part; clo
   const server = await startServer()
   stack.defer(() => server.stop())
   const connection = await server.makeDatabase('bench_security', true)
-  const entities = [...ENGINE_ENTITIES, AuditEvent, ...IDENTITY_ENTITIES, Trigger]
+  const entities = [...ENGINE_ENTITIES, AuditEvent, ...IDENTITY_ENTITIES, ...TRIGGER_ENTITIES]
   const database = await openDatabase({ connection, entities, poolSize: 4, log })
   stack.defer(() => database.close())
   const authChanges = createAuthChanges({ database, bus: createLocalBus(log), log })

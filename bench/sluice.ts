@@ -108,6 +108,7 @@ export async function openSluice(connection: string): Promise<System> {
       writeAudit,
       patterns,
       patternUses,
+      wakeDeliveries: () => {},
     }
     const { signal } = new AbortController()
     return { principal, origin: { ip: '127.0.0.1' }, requestId: 'bench', em: database.fork(), log, signal, services }

@@ -23,6 +23,7 @@ import { Feeds } from './021-feeds.ts'
 import { Moves } from './023-moves.ts'
 import { Cache } from './024-cache.ts'
 import { Control } from './025-control.ts'
+import { Webhooks } from './026-webhooks.ts'
 import { FlowRetention } from './028-flow-retention.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
@@ -50,6 +51,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '023-moves', class: Moves },
   { name: '024-cache', class: Cache },
   { name: '025-control', class: Control },
+  { name: '026-webhooks', class: Webhooks },
   { name: '028-flow-retention', class: FlowRetention },
 ]
 

@@ -1,4 +1,4 @@
-/** What starts flows by itself: the scheduler of the process. */
+/** What starts flows by itself: the scheduler of the process, and what comes through webhooks. */
 import type { Registry } from 'prom-client'
 import type { Database } from './database/database.ts'
 import type { Engine } from './engine/engine.ts'
@@ -7,6 +7,8 @@ import type { Logger } from './log.ts'
 import type { Services } from './operations/call.ts'
 import { createStartByTrigger } from './operations/start-by-trigger.ts'
 import { measureScheduler } from './triggers/metrics.ts'
+import { createDeliveryLoop } from './triggers/webhooks/delivery-loop.ts'
+import type { DeliveryLoop } from './triggers/webhooks/delivery-loop.ts'
 import { createScheduler } from './triggers/scheduler.ts'
 import type { Scheduler } from './triggers/scheduler.ts'
 
@@ -30,3 +32,7 @@ export function openScheduler({ database, bus, engine, registry, services, log }
   scheduler.onRefused = (id) => services().security.count('REFUSED_SCHEDULES', [{ kind: 'FLOW', id }])
   return scheduler
 }
+
+/** Not started. */
+export const openDeliveries = ({ database, bus, services, log }: Omit<AppTriggersOptions, 'engine' | 'registry'>): DeliveryLoop =>
+  createDeliveryLoop({ database, bus, log, start: createStartByTrigger(services) })

@@ -9,7 +9,7 @@ import type { AppDatabaseOptions } from './app-database.ts'
 import { openAudit } from './app-audit.ts'
 import { feedOpeners } from './app-feeds.ts'
 import { openSources } from './app-sources.ts'
-import { openScheduler } from './app-triggers.ts'
+import { openDeliveries, openScheduler } from './app-triggers.ts'
 import { auditEntry } from './audit/record-audit.ts'
 import { AuditEvent } from './audit/entities/audit-event.ts'
 import { SecurityEvent } from './audit/entities/security-event.ts'
@@ -46,6 +46,7 @@ import { createSecretKeys } from './identity/secret-keys.ts'
 import { rekeyAtStart } from './identity/rekey-secrets.ts'
 import type { AllowList } from './language/values.ts'
 import { createFeeds } from './live/feeds.ts'
+import { createReceiveWebhook } from './operations/receive-webhook.ts'
 import { admitStarts } from './operations/admit-starts.ts'
 import { createChooseChild } from './operations/choose-child.ts'
 import type { Services } from './operations/call.ts'
@@ -59,9 +60,10 @@ import { startMetricsServer } from './server/metrics.ts'
 import { readPersistedOperations } from './server/persisted-operations.ts'
 import { startServer } from './server/server.ts'
 import { createTriggers } from './triggers/create-triggers.ts'
-import { Trigger } from './triggers/entities/trigger.ts'
+import { TRIGGER_ENTITIES } from './triggers/entities/all.ts'
+import { DELIVERIES_TOPIC } from './triggers/webhooks/delivery-loop.ts'
 
-export const ENTITIES = [...IDENTITY_ENTITIES, AuditEvent, SecurityEvent, ...ENGINE_ENTITIES, Trigger]
+export const ENTITIES = [...IDENTITY_ENTITIES, AuditEvent, SecurityEvent, ...ENGINE_ENTITIES, ...TRIGGER_ENTITIES]
 
 const EXAMPLE_HANDLERS = fileURLToPath(new URL('../examples/handlers', import.meta.url))
 const EXAMPLE_FLOWS = new URL('../examples/flows/all.ts', import.meta.url)
@@ -206,6 +208,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       auditHead,
       writeAudit,
       ...{ patterns: triggers.patterns, patternUses: triggers.patternUses },
+      wakeDeliveries: () => bus.ring(DELIVERIES_TOPIC),
       limits: { runningPerInitiator, flowWrites, balancedTokens },
     }
     triggers.start()
@@ -227,8 +230,11 @@ export async function startApp(options: AppOptions): Promise<App> {
     stack.defer(() => rekeyed)
     await engine.run()
     if (work) {
-      scheduler.start()
-      stack.defer(() => scheduler.stop())
+      const deliveries = openDeliveries({ database, bus, services: () => services, log: log.child({ room: 'triggers' }) })
+      for (const loop of [scheduler, deliveries]) {
+        loop.start()
+        stack.defer(() => loop.stop())
+      }
     }
     const app = { admin, engine, database, stop: () => stack.disposeAsync() }
     if (config.server.metricsPort !== undefined) {
@@ -258,6 +264,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       },
       noteUse: ({ principal, origin }) => principal && keyUses.note(principal, addressKey(origin.ip)),
       waitsFor: () => waitsFor(database),
+      receiveWebhook: createReceiveWebhook({ database, bus, keys: secretKeys, auditKeys, refusals: security.refusals }),
     })
     stack.defer(async () => {
       const told = feeds.drain()

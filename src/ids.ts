@@ -18,6 +18,7 @@ export const ID_PREFIX = {
   executionLink: 'link',
   flowGrant: 'grant',
   trigger: 'trigger',
+  webhookDelivery: 'delivery',
 } as const
 export type IdKind = keyof typeof ID_PREFIX
 

@@ -24,6 +24,7 @@ const KIND_OF_TYPE: Record<string, IdKind> = {
   ExecutionLink: 'executionLink',
   Secret: 'secret',
   Trigger: 'trigger',
+  WebhookDelivery: 'webhookDelivery',
 }
 
 /** No type has this name: an id that means nothing loads nothing. */

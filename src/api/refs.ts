@@ -6,6 +6,7 @@ import type { ApiKey as ApiKeyRow } from '../identity/entities/api-key.ts'
 import type { ExecutionLink as ExecutionLinkRow } from '../identity/entities/execution-link.ts'
 import type { Secret as SecretRow } from '../identity/entities/secret.ts'
 import type { Trigger as TriggerRow } from '../triggers/entities/trigger.ts'
+import type { WebhookDelivery as WebhookDeliveryRow } from '../triggers/entities/webhook-delivery.ts'
 import {
   loadAgentRequests,
   loadApiKeys,
@@ -17,6 +18,7 @@ import {
   loadSecrets,
   loadSecurityEvents,
   loadTriggers,
+  loadWebhookDeliveries,
 } from '../operations/load-by-id.ts'
 import type { AgentRequestHead, AuditEventHead, FlowVersionHead } from '../operations/load-by-id.ts'
 import type { EventRow } from '../operations/read-events.ts'
@@ -60,6 +62,11 @@ export const SecurityEvent = builder.loadableNodeRef('SecurityEvent', {
 export const Trigger = builder.loadableNodeRef('Trigger', {
   id: { resolve: (trigger: TriggerRow) => trigger.id },
   load: (ids: string[], call) => loadTriggers(call, ids) as Promise<TriggerRow[]>,
+})
+
+export const WebhookDelivery = builder.loadableNodeRef('WebhookDelivery', {
+  id: { resolve: (delivery: WebhookDeliveryRow) => delivery.id },
+  load: (ids: string[], call) => loadWebhookDeliveries(call, ids) as Promise<WebhookDeliveryRow[]>,
 })
 
 export const ApiKey = builder.loadableNodeRef('ApiKey', {

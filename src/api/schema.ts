@@ -39,6 +39,7 @@ import './invariants.ts'
 import './trigger.ts'
 import './schedule.ts'
 import './dispatch.ts'
+import './webhook.ts'
 import './simulation.ts'
 
 export const schema = builder.toSchema()

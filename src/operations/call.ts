@@ -49,6 +49,8 @@ export interface Services {
   readonly auditHead: SealedHead
   readonly patterns: Pick<PatternIndex, 'candidates'>
   readonly patternUses: Pick<PatternUses, 'note'>
+  /** something waits to be started that came through a webhook */
+  readonly wakeDeliveries: () => void
   readonly limits: {
     /** executions of one initiator that have not ended (A8) */
     readonly runningPerInitiator: number

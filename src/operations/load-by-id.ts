@@ -12,6 +12,7 @@ import { ExecutionLink } from '../identity/entities/execution-link.ts'
 import { Secret } from '../identity/entities/secret.ts'
 import type { JsonObject } from '../language/values.ts'
 import { Trigger } from '../triggers/entities/trigger.ts'
+import { WebhookDelivery } from '../triggers/entities/webhook-delivery.ts'
 import type { Call } from './call.ts'
 import { maskExecutions, maskRequests } from './mask-rows.ts'
 import { noteRows } from './note-reads.ts'
@@ -25,6 +26,7 @@ import {
   visibleFlowVersions,
   visibleSecrets,
   visibleTriggers,
+  visibleWebhookDeliveries,
 } from './permissions.ts'
 import { visibleAgentRequests } from './request-permissions.ts'
 import { selectRows } from './select-rows.ts'
@@ -66,6 +68,9 @@ export const loadSecurityEvents: Load<SecurityEvent> = (call, ids) =>
   load(call, SecurityEvent, ids, visibleAuditEvents(requirePrincipal(call)))
 
 export const loadTriggers: Load<Trigger> = (call, ids) => load(call, Trigger, ids, visibleTriggers(requirePrincipal(call)))
+
+export const loadWebhookDeliveries: Load<WebhookDelivery> = (call, ids) =>
+  load(call, WebhookDelivery, ids, visibleWebhookDeliveries(requirePrincipal(call)))
 
 export const loadSecrets: Load<Secret> = (call, ids) => load(call, Secret, ids, visibleSecrets(requirePrincipal(call)))
 

@@ -124,6 +124,12 @@ export function visibleFlowVersions(principal: Principal): Condition {
 export const visibleTriggers = (principal: Principal): Condition =>
   sql`(t.removed_at is null and ${visibleFlowVersions(principal)})`
 
+/** A condition on `sluice.webhook_deliveries`: for whoever has MANAGE on the flow, and administrators. */
+export function visibleWebhookDeliveries(principal: Principal): Condition {
+  if (principal.kind === 'LINK' || !isAllowed(principal, 'FLOWS_READ')) return NOTHING
+  return principal.role === 'ADMIN' ? EVERYTHING : sql`t.flow_id in ${managedFlows(askerOf(principal))}`
+}
+
 /** `visibleFlows` taken apart into ways that each walk an index: a list is the union of their pages. (One `or` would walk the whole table when little of it is visible.) */
 export function waysToFlows(principal: Principal): readonly Way[] {
   if (!isAllowed(principal, 'FLOWS_READ') || principal.kind === 'LINK') return []

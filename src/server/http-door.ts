@@ -18,6 +18,7 @@ import type { AnswerStream } from './event-stream.ts'
 import { MAX_ANSWER_BYTES } from './follow.ts'
 import { answerHealth } from './health.ts'
 import type { WaitsFor } from './health.ts'
+import type { AnswerWebhook } from './webhook-door.ts'
 import type { AllowsOrigin } from './origins.ts'
 import { presentThrown } from './refusal.ts'
 import { keyOf, rateLimited } from './request-limits.ts'
@@ -29,6 +30,7 @@ import { setCorsHeaders, setPreflightHeaders } from './response-headers.ts'
 export interface HttpDoorOptions {
   readonly answerHttp: AnswerHttp
   readonly answerStream: AnswerStream
+  readonly answerWebhook: AnswerWebhook
   readonly readBody: ReadBody
   readonly enter: Enter
   readonly limits: RequestLimits
@@ -44,7 +46,7 @@ export interface HttpDoorOptions {
 
 /** Never rejects: whatever happens is an answer. */
 export function createHttpDoor(options: HttpDoorOptions): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  const { setSecurityHeaders, originOf, waitsFor, graphiql, log } = options
+  const { setSecurityHeaders, originOf, waitsFor, graphiql, answerWebhook, log } = options
 
   return async (request, response) => {
     const visit = openVisit(originOf(request), request, response)
@@ -57,6 +59,7 @@ export function createHttpDoor(options: HttpDoorOptions): (request: IncomingMess
       if (request.method === 'GET' && (await answerHealth(path, response, waitsFor))) return
       if (request.method === 'GET' && answerDefinitionSchema(path, request, response)) return
       if (request.method === 'GET' && (await graphiql?.answerAsset(path, request, response))) return
+      if (await answerWebhook(path, request, response, visit)) return
       if (path !== '/graphql') throw new Fault('NOT_FOUND', 'There is nothing here; the API is at /graphql.')
       await answerGraphql(request, response, visit, options)
     } catch (error) {

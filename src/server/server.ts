@@ -10,6 +10,7 @@ import type { AuthChanges } from '../identity/auth-changes.ts'
 import type { Authenticate, RenewPrincipals } from '../identity/authenticate.ts'
 import type { CreateLimiter } from '../fleet/limiter.ts'
 import type { Logger } from '../log.ts'
+import type { ReceiveWebhook } from '../operations/receive-webhook.ts'
 import { createAnswerer } from './answer.ts'
 import type { NoteRefusal, NoteUse } from './answer.ts'
 import { createOriginOf } from './caller.ts'
@@ -29,6 +30,7 @@ import type { PersistedOperations } from './persisted-operations.ts'
 import { presentThrown } from './refusal.ts'
 import { createRequestLimits } from './request-limits.ts'
 import { createSecurityHeaders } from './response-headers.ts'
+import { createWebhookDoor } from './webhook-door.ts'
 import { createWebSocketDoor } from './websocket-door.ts'
 
 /** What one connection may take of the server's patience and memory. */
@@ -65,6 +67,8 @@ export interface ServerOptions {
   readonly noteUse: NoteUse
   /** what keeps the process from working; empty = ready */
   readonly waitsFor: WaitsFor
+  /** takes what is sent to `/hooks/<id>` */
+  readonly receiveWebhook: ReceiveWebhook
   readonly registry: Registry
   readonly log: Logger
 }
@@ -105,12 +109,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     maxSockets: config.socketsPerPrincipal,
     maxUnnamed: config.unnamedSocketsPerAddress,
   })
+  const readBody = createBodyReader()
   const http = createHttpDoor({
+    answerWebhook: createWebhookDoor({ receiveWebhook: options.receiveWebhook, readBody, limits }),
     answerHttp: createGraphqlOverHttp(answer, log),
     answerStream: createEventStreams(answer, config.streamsPerPrincipal, (thrown, { requestId }) =>
       presentThrown(thrown, { requestId, log }),
     ),
-    readBody: createBodyReader(),
+    readBody,
     enter,
     limits,
     originOf,

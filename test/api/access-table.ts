@@ -66,6 +66,10 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'Query.users': { ask: () => `users { ${NODES} }`, cells: 'ufff+ fffff fffffffff ff' },
   'Query.limits': { ask: () => `limits { running { running } }`, cells: 'u++++ +++++ fff++ff+f ff' },
   'Query.invariants': { ask: () => `invariants { checkedAt }`, cells: 'ufff+ fffff fffffffff ff' },
+  'Query.webhookDeliveries': {
+    ask: () => `webhookDeliveries(trigger: "trigger_00000000000000000000000000") { ${NODES} }`,
+    cells: 'u.... ..... ...ffffff ff',
+  },
   'Query.matchPatterns': {
     ask: () => `matchPatterns(text: "no pattern is like this") { name }`,
     cells: 'u.... ..... ffff.ffff ff',
@@ -139,6 +143,10 @@ export const TABLE: Readonly<Record<string, Row>> = {
     cells: 'u..++ fffff fffffffff ff',
   },
 
+  'Mutation.replayWebhookDelivery': {
+    ask: () => `replayWebhookDelivery(input: { id: "delivery_00000000000000000000000000" }) { ${ANY} }`,
+    cells: 'u.... ..... f.fffffff ff',
+  },
   'Mutation.dispatch': {
     ask: () => `dispatch(input: { text: "no pattern is like this" }) { ${ANY} }`,
     cells: 'u.... ..... ffff.ffff ff',

@@ -57,9 +57,9 @@ import { inlineRegistry, testEngine } from './engine.ts'
 import type { InlineHandlers } from './engine.ts'
 import { testDatabase } from './test-database.ts'
 import { createTriggers } from '../../src/triggers/create-triggers.ts'
-import { Trigger } from '../../src/triggers/entities/trigger.ts'
+import { TRIGGER_ENTITIES } from '../../src/triggers/entities/all.ts'
 
-const ENTITIES = [...ENGINE_ENTITIES, AuditEvent, SecurityEvent, ...IDENTITY_ENTITIES, Trigger]
+const ENTITIES = [...ENGINE_ENTITIES, AuditEvent, SecurityEvent, ...IDENTITY_ENTITIES, ...TRIGGER_ENTITIES]
 
 export interface TestApiOptions {
   handlers?: InlineHandlers
@@ -166,7 +166,7 @@ export async function testApi({
     auditKeys,
     writeAudit: createAuditWriter(database),
     auditHead: createSealedHead(auditKeys),
-    ...{ patterns: triggers.patterns, patternUses: triggers.patternUses },
+    ...{ patterns: triggers.patterns, patternUses: triggers.patternUses, wakeDeliveries: () => {} },
     limits: {
       ...{ runningPerInitiator, balancedTokens: 1_000 },
       flowWrites: createMemoryLimiter({ name: 'flow-writes', points: flowWritesPerMinute }),

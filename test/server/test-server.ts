@@ -225,6 +225,7 @@ export async function serve(
     noteRefusal: (_caller, code) => refusals.push(code),
     noteUse: () => undefined,
     waitsFor: () => [],
+    receiveWebhook: () => Promise.reject(new Fault('NOT_FOUND')),
     registry: new Registry(),
     log,
     ...changes,
