@@ -168,7 +168,8 @@ export function createWorker(options: WorkerOptions): Worker {
       afterInitiator = rows.at(-1)?.initiator_id ?? null
       await holdAll(rows.map(({ id }) => id))
     } while (more)
-    for (const id of await findOverdue(database, 100)) await mailboxes.post(id, { kind: 'tick' })
+    // together: a thousand that are canceled at once have the same fence
+    await Promise.all((await findOverdue(database, 100)).map((id) => mailboxes.post(id, { kind: 'tick' })))
     const { wakeAt, deadlineAt } = await nextDue(database)
     const pause = Math.max(0, Math.min(POLL_MS, (wakeAt ?? Infinity) - now(), (deadlineAt ?? Infinity) - now()))
     nextLookAt = now() + pause

@@ -5,10 +5,10 @@
 import { sql } from 'kysely'
 import { auditEntry, recordAudit } from '../audit/record-audit.ts'
 import type { ExecutionStatus } from '../engine/states.ts'
-import { hasEnded } from '../engine/states.ts'
+import { EXECUTION_STATUSES, hasEnded } from '../engine/states.ts'
 import { Fault, isProblem, problem } from '../errors.ts'
 import type { Problem, ProblemCode } from '../errors.ts'
-import { claimBulk } from './claim-bulk.ts'
+import { claimBulk, findBulk } from './claim-bulk.ts'
 import type { Call } from './call.ts'
 import { ArgumentCheck, MAX_KEY, MAX_REASON } from './check-arguments.ts'
 import { orderControl } from './control-execution.ts'
@@ -48,7 +48,7 @@ export const MOST_COUNTED = 10_000
 export const MOST_AT_ONCE: Readonly<Record<BulkVerb, number>> = { cancel: 1000, pause: 1000, resume: 1000, retry: 100 }
 const TOGETHER = 100
 
-const living = (['PENDING', 'RUNNING', 'WAITING', 'PAUSED'] as const).filter((status) => !hasEnded(status))
+const living = EXECUTION_STATUSES.filter((status) => !hasEnded(status))
 const GOES_ON = sql`t.cancel_reason is null and t.ending is null`
 /** What it is done to: their states, what else is true of them, and what the audit log calls it. */
 const VERBS: Readonly<Record<BulkVerb, { statuses: readonly ExecutionStatus[]; are: Condition; audited: string }>> = {
@@ -74,17 +74,18 @@ export async function controlExecutions(call: Call, verb: BulkVerb, args: Contro
     const matched = await count(call, verb, wanted)
     return { matched, done: 0, refused: [], remaining: matched }
   }
-  const claimed = await claimBulk(call, verb, args)
-  if (isProblem(claimed)) return claimed
-  const matched = await count(call, verb, wanted, claimed.beforeId)
-  if (args.expectedCount !== undefined && !claimed.again && matched !== args.expectedCount)
+  const known = await findBulk(call, verb, args)
+  if (isProblem(known)) return known
+  const matched = await count(call, verb, wanted, known)
+  if (args.expectedCount !== undefined && known === undefined && matched !== args.expectedCount)
     return problem('ILLEGAL_STATE', { path: ['expectedCount'], message: `There are ${matched} of them now; nothing was done.` })
   if (matched === 0) return { matched, done: 0, refused: [], remaining: 0 }
+  const beforeId = known ?? (await claimBulk(call, verb, args))
   await noteBulk(call, verb, args, matched)
-  const found = await find(call, verb, wanted, { limit: MOST_AT_ONCE[verb], beforeId: claimed.beforeId })
+  const found = await find(call, verb, wanted, { limit: MOST_AT_ONCE[verb], beforeId })
   const refused = await doAll(call, verb, args, found)
   const done = found.length - refused.length
-  return { matched, done, refused, remaining: await count(call, verb, wanted, claimed.beforeId) }
+  return { matched, done, refused, remaining: await count(call, verb, wanted, beforeId) }
 }
 
 function checkArguments({ reason, expectedCount, idempotencyKey }: ControlExecutions): Problem | undefined {

@@ -1,4 +1,5 @@
 /** Full command over what runs, through the API: retries with their plan, pauses, many at once, and why something does not move. */
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { Principal } from '../../src/identity/principal.ts'
 import { isProblem } from '../../src/errors.ts'
@@ -17,7 +18,10 @@ const work = (input: unknown) => {
   if (failing.has(name)) throw new Error(`${name} does not work`)
   return { from: name, times: calls.filter((one) => one.name === name).length }
 }
-const api = await testApi({ handlers: { work }, runningPerInitiator: 12 })
+/** Those of docs/control.md. */
+const named = (name: string) => () => work({ name })
+const handlers = { work, reserve_stock: named('reserve_stock'), charge_card: named('charge_card') }
+const api = await testApi({ handlers, runningPerInitiator: 12 })
 const { person, run, engine, audited } = api
 let number = 0
 
@@ -336,7 +340,8 @@ test('pausing an execution leaves its children alone; who paused it, since when 
   expect(await why(owner, child.id)).toMatchObject({ status: 'WAITING' })
   await run(owner, `mutation { signalExecution(input: { id: "${child.id}", signal: "paid" }) { __typename } }`)
   expect(await ended(owner, child.id)).toMatchObject({ status: 'SUCCEEDED' })
-  expect(await why(owner, id)).toMatchObject({ status: 'PAUSED' })
+  // it reads what its child says, and stays as it is
+  await expect.poll(async () => (await why(owner, id)).status).toBe('PAUSED')
   expect(await control(owner, 'resume', id)).toBe('ResumeExecutionSuccess')
   expect(await ended(owner, id)).toMatchObject({ status: 'SUCCEEDED' })
 })
@@ -411,10 +416,13 @@ test('many at once: counted first, then paused, resumed, canceled and tried agai
   // the children too, when nothing else says which ones: they go with their parents
   expect(await bulk(owner, 'pause', {}, { dryRun: true })).toMatchObject({ matched: 8 })
   expect(await bulk(owner, 'pause', { parent: ids[0] }, { dryRun: true })).toMatchObject({ matched: 1 })
-  expect(await bulk(owner, 'pause', { flow }, { expectedCount: 9 })).toMatchObject({
-    code: 'ILLEGAL_STATE',
-    path: ['expectedCount'],
-  })
+  for (const key of ['evening', 'evening'])
+    expect(
+      await bulk(owner, 'pause', { flow }, { expectedCount: 9, reason: 'the till is closed', idempotencyKey: key }),
+    ).toMatchObject({
+      code: 'ILLEGAL_STATE',
+      path: ['expectedCount'],
+    })
   expect((await look(owner, ids[0]!)).status).not.toBe('PAUSED')
 
   const answer = await bulk(
@@ -471,4 +479,47 @@ test('a limit stops what is tried again, and says how much is left; a viewer con
     .toBe(0)
   expect(await bulk(owner, 'retry', { flow, status: ['FAILED'] })).toMatchObject({ matched: 3, done: 3, remaining: 0 })
   expect((await run(await person('VIEWER'), BULK('cancel'), { input: { filter: {} } })).codes).toEqual(['FORBIDDEN'])
+})
+
+const page = readFileSync(new URL('../../docs/control.md', import.meta.url), 'utf8')
+function block(info: string): string {
+  const found = page.split(`\`\`\`${info}\n`)[1]?.split('```')[0]
+  if (found === undefined) throw new Error(`no block ${info}`)
+  return found
+}
+/** `"..."` on the page stands for any text. */
+const told = (info: string): unknown =>
+  JSON.parse(block(info), (_key, value: unknown) => (value === '...' ? (expect.any(String) as unknown) : value))
+
+test('the page on control tells the truth: its examples are run, in its order', async () => {
+  const owner = await person()
+  const ask = async (info: string, variables: object = {}) => {
+    const { data, errors } = await run(owner, block(info), { ...variables })
+    expect(errors, info).toEqual([])
+    return Object.values(data as object)[0]
+  }
+  failing.add('charge_card')
+  const { data } = await run(owner, CREATE, { definition: JSON.parse(block('json definition')) as object })
+  const flow = as('CreateFlowSuccess', data.createFlow).flow.id
+  const id = await start(owner, flow)
+  expect(await ask('graphql plan', { id })).toEqual(told('json planned'))
+  failing.delete('charge_card')
+  const retrying = await ask('graphql retry', { id, key: 'retry 1' })
+  expect(retrying).toMatchObject({ replayed: false, execution: { retryOf: { id } } })
+  const again = { id: retrying.execution.id }
+  expect(await ask('graphql retry', { id, key: 'retry 1' })).toMatchObject({ replayed: true, execution: again })
+  await expect.poll(async () => (await ask('graphql waiting', again)).waitingFor?.kind, { timeout: 5_000 }).toBe('SIGNAL')
+  expect((await ask('graphql waiting', again)).waitingFor).toEqual(told('json waits'))
+  expect(await ask('graphql pause', again)).toEqual({ execution: { waitingFor: { kind: 'PAUSED', reason: 'stock-taking' } } })
+  expect((await ask('graphql resume', again)).execution.status).not.toBe('PAUSED')
+  expect(await ask('graphql cancel', again)).toEqual({ execution: { status: 'CANCELED', reason: 'ordered twice' } })
+  await Promise.all([start(owner, flow, {}, 0), start(owner, flow, {}, 0)])
+  const { matched } = await ask('graphql count', { flow })
+  expect(matched).toBe(2)
+  expect(await ask('graphql cancelAll', { flow, matched, key: 'closing' })).toEqual({
+    matched,
+    done: 2,
+    remaining: 0,
+    refused: [],
+  })
 })
