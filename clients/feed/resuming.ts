@@ -4,28 +4,30 @@ import type { Frame } from './state.ts'
 interface Payload {
   variables?: Record<string, unknown> | null | undefined
 }
+interface Sink {
+  next(result: unknown): void
+  error?(error: unknown): void
+  complete?(): void
+}
+type Subscribe = (payload: Payload, sink: Sink, ...more: unknown[]) => () => void
 
 /**
  * These clients write the variables of a subscription anew each time that they come back. Here `after` is always the cursor of the last
  * frame, so that nothing is missed and nothing comes twice. The document declares `$after` and selects `cursor` in every frame.
  */
 export function resuming<Client extends object>(client: Client): Client {
-  const { subscribe } = client as unknown as {
-    subscribe(payload: Payload, sink: { next(result: unknown): void }, ...more: unknown[]): () => void
+  const { subscribe } = client as { subscribe: Subscribe }
+  const subscribeResuming: Subscribe = (payload, sink, ...more) => {
+    const variables: Record<string, unknown> = { ...payload.variables }
+    const next = (result: unknown): void => {
+      const cursor = cursorOf(result)
+      if (cursor !== undefined) variables['after'] = cursor
+      sink.next(result)
+    }
+    const own = { next, error: (error: unknown) => sink.error?.(error), complete: () => sink.complete?.() }
+    return subscribe({ ...payload, variables }, own, ...more)
   }
-  return {
-    ...client,
-    subscribe(payload: Payload, sink: { next(result: unknown): void }, ...more: unknown[]) {
-      const variables: Record<string, unknown> = { ...payload.variables }
-      const own = Object.create(sink) as typeof sink
-      own.next = (result) => {
-        const cursor = cursorOf(result)
-        if (cursor !== undefined) variables['after'] = cursor
-        sink.next(result)
-      }
-      return subscribe({ ...payload, variables }, own, ...more)
-    },
-  }
+  return { ...client, subscribe: subscribeResuming }
 }
 
 function cursorOf(result: unknown): string | undefined {

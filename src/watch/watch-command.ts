@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { createFeed, executionFeed, executionsFeed } from '../../clients/feed/feed.ts'
+import { createFeed, executionFeed, executionsFeed, SessionOver } from '../../clients/feed/feed.ts'
 import type { FeedEnding, GetToken } from '../../clients/feed/feed.ts'
 import { signIn } from '../../clients/feed/session.ts'
 import { overWebSocket } from '../../clients/feed/websocket.ts'
@@ -21,10 +21,10 @@ export const WATCH_USAGE = `usage: sluice watch <execution> | --all [--url URL] 
   --plain      a line for each event, as it is where the output is no terminal
 
 Signs in with \`SLUICE_TOKEN\` (an access token or an API key); without one, as the administrator of this machine's development server.
-Ends with 0 when the execution succeeded, with 1 when it ended otherwise or cannot be followed.
+Ends with 0 when the execution succeeded, with 1 when it ended otherwise or cannot be followed, with 130 after Ctrl-C.
 `
 
-const EXIT = { succeeded: 0, otherwise: 1, usage: 64 } as const
+const EXIT = { succeeded: 0, otherwise: 1, usage: 64, interrupted: 130 } as const
 
 export interface WatchOptions extends Omit<ShowOptions, 'plain'> {
   readonly config: Config
@@ -53,6 +53,7 @@ export async function runWatchCommand(args: readonly string[], options: WatchOpt
   const feed = createFeed({ transport, kind: executionFeed, variables: { id } })
   const { view, ending } = await show(feed, EXECUTION, how)
   told(ending, terminal)
+  if (options.signal.aborted) return EXIT.interrupted
   return view.execution?.status === 'SUCCEEDED' ? EXIT.succeeded : EXIT.otherwise
 }
 
@@ -70,7 +71,12 @@ const graphqlOf = (url: string): string => (new URL(url).pathname === '/' ? new 
 
 async function tokenFor(url: string, { watch, identity, database }: Config): Promise<GetToken> {
   const { token } = watch
-  if (token !== undefined) return () => token
+  if (token !== undefined) {
+    return (expired) => {
+      if (expired) throw new SessionOver('SLUICE_TOKEN has expired.')
+      return token
+    }
+  }
   const password =
     identity.adminPassword ??
     (await readFile(join(database.dataDir, 'admin-password'), 'utf8').catch(() => {

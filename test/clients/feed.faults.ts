@@ -1,4 +1,7 @@
 /** The client package when a server process is drained, killed, frozen, and its sockets are cut: whoever follows has the whole history, once. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { setTimeout as pause } from 'node:timers/promises'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -102,7 +105,7 @@ test(
 )
 
 test.each(WAYS)(
-  'a server that is frozen is noticed, and followed again when it is back (%o)',
+  'a server that is frozen is noticed, and followed again when it is back, over $way',
   { timeout: 60_000 },
   async ({ over }) => {
     const id = await startOf(session)('feature_approval', EXPENSIVE)
@@ -150,5 +153,24 @@ test.each(WAYS)(
     await approve(session, id)
     const { view } = await until(({ status }) => status === 'ended')
     expect(view.events).toEqual(await historyOf(session, id))
+  },
+)
+
+test(
+  'beside a development server `sluice watch` needs nothing but the id: lines into a pipe, and 0 in the end',
+  { timeout: 60_000 },
+  async () => {
+    const id = await startOf(session)('feature_approval', EXPENSIVE)
+    const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+    const env = { ...process.env, PORT: new URL(server.url).port, SLUICE_DATA_DIR: dataDir }
+    const child = spawn(process.execPath, [main, 'watch', id], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => void child.kill())
+    let said = ''
+    for await (const part of child.stdout) {
+      if (!said.includes('agent.asked') && (said += String(part)).includes('agent.asked')) await approve(session, id)
+      else said += String(part)
+    }
+    expect(child.exitCode ?? (await once(child, 'exit'))[0]).toBe(0)
+    expect(said).toMatch(/^[\d:.]+ +execution\.started\n[^]*\nSUCCEEDED after .*\n$/)
   },
 )

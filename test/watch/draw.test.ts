@@ -191,11 +191,14 @@ test('without a terminal each event, and each new status of the fleet, is a line
   const text = (pieces: Parameters<typeof line>[0]): string => line(pieces, { columns: Number.POSITIVE_INFINITY, colour: false })
   const before = stateOf({ execution: execution(), steps: STEPS, events: EVENTS.slice(0, 3) })
   const end = execution({ status: 'SUCCEEDED', durationMs: 3_456 })
-  const after = stateOf({ execution: end, steps: STEPS, events: EVENTS }, { status: 'ended' })
+  const later = [...EVENTS, event(9, 'execution.succeeded', null)]
+  const after = stateOf({ execution: end, steps: STEPS, events: later }, { status: 'ended' })
   expect(drawing(tellExecution(before, after).map(text))).toMatchInlineSnapshot(`
     "
     12:00:00.400  agent.asked         ask  ceo: Shall we?
     12:00:00.500  step.failed         charge  HTTP_STATUS: 402 Payment Required
+    … 3 events are not shown
+    12:00:00.900  execution.succeeded
     SUCCEEDED after 3.4 s
     "
   `)

@@ -71,6 +71,15 @@ test('all executions are shown until somebody has seen enough', async () => {
   expect(await code).toBe(0)
 })
 
+test('Ctrl-C ends with 130 and leaves the execution alone', async () => {
+  const [id, terminal] = [await expensive(), new Tape(true)]
+  const { code, enough } = watch(terminal, [id])
+  await terminal.shows('◐ ask_ceo')
+  enough.abort()
+  expect(await code).toBe(130)
+  await approve(session, id)
+})
+
 test('what cannot be followed is said, and ends with 1; wrong usage with 64; without a way to sign in it says what to set', async () => {
   const terminal = new Tape(false)
   expect(await watch(terminal, ['exec_01m81d5mh1er5s8et5q5ks7651']).code).toBe(1)

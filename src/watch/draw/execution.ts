@@ -118,7 +118,11 @@ function toneOf(type: string): Tone {
 /** What is new since `before`, a line each, for outputs that are no terminal; and how it ended. */
 export function tellExecution(before: FeedState<ExecutionView>, { view, status }: FeedState<ExecutionView>): Piece[][] {
   const told = before.view.events.at(-1)?.seq ?? 0
-  const news = view.events.filter(({ seq }) => seq > told).map((event) => eventLine(event))
+  const news = view.events.flatMap((event, at) => {
+    if (event.seq <= told) return []
+    const missing = event.seq - 1 - (view.events[at - 1]?.seq ?? 0)
+    return [...(missing > 0 ? [[toned('dim', `… ${missing} events are not shown`)]] : []), eventLine(event)]
+  })
   if (status !== 'ended' || before.status === 'ended' || !view.execution) return news
   const { status: how, durationMs, error } = view.execution
   const why = error ? [toned('red', `  ${error.code}: ${error.message}`)] : []
