@@ -54,7 +54,9 @@ export class RowWriter {
   /** The rows since the last time; undefined when there were none. */
   take(): EncodedRows | undefined {
     if (this.#count === 0) return undefined
-    const rows = { count: this.#count, bytes: Buffer.from(this.#bytes.subarray(0, this.#at)) }
+    const bytes = Buffer.allocUnsafe(this.#at)
+    this.#bytes.copy(bytes, 0, 0, this.#at)
+    const rows = { count: this.#count, bytes }
     this.#at = 0
     this.#count = 0
     return rows

@@ -1,5 +1,6 @@
 /** Finds the flow to start and its newest version. Starts that come at once, of whomever, look together in one statement. */
 import { sql } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { Database } from '../database/database.ts'
 import { prepared } from '../database/prepared.ts'
 import { together } from '../database/together.ts'
@@ -49,12 +50,15 @@ const LOOKS = new WeakMap<Database, (question: Question) => Promise<Found[]>>()
 
 function lookOn(database: Database): (question: Question) => Promise<Found[]> {
   let look = LOOKS.get(database)
-  if (!look) LOOKS.set(database, (look = together((questions) => lookForAll(database, questions))))
+  if (look) return look
+  const kysely = database.fork().getKysely<unknown>()
+  look = together((questions) => lookForAll(database, kysely, questions))
+  LOOKS.set(database, look)
   return look
 }
 
 /** Two at most for each: more than one that is not one's own is ambiguous. */
-async function lookForAll(database: Database, questions: readonly Question[]): Promise<Found[][]> {
+async function lookForAll(database: Database, kysely: Kysely<unknown>, questions: readonly Question[]): Promise<Found[][]> {
   const { questions: asked, asker } = askTogether(
     questions.map(({ principal }) => principal),
     'flow_id uuid, name text, owner text',
@@ -78,7 +82,7 @@ async function lookForAll(database: Database, questions: readonly Question[]): P
       ) as t order by t.owner_id = q.acts_as desc, t.id limit 2) as f
     order by q.place, "isOwn" desc`
   const answers: Found[][] = questions.map(() => [])
-  const { sql: text, parameters } = query.compile(database.orm.em.fork().getKysely<unknown>())
+  const { sql: text, parameters } = query.compile(kysely)
   for (const row of await database.query<Found>(prepared(text), parameters)) answers[row.place]!.push(row)
   return answers
 }

@@ -123,11 +123,17 @@ export function createAttempts({ runners, openSecrets, ended, reported, isolate,
     }
     const begin = (secrets?: SecretValues): RunningAct =>
       runnerOf(spec.type)?.run({
-        ...{ spec, input, isolated, executionId: encodeId('execution', executionId), path, attempt },
-        ...{ deadlineMs: launch.run.step.timeoutMs!, report },
-        ...(entry.childId !== undefined && { childId: entry.childId }),
-        ...(secrets && { secrets }),
-        ...(running.hide && { hide: running.hide }),
+        spec,
+        input,
+        isolated,
+        executionId: encodeId('execution', executionId),
+        path,
+        attempt,
+        deadlineMs: launch.run.step.timeoutMs!,
+        report,
+        childId: entry.childId,
+        secrets,
+        hide: running.hide,
         used: running.used,
       }) ?? NOT_HERE
     const names = 'secrets' in spec ? spec.secrets : []

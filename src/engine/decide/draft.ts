@@ -1,6 +1,6 @@
 /** A transition in the making: the snapshot's fields, open for writing, and the rows that will be stored with them. */
 import type { ActSpec } from '../../language/steps/step-types.ts'
-import type { Json, Scope } from '../../language/values.ts'
+import type { Evaluated, Json, Scope, Template } from '../../language/values.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import { isComposite } from '../in-flight.ts'
 import type { ActEntry, InFlight, LoopEntry, Vote } from '../in-flight.ts'
@@ -198,14 +198,19 @@ const MAX_EVENT_DATA_CHARS = 2000
 /** Appends an event; its time never goes back. */
 export function emit(draft: Draft, type: EventType, more: Omit<EventRow, 'seq' | 'type' | 'at'> = {}): void {
   draft.lastEventAt = Math.max(draft.world.now, draft.lastEventAt)
-  const event: EventRow = { ...more, seq: ++draft.seq, type, at: draft.lastEventAt }
-  if (event.data !== undefined && JSON.stringify(event.data).length > MAX_EVENT_DATA_CHARS) event.data = { truncated: true }
+  const event: EventRow = { seq: ++draft.seq, type, at: draft.lastEventAt }
+  const { step, path, attempt, data } = more
+  if (step !== undefined) event.step = step
+  if (path !== undefined) event.path = path
+  if (attempt !== undefined) event.attempt = attempt
+  if (data !== undefined) event.data = JSON.stringify(data).length > MAX_EVENT_DATA_CHARS ? { truncated: true } : data
   draft.events.push(event)
 }
 
 /** The same of a step run; of one inside a map or a loop only what its row does not tell, and not without end. */
 export function emitOf(draft: Draft, run: Run, type: EventType, more: Pick<EventRow, 'attempt' | 'data'> = {}): void {
-  if (!run.within || mayTell(draft, run, type)) emit(draft, type, { step: run.step.name, path: run.path, ...more })
+  if (run.within && !mayTell(draft, run, type)) return
+  emit(draft, type, { step: run.step.name, path: run.path, attempt: more.attempt, data: more.data })
 }
 
 const QUIET: ReadonlySet<EventType> = new Set([
@@ -229,13 +234,18 @@ function mayTell(draft: Draft, { within, path }: Run, type: EventType): boolean 
   return told <= MOST_TOLD
 }
 
+/** What a template comes to at this moment; a constant needs no look at it. */
+export const evaluate = (template: Template, draft: Draft, run?: Run): Evaluated<Json> =>
+  template.evaluate(template.reads ? scopeOf(draft, run) : NOTHING)
+
+const NOTHING: Scope = { input: {}, steps: {}, execution: { id: '', startedAt: '' } }
+
 /** What the expressions of this moment see; those of a step run may see more than those of the flow. */
 export function scopeOf(draft: Draft, run?: Run): Scope {
   const steps: Scope['steps'] = {}
-  const running = new Set(draft.inFlight.map(({ path }) => path))
   for (const { name } of draft.from.program.steps) {
     const ended = draft.steps.get(name)
-    if (!ended) steps[name] = { status: running.has(name) ? 'RUNNING' : 'PENDING' }
+    if (!ended) steps[name] = { status: draft.inFlight.some(({ path }) => path === name) ? 'RUNNING' : 'PENDING' }
     else {
       steps[name] = { status: ended.status }
       if (ended.output !== undefined) steps[name].output = ended.output

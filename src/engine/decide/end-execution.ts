@@ -4,7 +4,7 @@ import type { ProgramStep } from '../../language/program.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import type { EndedStatus, EventType, UnhappyStatus } from '../states.ts'
 import type { Draft } from './draft.ts'
-import { emit, scopeOf } from './draft.ts'
+import { emit, evaluate } from './draft.ts'
 import { cancelStep } from './record-step.ts'
 import { runAt } from './run.ts'
 
@@ -78,7 +78,7 @@ export function stopAll(draft: Draft): void {
 export function finish(draft: Draft): void {
   const template = draft.from.program.output
   if (!template) return endExecution(draft, 'SUCCEEDED', null)
-  const output = template.evaluate(scopeOf(draft))
+  const output = evaluate(template, draft)
   if (!output.ok) return failOutput(draft, 'EXPRESSION_FAILED', `The flow's output: ${output.message}`)
   const payload = checkPayload(output.value, MAX_STATE_BYTES)
   if (!payload.ok) {

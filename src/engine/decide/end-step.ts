@@ -61,10 +61,11 @@ export function succeed(
   const { attempt } = ending
   const { route } = more
   const endedAt = Math.max(draft.world.now, draft.lastEventAt)
-  const ended: StepRecord = { status: 'SUCCEEDED', attempt, output, endedAt, ...(route === undefined ? {} : { route }) }
+  const ended: StepRecord = { status: 'SUCCEEDED', attempt, output, endedAt }
+  if (route !== undefined) ended.route = route
   if (run.within) endInside(draft, run, ended, { bytes })
   else draft.steps.set(run.path, ended)
-  record(draft, run, ending, { status: 'SUCCEEDED', output, ...(route === undefined ? {} : { route }) })
+  record(draft, run, ending, ended)
   emitOf(draft, run, 'step.succeeded', { attempt })
 }
 

@@ -2,7 +2,7 @@
 import type { Json } from '../../language/values.ts'
 import { countsOf, isComposite } from '../in-flight.ts'
 import type { CompositeEntry, InFlight } from '../in-flight.ts'
-import type { Draft } from './draft.ts'
+import type { Draft, StepRunRow } from './draft.ts'
 import { emitOf, removeInFlight } from './draft.ts'
 import { leave, pathsInside } from './nested.ts'
 import { runAt } from './run.ts'
@@ -27,10 +27,10 @@ export function cancelStep(draft: Draft, run: Run, entry: InFlight): void {
 }
 
 /** Of a map and of a loop it says how far they came. */
-function inputOf(ending: Ending): { input?: Json } {
-  if (ending.input !== undefined) return { input: ending.input }
+function inputOf(ending: Ending): Json | undefined {
+  if (ending.input !== undefined) return ending.input
   const entry = ending as Partial<InFlight>
-  return isComposite(entry as InFlight) ? { input: { ...countsOf(entry as CompositeEntry) } } : {}
+  return isComposite(entry as InFlight) ? { ...countsOf(entry as CompositeEntry) } : undefined
 }
 
 /** It is not in flight any more, nor is anything inside of it. */
@@ -57,12 +57,15 @@ export function record(
   draft: Draft,
   { path, step }: Run,
   ending: Ending,
-  result: Pick<Draft['stepRuns'][number], 'status' | 'output' | 'route' | 'error'>,
+  result: Pick<StepRunRow, 'status' | 'output' | 'route' | 'error'>,
 ): void {
-  draft.stepRuns.push({
-    ...{ path, name: step.name, type: step.spec.type },
-    ...{ attempt: ending.attempt, startedAt: ending.startedAt, finishedAt: Math.max(draft.world.now, draft.lastEventAt) },
-    ...inputOf(ending),
-    ...result,
-  })
+  const { attempt, startedAt } = ending
+  const finishedAt = Math.max(draft.world.now, draft.lastEventAt)
+  const row: StepRunRow = { path, name: step.name, type: step.spec.type, status: result.status, attempt, startedAt, finishedAt }
+  const input = inputOf(ending)
+  if (input !== undefined) row.input = input
+  if (result.output !== undefined) row.output = result.output
+  if (result.route !== undefined) row.route = result.route
+  if (result.error) row.error = result.error
+  draft.stepRuns.push(row)
 }

@@ -3,7 +3,7 @@ import type { ActSpec } from '../../language/steps/step-types.ts'
 import type { Evaluated, Json } from '../../language/values.ts'
 import { givenTo } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
-import { replaceInFlight, scopeOf } from '../decide/draft.ts'
+import { evaluate, replaceInFlight } from '../decide/draft.ts'
 import { storable } from '../decide/end-step.ts'
 import type { Run } from '../decide/run.ts'
 import type { ActEntry } from '../in-flight.ts'
@@ -31,5 +31,5 @@ export function launch(draft: Draft, run: Run, spec: ActSpec, entry: ActEntry): 
 /** What the act gets, evaluated. */
 export function actInput(draft: Draft, run: Run, spec: ActSpec, entry: ActEntry): Evaluated<Json> {
   if (entry.counts) return { ok: true, value: { ...entry.counts } }
-  return givenTo(spec)!.evaluate(scopeOf(draft, run))
+  return evaluate(givenTo(spec)!, draft, run)
 }

@@ -94,7 +94,7 @@ test('a retry does exactly what its plan says, whatever happened before it and m
     }),
     { numRuns: 600 },
   )
-  for (const count of Object.values(seen)) expect(count).toBeGreaterThan(100)
+  for (const count of Object.values(seen)) expect(count).toBeGreaterThan(30)
 }, 60_000)
 
 /** Every attempt of these fails; the others succeed. */
