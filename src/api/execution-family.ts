@@ -1,8 +1,9 @@
-/** Who started whom: the execution whose `flow` step started one, and those that its own steps started. */
+/** Who started whom: the execution whose `flow` step or whose failure started one, and those that were started for it. */
 import { listExecutions } from '../operations/list-executions.ts'
 import { builder } from './builder.ts'
 import { connectionCost, readPage } from './connection.ts'
 import { EXECUTION_CONNECTION } from './execution-list.ts'
+import { loadersOf } from './loaders.ts'
 import { Execution } from './refs.ts'
 
 builder.objectFields(Execution, (t) => ({
@@ -11,6 +12,18 @@ builder.objectFields(Execution, (t) => ({
     nullable: true,
     description: 'The execution whose `flow` step started it; null when somebody asked for it, or when you may not see that one.',
     resolve: ({ parentId }) => parentId,
+  }),
+  failureHandledBy: t.field({
+    type: Execution,
+    nullable: true,
+    description: 'The execution of the flow that its own names as `onFailure`, once it is started for its failure.',
+    resolve: async ({ id }, _args, call) => (await loadersOf(call).failureFlows.load(id)).handledBy,
+  }),
+  failureOf: t.field({
+    type: Execution,
+    nullable: true,
+    description: 'The execution whose failure it was started for; null when there is none, or when you may not see it.',
+    resolve: async ({ id }, _args, call) => (await loadersOf(call).failureFlows.load(id)).handles,
   }),
   children: t.connection(
     {

@@ -10,6 +10,8 @@ import type { FlowVersionHead } from '../operations/load-by-id.ts'
 import { loadFlowTriggers, loadTriggerNames } from '../operations/load-triggers.ts'
 import type { TriggerName } from '../operations/load-triggers.ts'
 import type { FlowAction } from '../operations/permissions.ts'
+import { findFailureFlows } from '../operations/find-failure-flows.ts'
+import type { FailureOf } from '../operations/find-failure-flows.ts'
 import { readSignals } from '../operations/read-signals.ts'
 import type { SignalsWanted, SignalView } from '../operations/read-signals.ts'
 import { readAnswerable, readApprovals } from '../operations/read-approvals.ts'
@@ -61,6 +63,7 @@ export interface Loaders {
   triggerNames: DataLoader<string, TriggerName | null>
   retries: DataLoader<string, string | null>
   slotHolders: DataLoader<string, string[]>
+  failureFlows: DataLoader<string, FailureOf>
   flowSchedules: DataLoader<string, Schedule[]>
   schedules: DataLoader<string, Schedule | null>
   firings: DataLoader<FiringsWanted, Firing[]>
@@ -107,6 +110,7 @@ function createLoaders(call: Call, view: View): Loaders {
     allowedActions: anew((ids) => readAllowedActions(call, ids)),
     flowGrants: anew((ids) => readFlowGrants(call, ids)),
     flowTriggers: anew((ids) => loadFlowTriggers(call, ids)),
+    failureFlows: anew((ids) => findFailureFlows(call, ids)),
     slotHolders: anew((ids) => readHolders(call, ids)),
     triggerStatistics: new DataLoader((triggers) => readTriggerStatistics(call, triggers), { cache: false }),
     triggerNames: batch((ids) => loadTriggerNames(call, ids), itself),

@@ -62,7 +62,7 @@ begin
     select e.id from sluice.slots q join sluice.executions e on e.id = q.execution_id
     where q.flow_id = r.flow_id and q.key = r.key and q.held_at is null and q.due_at <= clock_timestamp()
       and e.status = 'PENDING' and e.cancel_reason is null
-    order by q.priority desc, q.execution_id limit r.free for no key update of e skip locked) as n
+    order by q.priority desc, q.execution_id limit greatest(r.free, 0) for no key update of e skip locked) as n
   where r.free > 0;
   if cardinality(woken) > 0 then
     update sluice.slots s set held_at = clock_timestamp() where s.execution_id = any (woken);

@@ -109,7 +109,8 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const planRetry = (question: RetryQuestion) => planStoredRetry(database, programs, question)
 
   const masks = createMasks(database, programs)
-  const start = createStarter({ database, committer, worker, rates, planRetry })
+  const keyed = createKeyedOrders({ database, committer, worker })
+  const start = createStarter({ database, committer, worker, rates, planRetry, startedBefore: keyed.startedBefore })
   const failures = createFailureFlows({
     ...{ database, programs, masks, start, log, chooseFlow: options.chooseChild },
     runningLimit: options.mostRunning ?? MOST_RUNNING,
@@ -121,7 +122,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     committer,
     failures,
     start,
-    ...createKeyedOrders({ database, committer, worker }),
+    ...keyed,
     planRetry,
     ...createMigrations({ database, committer, programs, mailboxes: worker.mailboxes }),
     cancel: (order) => control(order, { kind: 'cancel', ...saidWith(order), reason: order.reason ?? 'canceled' }),

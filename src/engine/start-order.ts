@@ -22,11 +22,13 @@ export interface StarterOptions {
   worker: Pick<Worker, 'mailboxes' | 'world'>
   rates: StartRates
   planRetry: Engine['planRetry']
+  startedBefore: Engine['startedBefore']
 }
 
 type Started = Awaited<ReturnType<Engine['start']>>
 
-export function createStarter({ database, committer, worker, rates, planRetry }: StarterOptions): Engine['start'] {
+export function createStarter(options: StarterOptions): Engine['start'] {
+  const { database, committer, worker, rates, planRetry, startedBefore } = options
   return async (order) => {
     if (committer.full) return BUSY
     const bytes = Buffer.byteLength(order.inputText)
@@ -46,18 +48,12 @@ export function createStarter({ database, committer, worker, rates, planRetry }:
   }
 
   /** Whoever asks again for what was started hears of it, whatever the limits say by now. */
-  async function refusedBy(rate: RateVerdict, idempotency: Idempotency | undefined): Promise<Problem | undefined> {
-    if (rate.kind === 'taken' || (idempotency && (await isKnown(idempotency)))) return undefined
+  async function refusedBy(rate: RateVerdict, idempotency: Idempotency | undefined): Promise<Started | undefined> {
+    if (rate.kind === 'taken') return undefined
+    const before = idempotency && (await startedBefore(idempotency))
+    if (before) return isProblem(before) ? before : { ...before, replayed: true }
     if (rate.kind === 'noKey') return noKey(rate.message)
     return problem('LIMIT_REACHED', { message: rate.message, retryAfterMs: rate.retryAfterMs })
-  }
-
-  async function isKnown({ principalId, key }: Idempotency): Promise<boolean> {
-    const rows = await database.query(
-      `select from sluice.idempotency_keys where principal_id = $1 and operation = 'startExecution' and key = $2`,
-      [principalId, key],
-    )
-    return rows.length > 0
   }
 
   async function store(order: StartOrder, bytes: number): Promise<Started> {

@@ -23,7 +23,8 @@ export async function createFlow(call: Call, { definition, visibility = 'PRIVATE
   if (!mayCreateFlows(principal)) return forbid(call, { type: 'flow.creationRefused' })
   const checked = await checkDefinition(call, definition)
   if (!checked.ok) return checked.problem
-  if (checked.definition.triggers?.length && !mayPublishTriggers(principal)) return forbid(call, { type: 'flow.creationRefused' })
+  if ((checked.definition.triggers?.length || checked.definition.onFailure) && !mayPublishTriggers(principal))
+    return forbid(call, { type: 'flow.creationRefused' })
   const refused = await checkSecrets(call, checked.definition, principal.actsAs)
   if (refused) return refused
   const limited = await limitFlowWrites(call)

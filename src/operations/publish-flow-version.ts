@@ -49,9 +49,9 @@ export async function publishFlowVersion(
 async function neededFor(call: Call, flow: Pick<Flow, 'id' | 'latestNumber'>, definition: Definition): Promise<FlowAction> {
   const [newest] = await loadNewestVersions(call, [flow])
   const [before] = await loadDefinitions(call, newest ? [newest.id] : [])
-  const same = (field: 'permissions' | 'triggers'): boolean =>
+  const same = (field: 'permissions' | 'triggers' | 'onFailure'): boolean =>
     canonicalJson(before?.[field] ?? null) === canonicalJson(definition[field] ?? null)
-  if (!same('triggers') && !mayPublishTriggers(requirePrincipal(call)))
+  if (!(same('triggers') && same('onFailure')) && !mayPublishTriggers(requirePrincipal(call)))
     return forbid(call, { type: AUDIT.refused, flowId: flow.id })
   return same('permissions') && same('triggers') ? 'EDIT' : 'MANAGE'
 }

@@ -1,6 +1,6 @@
 /** What definitions say around their flows, through the API: slots, rates, priorities, and what `limits` shows of them. */
 import { expect, test } from 'vitest'
-import { decodeId } from '../../src/ids.ts'
+import { decodeId, encodeId, newUuid } from '../../src/ids.ts'
 import type { UserPrincipal } from '../../src/identity/principal.ts'
 import { testApi } from '../harness/api.ts'
 
@@ -152,6 +152,13 @@ test('a failure starts the flow that is named for it, once, as whoever published
     error: { code: 'NO_LUCK', step: 'a' },
   })
   expect(JSON.stringify(handler!.input)).not.toContain('Ann Example')
+  const FAMILY = `query ($id: ID!) { execution(id: $id) { failureHandledBy { id } failureOf { id } } }`
+  const [handlerId, seen] = [
+    encodeId('execution', handler!.id),
+    async (id: string) => (await run(owner, FAMILY, { id })).data.execution,
+  ]
+  expect(await seen(execution.id)).toEqual({ failureHandledBy: { id: handlerId }, failureOf: null })
+  expect(await seen(handlerId)).toEqual({ failureHandledBy: null, failureOf: { id: execution.id } })
   const started = (await audited(owner.id)).filter(
     ({ type, executionId }) => type === 'execution.started' && executionId === handler!.id,
   )
@@ -189,4 +196,21 @@ test('what may not be started for a failure, since it is not there, says so', as
   await expect
     .poll(() => database.query(refused, [decodeId('flow', flow)]), { interval: 10, timeout: 5_000 })
     .toMatchObject([{ refused: expect.stringContaining('nowhere') }])
+})
+
+test('a key that may not start flows publishes none that starts one when it fails (B9)', async () => {
+  const owner = await person()
+  const key = {
+    kind: 'API_KEY',
+    id: newUuid(),
+    actsAs: owner.id,
+    ownerId: owner.id,
+    role: 'USER',
+    expiresAt: Number.MAX_SAFE_INTEGER,
+  } as const
+  const definition = { name: 'by key', onFailure: { flow: 'tell' }, steps: BROKEN }
+  const publish = (...scopes: ('FLOWS_WRITE' | 'EXECUTIONS_WRITE')[]) =>
+    run({ ...key, scopes: new Set(scopes) }, CREATE, { definition, visibility: 'PRIVATE' })
+  expect((await publish('FLOWS_WRITE')).codes).toEqual(['FORBIDDEN'])
+  expect((await publish('FLOWS_WRITE', 'EXECUTIONS_WRITE')).codes).toEqual([])
 })

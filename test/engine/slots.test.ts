@@ -178,6 +178,27 @@ test('children wait for their turn like all others; where one more is refused, t
   await clear()
 })
 
+test('how many may run is what the newest start says; versions share their slots', async () => {
+  const flow = await flowWith({ max: 2 })
+  const publish = async (number: number, max: number) => {
+    const flowVersionId = newUuid()
+    const definition = { name: 'limited', concurrency: { max }, steps: HELD }
+    await database.query(
+      'insert into sluice.flow_versions (id, flow_id, number, definition, created_by) values ($1, $2, $3, $4, $1)',
+      [flowVersionId, flow.flowId, number, JSON.stringify(definition)],
+    )
+    return { ...flow, flowVersionId }
+  }
+  const [a, b, c] = [await startFlow(engine, flow), await startFlow(engine, flow), await startFlow(engine, flow)]
+  await started(a, b)
+  const fewer = await startFlow(engine, await publish(2, 1))
+  await engine.cancel({ executionId: a })
+  expect(await held(flow.flowId)).toEqual([b])
+  const more = await startFlow(engine, await publish(3, 4))
+  await started(c, fewer, more)
+  await clear()
+})
+
 const ORDERS = ['start', 'startUrgent', 'cancel', 'pause', 'resume', 'finish', 'timeOut'] as const
 
 /** Whoever does not end is ended by time or by the test. */
