@@ -7,6 +7,24 @@ export const recallMemory = defineFlow({
   description: 'Finds what an agent remembers about a question. Needs a source called memory (examples/sources/memory.sql).',
   // Grants say who may start it; this only narrows: nobody but these.
   permissions: { roles: ['ADMIN', 'USER'], agents: ['senior_architect', 'ceo'] },
+  // The same question of the same person is answered again for a while, without asking the source.
+  cache: { ttl: 'PT5M' },
+  triggers: [
+    {
+      type: 'pattern',
+      name: 'what_do_we_know',
+      description: 'What do we know about transactions? / recall, as the ceo: why are transactions short',
+      pattern:
+        '(?i)^(?:what do (?:we|you) (?:know|remember) about|recall(?:,? as (?:the )?(?P<agent>ceo|senior_architect))?:?) (?P<question>[^?]{1,500})',
+      kind: 'infrastructure',
+      priority: 10,
+      cost: 5,
+      input: {
+        agent: '${{ has(match.agent) ? match.agent.lowerAscii() : "senior_architect" }}',
+        question: '${{ match.question }}',
+      },
+    },
+  ],
   input: {
     type: 'object',
     required: ['agent', 'question'],

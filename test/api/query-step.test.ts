@@ -69,6 +69,29 @@ test('the example recall_memory finds what fits best, of this agent and topic al
   })
 })
 
+test('a question in words is dispatched to recall_memory, and answered again from its cache (C5, C11)', async () => {
+  const DISPATCH = `mutation ($text: String!) { dispatch(input: { text: $text, mode: FAST, waitMs: 20000 }) {
+    __typename ... on Problem { code message } ... on DispatchSuccess {
+      cached tokens match { name groups } execution { id status input output trigger { type name } } } } }`
+  const ask = async (text: string) => (await api.run(owner, DISPATCH, { text })).data.dispatch
+  const first = await ask('What do we know about cursors and feeds?')
+  expect(first).toMatchObject({
+    ...{ cached: false, tokens: 5, match: { name: 'what_do_we_know', groups: { question: 'cursors and feeds' } } },
+    execution: {
+      status: 'SUCCEEDED',
+      input: { agent: 'senior_architect', question: 'cursors and feeds' },
+      output: { best: 'Feeds resume at a cursor; clients keep the last one.' },
+      trigger: { type: 'PATTERN', name: 'what_do_we_know' },
+    },
+  })
+  expect(await ask('what do you REMEMBER about cursors and feeds?')).toEqual({
+    ...{ ...first, cached: true, tokens: 0 },
+  })
+  expect(await ask('Recall, as the CEO: transactions')).toMatchObject({
+    execution: { input: { agent: 'ceo', question: 'transactions' }, output: { best: null } },
+  })
+})
+
 test('only those may start recall_memory whom its permissions name (C2)', async () => {
   const input = { agent: 'ceo', question: 'who decides' }
   const viewer = await api.person('VIEWER')
