@@ -62,6 +62,7 @@ import { startServer } from './server/server.ts'
 import { createTriggers } from './triggers/create-triggers.ts'
 import { TRIGGER_ENTITIES } from './triggers/entities/all.ts'
 import { DELIVERIES_TOPIC } from './triggers/webhooks/delivery-loop.ts'
+import { openTracing } from './tracing.ts'
 
 export const ENTITIES = [...IDENTITY_ENTITIES, AuditEvent, SecurityEvent, ...ENGINE_ENTITIES, ...TRIGGER_ENTITIES]
 
@@ -101,6 +102,7 @@ export async function startApp(options: AppOptions): Promise<App> {
 
     const made = development ? developmentSecrets(config.database.dataDir, config.identity) : config.identity
     const { jwtSecret, secretsKey = '' } = made
+    openTracing()
     const registry = new Registry()
     const audit = openAudit({ config, database, registry, bus, log: log.child({ room: 'audit' }) }, stack)
     const { auditKeys, auditHead, security, writeAudit, keyUses } = audit

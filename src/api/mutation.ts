@@ -3,6 +3,7 @@ import type { InputFieldMap, InputShapeFromFields, MaybePromise } from '@pothos/
 import { isProblem } from '../errors.ts'
 import type { Problem, ProblemCode } from '../errors.ts'
 import type { Call } from '../operations/call.ts'
+import { isTracing, traced } from '../tracing.ts'
 import { builder } from './builder.ts'
 import type { Scopes, Types } from './builder.ts'
 import { PROBLEM_TYPES } from './problems.ts'
@@ -70,7 +71,11 @@ function addField<Fields extends InputFieldMap, Success extends object>(
       authScopes: scopes,
       complexity: cost,
       args: { input: t.arg({ type: inputType, required: true, description: 'What it takes.' }) },
-      resolve: (_root, args, call) => resolve(call, (args as { input: InputShapeFromFields<Fields> }).input) as never,
+      resolve: (_root, args, call) => {
+        const { input } = args as { input: InputShapeFromFields<Fields> }
+        if (!isTracing()) return resolve(call, input) as never
+        return traced(`mutation ${name}`, async () => resolve(call, input)) as never
+      },
     }),
   )
 }

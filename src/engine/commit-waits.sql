@@ -1,4 +1,5 @@
 -- The part of a commit that writes signals, approvals, what retries go on with, and moves to other versions (commit.sql calls it when there are any): rows of the
+-- The part of a commit that writes signals, approvals, traces and what retries go on with (commit.sql calls it when there are any): rows of the
 -- kinds of `WaitRow` in src/engine/decide/draft.ts, each a JSON object. Their keys are unique: what is written twice is refused with the whole transition.
 create or replace function sluice.commit_waits(waits sluice.wait_row[]) returns void
 language plpgsql
@@ -52,6 +53,8 @@ begin
   update sluice.executions e
   set flow_version_id = (w.body ->> 'flowVersionId')::uuid, steps_total = (w.body ->> 'stepsTotal')::smallint
   from unnest(waits) as w where w.kind = 'moved' and e.id = w.execution_id;
+  insert into sluice.execution_traces (execution_id, traceparent)
+  select w.execution_id, w.body ->> 'traceparent' from unnest(waits) as w where w.kind = 'trace';
 
   select sum(json_array_length(w.body -> 'paths')) into wanted from unnest(waits) as w where w.kind = 'origin';
   if wanted is null then return; end if;

@@ -48,6 +48,8 @@ export interface StartFields {
   origin?: OriginRow
   /** UUID of the execution whose failure it is started for */
   failureOf?: string
+  /** what began it, when somebody traces */
+  traceparent?: string
   /** null = not limited (children) */
   runningLimit: number | null
   idempotency?: Idempotency

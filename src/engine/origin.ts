@@ -27,7 +27,8 @@ const toldOf = ({ from, reason }: RetryOf): Pick<OriginRow, 'from' | 'reason'> =
 })
 
 /** The rows of it. */
-export const startWaits = ({ origin, failureOf }: StartFields): WaitRow[] => [
+export const startWaits = ({ origin, failureOf, traceparent }: StartFields): WaitRow[] => [
   ...(origin ? [{ kind: 'origin' as const, ...origin }] : []),
   ...(failureOf ? [{ kind: 'failureOf' as const, id: failureOf }] : []),
+  ...(traceparent ? [{ kind: 'trace' as const, traceparent }] : []),
 ]

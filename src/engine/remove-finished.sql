@@ -75,6 +75,7 @@ begin
     delete from sluice.repairs x where x.execution_id = any (ids);
     delete from sluice.slots x where x.execution_id = any (ids);
     delete from sluice.execution_origins x where x.execution_id = any (ids);
+    delete from sluice.execution_traces x where x.execution_id = any (ids);
     delete from sluice.executions e where e.id = any (ids);
   end if;
   return true;

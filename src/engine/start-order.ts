@@ -5,6 +5,7 @@ import type { Problem } from '../errors.ts'
 import { isProblem, problem } from '../errors.ts'
 import { newUuid } from '../ids.ts'
 import { MAX_STATE_BYTES } from '../language/payload.ts'
+import { traceExecution } from '../tracing.ts'
 import type { Committer } from './commit.ts'
 import type { Extras } from './encode.ts'
 import type { Engine, Idempotency, RetryOf, StartOrder } from './engine.ts'
@@ -64,6 +65,7 @@ export function createStarter(options: StarterOptions): Engine['start'] {
     // what waits, for its time or for a slot, is claimed when that is over
     const mayHold = snapshot.wakeAt === null && worker.world().adopt
     const { idempotency } = order
+    const traceparent = traceExecution(snapshot.id)
     const extras: Extras = {
       start: {
         ...{ inputText: order.inputText, priority: order.priority ?? 0, labels: order.labels ?? null, parentId: null },
@@ -72,6 +74,7 @@ export function createStarter(options: StarterOptions): Engine['start'] {
         ...(order.failureOf !== undefined && { failureOf: order.failureOf }),
         ...(order.triggerId !== undefined && { triggerId: order.triggerId }),
         ...(slot.value && { slot: slot.value }),
+        ...(traceparent !== undefined && { traceparent }),
       },
       audits: aimed(order.audit, snapshot),
     }

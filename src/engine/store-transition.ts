@@ -8,6 +8,7 @@ import type { Input } from './decide/input.ts'
 import { encodeTransition } from './encode.ts'
 import type { Extras } from './encode.ts'
 import type { Post } from './post.ts'
+import { executionContext, traced } from '../tracing.ts'
 
 /** What came with inputs that were not applied is left out. Nothing is sent when nothing changed. */
 export async function storeTransition(
@@ -33,15 +34,10 @@ export async function storeTransition(
   const mark = randomInt(2 ** 47)
   const kind = from.version === 0 ? 'start' : 'update'
   const keyed = extras.start?.idempotency !== undefined
-  return committer.submit({
-    executionId: next.id,
-    kind,
-    mark,
-    rows: encodeTransition(transition, mark, signAudit, extras),
-    urgent,
-    keyed,
-    from,
-  })
+  const rows = encodeTransition(transition, mark, signAudit, extras)
+  const commit = (): Promise<Verdict> => committer.submit({ executionId: next.id, kind, mark, rows, urgent, keyed, from })
+  const parent = executionContext(next.id)
+  return parent ? traced('commit', commit, () => ({ parent, attributes: { 'sluice.execution': next.id } })) : commit()
 }
 
 /** The same inputs, with outputs replaced by their refusal; if there was none, the execution itself has to end. */

@@ -23,10 +23,12 @@ import {
 } from './engine.ts'
 import type { OpenSecrets } from './acts/run-with-secrets.ts'
 import { lookAgainAt } from './in-flight.ts'
+import { traceClaims } from './execution-traces.ts'
 import { createLease } from './lease.ts'
 import type { StoredState } from './lease.ts'
 import { loadSnapshots } from './load-snapshots.ts'
 import { createLoop } from '../loop.ts'
+import { isTracing } from '../tracing.ts'
 import { createMailboxes } from './mailboxes.ts'
 import type { Mailboxes } from './mailboxes.ts'
 import type { Programs } from './programs.ts'
@@ -180,6 +182,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   async function holdAll(ids: readonly string[]): Promise<void> {
     const loaded = await loadSnapshots(database, programs, ids)
+    if (isTracing()) await traceClaims(database, ids, workerId)
     for (const one of await refuseStarts(loaded, options.admitStarts, now())) mailboxes.hold(one)
   }
 

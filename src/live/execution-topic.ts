@@ -1,15 +1,17 @@
 /** One execution as a topic: its events in the order of `seq`, with its state. */
 import type { Database } from '../database/database.ts'
 import { executionTopic } from '../engine/engine.ts'
+import { learnTraces } from '../engine/execution-traces.ts'
 import type { MasksOf } from '../engine/masks.ts'
 import type { Principal } from '../identity/principal.ts'
 import { Fault } from '../errors.ts'
+import { executionContext, isTracing, traced } from '../tracing.ts'
 import { decodeFeedCursor, encodeFeedCursor } from './cursor.ts'
 import type { Feed, Feeds } from './feeds.ts'
 import { advance } from './frames.ts'
 import type { ExecutionFrame } from './frames.ts'
 import { createReadAfter, readSeqs } from './read-execution.ts'
-import type { Page, Topic, TopicKind } from './topic.ts'
+import type { Page, ReadOptions, Topic, TopicKind } from './topic.ts'
 
 /** Events in one delta: large enough for few statements, small enough (8 KB an event) for one message. */
 const DELTA_LIMIT = 500
@@ -80,7 +82,7 @@ function createTopics({ database, masks, whoMaySee }: Pick<ExecutionFeedsOptions
   async function read(
     executionId: string,
     after: string | undefined,
-    { upTo, conflate }: { upTo?: string; conflate: boolean },
+    { upTo, conflate }: ReadOptions,
   ): Promise<Page<ExecutionFrame> | undefined> {
     const seqOf = (cursor: string): number => decodeFeedCursor(cursor, executionId)
     const from = after === undefined ? undefined : seqOf(after)
@@ -97,6 +99,14 @@ function createTopics({ database, masks, whoMaySee }: Pick<ExecutionFeedsOptions
     }
   }
 
+  /** In the trace of the execution, wherever it began. */
+  async function readTraced(executionId: string, ...asked: [string | undefined, ReadOptions]): ReturnType<typeof read> {
+    await learnTraces(database, [executionId])
+    const parent = executionContext(executionId)
+    const work = () => read(executionId, ...asked)
+    return parent ? traced('feed', work, () => ({ parent, attributes: { 'sluice.execution': executionId } })) : work()
+  }
+
   /** Both ids are UUIDs. */
   return (executionId: string, flowId: string): ExecutionTopic => ({
     kind,
@@ -105,7 +115,7 @@ function createTopics({ database, masks, whoMaySee }: Pick<ExecutionFeedsOptions
     bell: executionTopic(executionId),
     subjects: [`flow:${flowId}`],
     start: encodeFeedCursor(executionId, 0),
-    read: (after, options) => read(executionId, after, options),
+    read: (after, options) => (isTracing() ? readTraced(executionId, after, options) : read(executionId, after, options)),
     compare: (a, b) => decodeFeedCursor(a, executionId) - decodeFeedCursor(b, executionId),
     isNews: (cursor, payload) => readSeq(payload) > decodeFeedCursor(cursor, executionId),
   })

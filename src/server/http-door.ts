@@ -5,6 +5,8 @@ import type { LimitState } from '../fleet/limiter.ts'
 import type { Origin } from '../audit/audit-entry.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Logger } from '../log.ts'
+import { isTracing, readTraceparent, traced } from '../tracing.ts'
+import type { SpanOptions } from '../tracing.ts'
 import type { NoteRefusal, Visitor } from './answer.ts'
 import { requestIdOf } from './caller.ts'
 import type { OriginOf } from './caller.ts'
@@ -61,12 +63,24 @@ export function createHttpDoor(options: HttpDoorOptions): (request: IncomingMess
       if (request.method === 'GET' && (await graphiql?.answerAsset(path, request, response))) return
       if (await answerWebhook(path, request, response, visit)) return
       if (path !== '/graphql') throw new Fault('NOT_FOUND', 'There is nothing here; the API is at /graphql.')
-      await answerGraphql(request, response, visit, options)
+      if (isTracing())
+        await traced(
+          'http /graphql',
+          () => answerGraphql(request, response, visit, options),
+          () => spanOf(request),
+        )
+      else await answerGraphql(request, response, visit, options)
     } catch (error) {
       if (!response.headersSent) sendFault(request, response, error, visit, log)
     }
   }
 }
+
+/** It goes on with the trace of whoever calls, if they say one. */
+const spanOf = ({ headers, method }: IncomingMessage): SpanOptions => ({
+  ...{ kind: 'SERVER', parent: readTraceparent(headers['traceparent']) },
+  attributes: { 'http.request.method': method ?? '' },
+})
 
 function openVisit(origin: Origin, request: IncomingMessage, response: ServerResponse): Visitor {
   const gone = new AbortController()

@@ -14,6 +14,7 @@ import type { Guest } from './guest.ts'
 import { Places } from './places.ts'
 import { presentThrown } from './refusal.ts'
 import type { RequestLimits } from './request-limits.ts'
+import { traced } from '../tracing.ts'
 import { followOnSocket } from './websocket-feed.ts'
 
 const INIT_TIMEOUT_MS = 4_000
@@ -75,7 +76,11 @@ export function createProtocol({ schema, answer, authenticate, enter, limits, no
         noteRefusal(caller, 'RATE_LIMITED')
         return [presentedTo(guest)(tooMany)]
       }
-      const answered = await answer(caller, payload, { door: 'WEBSOCKET' })
+      const answered = await traced(
+        'websocket operation',
+        () => answer(caller, payload, { door: 'WEBSOCKET' }),
+        () => ({ kind: 'SERVER' }),
+      )
       if ('follow' in answered) {
         return argsFor(schema, SUBSCRIPTION, () => followOnSocket(answered, id, guest, presentedTo(guest)))
       }

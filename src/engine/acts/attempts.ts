@@ -14,6 +14,7 @@ import type { Report } from './reports.ts'
 import type { SecretValues } from './attempt-mask.ts'
 import { runWithSecrets } from './run-with-secrets.ts'
 import type { OpenSecrets } from './run-with-secrets.ts'
+import { executionContext, openSpan } from '../../tracing.ts'
 
 export interface AttemptsOptions {
   runners: ActRunners
@@ -137,8 +138,15 @@ export function createAttempts({ runners, openSecrets, ended, reported, isolate,
         used: running.used,
       }) ?? NOT_HERE
     const names = 'secrets' in spec ? spec.secrets : []
-    running.handle = names.length > 0 ? runWithSecrets(openSecrets({ executionId, path, attempt, names }), begin) : begin()
-    void running.handle.outcome.then((outcome) => settle(executionId, launch, running, outcome))
+    const handle = (): RunningAct =>
+      names.length > 0 ? runWithSecrets(openSecrets({ executionId, path, attempt, names }), begin) : begin()
+    const parent = executionContext(executionId)
+    const span = parent && openSpan(`step ${spec.type}`, { parent, attributes: spanOf(executionId, path, attempt) })
+    running.handle = span ? span.run(handle) : handle()
+    void running.handle.outcome.then((outcome) => {
+      span?.end(outcome.ok ? undefined : outcome.code)
+      settle(executionId, launch, running, outcome)
+    })
   }
 
   function settle(executionId: string, { spec, entry, input }: Launch, running: Running, outcome: ActOutcome): void {
@@ -202,6 +210,10 @@ export function createAttempts({ runners, openSecrets, ended, reported, isolate,
     void nextSuspect()
   }
 }
+
+const spanOf = (executionId: string, path: string, attempt: number) => ({
+  ...{ 'sluice.execution': executionId, 'sluice.step': path, 'sluice.attempt': attempt },
+})
 
 const NOT_HERE: RunningAct = {
   outcome: Promise.resolve({ ok: false, code: 'NOT_ALLOWED', message: 'No step of this type runs on this worker.' }),

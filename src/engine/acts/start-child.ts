@@ -10,6 +10,7 @@ import { checkPayload, MAX_STATE_BYTES } from '../../language/payload.ts'
 import type { JsonObject } from '../../language/values.ts'
 import type { FlowSpec } from '../../language/steps/flow.ts'
 import type { Logger } from '../../log.ts'
+import { traceExecution } from '../../tracing.ts'
 import type { Mailboxes } from '../mailboxes.ts'
 import { newSnapshot } from '../new-snapshot.ts'
 import { slotOf } from '../slots.ts'
@@ -138,7 +139,9 @@ async function admitAndBegin(
   const limits = { runningLimit: null, ...(slot.value && { slot: slot.value }) }
   const priority = program.priority ?? parent.priority
   const origin = initiators && { origin: { paths: [], initiators } }
-  const start = { inputText, priority, labels: null, parentId, retryOf: null, ...limits, ...origin }
+  const traceparent = traceExecution(id)
+  const traced = traceparent !== undefined && { traceparent }
+  const start = { inputText, priority, labels: null, parentId, retryOf: null, ...limits, ...origin, ...traced }
   const audits = chosen.audit.map((entry) => ({ ...entry, executionId: id, flowId: chosen.flowId }))
   // a tick: it is not begun here, so that two who start it at once do no harm
   const { result } = await begin(newSnapshot(order, payload.bytes, now, slot.value), { kind: 'tick' }, { start, audits })

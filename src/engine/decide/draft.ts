@@ -90,6 +90,8 @@ export type WaitRow =
   | { kind: 'failureOf'; id: string }
   /** it is of another flow version from here on */
   | { kind: 'moved'; flowVersionId: string; stepsTotal: number }
+  /** what began it, for those who trace */
+  | { kind: 'trace'; traceparent: string }
 
 /** What a new execution goes on with; ids are UUIDs. */
 export interface OriginRow {
