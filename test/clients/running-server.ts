@@ -1,4 +1,5 @@
 /** A whole server on a port, in the test's process; somebody who is signed in; and followers that remember what they were told. */
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +12,7 @@ import { loadConfig } from '../../src/config.ts'
 import { createLog } from '../../src/log.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
-export const JWT_SECRET = 'of-the-tests-of-clients-4f9b2c7d1e8a6053'
+export const JWT_SECRET = randomBytes(32).toString('hex')
 const PASSWORD = 'Of-the-clients-1'
 
 /** Until the end of the file. */

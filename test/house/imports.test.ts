@@ -224,3 +224,9 @@ test('no file makes code of a text (C9)', () => {
   const text = `import vm from 'node:vm'\neval('1')\nnew Function('a')\nFunction('a')\nsetTimeout('a', 1)\nsetTimeout(act, 1)\n`
   expect(evaluators('example.ts', text)).toHaveLength(5)
 })
+
+test('the package for pages imports nothing of the server and nothing of Node', () => {
+  const imports = filesUnder('clients/feed', /\.ts$/).flatMap((path) => importsOf(path))
+  expect(imports.length).toBeGreaterThan(20)
+  expect(imports.filter(({ target }) => !/^(clients\/feed\/|(graphql-ws|react)$)/.test(target))).toEqual([])
+})
