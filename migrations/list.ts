@@ -65,5 +65,6 @@ export const repeatables: MigrationPlan['repeatables'] = [
   new URL('../src/engine/claim.sql', import.meta.url),
   new URL('../src/engine/remove-finished.sql', import.meta.url),
   new URL('../src/engine/trim-commit-log.sql', import.meta.url),
+  new URL('../src/live/change-log.sql', import.meta.url),
   new URL('../src/audit/remove-audit-prefix.sql', import.meta.url),
 ]

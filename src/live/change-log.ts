@@ -43,44 +43,12 @@ interface Row {
   last: string | null
   ids: string[] | null
   more: boolean
-  pending: boolean
+  pending: boolean | null
 }
 
-/** A dump in another cluster, a restored backup and a promoted standby each count transactions anew. */
-const EPOCH = `(select left(md5(concat_ws(' ', c.system_identifier, k.timeline_id, d.oid)), 12)
-    from pg_control_system() c, pg_control_checkpoint() k, pg_database d where d.datname = current_database())`
-
-/** `$1`: after this xid; `$2`: up to this one, or null. */
-const COMMITS_AFTER = prepared(`
-  with now as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as xmin),
-  page as materialized (
-    select l.xid, l.ids, sum(cardinality(l.ids)) over (order by l.xid) - cardinality(l.ids) as before
-    from (select l.xid, l.ids from sluice.commit_log l, now
-      where l.xid > $1::xid8 and l.xid < now.xmin and ($2::xid8 is null or l.xid <= $2::xid8) order by l.xid limit ${COMMITS}) l),
-  read as materialized (select * from page where before < ${MOST_IDS})
-  select ${EPOCH} as epoch, now.xmin::text,
-    (select l.xid::text from sluice.commit_log l where l.xid < now.xmin order by l.xid limit 1) as first,
-    (select l.xid::text from sluice.commit_log l where l.xid < now.xmin order by l.xid desc limit 1) as newest,
-    (select s.xid::text from read s order by s.xid desc limit 1) as last,
-    array(select distinct unnest(s.ids) from read s) as ids,
-    (select count(*) from page) = ${COMMITS} or (select count(*) from page) > (select count(*) from read) as more,
-    exists (select from sluice.commit_log l where l.xid >= now.xmin) as pending
-  from now`)
-
-const REQUESTS_AFTER = prepared(`
-  with now as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as xmin),
-  page as materialized (
-    select r.changed_xid as xid from sluice.agent_requests r, now
-    where r.changed_xid > $1::xid8 and r.changed_xid < now.xmin and ($2::xid8 is null or r.changed_xid <= $2::xid8)
-    order by r.changed_xid limit ${COMMITS})
-  select ${EPOCH} as epoch, now.xmin::text, null as first,
-    (select r.changed_xid::text from sluice.agent_requests r where r.changed_xid < now.xmin order by r.changed_xid desc limit 1) as newest,
-    (select p.xid::text from page p order by p.xid desc limit 1) as last,
-    array(select r.id from sluice.agent_requests r
-      where r.changed_xid > $1::xid8 and r.changed_xid <= (select p.xid from page p order by p.xid desc limit 1)) as ids,
-    (select count(*) from page) = ${COMMITS} as more,
-    exists (select from sluice.agent_requests r where r.changed_xid >= now.xmin) as pending
-  from now`)
+/** `$1`: after this xid; `$2`: up to this one, or null. The text of the functions is change-log.sql beside this file. */
+const COMMITS_AFTER = prepared(`select * from sluice.commits_after($1::xid8, $2::xid8, ${COMMITS}, ${MOST_IDS})`)
+const REQUESTS_AFTER = prepared(`select * from sluice.agent_requests_after($1::xid8, $2::xid8, ${COMMITS})`)
 
 export const executionChanges = (database: Pick<Database, 'query'>): ChangeLog => changeLog(database, COMMITS_AFTER)
 export const agentRequestChanges = (database: Pick<Database, 'query'>): ChangeLog => changeLog(database, REQUESTS_AFTER)
@@ -116,7 +84,12 @@ function changeLog(database: Pick<Database, 'query'>, text: string): ChangeLog {
       if (place.epoch !== epoch || BigInt(place.xid) >= BigInt(xmin)) return 'RESTORED'
       if (first !== null && BigInt(place.xid) < BigInt(first)) return 'RETENTION'
       const reached = more || goal === null ? (last ?? place.xid) : goal
-      return { ids: ids ?? [], cursor: encodeChangeCursor({ epoch, xid: reached }), more, pending: pending && goal === null }
+      return {
+        ids: ids ?? [],
+        cursor: encodeChangeCursor({ epoch, xid: reached }),
+        more,
+        pending: pending === true && goal === null,
+      }
     },
   }
 }

@@ -19,6 +19,9 @@ test.each([
   ['engine/remove-finished', 'remove_idempotency_keys'],
   ['engine/remove-finished', 'drop_partition'],
   ['engine/trim-commit-log', 'trim_commit_log'],
+  ['live/change-log', 'database_epoch'],
+  ['live/change-log', 'commits_after'],
+  ['live/change-log', 'agent_requests_after'],
   ['audit/remove-audit-prefix', 'remove_audit_prefix'],
 ])('a function in the database is the text of %s.sql: %s', async (file, name) => {
   const text = await readFile(new URL(`../../src/${file}.sql`, import.meta.url), 'utf8')

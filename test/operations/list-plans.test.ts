@@ -2,13 +2,19 @@
 import { beforeAll, expect, test } from 'vitest'
 import { encodeId, newUuid } from '../../src/ids.ts'
 import type { AgentPrincipal, Scope } from '../../src/identity/principal.ts'
+import { agentRequestChanges, executionChanges } from '../../src/live/change-log.ts'
+import type { Changes } from '../../src/live/change-log.ts'
+import { changedAgentRequests } from '../../src/operations/follow-agent-requests.ts'
+import { changedExecutions } from '../../src/operations/follow-executions.ts'
 import { listAgentRequests } from '../../src/operations/list-agent-requests.ts'
 import { listExecutions } from '../../src/operations/list-executions.ts'
 import { listFlows } from '../../src/operations/list-flows.ts'
 import { testApi } from '../harness/api.ts'
+import { settled } from '../audit/settled.ts'
 import { recordStatements } from '../harness/record-statements.ts'
+import type { Statement } from '../harness/record-statements.ts'
 
-const { database, ownerQuery, call, person } = await testApi()
+const { database, ownerQuery, services, call, person } = await testApi()
 const [me, other, admin] = [await person(), await person(), await person('ADMIN')]
 let myFlow: string
 const agent: AgentPrincipal = {
@@ -96,11 +102,58 @@ test.each([
   const [, ...masks] = statements
   expect(masks.every(({ text }) => /flow_version_id as version|mayMark/.test(text))).toBe(true)
   expect(masks.length).toBeLessThanOrEqual(2)
+  // the tables have some 2,500 and 1,000 pages; of what everybody is asked, it is asked whether the caller may be
+  expect(await buffersOf(statements[0]!)).toBeLessThan(800)
+})
+
+async function buffersOf({ text, values }: Statement): Promise<number> {
   const plan = await database.query<Record<string, [{ Plan: Record<string, number> }]>>(
-    `explain (analyze, buffers, format json) ${statements[0]!.text}`,
-    statements[0]!.values,
+    `explain (analyze, buffers, format json) ${text}`,
+    values,
   )
   const { Plan } = Object.values(plan[0]!)[0]![0]
-  // the tables have some 2,500 and 1,000 pages; of what everybody is asked, it is asked whether the caller may be
-  expect(Plan['Shared Hit Blocks']! + Plan['Shared Read Blocks']!).toBeLessThan(800)
+  return Plan['Shared Hit Blocks']! + Plan['Shared Read Blocks']!
+}
+
+const some = async (table: string, whose: string): Promise<string[]> => {
+  const rows = await ownerQuery<{ id: string }>(
+    `select id from sluice.${table} where initiator_id = $1 order by md5(id::text) limit 40`,
+    [whose],
+  )
+  return rows.map(({ id }) => id)
+}
+
+test.each([
+  ['executions', () => me, 40],
+  ['executions', () => shared, 0],
+  ['agent_requests', () => me, 40],
+  ['agent_requests', () => agent, 0],
+] as const)('of %s that changed, a feed reads these alone', async (table, who, found) => {
+  const ids = [...(await some(table, me.id)), ...(await some(table, other.id))]
+  const read = table === 'executions' ? changedExecutions : changedAgentRequests
+  const { result, statements } = await recordStatements<unknown>(() => read(services, who(), {}, ids))
+  const pieces = result as { executions?: unknown[]; requests?: unknown[] }[]
+  expect(pieces.flatMap(({ executions, requests = executions }) => requests!).length).toBeGreaterThanOrEqual(found)
+  expect(await buffersOf(statements[0]!)).toBeLessThan(800)
+})
+
+test('what changed is found in the order of commits, without reading what changed before', async () => {
+  await ownerQuery(
+    `insert into sluice.commit_log (xid, ids) select (3 + n % 500)::text::xid8, array[gen_random_uuid()] from generate_series(1, 20000) n`,
+  )
+  for (const [changes, change] of [
+    [executionChanges, 'insert into sluice.commit_log (ids) values (array[gen_random_uuid()])'],
+    [
+      agentRequestChanges,
+      `update sluice.agent_requests set changed_xid = pg_current_xact_id() where status = 'OPEN' and id in (
+      select id from sluice.agent_requests where status = 'OPEN' limit 3)`,
+    ],
+  ] as const) {
+    const after = await changes(database).end()
+    await ownerQuery(change)
+    await settled(database)
+    const { result, statements } = await recordStatements(() => changes(database).read(after))
+    expect((result as Changes).ids.length).toBeGreaterThan(0)
+    expect(await buffersOf(statements[0]!)).toBeLessThan(150)
+  }
 })
