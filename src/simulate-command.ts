@@ -10,6 +10,7 @@ import type { Program } from './language/program.ts'
 import { loadSqlParserFor } from './language/sql/sql-parser.ts'
 import type { AllowList } from './language/values.ts'
 import { readCase } from './simulation/case.ts'
+import type { CompileFlow } from './simulation/case.ts'
 import { compare } from './simulation/compare.ts'
 import type { Difference } from './simulation/compare.ts'
 import { simulate, sinceStart } from './simulation/simulate.ts'
@@ -50,7 +51,11 @@ export async function runSimulateCommand(
   try {
     const program = await compiled(flow, await readFlow(flow), config)
     const cases = values.case ? (await Promise.all(values.case.map(readCases))).flat() : [{ name: 'no case', value: {} }]
-    const different = cases.map((one) => runCase(program, one, { ...values, print })).filter((passed) => !passed).length
+    await loadSqlParserFor(cases)
+    const compileFlow: CompileFlow = (definition) => compile(definition, allowOf(definition, config))
+    const different = cases
+      .map((one) => runCase(program, one, { ...values, print, compileFlow }))
+      .filter((passed) => !passed).length
     if (!values.json) print(`${cases.length - different} of ${cases.length} as expected\n`)
     return different === 0 ? EXIT.asExpected : EXIT.different
   } catch (error) {
@@ -68,9 +73,14 @@ interface NamedCase {
 function runCase(
   program: Program,
   { name, value }: NamedCase,
-  { history, json, print }: { history?: boolean; json?: boolean; print: (text: string) => void },
+  {
+    history,
+    json,
+    print,
+    compileFlow,
+  }: { history?: boolean; json?: boolean; print: (text: string) => void; compileFlow: CompileFlow },
 ): boolean {
-  const read = readCase(value, program)
+  const read = readCase(value, program, compileFlow)
   if (!('case' in read)) throw new DataError(`${name}: the case is not valid:\n${listed(read.issues)}`)
   const found = simulate(program, read.case, LIMITS)
   const differences = compare(read.case.expect, found)
@@ -124,18 +134,19 @@ async function readJson(file: string): Promise<unknown> {
   }
 }
 
-async function compiled(file: string, definition: unknown, { engine }: Config): Promise<Program> {
-  // which code and which sources a server has is not known here, and nothing of it is used
-  const allow: AllowList = {
-    roles: new Set(engine.agentRoles),
-    handlers: new Set(namedAs('handler', definition)),
-    sources: new Set(namedAs('source', definition)),
-  }
+async function compiled(file: string, definition: unknown, config: Config): Promise<Program> {
   await loadSqlParserFor(definition)
-  const made = compile(definition, allow)
+  const made = compile(definition, allowOf(definition, config))
   if ('program' in made) return made.program
   throw new DataError(`${file}: the definition is not valid:\n${listed(made.issues)}`)
 }
+
+/** Which code and which sources a server has is not known here, and nothing of it is used. */
+const allowOf = (definition: unknown, { engine }: Config): AllowList => ({
+  roles: new Set(engine.agentRoles),
+  handlers: new Set(namedAs('handler', definition)),
+  sources: new Set(namedAs('source', definition)),
+})
 
 /** Every text that stands under this key anywhere in it. */
 function namedAs(key: string, value: unknown): string[] {

@@ -27,10 +27,10 @@ export async function simulateFlow(
   { definition, given }: { definition: unknown; given: unknown },
 ): Promise<{ simulation: SimulatedFlow } | Problem> {
   if (!mayCreateFlows(requirePrincipal(call))) return forbid(call, { type: 'flow.simulationRefused' })
-  await loadSqlParserFor(definition)
+  await loadSqlParserFor([definition, given])
   const made = compile(definition, call.services.allow)
   if ('issues' in made) return problem('VALIDATION', { path: ['definition'], issues: made.issues })
-  const read = readCase(given, made.program)
+  const read = readCase(given, made.program, (called) => compile(called, call.services.allow))
   if (!('case' in read)) return problem('VALIDATION', { path: ['case'], issues: read.issues })
   const steps = simulation(made.program, read.case, LIMITS)
   for (;;) {

@@ -100,6 +100,19 @@ const Expectation = z.strictObject({
 })
 export type Expectation = z.infer<typeof Expectation>
 
+/** By path, by path with `[*]` for every item, or by the step's name; a list has one for each attempt, the last stands for all further ones. */
+const Results = z.record(z.string(), z.union([Result, z.array(Result).min(1).max(1_000)]))
+const Timeline = z.array(Happening).max(1_000)
+/** `timeline` counts from the start of each execution of it. */
+const CalledFlow = z.strictObject({
+  definition: z.record(z.string(), json),
+  results: Results.optional(),
+  timeline: Timeline.optional(),
+})
+
+/** Each is compiled for every case. */
+const MOST_FLOWS = 20
+
 const Case = z.strictObject({
   name: z.string().max(200).optional(),
   input: (z.record(z.string(), json) as unknown as z.ZodType<JsonObject>).optional(),
@@ -107,27 +120,59 @@ const Case = z.strictObject({
   startAt: z.iso.datetime({ offset: true }).optional(),
   /** another seed, another jitter */
   seed: z.string().max(200).optional(),
-  /** by path, by path with `[*]` for every item, or by the step's name; a list has one for each attempt, the last stands for all further ones */
-  results: z.record(z.string(), z.union([Result, z.array(Result).min(1).max(1_000)])).optional(),
-  timeline: z.array(Happening).max(1_000).optional(),
+  results: Results.optional(),
+  timeline: Timeline.optional(),
+  /** flows that steps call, by the names that these say; without a result for such a step they are simulated too */
+  flows: z
+    .record(z.string(), CalledFlow)
+    .refine((flows) => Object.keys(flows).length <= MOST_FLOWS, `at most ${MOST_FLOWS} flows`)
+    .optional(),
   expect: Expectation.optional(),
 })
-export type Case = z.infer<typeof Case>
+export type Case = Omit<z.infer<typeof Case>, 'flows'> & {
+  /** by the name that a step says */
+  flows?: undefined | ReadonlyMap<string, { program: Program; given: Pick<Case, 'results' | 'timeline'> }>
+}
+/** Compiles what a step calls, against what is allowed here. */
+export type CompileFlow = (definition: JsonObject) => { program: Program } | { issues: Issue[] }
+
+const NO_FLOWS: CompileFlow = () => ({
+  issues: [{ code: 'INVALID_VALUE', message: 'Flows that are called cannot be given here.', path: [] }],
+})
 
 /** Everything that is wrong with it at once, as a case of this program; paths lead into the case. */
-export function readCase(value: unknown, program: Program): { case: Case } | { issues: Issue[] } {
+export function readCase(
+  value: unknown,
+  program: Program,
+  compileFlow: CompileFlow = NO_FLOWS,
+): { case: Case } | { issues: Issue[] } {
   const issues = new IssueList()
   const read = Case.safeParse(value)
-  if (!read.success) addZodIssues(flat(read.error), [], issues)
-  else {
-    for (const key of Object.keys(read.data.results ?? {})) {
-      if (stepOfKey(program, key)) continue
-      const names = program.steps.map(({ name }) => name)
-      issues.add('UNKNOWN_STEP', ['results', key], undefined, () => didYouMean(key, names))
-    }
-    for (const { path, ...issue } of program.checkInput(read.data.input ?? {})) issues.issues.push({ ...issue, path })
+  if (!read.success) {
+    addZodIssues(flat(read.error), [], issues)
+    return { issues: issues.issues }
   }
-  return read.success && issues.empty ? { case: read.data } : { issues: issues.issues }
+  const { flows, ...given } = read.data
+  checkKeys(given.results, program, [], issues)
+  for (const { path, ...issue } of program.checkInput(given.input ?? {})) issues.issues.push({ ...issue, path })
+  const called = new Map<string, { program: Program; given: Pick<Case, 'results' | 'timeline'> }>()
+  for (const [name, { definition, ...rest }] of Object.entries(flows ?? {})) {
+    const made = compileFlow(definition)
+    if ('program' in made) {
+      checkKeys(rest.results, made.program, ['flows', name], issues)
+      called.set(name, { program: made.program, given: rest })
+    } else
+      for (const { path, ...issue } of made.issues) issues.issues.push({ ...issue, path: ['flows', name, 'definition', ...path] })
+  }
+  return issues.empty ? { case: { ...given, flows: called } } : { issues: issues.issues }
+}
+
+function checkKeys(results: Case['results'], program: Program, path: readonly string[], issues: IssueList): void {
+  for (const key of Object.keys(results ?? {})) {
+    if (stepOfKey(program, key)) continue
+    const names = program.steps.map(({ name }) => name)
+    issues.add('UNKNOWN_STEP', [...path, 'results', key], undefined, () => didYouMean(key, names))
+  }
 }
 
 /** Of a union, what is wrong with the branch that was meant: that of a list, or that of one. */

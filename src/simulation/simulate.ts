@@ -18,7 +18,7 @@ import type { Program } from '../language/program.ts'
 import type { Json } from '../language/values.ts'
 import type { Case } from './case.ts'
 import { initiatorId, SimulatedWorld } from './world.ts'
-import type { SimulationProblem } from './world.ts'
+import type { SimulateCall, SimulationProblem } from './world.ts'
 
 /** Where a simulation ends that would not end by itself. */
 export interface SimulationLimits {
@@ -51,33 +51,43 @@ export interface Simulation {
   unused: string[]
 }
 
+/** Flows that call each other, one inside of the other. */
+const MOST_DEPTH = 10
 const START = Date.UTC(2026, 0, 1)
 const WORKER = 'simulation'
 /** As workers have them. */
 const [KEEP_MS, FENCE_MS] = [1_000, 10_000]
 
-/** Yields between transitions, so that whoever runs it may do something else meanwhile. */
-export function* simulation(program: Program, given: Case, limits: SimulationLimits): Generator<void, Simulation> {
+/** Yields between transitions, so that whoever runs it may do something else meanwhile. `spent`, `depth`: of what calls it, its own with it. */
+export function* simulation(
+  program: Program,
+  given: Case,
+  limits: SimulationLimits,
+  spent: SimulationLimits = { transitions: 0, events: 0, work: 0 },
+  depth = 0,
+): Generator<void, Simulation> {
   let now = given.startAt === undefined ? START : Date.parse(given.startAt)
   let snapshot = firstSnapshot(program, given, now)
-  const world = new SimulatedWorld(program, given, now)
+  const call: SimulateCall = (called, more) =>
+    depth < MOST_DEPTH ? simulation(called, { ...more, flows: given.flows }, limits, spent, depth + 1) : undefined
+  const world = new SimulatedWorld(program, given, now, call)
   const history = { events: [] as EventRow[], steps: [] as StepRunRow[], asked: [] as AskRow[] }
   let output: Json = null
   let problem: SimulationProblem | undefined
   let inputs: Input[] = [{ kind: 'started' }]
-  let transitions = 0
-  let work = 0
   for (;;) {
     const before = workSpent()
     const transition = decide(snapshot, inputs, worldAt(now))
-    work += workSpent() - before
+    spent.work += workSpent() - before
+    spent.transitions++
+    spent.events += transition.events.length
     snapshot = transition.next
     history.events.push(...transition.events)
     history.steps.push(...transition.stepRuns)
     history.asked.push(...transition.asks)
     output = transition.output ?? output
     if (hasEnded(snapshot.status)) break
-    problem = world.hear(transition, now) ?? beyond(limits, { transitions: ++transitions, events: history.events.length, work })
+    problem = (yield* world.hear(transition, now)) ?? beyond(limits, spent)
     if (problem) break
     yield
     if (transition.more) inputs = [{ kind: 'tick' }]

@@ -4,14 +4,20 @@ import { derivedUuid } from '../engine/decide/derive.ts'
 import { runAt } from '../engine/decide/run.ts'
 import type { ChildEnd, Input, Outcome } from '../engine/decide/input.ts'
 import type { ActEntry, ItemCounts } from '../engine/in-flight.ts'
+import type { EndedStatus } from '../engine/states.ts'
 import { encodeId } from '../ids.ts'
 import { checkPayload, MAX_STATE_BYTES } from '../language/payload.ts'
 import type { Program } from '../language/program.ts'
-import type { Json } from '../language/values.ts'
+import type { Json, JsonObject } from '../language/values.ts'
 import { Agenda } from './agenda.ts'
 import type { Case, Happening, Result } from './case.ts'
 import { EndedItems } from './ended-items.ts'
 import { keysOf } from './result-keys.ts'
+import type { Simulation } from './simulate.ts'
+
+type CalledFlow = NonNullable<ReturnType<NonNullable<Case['flows']>['get']>>
+/** Simulates what a step calls; undefined: it lies too deep. */
+export type SimulateCall = (program: Program, given: Case) => Generator<void, Simulation> | undefined
 
 /** Why a simulation could not go on. */
 export interface SimulationProblem {
@@ -32,10 +38,12 @@ export class SimulatedWorld {
   readonly #program: Program
   readonly #used = new Set<string>()
   readonly #items = new EndedItems()
+  readonly #call: SimulateCall
   /** tokens of the attempts that began */
   cost = 0
 
-  constructor(program: Program, given: Case, startsAt: number) {
+  constructor(program: Program, given: Case, startsAt: number, call: SimulateCall) {
+    this.#call = call
     this.#given = given
     this.#program = program
     given.timeline?.forEach((happening, place) => this.#plan(happening, startsAt, place))
@@ -47,14 +55,14 @@ export class SimulatedWorld {
   }
 
   /** Puts on the agenda what comes of it; a problem: the case does not say. */
-  hear(transition: Transition, now: number): SimulationProblem | undefined {
+  *hear(transition: Transition, now: number): Generator<void, SimulationProblem | undefined> {
     this.#items.hear(transition)
     for (const { path, attempt } of transition.aborts) this.#stop(transition, path, attempt, now)
     for (const { kind, executionId } of transition.words) if (kind === 'cancel') this.#cancelChild(executionId, now)
     for (const { path } of [...transition.launches.map(({ entry }) => entry), ...transition.asks])
       this.cost += runAt(this.#program, path)?.step.cost ?? 0
     for (const launch of transition.launches) {
-      const problem = launch.spec.type === 'map' ? this.#join(launch, now) : this.#run(launch, now)
+      const problem = launch.spec.type === 'map' ? this.#join(launch, now) : yield* this.#run(launch, now)
       if (problem) return problem
     }
     for (const ask of transition.asks) {
@@ -83,9 +91,11 @@ export class SimulatedWorld {
     else this.agenda.add(when, { kind: 'cancel', reason: cancel! })
   }
 
-  #run({ run, entry, spec, input }: Launch, now: number): SimulationProblem | undefined {
+  *#run({ run, entry, spec, input }: Launch, now: number): Generator<void, SimulationProblem | undefined> {
     const { path, attempt, epoch } = entry
     const result = this.#resultOf(path, run.step.name, attempt)
+    const called = spec.type === 'flow' && !result ? this.#given.flows?.get(spec.flow) : undefined
+    if (called) return yield* this.#simulateChild(entry, called, input, now)
     const wanted = `a step of type ${spec.type} takes { "output": ... }, { "error": { "code": ... } } or { "never": true }`
     if (!result) return missing(path, attempt, wanted, input)
     if (result.answer || result.votes) return wrong(path, wanted)
@@ -115,6 +125,31 @@ export class SimulatedWorld {
       ? { status: 'FAILED', error: { code: error.code, message: error.message ?? AS_GIVEN } }
       : { status: 'SUCCEEDED', error: null }
     this.agenda.add(now + after, childEnded(childId, { ...end, ...(output !== undefined && { output }) }))
+  }
+
+  /** Nothing of what happens here happens to it: it is simulated to its end, and may be canceled before. */
+  *#simulateChild(entry: ActEntry, called: CalledFlow, input: Json, now: number): Generator<void, SimulationProblem | undefined> {
+    const { path, attempt, epoch, childId = '' } = entry
+    const given = { ...called.given, input: input as JsonObject, seed: path, startAt: new Date(now).toISOString() }
+    const [unfit] = called.program.checkInput(given.input)
+    if (unfit) {
+      const message = `${unfit.path.join('.')}: ${unfit.message}`
+      const outcome: Outcome = { ok: false, code: 'INVALID_INPUT', message, retryable: false }
+      this.agenda.add(now, { kind: 'outcome', path, attempt, epoch, outcome, input })
+      return undefined
+    }
+    const child = this.#call(called.program, given)
+    if (!child) return { code: 'LIMIT', message: 'Flows call each other too deep.', path }
+    const found = yield* child
+    this.cost += found.cost
+    if (found.problem) return { ...found.problem, path: [path, found.problem.path].join(' > ') }
+    this.agenda.add(now, { kind: 'outcome', path, attempt, epoch, outcome: { ok: true, output: null, bytes: 4 } })
+    const { status, error, output } = found
+    this.agenda.add(
+      found.endedAt,
+      childEnded(childId, { status: status as EndedStatus, error, ...(output !== null && { output }) }),
+    )
+    return undefined
   }
 
   #cancelChild(childId: string, now: number): void {

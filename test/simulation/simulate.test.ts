@@ -364,3 +364,69 @@ describe('steps inside of maps and loops have conditions and go on after failure
     expect(issues.map(({ path }) => path.join('.'))).toEqual(['steps.each.step.after', 'steps.each.step.onError'])
   })
 })
+
+describe('flows that steps call are simulated too, when the case has them', () => {
+  const inner = {
+    name: 'inner',
+    input: { type: 'object', required: ['n'], properties: { n: { type: 'integer' } } },
+    steps: { nap: { type: 'wait', duration: 'PT1H' }, work: work({ after: ['nap'], cost: 3 }) },
+    output: { twice: '${{ input.n * 2 }}', work: '${{ steps.work.output }}' },
+  }
+  const allow = { roles: new Set(DEFAULT_ROLES), handlers: new Set(['work']) }
+  function runWith(steps: object, given: object, limits = LIMITS): Simulation {
+    const program = programOf(steps)
+    const read = readCase(given, program, (definition) => compile(definition, allow))
+    if (!('case' in read)) throw new Error(JSON.stringify(read.issues))
+    return simulate(program, read.case, limits)
+  }
+  const call = (more: object = {}) => ({ type: 'flow', flow: 'inner', ...more })
+
+  test('with what they are given, for as long as they take, at what they cost', () => {
+    const flows = { inner: { definition: inner, results: { work: { output: 'ok' } } } }
+    const steps = {
+      each: { type: 'map', over: [1, 2], parallel: 1, step: call({ input: { n: '${{ item }}' } }) },
+      given: call({ after: ['each'], input: { n: 3 } }),
+    }
+    const found = runWith(steps, { flows, results: { given: { output: { twice: 0 } } } })
+    expect(found).toMatchObject({ status: 'SUCCEEDED', cost: 6 })
+    expect(found.endedAt - found.startedAt).toBe(2 * 3_600_000)
+    expect(found.steps.find(({ path }) => path === 'each')!.output).toMatchObject({
+      items: [
+        { twice: 2, work: 'ok' },
+        { twice: 4, work: 'ok' },
+      ],
+    })
+    expect(found.steps.at(-1)!.output).toEqual({ twice: 0 })
+  })
+
+  test('they fail, run out of time, and are given what does not fit, as they would', () => {
+    const flows = (result: object) => ({ inner: { definition: inner, results: { work: result } } })
+    const failed = runWith({ a: call({ input: { n: 1 } }) }, { flows: flows({ error: { code: 'STEP_FAILED', message: 'no' } }) })
+    expect(failed.error).toMatchObject({ code: 'CHILD_FAILED', message: expect.stringContaining('STEP_FAILED: no') })
+    const late = runWith({ a: call({ input: { n: 1 }, timeout: 'PT10M' }) }, { flows: flows({ output: 1 }) })
+    expect(late).toMatchObject({ error: { code: 'TIMEOUT' }, endedAt: late.startedAt + 600_000 })
+    expect(runWith({ a: call() }, { flows: flows({ output: 1 }) }).error).toMatchObject({ code: 'INVALID_INPUT' })
+    const unsaid = runWith({ a: call({ input: { n: 1 } }) }, { flows: { inner: { definition: inner } } })
+    expect(unsaid.problem).toMatchObject({ code: 'MISSING_RESULT', path: 'a > work' })
+  })
+
+  test('one that calls itself ends, and all of them share one limit', () => {
+    const again = { name: 'inner', steps: { again: call() } }
+    expect(runWith({ a: call() }, { flows: { inner: { definition: again } } }).problem).toMatchObject({ code: 'LIMIT' })
+    const flows = { inner: { definition: inner, results: { work: { output: 1 } } } }
+    const many = { each: { type: 'map', over: Array.from({ length: 100 }, () => 1), step: call({ input: { n: 1 } }) } }
+    expect(runWith(many, { flows }, { ...LIMITS, transitions: 50 }).problem).toMatchObject({ code: 'LIMIT' })
+  })
+
+  test('mistakes in them are told with their paths', () => {
+    const flows = {
+      inner: { definition: { ...inner, stepps: {} } },
+      other: { definition: inner, results: { wrok: { output: 1 } } },
+    }
+    const read = readCase({ flows }, programOf({ a: call() }), (definition) => compile(definition, allow))
+    expect('issues' in read && read.issues.map(({ path }) => path.join('.'))).toEqual([
+      'flows.inner.definition.stepps',
+      'flows.other.results.wrok',
+    ])
+  })
+})
