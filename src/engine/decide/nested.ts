@@ -2,7 +2,8 @@
 import type { CompositeEntry } from '../in-flight.ts'
 import { isComposite, isInside } from '../in-flight.ts'
 import type { Draft } from './draft.ts'
-import { keepList, replaceInFlight } from './draft.ts'
+import { replaceInFlight } from './draft.ts'
+import { keepList } from './scope.ts'
 import type { Run } from './run.ts'
 import type { StepRecord } from './snapshot.ts'
 

@@ -1,7 +1,7 @@
 /** `fail`: ends the execution on purpose, with a code and a message of the flow's author. */
 import type { StepSpec } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
-import { scopeOf } from '../decide/draft.ts'
+import { scopeOf } from '../decide/scope.ts'
 import { fail } from '../decide/end-step.ts'
 import type { Run } from '../decide/run.ts'
 

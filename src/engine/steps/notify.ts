@@ -1,7 +1,8 @@
 /** `notify`: sends a notice to roles and goes on; it is stored with the execution, so that an outage delays and never loses it. */
 import type { StepSpec } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
-import { emitOf, scopeOf } from '../decide/draft.ts'
+import { emitOf } from '../decide/draft.ts'
+import { scopeOf } from '../decide/scope.ts'
 import { derivedUuid } from '../decide/derive.ts'
 import { fail, storable, succeed } from '../decide/end-step.ts'
 import type { Run } from '../decide/run.ts'

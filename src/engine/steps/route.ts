@@ -1,7 +1,8 @@
 /** `route`: takes the route of the first case that is true; takes no time. */
 import type { StepSpec } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
-import { emitOf, scopeOf } from '../decide/draft.ts'
+import { emitOf } from '../decide/draft.ts'
+import { scopeOf } from '../decide/scope.ts'
 import { fail, succeed } from '../decide/end-step.ts'
 import type { Run } from '../decide/run.ts'
 

@@ -1,7 +1,7 @@
 /** `transform`: makes an object from templates; takes no time. */
 import type { StepSpec } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
-import { evaluate } from '../decide/draft.ts'
+import { evaluate } from '../decide/scope.ts'
 import { fail, succeed } from '../decide/end-step.ts'
 import type { Run } from '../decide/run.ts'
 

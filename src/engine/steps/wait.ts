@@ -1,7 +1,7 @@
 /** `wait`: for a duration or until a date; holds no process. */
 import type { StepSpec } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
-import { scopeOf } from '../decide/draft.ts'
+import { scopeOf } from '../decide/scope.ts'
 import { fail, succeed } from '../decide/end-step.ts'
 import type { Run } from '../decide/run.ts'
 import type { TimerEntry } from '../in-flight.ts'
