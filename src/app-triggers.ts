@@ -6,7 +6,7 @@ import type { Bus } from './fleet/bus.ts'
 import type { Logger } from './log.ts'
 import type { Services } from './operations/call.ts'
 import { createStartByTrigger } from './operations/start-by-trigger.ts'
-import { measureScheduler } from './triggers/metrics.ts'
+import { measureDeliveries, measureScheduler } from './triggers/metrics.ts'
 import { createDeliveryLoop } from './triggers/webhooks/delivery-loop.ts'
 import type { DeliveryLoop } from './triggers/webhooks/delivery-loop.ts'
 import { createScheduler } from './triggers/scheduler.ts'
@@ -34,5 +34,8 @@ export function openScheduler({ database, bus, engine, registry, services, log }
 }
 
 /** Not started. */
-export const openDeliveries = ({ database, bus, services, log }: Omit<AppTriggersOptions, 'engine' | 'registry'>): DeliveryLoop =>
-  createDeliveryLoop({ database, bus, log, start: createStartByTrigger(services) })
+export function openDeliveries({ database, bus, registry, services, log }: Omit<AppTriggersOptions, 'engine'>): DeliveryLoop {
+  const deliveries = createDeliveryLoop({ database, bus, log, start: createStartByTrigger(services) })
+  measureDeliveries(deliveries, registry)
+  return deliveries
+}

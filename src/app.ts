@@ -60,6 +60,7 @@ import { startMetricsServer } from './server/metrics.ts'
 import { readPersistedOperations } from './server/persisted-operations.ts'
 import { startServer } from './server/server.ts'
 import { createTriggers } from './triggers/create-triggers.ts'
+import { measurePatterns } from './triggers/metrics.ts'
 import { TRIGGER_ENTITIES } from './triggers/entities/all.ts'
 import { DELIVERIES_TOPIC } from './triggers/webhooks/delivery-loop.ts'
 import { openTracing } from './tracing.ts'
@@ -213,6 +214,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       wakeDeliveries: () => bus.ring(DELIVERIES_TOPIC),
       limits: { runningPerInitiator, flowWrites, balancedTokens },
     }
+    measurePatterns(triggers.patternUses, registry)
     triggers.start()
     stack.defer(() => triggers.stop())
     if (development) await loadExampleFlows(services)
@@ -232,7 +234,13 @@ export async function startApp(options: AppOptions): Promise<App> {
     stack.defer(() => rekeyed)
     await engine.run()
     if (work) {
-      const deliveries = openDeliveries({ database, bus, services: () => services, log: log.child({ room: 'triggers' }) })
+      const deliveries = openDeliveries({
+        database,
+        bus,
+        registry,
+        services: () => services,
+        log: log.child({ room: 'triggers' }),
+      })
       for (const loop of [scheduler, deliveries]) {
         loop.start()
         stack.defer(() => loop.stop())

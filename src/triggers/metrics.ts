@@ -1,8 +1,11 @@
-/** What schedules count for collectors (A9): their times by what they came to, and how late they were. */
+/** What triggers count for collectors (A9): schedules their times by what they came to, patterns their answers, webhooks their deliveries. */
 import { Counter, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { FiringStatus } from './due-times.ts'
+import { DELIVERY_STATUSES } from './entities/webhook-delivery.ts'
+import type { PatternUses } from './patterns/pattern-uses.ts'
 import type { Scheduler } from './scheduler.ts'
+import type { DeliveryLoop } from './webhooks/delivery-loop.ts'
 
 const FINAL = ['STARTED', 'SKIPPED', 'REFUSED', 'MISSED'] as const satisfies readonly FiringStatus[]
 
@@ -22,4 +25,36 @@ export function measureScheduler(scheduler: Scheduler, registry: Registry): void
     for (const status of FINAL) if (counts[status]) firings.inc({ status }, counts[status])
     if (lateMs !== undefined) late.observe(lateMs / 1_000)
   }
+}
+
+export function measurePatterns(uses: PatternUses, registry: Registry): void {
+  const registers = [registry]
+  const answers = new Counter({
+    ...{
+      name: 'sluice_dispatches_total',
+      help: 'Texts that a pattern matched, by whether the answer was there already.',
+      registers,
+    },
+    labelNames: ['cached'],
+  })
+  const tokens = new Counter({
+    name: 'sluice_dispatch_tokens_total',
+    help: 'What patterns say that their answers took.',
+    registers,
+  })
+  for (const cached of ['true', 'false']) answers.inc({ cached }, 0)
+  uses.onUse = (use) => {
+    answers.inc({ cached: String(use.cached) })
+    tokens.inc(use.tokens)
+  }
+}
+
+export function measureDeliveries(deliveries: DeliveryLoop, registry: Registry): void {
+  const registers = [registry]
+  const taken = new Counter({
+    ...{ name: 'sluice_webhook_deliveries_total', help: 'Deliveries that were tried, by what became of them.', registers },
+    labelNames: ['status'],
+  })
+  for (const status of DELIVERY_STATUSES) taken.inc({ status }, 0)
+  deliveries.onTaken = (status) => taken.inc({ status })
 }

@@ -2,8 +2,10 @@
 import { expect, test } from 'vitest'
 import type { Principal } from '../../src/identity/principal.ts'
 import { decodeId, encodeId } from '../../src/ids.ts'
+import { createLog } from '../../src/log.ts'
 import { createApiKey } from '../../src/operations/create-api-key.ts'
 import { createStartByTrigger } from '../../src/operations/start-by-trigger.ts'
+import { createPatternIndex } from '../../src/triggers/patterns/pattern-index.ts'
 import type { StartByTrigger, TriggeredStart } from '../../src/triggers/start-by-trigger.ts'
 import { age, superuserOf } from '../harness/age.ts'
 import { as, testApi } from '../harness/api.ts'
@@ -176,6 +178,19 @@ test('a pattern is found as soon as it is published, and not when it is gone', a
   expect(await namesOf(owner, 'fresh bread')).toEqual(['new'])
   await publish(owner, id, { ...definition, triggers: [] }, 2)
   expect(await namesOf(owner, 'fresh bread')).toEqual([])
+})
+
+test('another process reads what was published when it is told, and what was removed', async () => {
+  const owner = await person()
+  const elsewhere = createPatternIndex(database, createLog('silent'))
+  const nameOf = async (text: string) => (await elsewhere.candidates(text)).map(({ definition }) => definition.name)
+  const { id, definition } = await createFlow(owner, [pattern('before', { pattern: 'afar (?P<word>\\w+)' })])
+  expect(await nameOf('afar x')).toEqual(['before'])
+  await publish(owner, id, { ...definition, triggers: [pattern('after', { pattern: 'afar (?P<word>\\w+)' })] }, 1)
+  // it does not know yet; what is matched is looked for again before it starts
+  expect(await nameOf('afar x')).toEqual(['before'])
+  elsewhere.changed()
+  expect(await nameOf('afar x')).toEqual(['after'])
 })
 
 test('the mode says what an answer may cost (C11)', async () => {

@@ -12,6 +12,8 @@ export interface PatternUse {
 export interface PatternUses {
   /** Costs a look into a map. What was counted in the last second is lost when the process is killed. */
   note(triggerId: string, use: PatternUse): void
+  /** called with each; for metrics */
+  onUse?: (use: PatternUse) => void
   /** Adds up what was counted; for tests, and what the loop does. */
   runOnce(): Promise<void>
   start(): void
@@ -58,8 +60,11 @@ export function createPatternUses(database: Pick<Database, 'query'>, log: Logger
     },
   })
 
-  return {
-    note: (id, { cached, tokens }) => add(id, { answers: 1, cached: Number(cached), tokens }),
+  const uses: PatternUses = {
+    note(id, use) {
+      add(id, { answers: 1, cached: Number(use.cached), tokens: use.tokens })
+      uses.onUse?.(use)
+    },
     runOnce,
     start: () => loop.start(),
     async stop() {
@@ -67,6 +72,7 @@ export function createPatternUses(database: Pick<Database, 'query'>, log: Logger
       await runOnce().catch((error: unknown) => log.warn({ err: error }, 'uses of patterns could not be written'))
     },
   }
+  return uses
 }
 
 const ADD = `

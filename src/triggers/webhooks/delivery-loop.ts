@@ -3,6 +3,7 @@ import type { Database } from '../../database/database.ts'
 import type { Bus } from '../../fleet/bus.ts'
 import type { Logger } from '../../log.ts'
 import { createLoop } from '../../loop.ts'
+import type { DeliveryStatus } from '../entities/webhook-delivery.ts'
 import type { StartByTrigger } from '../start-by-trigger.ts'
 import { processDeliveries } from './process-deliveries.ts'
 
@@ -18,6 +19,8 @@ export interface DeliveryLoop {
   stop(): Promise<void>
   /** Starts what is due until nothing is. */
   runOnce(): Promise<void>
+  /** called with what became of each that was taken; for metrics */
+  onTaken?: (status: DeliveryStatus) => void
 }
 
 export interface DeliveryLoopOptions {
@@ -32,7 +35,11 @@ export function createDeliveryLoop({ database, bus, start, log }: DeliveryLoopOp
   let cleanedAt = Number.NEGATIVE_INFINITY
 
   async function runOnce(): Promise<void> {
-    while ((await processDeliveries(database, start)) > 0);
+    for (;;) {
+      const statuses = await processDeliveries(database, start)
+      if (statuses.length === 0) return
+      for (const status of statuses) deliveries.onTaken?.(status)
+    }
   }
 
   const loop = createLoop({
@@ -48,7 +55,7 @@ export function createDeliveryLoop({ database, bus, start, log }: DeliveryLoopOp
     },
   })
 
-  return {
+  const deliveries: DeliveryLoop = {
     runOnce,
     start() {
       unlisten = bus.listen(DELIVERIES_TOPIC, loop.wake)
@@ -59,6 +66,7 @@ export function createDeliveryLoop({ database, bus, start, log }: DeliveryLoopOp
       await loop.stop()
     },
   }
+  return deliveries
 }
 
 /** As long as the payloads of executions; never less than a day, in which the same is not started twice. */

@@ -6,6 +6,7 @@ import { compileTriggerTemplate, NO_EXECUTION } from '../../language/triggers/tr
 import { WEBHOOK_SEES } from '../../language/triggers/webhook.ts'
 import type { WebhookTrigger } from '../../language/triggers/webhook.ts'
 import type { Evaluated, Json } from '../../language/values.ts'
+import type { DeliveryStatus } from '../entities/webhook-delivery.ts'
 import type { StartByTrigger, TriggeredResult, TriggeredStart } from '../start-by-trigger.ts'
 
 const MOST_AT_ONCE = 50
@@ -25,14 +26,14 @@ interface Due {
   definition: WebhookTrigger
 }
 
-/** How many it took, at most 50. Rejects when the database does not answer: they are taken again later. */
-export async function processDeliveries(database: Pick<Database, 'query'>, start: StartByTrigger): Promise<number> {
+/** What became of those that it took, at most 50. Rejects when the database does not answer: they are taken again later. */
+export async function processDeliveries(database: Pick<Database, 'query'>, start: StartByTrigger): Promise<DeliveryStatus[]> {
   const due = await database.query<Due>(TAKE, [MOST_AT_ONCE])
   // one that cannot be asked about now stays taken, and is tried again
   const ended = await Promise.all(due.map((delivery) => startOne(delivery, start).catch(() => undefined)))
   const rows = ended.flatMap((result, place) => (result ? [toRow(due[place]!, result)] : []))
   if (rows.length > 0) await database.query(END, [JSON.stringify(rows)])
-  return due.length
+  return due.map((_, place) => statusOf(ended[place], due[place]!))
 }
 
 async function startOne(delivery: Due, start: StartByTrigger): Promise<TriggeredResult> {
@@ -50,16 +51,19 @@ function inputOf({ id, body, receivedAt, definition }: Due): Evaluated<Json> {
   return template.evaluate({ ...NO_EXECUTION, body: value, delivery })
 }
 
-function toRow({ id, expired }: Due, result: TriggeredResult): object {
-  if (result.ok) return { id, status: 'STARTED', execution_id: result.executionId }
-  const refused = {
-    id,
-    error_code: result.code,
-    error_message: result.message.slice(0, 1_000).toWellFormed().replaceAll('\0', ''),
-  }
+function statusOf(result: TriggeredResult | undefined, { expired }: Due): DeliveryStatus {
+  if (!result) return 'RECEIVED'
+  if (result.ok) return 'STARTED'
+  return result.code === 'LIMIT_REACHED' && !expired ? 'RECEIVED' : 'REFUSED'
+}
+
+function toRow(delivery: Due, result: TriggeredResult): object {
+  const { id } = delivery
+  const status = statusOf(result, delivery)
+  if (result.ok) return { id, status, execution_id: result.executionId }
+  const message = result.message.slice(0, 1_000).toWellFormed().replaceAll('\0', '')
   const pauseMs = Math.min(Math.max(result.retryAfterMs ?? 1_000, 1_000), LONGEST_PAUSE_MS)
-  if (result.code === 'LIMIT_REACHED' && !expired) return { ...refused, status: 'RECEIVED', pause_ms: pauseMs }
-  return { ...refused, status: 'REFUSED' }
+  return { id, status, error_code: result.code, error_message: message, pause_ms: pauseMs }
 }
 
 const TAKE = `
