@@ -18,13 +18,9 @@ export async function readWaiting(call: Call, executions: readonly Execution[]):
     const isOverdue = until != null && until.getTime() + OVERDUE_MS < now && kind !== 'SLOT'
     if (isOverdue && !one.execution.owner) one.waiting = { ...NO_MORE, kind: 'WORKER', since: until }
   }
-  await Promise.all([
-    findSlots(call, found),
-    findLost(call, found),
-    findHolders(call, found),
-    findQueues(call, found),
-    hideErrors(call, found),
-  ])
+  // what nobody holds any more waits for that, whatever it waited for before
+  await findLost(call, found)
+  await Promise.all([findSlots(call, found), findHolders(call, found), findQueues(call, found), hideErrors(call, found)])
   return found.map(({ waiting }) => waiting)
 }
 
