@@ -5,14 +5,16 @@ import type { AuditKeys } from '../audit/audit-keys.ts'
 import { RowWriter } from '../database/binary-rows.ts'
 import type { EncodedRows } from '../database/binary-rows.ts'
 import type { Json } from '../language/values.ts'
-import type { AskRow, ClosedAsk, EventRow, OriginRow, StepRunRow, Transition, WaitRow, Word } from './decide/draft.ts'
+import type { AskRow, ClosedAsk, EventRow, StepRunRow, Transition, Word } from './decide/draft.ts'
 import { countSteps } from './decide/snapshot.ts'
 import type { Snapshot } from './decide/snapshot.ts'
+import type { WaitRow } from './decide/wait-rows.ts'
 import { endEntry } from './end-entry.ts'
 import type { Idempotency } from './engine.ts'
 import { startWaits } from './origin.ts'
+import type { StartFields } from './origin.ts'
 import { askRow, slotChange } from './slots.ts'
-import type { SlotAsk, SlotRow } from './slots.ts'
+import type { SlotRow } from './slots.ts'
 import { hasEnded } from './states.ts'
 
 /** The commit function's parameters that are lists of rows. */
@@ -35,27 +37,6 @@ export type ListName = (typeof LISTS)[number]
 
 /** What a transition adds to each list. */
 export type Rows = Partial<Record<ListName, EncodedRows>>
-
-/** What a new execution has beyond its snapshot. */
-export interface StartFields {
-  inputText: string
-  priority: number
-  labels: Record<string, string> | null
-  parentId: string | null
-  retryOf: string | null
-  /** the trigger that it came from */
-  triggerId?: string
-  origin?: OriginRow
-  /** UUID of the execution whose failure it is started for */
-  failureOf?: string
-  /** what began it, when somebody traces */
-  traceparent?: string
-  /** null = not limited (children) */
-  runningLimit: number | null
-  idempotency?: Idempotency
-  /** of a flow with `concurrency` */
-  slot?: SlotAsk
-}
 
 /** The idempotency key of an operation that starts nothing. */
 export interface KeyFields {

@@ -3,12 +3,13 @@ import type { ActSpec } from '../../language/steps/step-types.ts'
 import type { Json } from '../../language/values.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import { isComposite } from '../in-flight.ts'
-import type { ActEntry, InFlight, Vote } from '../in-flight.ts'
+import type { ActEntry, InFlight } from '../in-flight.ts'
 import type { AgentDecision, AgentRequestStatus, EndedStepStatus, EventType, ExecutionStatus, UnhappyStatus } from '../states.ts'
 import type { BufferedSignal } from '../steps/signal.ts'
 import type { Input, InputResult } from './input.ts'
 import type { Run } from './run.ts'
 import type { Snapshot, StepRecord } from './snapshot.ts'
+import type { WaitRow } from './wait-rows.ts'
 
 /** What `decide` is told about the world; it asks nobody. */
 export interface World {
@@ -65,43 +66,6 @@ export interface ClosedAsk {
   decision?: AgentDecision
   answer?: Json
   answeredBy?: string
-}
-
-/** Rows of signals, approvals, origins and failures. */
-export type WaitRow =
-  | ({ kind: 'signal'; id: string; takenBy: string | null } & BufferedSignal)
-  | { kind: 'taken'; seq: number; path: string }
-  | {
-      kind: 'approval'
-      requestId: string
-      dataHash: string
-      quorum: number
-      rejects: number
-      selfApproval: boolean
-      /** `role:USER`, `user:<uuid>`, `handle:ann` */
-      approvers: readonly string[]
-    }
-  | ({ kind: 'vote'; requestId: string; dataHash: string; for: string } & Vote)
-  | { kind: 'delegation'; requestId: string; from: string; to: string }
-  | ({ kind: 'origin' } & OriginRow)
-  /** its flow says what is to be started for that */
-  | { kind: 'failed' }
-  /** it is started for the failure of that execution: a UUID */
-  | { kind: 'failureOf'; id: string }
-  /** it is of another flow version from here on */
-  | { kind: 'moved'; flowVersionId: string; stepsTotal: number }
-  /** what began it, for those who trace */
-  | { kind: 'trace'; traceparent: string }
-
-/** What a new execution goes on with; ids are UUIDs. */
-export interface OriginRow {
-  /** the execution whose step runs count here; absent: none do */
-  retried?: string
-  /** of these step runs */
-  paths: readonly string[]
-  from?: string
-  reason?: string
-  initiators: readonly string[]
 }
 
 /** An attempt to run now. `suspect`: wait for the lane and say `isolated` first. */

@@ -4,7 +4,8 @@
  * doubled outcomes, lost acknowledgements, crashes and takeovers.
  */
 import { decide } from '../../../src/engine/decide/decide.ts'
-import type { EventRow, Launch, StepRunRow, Transition, WaitRow, World } from '../../../src/engine/decide/draft.ts'
+import type { EventRow, Launch, StepRunRow, Transition, World } from '../../../src/engine/decide/draft.ts'
+import type { WaitRow } from '../../../src/engine/decide/wait-rows.ts'
 import type { Input, Outcome } from '../../../src/engine/decide/input.ts'
 import { relaunches } from '../../../src/engine/decide/relaunch.ts'
 import { isCompensation } from '../../../src/engine/decide/run.ts'
