@@ -17,11 +17,36 @@ export interface PlacesRead {
 }
 
 export function warnAboutWiring(definition: Definition, reads: readonly PlacesRead[], warnings: IssueList): void {
+  const lists = listsOf(reads)
   for (const { path, places, copies } of reads) {
-    for (const place of places) warnAboutPlace(definition, place, path, warnings)
-    const [place] = places
+    const seen = places.map((place) => fromOutside(place, path, lists))
+    for (const place of seen) warnAboutPlace(definition, place, path, warnings)
+    const [place] = seen
     if (copies && place) warnAboutType(definition, place, path, warnings)
   }
+}
+
+/** What maps go over, as far as it is a place, by the path of `over`. */
+const listsOf = (reads: readonly PlacesRead[]): ReadonlyMap<string, readonly string[]> =>
+  new Map(
+    reads.flatMap(({ path, places, copies }) =>
+      copies && path.at(-1) === 'over' ? [[path.join('.'), places[0]!] as const] : [],
+    ),
+  )
+
+/** `item` is any item of the list that the innermost map around it goes over. */
+function fromOutside(
+  place: readonly string[],
+  path: readonly string[],
+  lists: ReadonlyMap<string, readonly string[]>,
+): readonly string[] {
+  if (place[0] !== 'item') return place
+  for (let at = path.lastIndexOf('step'); at > 1; at = path.slice(0, at).lastIndexOf('step')) {
+    const map = path.slice(0, at)
+    const list = lists.get([...map, 'over'].join('.'))
+    if (list) return [...fromOutside(list, map, lists), '*', ...place.slice(1)]
+  }
+  return place
 }
 
 function warnAboutPlace(definition: Definition, place: readonly string[], path: readonly string[], warnings: IssueList): void {
@@ -66,9 +91,11 @@ function wantedAt(definition: Definition, path: readonly string[]): readonly str
   const [root, name, ...field] = path
   const step = root === 'steps' ? definition.steps[name!] : undefined
   if (!step) return undefined
-  if (step.type === 'map' && field.join() === 'over') return ['array']
+  // a step inside another has the same fields; those of a template may be called anything
+  const own = field.join('.').replace(/^(step\.|compensate\.)+/, '')
+  if (own === 'over') return ['array']
   if (step.type === 'wait' && field.join() === 'until') return ['string']
-  if (field.at(-1) === 'when' || (step.type === 'loop' && /^(until|while)$/.test(field.join()))) return ['boolean']
+  if (/^(cases\.\d+\.)?when$/.test(own) || (step.type === 'loop' && /^(until|while)$/.test(field.join()))) return ['boolean']
   if (step.type !== 'transform' || field[0] !== 'set' || !step.returns) return undefined
   const found = followSchema(step.returns, field.slice(1))
   return found.kind === 'schema' ? typesOf(found.schema) : undefined

@@ -107,3 +107,53 @@ test('a value must have the type that is wanted where it goes', () => {
     'steps.made.set.n TYPE_MISMATCH: input.due is string, and number is wanted',
   ])
 })
+
+test('what is read of the items of a map must be in the schema of its list, also in a map within', () => {
+  const lists = {
+    type: 'object',
+    properties: {
+      orders: {
+        type: 'array',
+        maxItems: 9,
+        items: {
+          type: 'object',
+          properties: { id: { type: 'integer' }, lines: { type: 'array', maxItems: 9, items: { $ref: '#/$defs/line' } } },
+        },
+      },
+      texts: { type: 'array', maxItems: 9, items: { type: 'string' } },
+    },
+    $defs: { line: input.$defs.line },
+  }
+  const inner = handler({ with: { a: '${{ item.prise }}', b: '${{ item.price }}' }, timeout: 'PT1S' })
+  const steps = {
+    each: { type: 'map', over: '${{ input.orders }}', step: { type: 'map', over: '${{ item.lines }}', step: inner } },
+    once: {
+      type: 'map',
+      over: '${{ input.orders }}',
+      step: handler({ with: { a: '${{ item.ids }}' }, when: 'item.id', timeout: 'PT1S' }),
+    },
+    wrong: {
+      type: 'map',
+      over: '${{ input.orders }}',
+      step: { type: 'map', over: '${{ item.id }}', step: handler({ timeout: 'PT1S' }) },
+    },
+    texts: { type: 'map', over: '${{ input.texts }}', step: handler({ with: { a: '${{ item.length }}' }, timeout: 'PT1S' }) },
+    names: step({ set: { over: '${{ input.texts[0] }}', when: '${{ input.texts[0] }}' } }),
+    unknown: {
+      type: 'map',
+      over: '${{ input.orders.filter(o, o.id > 1) }}',
+      step: handler({ with: { a: '${{ item.nothing }}' }, timeout: 'PT1S' }),
+    },
+  }
+  expect(
+    warningsOf(flowOf(steps, { input: lists }))
+      .filter((text) => !text.includes('NO_EFFECT'))
+      .toSorted(),
+  ).toEqual([
+    'steps.each.step.step.with.a UNKNOWN_PATH: input.orders.*.lines.* has no prise (did you mean "price"?)',
+    'steps.once.step.when TYPE_MISMATCH: input.orders.*.id is integer, and boolean is wanted',
+    'steps.once.step.with.a UNKNOWN_PATH: input.orders.* has no ids (did you mean "id"?)',
+    'steps.texts.step.with.a UNKNOWN_PATH: input.texts.* has no fields',
+    'steps.wrong.step.over TYPE_MISMATCH: input.orders.*.id is integer, and array is wanted',
+  ])
+})
