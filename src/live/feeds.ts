@@ -157,9 +157,11 @@ export function createFeeds<Rendered>(options: FeedsOptions): Feeds<Rendered> {
     const following = members.get(member)
     if (!following?.group) return
     if (!principal) return void following.group.close(member, 'ACCESS_REVOKED')
-    const before = groupKey(member, following)
+    const [before, saw] = [groupKey(member, following), topicFor(member, following.order).key]
     member.confirm(principal)
     if (groupKey(member, following) === before) return
+    // it sees other things now, and what it was shown before is not among them: a snapshot takes its place
+    if (topicFor(member, following.order).key !== saw) member.cursor = undefined
     following.group.release(member)
     place(member)
   }
