@@ -12,6 +12,9 @@ const WITHIN_MS = 1_000
 const ADMIN = { email: 'admin@sluice.local', password: 'Correct-horse-1' }
 const SECRET = randomBytes(48).toString('base64url')
 
+const START = `mutation { startExecution(input: { flow: "feature_approval", input: { feature_name: "x", estimated_cost: 2000000 }, waitMs: 5000 }) {
+  ... on StartExecutionSuccess { execution { id status } } } }`
+
 const { env, database } = await testDatabase()
 let here: ServerProcess
 let there: ServerProcess
@@ -33,10 +36,7 @@ beforeAll(async () => {
   there = await startServerProcess(await dataDirectory(), settings)
   const { accessToken } = await signIn(ADMIN)
   admin = as(accessToken)
-  const { startExecution } = await admin(
-    `mutation { startExecution(input: { flow: "feature_approval", input: { feature_name: "x", estimated_cost: 2000000 }, waitMs: 5000 }) {
-      ... on StartExecutionSuccess { execution { id status } } } }`,
-  )
+  const { startExecution } = await admin(START)
   expect(startExecution.execution.status).toBe('WAITING')
   watched = startExecution.execution.id
 }, 60_000)
@@ -131,6 +131,27 @@ test.each<[string, (who: Watcher) => Promise<unknown>]>([
   expect(after).toBeLessThan(WITHIN_MS)
   await expect(as(who.accessToken, there)('{ viewer { id } }')).rejects.toThrow('UNAUTHENTICATED')
   await expect(as(who.accessToken)('{ viewer { id } }')).rejects.toThrow('UNAUTHENTICATED')
+})
+
+test('a role that is taken away takes what it showed off a feed of many things, at another server within a second (B4, B11)', async () => {
+  const who = await watcher()
+  const fields = '__typename ... on ExecutionsSnapshot { executions { id } } ... on ExecutionsDelta { executions { id } }'
+  who.socket.subscribe('wall', `subscription { executionsFeed { ${fields} } }`)
+  const first = await who.socket.next('next', 'wall')
+  expect(first.payload.data.executionsFeed.executions).not.toEqual([])
+  const frames = () => who.socket.received.filter(({ type, id }) => type === 'next' && id === 'wall')
+  const emptied = () =>
+    who.socket.heard(
+      (message) => message !== first && frames().includes(message) && JSON.stringify(message).includes('"executions":[]'),
+    )
+  const { after } = await lag(() => update(who, { role: 'VIEWER' }), emptied)
+  expect(after).toBeLessThan(WITHIN_MS)
+  const seen = frames().length
+  // what happens from now on is not told: the next frame would be another one
+  await admin(START)
+  who.socket.subscribe('after', '{ viewer { id } }')
+  await who.socket.next('next', 'after')
+  expect(frames()).toHaveLength(seen)
 })
 
 test('a role that is taken away ends the subscriptions it allowed within a second; the socket stays, with the new role (B4, B11)', async () => {
