@@ -21,16 +21,23 @@ export interface MatchPatterns {
 export interface PatternMatch {
   pattern: Pattern
   match: RegexMatch
-  flow: FlowToStart
+  flow: PatternFlow
+}
+
+interface PatternFlow extends FlowToStart {
+  /** the caller's own, or an administrator's */
+  isTrusted: boolean
 }
 
 export const MAX_TEXT = 4_000
 /** Steps of regular expressions, some tens of milliseconds: patterns in their thousands that match everything are not run all. */
 const MOST_WORK = 20_000_000
+/** Then patterns of flows that others share are not tried. */
+const MOST_WORK_FOR_OTHERS = 5_000_000
 
 /**
- * The best first: by priority, then the longest match, then by name. With `first` no more than are needed to know the best one. Problems:
- * VALIDATION, LIMIT_REACHED when there are more and larger patterns than can be tried.
+ * The best first: those of one's own flows and of administrators' before those of others; by priority, then the longest match, then by
+ * name. With `first` no more than are needed to know the best one. Problems: VALIDATION, LIMIT_REACHED when there are more and larger patterns than can be tried.
  */
 export async function matchPatterns(call: Call, { text, mode }: MatchPatterns, first = false): Promise<PatternMatch[] | Problem> {
   const principal = requirePrincipal(call)
@@ -43,13 +50,17 @@ export async function matchPatterns(call: Call, { text, mode }: MatchPatterns, f
   const flows = await findFlows(call, near)
   const matches: PatternMatch[] = []
   let work = 0
-  for (const pattern of near.toSorted((a, b) => b.priority - a.priority)) {
-    if (first && matches.length > 0 && pattern.priority < matches[0]!.pattern.priority) break
+  const startable = near.flatMap((pattern) => {
     const flow = flows.get(pattern.id)
-    if (!flow) continue
+    return flow ? [{ pattern, flow }] : []
+  })
+  for (const { pattern, flow } of startable.toSorted(beforeOthers)) {
+    if (first && matches.length > 0 && beforeOthers(matches[0]!, { pattern, flow }) < 0) break
     const program = await call.services.engine.program(flow.newestVersionId)
     if (isProblem(program) || !mayStartExecutions(principal, flow, program)) continue
     work += pattern.size * text.length
+    // others must not keep anybody from an answer by how much there is to try
+    if (!flow.isTrusted && work > MOST_WORK_FOR_OTHERS) break
     if (work > MOST_WORK)
       return problem('LIMIT_REACHED', { path: ['text'], message: 'Too many patterns are to be tried with so long a text.' })
     const match = pattern.find(text)
@@ -63,10 +74,14 @@ const isWithin = (mode: DispatchMode, { definition: { kind }, cost }: Pattern, b
   return mode === 'COMPREHENSIVE' || kind !== 'hybrid' || cost <= balancedTokens
 }
 
+/** Whoever shares a flow with everybody says themselves how urgent it is: that must not win them what others ask their own flows. */
+const beforeOthers = (a: Pick<PatternMatch, 'pattern' | 'flow'>, b: Pick<PatternMatch, 'pattern' | 'flow'>): number =>
+  Number(b.flow.isTrusted) - Number(a.flow.isTrusted) || b.pattern.priority - a.pattern.priority
+
 /** The last two only so that there is one order. */
 function betterFirst(a: PatternMatch, b: PatternMatch): number {
   return (
-    b.pattern.priority - a.pattern.priority ||
+    beforeOthers(a, b) ||
     b.match.length - a.match.length ||
     compare(a.pattern.definition.name, b.pattern.definition.name) ||
     compare(a.pattern.id, b.pattern.id)
@@ -76,11 +91,12 @@ function betterFirst(a: PatternMatch, b: PatternMatch): number {
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** By pattern, of those that there still are, as they are known here: what the caller may do on their flows. One statement. */
-async function findFlows(call: Call, patterns: readonly Pattern[]): Promise<Map<string, FlowToStart>> {
+async function findFlows(call: Call, patterns: readonly Pattern[]): Promise<Map<string, PatternFlow>> {
   const principal = requirePrincipal(call)
   const ids = patterns.map(({ id }) => id)
-  const { rows } = await sql<FlowToStart & { triggerId: string }>`
-    select g.id as "triggerId", t.id, v.id as "newestVersionId", ${levelOf(askerOf(rightsOf(principal)))} as level
+  const { rows } = await sql<PatternFlow & { triggerId: string }>`
+    select g.id as "triggerId", t.id, v.id as "newestVersionId", ${levelOf(askerOf(rightsOf(principal)))} as level,
+      t.owner_id = ${principal.actsAs}::uuid or exists (select from sluice.users as u where u.id = t.owner_id and u.role = 'ADMIN') as "isTrusted"
     from sluice.triggers as g
     join sluice.flows as t on t.id = g.flow_id
     join sluice.flow_versions as v on v.flow_id = t.id and v.number = t.latest_number

@@ -219,6 +219,20 @@ test('only what the caller may run is matched: the grants of the flow, and what 
   expect((await run(undefined, MATCHES, { text: 'whose turn', mode: 'FAST' })).codes).toEqual(['UNAUTHENTICATED'])
 })
 
+test('nobody takes what others ask their own flows, however urgent they call a flow that they share with everybody', async () => {
+  const [owner, stranger, admin] = [await person(), await person(), await person('ADMIN')]
+  const all = { pattern: '(?s)(?P<word>.*lure.*)', priority: 100 }
+  const lure = await createFlow(stranger, [pattern('lure', all)])
+  const publicly = `mutation ($id: ID!) { updateFlow(input: { flowId: $id, expectedVersion: 1, visibility: PUBLIC }) { __typename } }`
+  await run(stranger, publicly, { id: lure.id })
+  expect(await namesOf(owner, 'lure me')).toEqual(['lure'])
+  const offered = await createFlow(admin, [pattern('offered', { pattern: 'lure (?P<word>me)' })])
+  await run(admin, publicly, { id: offered.id })
+  await createFlow(owner, [pattern('own', { pattern: 'lure (?P<word>\\w)', priority: -5 })])
+  expect(await namesOf(owner, 'lure me')).toEqual(['offered', 'own', 'lure'])
+  expect(await dispatch(owner, { text: 'lure me' })).toMatchObject({ match: { name: 'offered' } })
+})
+
 test('a pattern with a template makes the input of it; what does not fit the flow is refused', async () => {
   const owner = await person()
   const input = { word: '${{ match.n }} of ${{ text }}' }
