@@ -69,6 +69,8 @@ function told(ending: FeedEnding | undefined, terminal: Terminal): boolean {
 
 const graphqlOf = (url: string): string => (new URL(url).pathname === '/' ? new URL('/graphql', url).href : url)
 
+const LOOPBACK = ['localhost', '127.0.0.1', '[::1]']
+
 async function tokenFor(url: string, { watch, identity, database }: Config): Promise<GetToken> {
   const { token } = watch
   if (token !== undefined) {
@@ -77,11 +79,13 @@ async function tokenFor(url: string, { watch, identity, database }: Config): Pro
       return token
     }
   }
-  const password =
-    identity.adminPassword ??
-    (await readFile(join(database.dataDir, 'admin-password'), 'utf8').catch(() => {
-      throw new Error('Set SLUICE_TOKEN: there is no password of an administrator here to sign in with.')
-    }))
-  const session = await signIn({ url }, { email: identity.adminEmail, password: password.trim() })
+  // the password is for nobody else
+  const isHere = LOOPBACK.includes(new URL(url).hostname)
+  const stored = isHere ? await readFile(join(database.dataDir, 'admin-password'), 'utf8').catch(() => undefined) : undefined
+  const password = isHere ? (identity.adminPassword ?? stored) : undefined
+  if (password === undefined) throw new Error(`Set SLUICE_TOKEN to sign in at ${url}.`)
+  const session = await signIn({ url }, { email: identity.adminEmail, password: password.trim() }).catch((cause: Error) => {
+    throw new Error(`Cannot sign in at ${url}: ${cause.message}`, { cause })
+  })
   return session.token
 }

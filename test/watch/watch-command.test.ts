@@ -91,4 +91,9 @@ test('what cannot be followed is said, and ends with 1; wrong usage with 64; wit
   }
   const stranger = watch(terminal, ['exec_01m81d5mh1er5s8et5q5ks7651'], { SLUICE_URL: origin, SLUICE_DATA_DIR: '/nowhere' })
   await expect(stranger.code).rejects.toThrow('SLUICE_TOKEN')
+  // the administrator's password leaves this machine for nobody
+  const elsewhere = watch(terminal, ['exec_01m81d5mh1er5s8et5q5ks7651', '--url', 'http://flows.example.com'])
+  await expect(elsewhere.code).rejects.toThrow('Set SLUICE_TOKEN to sign in at http://flows.example.com/graphql.')
+  const nobody = watch(terminal, ['exec_01m81d5mh1er5s8et5q5ks7651', '--url', 'http://127.0.0.1:1'])
+  await expect(nobody.code).rejects.toThrow('Cannot sign in at http://127.0.0.1:1/graphql: ')
 })
