@@ -7,12 +7,14 @@ export const FEED = `subscription ($id: ID!) { executionFeed(id: $id) {
   ... on FeedFrame { cursor }
   ... on FeedDelta { events { seq type at step path attempt data } execution { status version lastSeq } } } }`
 
-/** To a server: publish the event with this number, tell what you have used, or end. */
-export type ServerOrder = { publish: number } | 'usage' | 'close'
+/** To a server: publish the event with this number, tell what you have used or what you hold, or end. */
+export type ServerOrder = { publish: number } | 'cpu' | 'memory' | 'close'
 export interface ServerReply {
   /** where it listens */
   ready?: string
-  usage?: { cpuMs: number; rssBytes: number }
+  cpuMs?: number
+  /** resident; what is live of JavaScript's, after a garbage collection */
+  memory?: { rssBytes: number; liveBytes: number }
   failed?: string
 }
 

@@ -3,7 +3,7 @@ import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { ClientReply, LiveSystem, ServerReply } from './live-frames.ts'
+import type { ClientReply, LiveSystem, ServerOrder, ServerReply } from './live-frames.ts'
 import { openPublisher } from './live-publisher.ts'
 import type { Publisher } from './live-publisher.ts'
 import { quantile } from './report.ts'
@@ -19,7 +19,10 @@ export interface Figures {
   p50Ms: number
   p99Ms: number
   cpuUs: number
+  /** what the process grows by for each connection */
   kbEach: number
+  /** of these, objects of JavaScript */
+  liveKbEach: number
 }
 
 export interface RoundOptions {
@@ -49,12 +52,12 @@ export async function measure({
   let publisher: Publisher | undefined
   try {
     if (system === 'sluice') publisher = await openPublisher(server, url, ready!, executions)
-    const open = async (count: number): Promise<number> => {
+    const open = async (count: number): Promise<NonNullable<ServerReply['memory']>> => {
       clients.send({ sockets: count, url: ready!, token: publisher?.token ?? '', ids: publisher?.ids ?? ['none'] })
       await heard<ClientReply>(clients, (answer) => answer.opened === true)
       // the snapshots are on their way
       await new Promise((resolve) => setTimeout(resolve, 1_000))
-      return (await usage(child)).rssBytes
+      return (await told(child, 'memory', ({ memory }) => memory !== undefined)).memory!
     }
     const before = await open(WARM_UP)
     const opened = await open(sockets - WARM_UP)
@@ -70,7 +73,8 @@ export async function measure({
     }
     for (let at = 0; at < 3; at++) await one()
     latencies.length = 0
-    const cpu = await usage(child)
+    const cpuMs = async (): Promise<number> => (await told(child, 'cpu', (answer) => answer.cpuMs !== undefined)).cpuMs!
+    const cpu = await cpuMs()
     const began = performance.now()
     const until = began + seconds * 1_000
     await Promise.all(
@@ -79,12 +83,13 @@ export async function measure({
       }),
     )
     const elapsed = performance.now() - began
-    const used = (await usage(child)).cpuMs - cpu.cpuMs
+    const used = (await cpuMs()) - cpu
     return {
       perSecond: (latencies.length / elapsed) * 1_000,
       ...{ p50Ms: quantile(latencies, 0.5), p99Ms: quantile(latencies, 0.99) },
       cpuUs: (used * 1_000) / latencies.length,
-      kbEach: (opened - before) / 1_024 / (sockets - WARM_UP),
+      kbEach: (opened.rssBytes - before.rssBytes) / 1_024 / (sockets - WARM_UP),
+      liveKbEach: (opened.liveBytes - before.liveBytes) / 1_024 / (sockets - WARM_UP),
     }
   } finally {
     clients.kill()
@@ -106,10 +111,10 @@ function start(file: string, args: string[], env: Record<string, string>): Child
   return child.setMaxListeners(2 * AHEAD.many)
 }
 
-async function usage(child: ChildProcess): Promise<NonNullable<ServerReply['usage']>> {
-  const answered = heard<ServerReply>(child, (answer) => answer.usage !== undefined)
-  child.send('usage')
-  return (await answered).usage!
+function told(child: ChildProcess, order: ServerOrder, isIt: (reply: ServerReply) => boolean): Promise<ServerReply> {
+  const answered = heard(child, isIt)
+  child.send(order)
+  return answered
 }
 
 /** Rejects when the process fails or ends instead. */

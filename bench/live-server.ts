@@ -28,10 +28,15 @@ process.on('message', (order: ServerOrder) => void obey(order))
 reply({ ready: running.url })
 
 async function obey(order: ServerOrder): Promise<void> {
-  if (order === 'usage') {
-    globalThis.gc?.()
+  if (order === 'cpu') {
     const { user, system } = process.cpuUsage()
-    return reply({ usage: { cpuMs: (user + system) / 1_000, rssBytes: process.memoryUsage.rss() } })
+    return reply({ cpuMs: (user + system) / 1_000 })
+  }
+  if (order === 'memory') {
+    // what only lay around is given back too
+    globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+    const { rss, heapUsed, external } = process.memoryUsage()
+    return reply({ memory: { rssBytes: rss, liveBytes: heapUsed + external } })
   }
   if (order !== 'close') return running.publish(order.publish)
   await running.close()

@@ -79,13 +79,21 @@ function medians(figures: readonly Figures[]): Figures {
   return {
     ...{ perSecond: each((one) => one.perSecond), p50Ms: each((one) => one.p50Ms), p99Ms: each((one) => one.p99Ms) },
     ...{ cpuUs: each((one) => one.cpuUs), kbEach: each((one) => one.kbEach) },
+    liveKbEach: each((one) => one.liveKbEach),
   }
 }
 
 function head(): string {
-  return '| system | deliveries/s | p50 ms | p99 ms | µs CPU each | kB a socket |\n| --- | ---: | ---: | ---: | ---: | ---: |'
+  return '| system | deliveries/s | p50 ms | p99 ms | µs CPU each | kB a socket | of JavaScript |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |'
 }
-function row(system: LiveSystem, { perSecond, p50Ms, p99Ms, cpuUs, kbEach }: Figures): string {
-  const cells = [perSecond.toFixed(0), p50Ms.toFixed(0), p99Ms.toFixed(0), cpuUs.toFixed(1), kbEach.toFixed(1)]
+function row(system: LiveSystem, { perSecond, p50Ms, p99Ms, cpuUs, kbEach, liveKbEach }: Figures): string {
+  const cells = [
+    perSecond.toFixed(0),
+    p50Ms.toFixed(0),
+    p99Ms.toFixed(0),
+    cpuUs.toFixed(1),
+    kbEach.toFixed(1),
+    liveKbEach.toFixed(1),
+  ]
   return `| ${system} | ${cells.join(' | ')} |`
 }

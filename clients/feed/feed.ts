@@ -94,8 +94,9 @@ export function createFeed<View>(options: FeedOptions<View>): Feed<View> {
   function watch(): void {
     clearTimeout(timer)
     timer = setTimeout(() => {
-      if (state.status === 'live') set({ ...state, status: 'stale' })
       timer = setTimeout(() => comeBack('nothing came', { renew: true }), heartbeatMs * (LOST_AFTER - STALE_AFTER))
+      // last: whoever hears it may stop listening
+      if (state.status === 'live') set({ ...state, status: 'stale' })
     }, heartbeatMs * STALE_AFTER)
   }
 

@@ -56,6 +56,15 @@ function followed<View>(options: FeedOptions<View>): Follower<View> {
 }
 const of = (transport: Transport, id: string) => followed({ transport, kind: executionFeed, variables: { id } })
 
+/** How often it was subscribed to. */
+function counting(transport: Transport): { times: () => number; transport: Transport } {
+  let count = 0
+  return {
+    times: () => count,
+    transport: { ...transport, subscribe: (...asked) => ((count += 1), transport.subscribe(...asked)) },
+  }
+}
+
 test.each(WAYS)('over $way an execution is followed to its end, with its whole history', async ({ over }) => {
   const id = await start('feature_approval', EXPENSIVE)
   const follower = of(over({ url, token: session.token }), id)
@@ -144,6 +153,15 @@ test('a silent connection is stale, then given up; whoever resumes is live again
   await approve(session, id)
   const { view } = await follower.until(({ status }) => status === 'ended')
   expect(view.events).toEqual(await historyOf(session, id))
+})
+
+test('whoever stops listening when it is stale is left in peace', async () => {
+  const id = await start('feature_approval', EXPENSIVE)
+  const { times, transport } = counting(overWebSocket({ url, token: session.token }))
+  const follower = followed({ transport, kind: executionFeed, variables: { id }, heartbeatMs: 50 })
+  await follower.until(({ status }) => status === 'stale' && (follower.stop(), true))
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  expect([times(), follower.statuses.at(-1)]).toEqual([1, 'stale'])
 })
 
 test('a feed rests when nobody listens, goes on where it was, and takes a cursor of a query to begin at', async () => {
