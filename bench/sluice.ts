@@ -111,7 +111,13 @@ export async function openSluice(connection: string): Promise<System> {
       wakeDeliveries: () => {},
     }
     const { signal } = new AbortController()
-    return { principal, origin: { ip: '127.0.0.1' }, requestId: 'bench', em: database.fork(), log, signal, services }
+    let em: Call['em'] | undefined
+    return {
+      ...{ principal, origin: { ip: '127.0.0.1' }, requestId: 'bench', log, signal, services },
+      get em() {
+        return (em ??= database.fork())
+      },
+    }
   }
 
   async function createFlows(): Promise<void> {

@@ -1,4 +1,5 @@
 /** The GraphQL context: one `Call` for each operation, and a fresh one for each frame of a feed, never reused. */
+import type { EntityManager } from '@mikro-orm/postgresql'
 import { Fault } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
 import { newUuid } from '../ids.ts'
@@ -45,13 +46,21 @@ export interface Calls {
   readonly makeFrameCall: MakeFrameCall
 }
 
-/** What both doors use. Each call gets its own forked entity manager and a log that knows the request and who asks. */
+/**
+ * What both doors use. Each call gets a log that knows the request and who asks, and its own forked entity manager when it first asks
+ * for it: many never do, and a fork is not cheap.
+ */
 export function createCalls(services: Services, feeds: FeedOpeners, log: Logger): Calls {
-  const makeCall: MakeCall = ({ principal, origin, requestId, signal }) => ({
-    ...{ principal, standing: principal, origin, requestId, signal, services, feeds },
-    em: services.database.fork(),
-    log: log.child({ requestId, principal: principal?.id }),
-  })
+  const makeCall: MakeCall = ({ principal, origin, requestId, signal }) => {
+    let em: EntityManager | undefined
+    return {
+      ...{ principal, standing: principal, origin, requestId, signal, services, feeds },
+      get em() {
+        return (em ??= services.database.fork())
+      },
+      log: log.child({ requestId, principal: principal?.id }),
+    }
+  }
   return {
     makeCall,
     makeFrameCall(who, viewerMatters, origin) {

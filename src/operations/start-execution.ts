@@ -55,7 +55,7 @@ export async function startExecution(call: Call, args: StartExecution): Promise<
   const principal = requirePrincipal(call)
   const flow = await findFlowToStart(call, flowReference(args.flow))
   if (isProblem(flow)) return { ...flow, path: ['flow'] }
-  return startFlow({ ...call, principal }, flow, args)
+  return startFlow({ principal, origin: call.origin, services: call.services }, flow, args)
 }
 
 export interface Started {
