@@ -171,7 +171,7 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
     ),
     flowDays: optional(
       'SLUICE_RETAIN_FLOWS_DAYS',
-      'How far `retention` of flows may deviate from it: `7-90` days, at most as long as events are kept. Unset = not at all.',
+      'How long flows may say that their payloads are kept (`retention`): `7-90` days, at most as long as events. Unset = they have no say.',
       dayRange,
     ),
     eventDays: setting(
