@@ -120,12 +120,13 @@ export interface SignalOrder {
 }
 
 export interface MigrationOrder {
-  executionId: string
+  executionIds: readonly string[]
   /** of the same flow */
   flowVersionId: string
   /** a readable id */
   by: string
-  audit?: readonly AuditEntry[]
+  /** what the audit log says of each that moves */
+  audit?(executionId: string): readonly AuditEntry[]
 }
 
 /** None: it can move, or has moved. */
@@ -161,8 +162,8 @@ export interface Engine {
   resume(order: ControlOrder): Promise<{ executionId: string } | Problem>
   /** What stands in the way of each, those left out that are not there; VALIDATION: the version is not allowed any more. */
   planMigration(executionIds: readonly string[], flowVersionId: string): Promise<MigrationVerdict[] | Problem>
-  /** Moves one to the version, or says why not. NOT_FOUND; VALIDATION as above; LIMIT_REACHED. */
-  migrate(order: MigrationOrder): Promise<MigrationVerdict | Problem>
+  /** Moves each to the version, or says why not; as above. LIMIT_REACHED. */
+  migrate(order: MigrationOrder): Promise<MigrationVerdict[] | Problem>
   /** ILLEGAL_STATE when the request is not open any more; NOT_FOUND when there is none. Entitlement is checked above. */
   answer(order: AnswerOrder): Promise<Answered | Problem>
   /** Counts a vote. ILLEGAL_STATE when the approval is not open any more, or the vote was cast. Entitlement is checked above. */

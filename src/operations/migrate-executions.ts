@@ -6,26 +6,16 @@ import { actorId } from './actor-id.ts'
 import type { Call } from './call.ts'
 import { requirePrincipal } from './permissions.ts'
 import { chooseMigrations, MIGRATION_AUDIT } from './plan-migration.ts'
-import type { ExecutionMigration, MigrationChoice, MigrationPlan } from './plan-migration.ts'
+import type { MigrationChoice, MigrationPlan } from './plan-migration.ts'
 
 /** Each moves by itself: what stands in the way of one keeps no other. Problems as in `planMigration`, and LIMIT_REACHED. Throws FORBIDDEN. */
 export async function migrateExecutions(call: Call, choice: MigrationChoice): Promise<MigrationPlan | Problem> {
   const found = await chooseMigrations(call, choice)
   if (isProblem(found)) return found
   const { flowVersionId, ids, more } = found
-  const by = actorId(requirePrincipal(call))
-  // together: they become one commit
-  const results = await Promise.all(
-    ids.map((executionId) => {
-      const audit = [auditEntry(call, { type: MIGRATION_AUDIT.done, executionId, flowId: choice.flowId })]
-      return call.services.engine.migrate({ executionId, flowVersionId, by, audit })
-    }),
-  )
-  const executions: ExecutionMigration[] = []
-  for (const result of results) {
-    if (!isProblem(result)) executions.push(result)
-    // one that is gone was removed meanwhile
-    else if (result.problem !== 'NOT_FOUND') return result
-  }
-  return { flowVersionId, executions, more }
+  const executions = await call.services.engine.migrate({
+    ...{ executionIds: ids, flowVersionId, by: actorId(requirePrincipal(call)) },
+    audit: (executionId) => [auditEntry(call, { type: MIGRATION_AUDIT.done, executionId, flowId: choice.flowId })],
+  })
+  return isProblem(executions) ? executions : { flowVersionId, executions, more }
 }
