@@ -6,7 +6,7 @@ import type { Bus } from './fleet/bus.ts'
 import type { Logger } from './log.ts'
 import type { Services } from './operations/call.ts'
 import { createStartByTrigger } from './operations/start-by-trigger.ts'
-import { measureDeliveries, measureScheduler } from './triggers/metrics.ts'
+import { measureDeliveries, measureTriggers } from './triggers/metrics.ts'
 import { createDeliveryLoop } from './triggers/webhooks/delivery-loop.ts'
 import type { DeliveryLoop } from './triggers/webhooks/delivery-loop.ts'
 import { createScheduler } from './triggers/scheduler.ts'
@@ -28,7 +28,7 @@ export function openScheduler({ database, bus, engine, registry, services, log }
     ...{ database, bus, log, start: createStartByTrigger(services) },
     cancel: (executionId) => engine.cancel({ executionId, reason: 'A later time of its schedule came.' }),
   })
-  measureScheduler(scheduler, registry)
+  measureTriggers(scheduler, database, registry)
   scheduler.onRefused = (id) => services().security.count('REFUSED_SCHEDULES', [{ kind: 'FLOW', id }])
   return scheduler
 }

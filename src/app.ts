@@ -25,6 +25,7 @@ import { createHandlerHost } from './engine/handlers/handler-host.ts'
 import { loadHandlers } from './engine/handlers/load-handlers.ts'
 import { createInvariantMonitor } from './engine/invariants.ts'
 import { measureEngine, measureInvariants, measureRetention } from './engine/metrics.ts'
+import { measureWork } from './engine/work-metrics.ts'
 import { createResourceMeter } from './engine/resource-meter.ts'
 import { createStartRates } from './engine/start-rates.ts'
 import { createRetention } from './engine/retention.ts'
@@ -46,6 +47,7 @@ import { createSecretKeys } from './identity/secret-keys.ts'
 import { rekeyAtStart } from './identity/rekey-secrets.ts'
 import type { AllowList } from './language/values.ts'
 import { createFeeds } from './live/feeds.ts'
+import { measureFeeds } from './live/metrics.ts'
 import { createReceiveWebhook } from './operations/receive-webhook.ts'
 import { admitStarts } from './operations/admit-starts.ts'
 import { createChooseChild } from './operations/choose-child.ts'
@@ -156,6 +158,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     })
     const meter = createResourceMeter({ database, log })
     measureEngine(engine, meter, registry)
+    measureWork(engine, database, registry)
     watchSteps(engine, security.watch.count)
     meter.start()
     stack.defer(() => meter.stop())
@@ -193,6 +196,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     const { authenticate, renewPrincipals } = identity
     const feeds = createFeeds<string>({ bus, log, access: { ...authChanges, renewPrincipals } })
     feeds.start()
+    measureFeeds(feeds, registry)
     stack.defer(() => feeds.stop())
     const scheduler = openScheduler({
       ...{ database, bus, engine, registry, services: () => services, log: log.child({ room: 'triggers' }) },

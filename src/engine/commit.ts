@@ -49,6 +49,8 @@ export interface Committer {
   submit(item: CommitItem): Promise<Verdict>
   /** true: the queue is full; start nothing new */
   readonly full: boolean
+  /** what is not committed yet; for metrics */
+  readonly waiting: { readonly items: number; readonly bytes: number }
   /** called with whom a commit handed slots to, or told to end: they may be anywhere */
   onSlots?: (changed: SlotNews) => void
   /** called after each commit; for metrics */
@@ -103,6 +105,9 @@ export function createCommitter(database: Database, log: Logger): Committer {
         ;(item.urgent ? urgent : queue).push({ ...item, bytes: size, settle, abandon })
         pumping ??= Promise.resolve().then(pump)
       })
+    },
+    get waiting() {
+      return { items: count, bytes }
     },
     get full() {
       return count >= FULL_ITEMS || bytes >= FULL_BYTES

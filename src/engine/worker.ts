@@ -72,6 +72,10 @@ export interface Worker {
   onTransition?: (transition: Transition) => void
   /** called with what each attempt took of the machine, where that is measured; for metrics */
   onUse?: NoteUse
+  /** called with how many executions a claim took; for metrics */
+  onClaim?: (claimed: number) => void
+  /** false: it could not renew its lease in time, and runs nothing */
+  readonly holdsLease: boolean
   /** Claims and fires what is due, once (tests). */
   runOnce(): Promise<void>
 }
@@ -149,6 +153,9 @@ export function createWorker(options: WorkerOptions): Worker {
       wakeQueue.close()
       await lease.stop()
     },
+    get holdsLease() {
+      return lease.alive
+    },
     async runOnce() {
       await look()
     },
@@ -167,6 +174,7 @@ export function createWorker(options: WorkerOptions): Worker {
       if (wanted <= 0 || committer.full || !lease.alive || draining) break
       const rows = await claimExecutions(database, workerId, wanted, afterInitiator)
       more = rows.length === wanted
+      if (rows.length > 0) worker.onClaim?.(rows.length)
       afterInitiator = rows.at(-1)?.initiator_id ?? null
       await holdAll(rows.map(({ id }) => id))
     } while (more)

@@ -1,7 +1,7 @@
 /** `/metrics` on a port of its own, for collectors inside; and what the doors themselves count. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Counter, Gauge, Histogram } from 'prom-client'
+import { collectDefaultMetrics, Counter, Gauge, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
 
 /** What the doors count. Labels come from closed sets, never from input. */
@@ -45,8 +45,9 @@ export interface MetricsServer {
   close(): Promise<void>
 }
 
-/** Serves the registry and nothing else. Rejects when the port is taken. */
+/** Serves the registry, with what Node tells of the process, and nothing else. Rejects when the port is taken. */
 export async function startMetricsServer(registry: Registry, host: string, port: number): Promise<MetricsServer> {
+  collectDefaultMetrics({ register: registry })
   const server = createServer((request, response) => {
     if (request.url !== '/metrics' || request.method !== 'GET') {
       response.writeHead(404).end()

@@ -1,6 +1,7 @@
-/** What triggers count for collectors (A9): schedules their times by what they came to, patterns their answers, webhooks their deliveries. */
-import { Counter, Histogram } from 'prom-client'
+/** What triggers count for collectors (A9): times of schedules, answers of patterns, deliveries of webhooks, and what waits. */
+import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
+import type { Database } from '../database/database.ts'
 import type { FiringStatus } from './due-times.ts'
 import { DELIVERY_STATUSES } from './entities/webhook-delivery.ts'
 import type { PatternUses } from './patterns/pattern-uses.ts'
@@ -9,7 +10,26 @@ import type { DeliveryLoop } from './webhooks/delivery-loop.ts'
 
 const FINAL = ['STARTED', 'SKIPPED', 'REFUSED', 'MISSED'] as const satisfies readonly FiringStatus[]
 
-export function measureScheduler(scheduler: Scheduler, registry: Registry): void {
+/** Through partial indexes, bounded. */
+const WAITING = `
+select (select count(*) from (select from sluice.schedule_firings where status = 'WAITING' limit 10000) as f)::integer as schedule,
+  (select count(*) from (select from sluice.webhook_deliveries where due_at is not null limit 10000) as d)::integer as webhook`
+
+export function measureTriggers(scheduler: Scheduler, database: Pick<Database, 'query'>, registry: Registry): void {
+  new Gauge({
+    ...{ name: 'sluice_triggers_waiting', registers: [registry], labelNames: ['type'] },
+    help: 'Starts by triggers that wait, in the whole fleet; counted up to 10000.',
+    async collect() {
+      // without the database the others are told all the same
+      const unknown = { schedule: Number.NaN, webhook: Number.NaN }
+      const [row] = await database.query<typeof unknown>(WAITING).catch(() => [unknown])
+      for (const [type, count] of Object.entries(row ?? unknown)) this.set({ type }, count)
+    },
+  })
+  measureScheduler(scheduler, registry)
+}
+
+function measureScheduler(scheduler: Scheduler, registry: Registry): void {
   const registers = [registry]
   const firings = new Counter({
     ...{ name: 'sluice_schedule_firings_total', help: 'Times of schedules, by what this process made of them.', registers },

@@ -99,6 +99,15 @@ test('docs/security-events.md has every kind of security event, and no other', (
   expect(listed('docs/security-events.md', 'What raises one')).toEqual(Object.fromEntries(kinds))
 })
 
+test('docs/operating.md has every metric, and no other (A9)', () => {
+  const made = filesUnder('src', /\.ts$/).flatMap((path) =>
+    [...read(path).matchAll(/name: '(sluice_\w+)'/g)].map(([, name]) => name!),
+  )
+  expect(made.length).toBeGreaterThan(20)
+  const told = [...read('docs/operating.md').matchAll(/^- `(sluice_\w+)/gm)].map(([, name]) => name!)
+  expect(told.toSorted()).toEqual(made.toSorted())
+})
+
 test('docs/flows.md names every function that expressions have', () => {
   const page = read('docs/flows.md')
   const names = [...FUNCTIONS.keys(), ...METHODS.keys(), ...MACROS]
