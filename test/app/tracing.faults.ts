@@ -1,4 +1,4 @@
-/** One trace over two whole processes of a fleet: one that serves, one that works (A9). */
+/** One trace over two whole servers of a fleet, one that serves and one that works; and what they tell collectors (A9). */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -56,7 +56,8 @@ test(
     expect(stored).toEqual([{ traceparent: expect.stringContaining(TRACE) }])
 
     // what the first process knows in memory is forgotten: the second one reads the row
-    const worker = await startApp({ ...options, serve: false, work: true })
+    const metered = { ...config, server: { ...config.server, metricsPort: 0 } }
+    const worker = await startApp({ ...options, config: metered, serve: false, work: true })
     onTestFinished(() => worker.stop())
     const feed = await ask(`subscription { executionFeed(id: "${id}") { __typename } }`, token, { accept: 'text/event-stream' })
     expect(await feed.text()).toContain('FeedEnd')
@@ -68,6 +69,17 @@ test(
     for (const name of ['claim', 'feed', 'commit', 'step handler'])
       expect(spans.find((span) => span.name === name)!.parentSpanContext?.spanId).toBe(mutation.spanContext().spanId)
     expect(spans.filter(({ name }) => name === 'commit').length).toBeGreaterThanOrEqual(2)
+    const metrics = await (await fetch(worker.metricsUrl!)).text()
+    for (const line of [
+      ...['sluice_lease_held 1', 'sluice_claims_total 1', 'sluice_executions_ready 0', 'sluice_feed_followers 0'],
+      ...[
+        'sluice_commit_queue{what="transitions"} 0',
+        'sluice_triggers_waiting{type="webhook"} 0',
+        'nodejs_eventloop_lag_seconds',
+      ],
+      ...['sluice_schedule_firings_total{status="STARTED"} 0', 'sluice_executions_total{status="SUCCEEDED"} 1'],
+    ])
+      expect(metrics).toContain(line)
     // ids and names, never contents
     expect(JSON.stringify(spans.map(({ name, attributes }) => [name, attributes]))).not.toMatch(/a secret|sluice\.local/)
   },
