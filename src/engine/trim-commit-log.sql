@@ -10,6 +10,8 @@ declare
 begin
   last := (select o.xid from (select l.xid, l.at from sluice.commit_log l order by l.xid limit least(greatest(most, 1), 10000)) as o
     where o.at < now() - interval '1 hour' order by o.xid desc limit 1);
+  -- what a restore brought from a database that had counted further
+  delete from sluice.commit_log l where l.xid >= pg_snapshot_xmax(pg_current_snapshot());
   delete from sluice.commit_log l where l.xid < last;
   get diagnostics gone = row_count;
   return gone;

@@ -8,7 +8,8 @@ create or replace function sluice.database_epoch() returns text language sql sta
 $$;
 
 -- `xmin`: of the oldest transaction that runs; `first`, `newest`: that are remembered, below it; `last`: of those in `ids`; `more`: than
--- these, which are read commit by commit; `pending`: something is committed that is not below `xmin`.
+-- these, which are read commit by commit; `pending`: something is committed that is not below `xmin`. What is beyond `xmax` was never
+-- committed here: a restore brought it.
 create or replace function sluice.commits_after(after xid8, up_to xid8, most_commits integer, most_ids integer)
 returns table (epoch text, xmin text, first text, newest text, last text, ids uuid[], more boolean, pending boolean)
 language sql stable
@@ -16,7 +17,7 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
 as $$
-  with now as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as xmin),
+  with now as materialized (select pg_snapshot_xmin(s) as xmin, pg_snapshot_xmax(s) as xmax from pg_current_snapshot() s),
   page as materialized (
     select l.xid, l.ids, sum(cardinality(l.ids)) over (order by l.xid) - cardinality(l.ids) as before
     from (select l.xid, l.ids from sluice.commit_log l
@@ -29,7 +30,7 @@ as $$
     (select r.xid::text from read r order by r.xid desc limit 1),
     array(select distinct unnest(r.ids) from read r),
     (select count(*) from page) = $3 or (select count(*) from page) > (select count(*) from read),
-    (select l.xid from sluice.commit_log l order by l.xid desc limit 1) >= n.xmin
+    (select l.xid from sluice.commit_log l where l.xid < n.xmax order by l.xid desc limit 1) >= n.xmin
   from now n
 $$;
 
@@ -41,7 +42,7 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
 as $$
-  with now as materialized (select pg_snapshot_xmin(pg_current_snapshot()) as xmin),
+  with now as materialized (select pg_snapshot_xmin(s) as xmin, pg_snapshot_xmax(s) as xmax from pg_current_snapshot() s),
   page as materialized (
     select r.changed_xid as xid from sluice.agent_requests r
     where r.changed_xid > $1 and r.changed_xid < (select n.xmin from now n)
@@ -53,6 +54,6 @@ as $$
     g.xid::text,
     array(select r.id from sluice.agent_requests r where r.changed_xid > $1 and r.changed_xid <= g.xid),
     (select count(*) from page) = $3,
-    (select r.changed_xid from sluice.agent_requests r order by r.changed_xid desc limit 1) >= n.xmin
+    (select r.changed_xid from sluice.agent_requests r where r.changed_xid < n.xmax order by r.changed_xid desc limit 1) >= n.xmin
   from now n, goal g
 $$;
