@@ -1,6 +1,9 @@
 /** The part of the composition root that makes what can be followed: every feed, over one mechanism. */
+import type { Registry } from 'prom-client'
 import type { FeedOpeners } from './api/context.ts'
-import type { Feeds } from './live/feeds.ts'
+import { createFeeds } from './live/feeds.ts'
+import type { Feeds, FeedsOptions } from './live/feeds.ts'
+import { measureFeeds } from './live/metrics.ts'
 import { createAgentRequestsFeeds } from './live/agent-requests-topic.ts'
 import { createAuditFeeds } from './live/audit-topic.ts'
 import { createExecutionFeeds } from './live/execution-topic.ts'
@@ -12,6 +15,23 @@ import { changedExecutions, showExecutions } from './operations/follow-execution
 import type { FollowedExecutions } from './operations/follow-executions.ts'
 import { mayReadAudit } from './operations/permissions.ts'
 import { whoMaySee } from './operations/who-may-see.ts'
+
+/** How long a stopping server waits until everybody was told. */
+const TELLING_MS = 500
+
+/** Started, measured, and stopped with the stack. */
+export function openFeeds(options: FeedsOptions, registry: Registry, stack: AsyncDisposableStack): Feeds<string> {
+  const feeds = createFeeds<string>(options)
+  feeds.start()
+  measureFeeds(feeds, registry)
+  stack.defer(() => feeds.stop())
+  return feeds
+}
+
+/** Tells everybody who follows anything that the server goes down. */
+export async function drainFeeds(feeds: Pick<Feeds<string>, 'drain'>): Promise<void> {
+  await Promise.race([feeds.drain(), new Promise((resolve) => setTimeout(resolve, TELLING_MS))])
+}
 
 /** `paceMs`: of feeds of executions, 250. */
 export function feedOpeners(feeds: Pick<Feeds<string>, 'open'>, services: Services, paceMs?: number): FeedOpeners {

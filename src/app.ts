@@ -7,7 +7,7 @@ import { schema } from './api/schema.ts'
 import { openAppDatabase, waitsFor } from './app-database.ts'
 import type { AppDatabaseOptions } from './app-database.ts'
 import { openAudit } from './app-audit.ts'
-import { feedOpeners } from './app-feeds.ts'
+import { drainFeeds, feedOpeners, openFeeds } from './app-feeds.ts'
 import { openSources } from './app-sources.ts'
 import { openDeliveries, openScheduler } from './app-triggers.ts'
 import { auditEntry } from './audit/record-audit.ts'
@@ -46,8 +46,6 @@ import { createMailRoom } from './identity/mail-room.ts'
 import { createSecretKeys } from './identity/secret-keys.ts'
 import { rekeyAtStart } from './identity/rekey-secrets.ts'
 import type { AllowList } from './language/values.ts'
-import { createFeeds } from './live/feeds.ts'
-import { measureFeeds } from './live/metrics.ts'
 import { createReceiveWebhook } from './operations/receive-webhook.ts'
 import { admitStarts } from './operations/admit-starts.ts'
 import { createChooseChild } from './operations/choose-child.ts'
@@ -194,10 +192,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       ...(development && { dataDir: config.database.dataDir }),
     })
     const { authenticate, renewPrincipals } = identity
-    const feeds = createFeeds<string>({ bus, log, access: { ...authChanges, renewPrincipals } })
-    feeds.start()
-    measureFeeds(feeds, registry)
-    stack.defer(() => feeds.stop())
+    const feeds = openFeeds({ bus, log, access: { ...authChanges, renewPrincipals } }, registry, stack)
     const scheduler = openScheduler({
       ...{ database, bus, engine, registry, services: () => services, log: log.child({ room: 'triggers' }) },
     })
@@ -281,8 +276,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       receiveWebhook: createReceiveWebhook({ database, bus, keys: secretKeys, auditKeys, refusals: security.refusals }),
     })
     stack.defer(async () => {
-      const told = feeds.drain()
-      await Promise.race([told, new Promise((resolve) => setTimeout(resolve, 500))])
+      await drainFeeds(feeds)
       await server.close()
     })
     return { ...app, url: server.url }
