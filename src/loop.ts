@@ -1,5 +1,6 @@
 /** A background loop: runs once at a time, again after a while, sooner when woken. All loops are of this kind. */
 import type { Logger } from './log.ts'
+import { detached } from './tracing.ts'
 
 export interface Loop {
   start(): void
@@ -42,7 +43,7 @@ export function createLoop({ name, log, runOnce, retryMs = 1000 }: LoopOptions):
 
   function begin(): void {
     clearTimeout(timer)
-    running ??= run()
+    running ??= detached(run)
   }
 
   return {

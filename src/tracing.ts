@@ -52,6 +52,9 @@ export interface OpenSpan {
   end(failure?: string): void
 }
 
+/** Runs what does not belong to whoever happens to wake it, such as a loop: what it begins is in no trace of theirs. */
+export const detached = <T>(work: () => T): T => (tracer ? context.with(ROOT_CONTEXT, work) : work())
+
 /** For what does not end where it begins; undefined when nobody traces. */
 export function openSpan(name: string, { attributes = {}, parent, kind = 'INTERNAL' }: SpanOptions = {}): OpenSpan | undefined {
   if (!tracer) return undefined

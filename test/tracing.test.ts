@@ -3,6 +3,8 @@ import { context, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { afterEach, expect, test } from 'vitest'
+import { createLog } from '../src/log.ts'
+import { createLoop } from '../src/loop.ts'
 import {
   executionContext,
   isTracing,
@@ -56,6 +58,21 @@ test('spans nest, go on with a trace that is told, and an error is told as an er
   ])
   expect(stored).toBe(`00-${inner!.spanContext().traceId}-${inner!.spanContext().spanId}-01`)
   expect(JSON.stringify([fails!.status, fails!.attributes, fails!.events])).not.toContain('secret')
+})
+
+test('a loop that is woken in a trace begins nothing in it', async () => {
+  register()
+  const ran = Promise.withResolvers<string | undefined>()
+  const loop = createLoop({
+    ...{ name: 'test', log: createLog('silent') },
+    async runOnce() {
+      ran.resolve(traceExecution('g'))
+      return 1_000
+    },
+  })
+  await traced('outer', async () => loop.start())
+  expect(await ran.promise).toBeUndefined()
+  await loop.stop()
 })
 
 test('what was stored is gone on with elsewhere; what is no trace is none', () => {
