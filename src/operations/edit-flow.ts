@@ -20,17 +20,19 @@ export interface FlowEdit {
   expectedVersion: number
   /** what the caller must be allowed, seeing the flow as it is */
   action: FlowAction | 'OWN' | ((flow: Leveled<Flow>) => Promise<FlowAction>)
+  /** what is wrong with the edit, of the flow in this version; what it asks the database is not asked inside the transaction */
+  check?: (flow: Flow) => Promise<Problem | undefined>
   /** what the audit log says when it is done, and when it is refused */
   audit: { done: AuditFacts['type']; refused: AuditFacts['type'] }
 }
 
 /**
  * `change` flushes what it changes; it answers a problem before it has changed anything.
- * Problems: NOT_FOUND, STALE_VERSION, LIMIT_REACHED, those of `change`; throws FORBIDDEN.
+ * Problems: NOT_FOUND, STALE_VERSION, LIMIT_REACHED, those of `check` and `change`; throws FORBIDDEN.
  */
 export async function editFlow<T>(
   call: Call,
-  { flowId, expectedVersion, action, audit }: FlowEdit,
+  { flowId, expectedVersion, action, check, audit }: FlowEdit,
   change: (em: EntityManager, flow: Flow) => Promise<T>,
 ): Promise<T | Problem> {
   const seen = await findFlow(call, { id: flowId })
@@ -40,6 +42,8 @@ export async function editFlow<T>(
   if (seen.version !== expectedVersion) return stale(seen.version)
   const limited = await limitFlowWrites(call)
   if (limited) return limited
+  const wrong = await check?.(seen)
+  if (wrong) return wrong
   try {
     return await call.services.database.transaction(async (em) => {
       const flow = await em.findOneOrFail(Flow, flowId)

@@ -36,15 +36,16 @@ export async function grantFlowAccess(
   { flowId, grants }: GrantFlowAccess,
 ): Promise<{ flow: Leveled<Flow> } | Problem> {
   requirePrincipal(call)
-  return changeSharing(call, 'share', flowId, async (em) => {
-    const read = await readGrants(call, grants)
-    if (!Array.isArray(read)) return read
-    await putGrants(em, flowId, requirePrincipal(call).actsAs, read)
-    const [all] = await queryIn<{ n: number }>(em, 'select count(*)::integer as n from sluice.flow_grants where flow_id = $1', [
-      flowId,
-    ])
-    if (all!.n > MAX_GRANTS) throw new TooManyGrants()
-    return read
+  return changeSharing(call, 'share', flowId, {
+    read: () => readGrants(call, grants),
+    async change(em, read) {
+      await putGrants(em, flowId, requirePrincipal(call).actsAs, read)
+      const [all] = await queryIn<{ n: number }>(em, 'select count(*)::integer as n from sluice.flow_grants where flow_id = $1', [
+        flowId,
+      ])
+      if (all!.n > MAX_GRANTS) throw new TooManyGrants()
+      return read
+    },
   }).catch((error: unknown) => {
     if (!(error instanceof TooManyGrants)) throw error
     return problem('LIMIT_REACHED', { message: `A flow has at most ${MAX_GRANTS} grants; share it with a role.` })

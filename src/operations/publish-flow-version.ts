@@ -34,14 +34,14 @@ export async function publishFlowVersion(
   if (!checked.ok) return checked.problem
   return editFlow<{ flow: Flow; flowVersion: FlowVersion } | Problem>(
     call,
-    { flowId, expectedVersion, action: (flow) => neededFor(call, flow, checked.definition), audit: AUDIT },
-    async (em, flow) => {
-      if (checked.definition.name !== flow.name) return nameChanged(flow.name)
-      const refused = await checkSecrets(call, checked.definition, flow.ownerId)
-      if (refused) return refused
-      const flowVersion = await appendVersion(em, flow, checked.definition, principal.actsAs)
-      return { flow, flowVersion }
+    {
+      ...{ flowId, expectedVersion, action: (flow) => neededFor(call, flow, checked.definition), audit: AUDIT },
+      async check(flow) {
+        if (checked.definition.name !== flow.name) return nameChanged(flow.name)
+        return checkSecrets(call, checked.definition, flow.ownerId)
+      },
     },
+    async (em, flow) => ({ flow, flowVersion: await appendVersion(em, flow, checked.definition, principal.actsAs) }),
   )
 }
 

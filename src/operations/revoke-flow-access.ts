@@ -20,11 +20,15 @@ export async function revokeFlowAccess(
   call: Call,
   { flowId, grantIds }: RevokeFlowAccess,
 ): Promise<{ flow: Leveled<Flow> } | Problem> {
-  return changeSharing(call, 'unshare', flowId, async (em) => {
-    const check = new ArgumentCheck()
-    if (grantIds.length < 1 || grantIds.length > MAX_AT_ONCE)
-      check.add('INVALID_LENGTH', ['grantIds'], `It must have 1 to ${MAX_AT_ONCE} items.`)
-    if (check.problem) return check.problem
-    return (await removeGrants(em, flowId, grantIds)) ?? problem('NOT_FOUND', { path: ['grantIds'] })
+  return changeSharing(call, 'unshare', flowId, {
+    read: () => Promise.resolve(checkIds(grantIds)),
+    change: async (em, ids) => (await removeGrants(em, flowId, ids)) ?? problem('NOT_FOUND', { path: ['grantIds'] }),
   })
+}
+
+function checkIds(grantIds: readonly string[]): readonly string[] | Problem {
+  const check = new ArgumentCheck()
+  if (grantIds.length < 1 || grantIds.length > MAX_AT_ONCE)
+    check.add('INVALID_LENGTH', ['grantIds'], `It must have 1 to ${MAX_AT_ONCE} items.`)
+  return check.problem ?? grantIds
 }

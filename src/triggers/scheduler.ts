@@ -3,6 +3,7 @@
  * Nothing of a schedule is in memory; every process with a worker runs the loop, and each time is taken by one of them.
  */
 import type { Database } from '../database/database.ts'
+import { together } from '../database/together.ts'
 import type { Bus } from '../fleet/bus.ts'
 import type { Logger } from '../log.ts'
 import { createLoop } from '../loop.ts'
@@ -105,10 +106,14 @@ export function createScheduler({ database, bus, start, cancel, log }: Scheduler
     },
     runOnce,
     wake: () => bus.ring(SCHEDULES_TOPIC),
-    async startWaiting(only) {
-      const { started, refused } = await startFirings(database, start, { only })
-      told(started, refused)
-    },
+    startWaiting: together(async (ids) => {
+      // a start takes a connection while the transaction around it has one: one at a time, however many ask
+      for (const only of new Set(ids)) {
+        const { started, refused } = await startFirings(database, start, { only })
+        told(started, refused)
+      }
+      return ids.map(() => undefined)
+    }),
   }
   return scheduler
 }

@@ -239,6 +239,15 @@ test('running it now follows its policy, works while it is paused, and happens o
   expect(mismatch.__typename).toBe('IdempotencyMismatchProblem')
 })
 
+test('many schedules that are run now at once, by more than there are connections, all start', async () => {
+  const triggers = Array.from({ length: 12 }, (_, at) => ({ type: 'schedule', name: `tick${at}`, every: 'PT1H' }))
+  const definition = { name: `schedules ${++number}`, steps: { tell: { type: 'transform', set: { a: 1 } } }, triggers }
+  const me = await person()
+  const { flow } = as('CreateFlowSuccess', (await run(me, CREATE, { definition })).data.createFlow)
+  const ran = await Promise.all(flow.schedules.map(({ id }: { id: string }) => run(me, RUN_NOW, { id })))
+  expect(ran.map(({ data }) => data.runScheduleNow.firing?.status)).toEqual(triggers.map(() => 'STARTED'))
+})
+
 test('a backfill counts first, starts each past time once, and refuses spans that are too long or in the future', async () => {
   const made = await scheduled({ every: 'PT1H', overlap: 'allow' })
   const { me, id } = made

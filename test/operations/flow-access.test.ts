@@ -49,6 +49,17 @@ async function agent(...agentRoles: string[]): Promise<Principal> {
   return checked.principal
 }
 
+test('many who share at once wait for no connection that they hold themselves', async () => {
+  const [owner, other] = [await person(), await person()]
+  const flow = await newFlow(owner)
+  // more than there are connections
+  const shared = await Promise.all(
+    Array.from({ length: 12 }, () => grant(owner, flow, [{ to: { user: encodeId('user', other.id) }, action: 'VIEW' }])),
+  )
+  for (const one of shared) unwrap(one)
+  expect(await grantsOn(owner, flow)).toHaveLength(1)
+})
+
 test.each([
   ['VIEW', { sees: true, starts: false, edits: false, shares: false }],
   ['EXECUTE', { sees: true, starts: true, edits: false, shares: false }],
