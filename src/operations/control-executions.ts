@@ -57,7 +57,9 @@ const VERBS: Readonly<Record<BulkVerb, { statuses: readonly ExecutionStatus[]; a
   resume: { statuses: living, are: sql`t.pause_reason is not null`, audited: 'executions.resumed' },
   retry: {
     statuses: ['FAILED', 'CANCELED', 'TIMED_OUT'],
-    are: sql`not exists (select from sluice.executions as r where r.retry_of = t.id)`,
+    // without its input it cannot be tried again: the oldest, which come first, would keep all others from it
+    are: sql`not exists (select from sluice.executions as r where r.retry_of = t.id)
+      and exists (select from sluice.execution_inputs as i where i.execution_id = t.id)`,
     audited: 'executions.retried',
   },
 }
