@@ -83,7 +83,7 @@ builder.queryField('webhookDeliveries', (t) =>
 
 mutation('replayWebhookDelivery', {
   description: 'Takes a delivery again, as if it had just come. For those who manage the flow.',
-  scopes: { may: 'FLOWS_WRITE' },
+  scopes: { may: 'EXECUTIONS_WRITE' },
   input: (t) => ({
     id: t.id({ required: true, description: 'The delivery.' }),
     idempotencyKey: t.string({ description: 'Of two calls with the same key only the first does it. 1 to 100 characters.' }),
@@ -93,5 +93,5 @@ mutation('replayWebhookDelivery', {
     delivery: t.field({ type: WebhookDelivery, description: 'The new delivery.', resolve: ({ delivery }) => delivery }),
     replayed: t.exposeBoolean('replayed', { description: 'An earlier call with this idempotency key did it.' }),
   }),
-  problems: ['VALIDATION', 'NOT_FOUND', 'LIMIT_REACHED'],
+  problems: ['VALIDATION', 'NOT_FOUND', 'LIMIT_REACHED', 'IDEMPOTENCY_MISMATCH'],
 })

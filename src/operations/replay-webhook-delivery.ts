@@ -21,7 +21,7 @@ export interface ReplayWebhookDelivery {
 
 const MAX_KEY = 100
 
-/** `replayed`: an earlier call with this key did it. Problems: VALIDATION, NOT_FOUND, LIMIT_REACHED. Throws FORBIDDEN. */
+/** `replayed`: an earlier call with this key did it. Problems: VALIDATION, NOT_FOUND, LIMIT_REACHED, IDEMPOTENCY_MISMATCH. Throws FORBIDDEN. */
 export async function replayWebhookDelivery(
   call: Call,
   { id, idempotencyKey }: ReplayWebhookDelivery,
@@ -41,6 +41,7 @@ export async function replayWebhookDelivery(
     if (!row) return problem('NOT_FOUND')
     const again = await storeDelivery(em, { triggerId, flowId, key, signature: null, body: row.body, replayOf: id })
     if (!again) return problem('LIMIT_REACHED', { message: 'Too many deliveries of this webhook wait.', retryAfterMs: 60_000 })
+    if (again.replayOf !== id) return problem('IDEMPOTENCY_MISMATCH', { path: ['idempotencyKey'] })
     const metadata = { delivery: encodeId('webhookDelivery', id), again: encodeId('webhookDelivery', again.id) }
     if (!again.duplicate) await recordAudit(em, auditEntry(call, { type: 'webhook.replayed', flowId, metadata }))
     return again

@@ -145,7 +145,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
 
   'Mutation.replayWebhookDelivery': {
     ask: () => `replayWebhookDelivery(input: { id: "delivery_00000000000000000000000000" }) { ${ANY} }`,
-    cells: 'u.... ..... f.fffffff ff',
+    cells: 'u.... ..... ffff.ffff ff',
   },
   'Mutation.dispatch': {
     ask: () => `dispatch(input: { text: "no pattern is like this" }) { ${ANY} }`,

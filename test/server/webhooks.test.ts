@@ -189,6 +189,8 @@ test('those who manage the flow see its deliveries and take them again; nobody e
     replayed: true,
     delivery: { id: again.delivery.id },
   })
+  const mismatch = (await run(owner, REPLAY, { input: { ...input, id: again.delivery.id } })).data.replayWebhookDelivery
+  expect(mismatch.code).toBe('IDEMPOTENCY_MISMATCH')
   await loop.runOnce()
   const both = await deliveriesOf(owner, id)
   expect(new Set(both.map(({ execution }: { execution: { id: string } }) => execution.id)).size).toBe(2)

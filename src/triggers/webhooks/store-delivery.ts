@@ -17,6 +17,8 @@ export interface Stored {
   id: string
   /** it was there before */
   duplicate: boolean
+  /** the delivery that it takes again */
+  replayOf: string | null
 }
 
 /** Of one webhook, waiting to be started: whoever sends more has to wait. */
@@ -26,13 +28,13 @@ const MOST_WAITING = 1_000
 export async function storeDelivery(em: EntityManager, delivery: DeliveryToStore): Promise<Stored | undefined> {
   const { triggerId, flowId, key, signature, body, replayOf = null } = delivery
   const known = async (): Promise<Stored | undefined> => {
-    const [row] = await queryIn<{ id: string }>(em, KNOWN, [triggerId, key, signature])
-    return row && { id: row.id, duplicate: true }
+    const [row] = await queryIn<Omit<Stored, 'duplicate'>>(em, KNOWN, [triggerId, key, signature])
+    return row && { ...row, duplicate: true }
   }
   const [stored] = await queryIn<{ id: string }>(em, STORE, [
     ...[newUuid(), triggerId, flowId, key, signature, body, replayOf, MOST_WAITING],
   ])
-  return stored ? { id: stored.id, duplicate: false } : known()
+  return stored ? { id: stored.id, duplicate: false, replayOf } : known()
 }
 
 const STORE = `
@@ -41,4 +43,4 @@ const STORE = `
   where (select count(*) from (select from sluice.webhook_deliveries w where w.trigger_id = $2 and w.due_at is not null limit $8) as x) < $8
   on conflict do nothing returning id`
 
-const KNOWN = `select id from sluice.webhook_deliveries where trigger_id = $1 and (key = $2 or signature = $3) order by id limit 1`
+const KNOWN = `select id, replay_of as "replayOf" from sluice.webhook_deliveries where trigger_id = $1 and (key = $2 or signature = $3) order by id limit 1`
