@@ -31,10 +31,7 @@ import { createStartRates } from './engine/start-rates.ts'
 import { createRetention } from './engine/retention.ts'
 import { watchSteps } from './engine/watch-steps.ts'
 import { addressKey } from './fleet/address-key.ts'
-import type { Bus } from './fleet/bus.ts'
-import { createLocalBus } from './fleet/local-bus.ts'
-import { openLimiters } from './fleet/open-limiters.ts'
-import { createPostgresBus } from './fleet/postgres-bus.ts'
+import { openFleet } from './fleet/open-fleet.ts'
 import { createAttemptLimiter } from './identity/attempt-limiter.ts'
 import { createAuthChanges } from './identity/auth-changes.ts'
 import { developmentSecrets } from './identity/development-secrets.ts'
@@ -98,13 +95,17 @@ export async function startApp(options: AppOptions): Promise<App> {
   const stack = new AsyncDisposableStack()
   try {
     const { database, appUrl } = await openAppDatabase(options, ENTITIES, stack)
-    const bus: Bus = config.database.url ? createPostgresBus({ database, connection: appUrl, log }) : createLocalBus(log)
-    stack.defer(() => bus.close())
+    const registry = new Registry()
+    const fleet = await openFleet({
+      ...{ redisUrl: config.fleet.redisUrl, database, sharedDatabase: config.database.url && appUrl },
+      ...{ registry, log: log.child({ room: 'fleet' }) },
+    })
+    stack.defer(() => fleet.close())
+    const { bus, createLimiter } = fleet
 
     const made = development ? developmentSecrets(config.database.dataDir, config.identity) : config.identity
     const { jwtSecret, secretsKey = '' } = made
     openTracing()
-    const registry = new Registry()
     const audit = openAudit({ config, database, registry, bus, log: log.child({ room: 'audit' }) }, stack)
     const { auditKeys, auditHead, security, writeAudit, keyUses } = audit
 
@@ -129,9 +130,6 @@ export async function startApp(options: AppOptions): Promise<App> {
     }
     const secretKeys = createSecretKeys(secretsKey, config.identity.secretsPreviousKeys)
     const openSecrets = createOpenSecrets({ database, keys: secretKeys, auditKeys, security: security.watch, log })
-    const limiters = await openLimiters({ redisUrl: config.fleet.redisUrl, registry, log: log.child({ room: 'fleet' }) })
-    stack.defer(() => limiters.close())
-    const createLimiter = limiters.create
     const { leaseMs, maxHeld } = config.engine
     const timing = { leaseMs, maxHeld, fenceMs: FENCE_MS, drainMs: DRAIN_MS, enabled: work }
     const engine = createEngine({

@@ -58,7 +58,7 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
   fleet: {
     redisUrl: secret(
       'REDIS_URL',
-      'Redis of a fleet; unset = one process, which needs none.',
+      'Redis of a fleet, for limits and the bus; unset = PostgreSQL rings, and each process counts limits for itself.',
       url('redis', 'rediss'),
       verifiedRedis,
     ),

@@ -5,6 +5,8 @@ import type { Logger } from '../log.ts'
 
 /** A Redis that answers later than this is as good as away. */
 const ANSWER_WITHIN_MS = 500
+/** One that owes an answer for this long loses its connection: what is sent to it meanwhile is kept in memory. */
+const SILENT_FOR_MS = 2_000
 const CONNECT_WITHIN_MS = 2_000
 const RECONNECT_MS = { step: 100, longest: 2_000 }
 
@@ -12,6 +14,7 @@ const RECONNECT_MS = { step: 100, longest: 2_000 }
 export async function connectRedis(url: string, log: Logger): Promise<Redis> {
   const redis = new Redis(url, {
     commandTimeout: ANSWER_WITHIN_MS,
+    socketTimeout: SILENT_FOR_MS,
     connectTimeout: CONNECT_WITHIN_MS,
     // a command that was lost with its connection is not sent again: counting late would be as wrong as counting twice
     maxRetriesPerRequest: 0,

@@ -1,11 +1,11 @@
-/** Rings as the text of notifications: `{"from": origin, "rings": [[topic, payload?], ...]}`. Pure. */
+/** Rings as the text of messages, the same for each bus: `{"from": origin, "rings": [[topic, payload?], ...]}`. Pure. */
 
 export interface Ring {
   readonly topic: string
   readonly payload?: string
 }
 
-/** PostgreSQL takes less than 8,000 bytes. */
+/** PostgreSQL takes less than 8,000 bytes; Redis would take more. */
 const MAX_MESSAGE_BYTES = 7_900
 
 /**
@@ -33,7 +33,7 @@ export function packRings(origin: string, rings: readonly Ring[]): string[] {
   return packed.length === 0 ? messages : [...messages, wrap(packed)]
 }
 
-/** Undefined for a message that no bus sent: anybody with the database's password may notify. */
+/** Undefined for a message that no bus sent: anybody with the password of what carries it may send one. */
 export function unpackRings(message: string): { origin: string; rings: Ring[] } | undefined {
   try {
     const { from, rings } = JSON.parse(message) as { from: unknown; rings: unknown }

@@ -1,5 +1,5 @@
 /**
- * Two servers on one PostgreSQL and one Redis, and readers that are cut off again and again while nodes are killed, Redis is away and
+ * Two servers on one PostgreSQL and one Redis, which is their bus, and readers that are cut off again and again while nodes are killed, Redis is away and
  * PostgreSQL restarts: each history that was put together is the one in the table, byte for byte.
  */
 import { randomBytes } from 'node:crypto'
@@ -250,7 +250,7 @@ async function restartPostgres(): Promise<void> {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-test(`${READERS} readers, each cut off ${CUTS} times, put together what PostgreSQL has, through killed nodes, a Redis that was away and a PostgreSQL that restarted (B11)`, async () => {
+test(`${READERS} readers, each cut off ${CUTS} times, put together what PostgreSQL has, through killed nodes, a Redis that was away and a PostgreSQL that restarted (B11, E5)`, async () => {
   await createFlow('chain', CHAIN)
   await createFlow('quick', QUICK)
   const id = await start('chain', 'chain')
@@ -273,6 +273,7 @@ test(`${READERS} readers, each cut off ${CUTS} times, put together what PostgreS
   await pause(REDIS_AWAY_MS)
   await redis?.start()
   await restartPostgres()
+  if (redis) expect(servers[1]!.output().split('the bus lost Redis').length - 1).toBe(1)
   await restart(1)
   tormented = true
   const started = await starting

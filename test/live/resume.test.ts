@@ -7,9 +7,13 @@ import { Execution } from '../../src/engine/entities/execution.ts'
 import type { Bus } from '../../src/fleet/bus.ts'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import { createPostgresBus } from '../../src/fleet/postgres-bus.ts'
+import { createRedisBus } from '../../src/fleet/redis-bus.ts'
+import { connectRedis } from '../../src/fleet/redis-connection.ts'
 import { decodeFeedCursor, encodeFeedCursor } from '../../src/live/cursor.ts'
 import type { FeedEvent } from '../../src/live/frames.ts'
 import { createLog } from '../../src/log.ts'
+import { hasRedis } from '../harness/has-redis.ts'
+import { testRedis } from '../harness/redis.ts'
 import { testDatabase } from '../harness/test-database.ts'
 import { masks, reader, steeredAccess } from './access.ts'
 import { countedBus } from './counted-bus.ts'
@@ -19,11 +23,13 @@ import type { PulledFeed, PulledFeeds } from '../harness/pulled-feeds.ts'
 
 const { database, connection } = await testDatabase({ entities: [Execution] })
 const log = createLog('silent')
+const redisServer = hasRedis ? await testRedis() : undefined
 
 /** Two nodes' ways to each other. */
 const BUSES = [
   {
     name: 'the local bus',
+    here: true,
     runs: 15,
     open: async () => {
       const bus = createLocalBus(log)
@@ -32,9 +38,22 @@ const BUSES = [
   },
   {
     name: 'the bus over PostgreSQL',
+    here: true,
     runs: 8,
     open: async () => {
       const both = [createPostgresBus({ database, connection, log }), createPostgresBus({ database, connection, log })] as const
+      await Promise.all(both.map((bus) => bus.listening()))
+      return both
+    },
+  },
+  {
+    name: 'the bus over Redis',
+    here: hasRedis,
+    runs: 8,
+    open: async () => {
+      const redis = await connectRedis(redisServer!.url, log)
+      onTestFinished(() => redis.disconnect())
+      const both = [createRedisBus({ redis, log }), createRedisBus({ redis, log })] as const
       await Promise.all(both.map((bus) => bus.listening()))
       return both
     },
@@ -107,46 +126,48 @@ const STEPS = fc.array(
 
 const nodeOn = (bus: Bus): PulledFeeds => pulledFeeds({ database, bus, masks, ...steeredAccess(), log })
 
-describe.each(BUSES)('over $name', ({ open, runs }) => {
-  test('rings lost or doubled, readers cut off and resumed anywhere: every history is the one in the table', async () => {
-    const buses = await open()
-    onTestFinished(() => Promise.all(buses.map((bus) => bus.close())).then(() => undefined))
-    const property = fc.asyncProperty(STEPS, async (steps) => {
-      const nodes = buses.map(nodeOn)
-      const id = await startExecution(database)
-      const readers = [new Reader(id), new Reader(id)] as const
-      for (const [at, reader] of readers.entries()) await reader.resume(0, nodes[at]!)
-      for (const step of steps) {
-        if (step.kind === 'sweep') await Promise.all(nodes.map((node) => node.sweep()))
-        else if (step.kind === 'cut') await readers[0].resume(Math.floor(step.at * readers[0].history.length), nodes[step.node]!)
-        else {
-          const seq = await commitEvents(database, id, step.count)
-          for (let ring = 0; ring < step.rings; ring += 1) buses[step.node]!.ring(executionTopic(id), String(seq))
+for (const { name, here, open, runs } of BUSES)
+  describe.skipIf(!here)(`over ${name}`, () => {
+    test('rings lost or doubled, readers cut off and resumed anywhere: every history is the one in the table', async () => {
+      const buses = await open()
+      onTestFinished(() => Promise.all(buses.map((bus) => bus.close())).then(() => undefined))
+      const property = fc.asyncProperty(STEPS, async (steps) => {
+        const nodes = buses.map(nodeOn)
+        const id = await startExecution(database)
+        const readers = [new Reader(id), new Reader(id)] as const
+        for (const [at, reader] of readers.entries()) await reader.resume(0, nodes[at]!)
+        for (const step of steps) {
+          if (step.kind === 'sweep') await Promise.all(nodes.map((node) => node.sweep()))
+          else if (step.kind === 'cut')
+            await readers[0].resume(Math.floor(step.at * readers[0].history.length), nodes[step.node]!)
+          else {
+            const seq = await commitEvents(database, id, step.count)
+            for (let ring = 0; ring < step.rings; ring += 1) buses[step.node]!.ring(executionTopic(id), String(seq))
+          }
         }
-      }
-      await commitEvents(database, id, 1, true)
-      await Promise.all(nodes.map((node) => node.sweep()))
-      await Promise.all(readers.map((reader) => reader.finished()))
+        await commitEvents(database, id, 1, true)
+        await Promise.all(nodes.map((node) => node.sweep()))
+        await Promise.all(readers.map((reader) => reader.finished()))
 
-      const table = await historyOf(database, id)
-      for (const reader of readers) expect(reader).toMatchObject({ history: table, ended: true })
-      expect(nodes.map(({ size }) => size)).toEqual([0, 0])
+        const table = await historyOf(database, id)
+        for (const reader of readers) expect(reader).toMatchObject({ history: table, ended: true })
+        expect(nodes.map(({ size }) => size)).toEqual([0, 0])
+      })
+      await fc.assert(property, { numRuns: runs })
+    }, 60_000)
+
+    test('what is committed at one node is told at the other, without a sweep', async () => {
+      const [here, there] = await open()
+      onTestFinished(() => Promise.all([here.close(), there.close()]).then(() => undefined))
+      const id = await startExecution(database)
+      const reader = new Reader(id)
+      await reader.resume(0, nodeOn(there))
+      here.ring(executionTopic(id), String(await commitEvents(database, id, 3)))
+      await expect.poll(() => reader.history.length).toBe(3)
+      here.ring(executionTopic(id), String(await commitEvents(database, id, 1, true)))
+      await reader.finished()
     })
-    await fc.assert(property, { numRuns: runs })
-  }, 60_000)
-
-  test('what is committed at one node is told at the other, without a sweep', async () => {
-    const [here, there] = await open()
-    onTestFinished(() => Promise.all([here.close(), there.close()]).then(() => undefined))
-    const id = await startExecution(database)
-    const reader = new Reader(id)
-    await reader.resume(0, nodeOn(there))
-    here.ring(executionTopic(id), String(await commitEvents(database, id, 3)))
-    await expect.poll(() => reader.history.length).toBe(3)
-    here.ring(executionTopic(id), String(await commitEvents(database, id, 1, true)))
-    await reader.finished()
   })
-})
 
 test('a reader keeps up with two writers that commit and ring as fast as they can', async () => {
   const bus = countedBus()

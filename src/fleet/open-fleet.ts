@@ -1,0 +1,45 @@
+/** What processes share besides the database: in Redis where there is one. Else PostgreSQL rings, and each process counts for itself. */
+import type { Registry } from 'prom-client'
+import type { Database } from '../database/database.ts'
+import type { Logger } from '../log.ts'
+import type { Bus } from './bus.ts'
+import type { CreateLimiter } from './limiter.ts'
+import { createLocalBus } from './local-bus.ts'
+import { createMemoryLimiter } from './memory-limiter.ts'
+import { createPostgresBus } from './postgres-bus.ts'
+
+export interface FleetOptions {
+  readonly redisUrl: string | undefined
+  readonly database: Pick<Database, 'query'>
+  /** URL of a database that other processes may use too; none = this one is alone with it */
+  readonly sharedDatabase: string | undefined
+  readonly log: Logger
+  readonly registry: Registry
+}
+
+export interface Fleet {
+  readonly bus: Bus
+  readonly createLimiter: CreateLimiter
+  close(): Promise<void>
+}
+
+export async function openFleet({ redisUrl, database, sharedDatabase, log, registry }: FleetOptions): Promise<Fleet> {
+  if (!redisUrl) {
+    const bus = sharedDatabase ? createPostgresBus({ database, connection: sharedDatabase, log }) : createLocalBus(log)
+    return { bus, createLimiter: createMemoryLimiter, close: () => bus.close() }
+  }
+  // read in here: most servers have no Redis, and its client takes 6 MB
+  const { connectRedis } = await import('./redis-connection.ts')
+  const { createRedisBus } = await import('./redis-bus.ts')
+  const { createRedisLimiters } = await import('./redis-limiter.ts')
+  const redis = await connectRedis(redisUrl, log)
+  const bus = createRedisBus({ redis, log })
+  return {
+    bus,
+    createLimiter: createRedisLimiters({ redis, registry, log }),
+    async close() {
+      await bus.close()
+      redis.disconnect()
+    },
+  }
+}
