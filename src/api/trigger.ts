@@ -33,7 +33,7 @@ Trigger.implement({
       type: User,
       nullable: true,
       description:
-        'Who published it as it is: schedules and webhooks start the flow as this person. Null when the account is gone.',
+        'Schedules and webhooks start the flow as this person, who published its newest version; of a pattern, who published it as it is. Null when the account is gone.',
       resolve: ({ publishedBy }) => publishedBy,
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the flow got it.' }),

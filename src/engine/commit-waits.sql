@@ -1,6 +1,6 @@
--- The part of a commit that writes signals, approvals, what retries go on with, and moves to other versions (commit.sql calls it when there are any): rows of the
--- The part of a commit that writes signals, approvals, traces and what retries go on with (commit.sql calls it when there are any): rows of the
--- kinds of `WaitRow` in src/engine/decide/draft.ts, each a JSON object. Their keys are unique: what is written twice is refused with the whole transition.
+-- The part of a commit that writes signals, approvals, what retries go on with, moves to other versions, failures and traces (commit.sql
+-- calls it when there are any): rows of the kinds of `WaitRow` in src/engine/decide/wait-rows.ts, each a JSON object. Their keys are unique:
+-- what is written twice is refused with the whole transition.
 create or replace function sluice.commit_waits(waits sluice.wait_row[]) returns void
 language plpgsql
 set enable_seqscan = off

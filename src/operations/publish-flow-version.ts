@@ -51,7 +51,8 @@ async function neededFor(call: Call, flow: Pick<Flow, 'id' | 'latestNumber'>, de
   const [before] = await loadDefinitions(call, newest ? [newest.id] : [])
   const same = (field: 'permissions' | 'triggers' | 'onFailure'): boolean =>
     canonicalJson(before?.[field] ?? null) === canonicalJson(definition[field] ?? null)
-  if (!(same('triggers') && same('onFailure')) && !mayPublishTriggers(requirePrincipal(call)))
+  const startsFlows = Boolean(definition.triggers?.length || definition.onFailure)
+  if ((startsFlows || !(same('triggers') && same('onFailure'))) && !mayPublishTriggers(requirePrincipal(call)))
     return forbid(call, { type: AUDIT.refused, flowId: flow.id })
   return same('permissions') && same('triggers') ? 'EDIT' : 'MANAGE'
 }

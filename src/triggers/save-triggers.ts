@@ -8,7 +8,7 @@ import type { TriggerDefinition } from '../language/triggers/trigger-types.ts'
 export interface PublishedTriggers {
   flowId: string
   triggers: readonly TriggerDefinition[]
-  /** whom those that are new or changed run as */
+  /** whom they run as */
   publishedBy: string
 }
 
@@ -33,11 +33,13 @@ interface Row {
   name: string
   type: string
   definition: TriggerDefinition
+  publishedBy: string
 }
 
 /**
  * A trigger is the same while its flow has one of its name and type: its id lives on, and with it what is kept about it. One that did
- * not change keeps whoever published it. The flow's row is locked by whoever calls.
+ * not change goes on as it was, but as whoever publishes the steps that it starts: who only edits must not have them run with the
+ * rights of somebody else. Patterns run as whoever asks. The flow's row is locked by whoever calls.
  */
 export async function saveTriggers(
   em: EntityManager,
@@ -45,21 +47,24 @@ export async function saveTriggers(
 ): Promise<SavedTriggers> {
   const rows = await queryIn<Row>(
     em,
-    'select id, name, type, definition from sluice.triggers where flow_id = $1 and removed_at is null',
+    'select id, name, type, definition, published_by as "publishedBy" from sluice.triggers where flow_id = $1 and removed_at is null',
     [flowId],
   )
   const before = new Map(rows.map((row) => [`${row.type} ${row.name}`, row]))
   const added: SavedTrigger[] = []
   const changed: SavedTrigger[] = []
+  const adopted: string[] = []
   for (const definition of triggers) {
     const key = `${definition.type} ${definition.name}`
     const old = before.get(key)
     before.delete(key)
     if (!old) added.push({ id: newUuid(), definition })
     else if (canonicalJson(old.definition) !== canonicalJson(definition)) changed.push({ id: old.id, definition })
+    else if (old.type !== 'pattern' && old.publishedBy !== publishedBy) adopted.push(old.id)
   }
   const removed = [...before.values()].map(({ id }) => id)
   const saved = { added, changed, removed }
+  if (adopted.length > 0) await queryIn(em, ADOPT, [adopted, publishedBy])
   if (added.length + changed.length + removed.length > 0) {
     // first: a name may be free only then
     if (removed.length > 0) await queryIn(em, REMOVE, [removed])
@@ -79,6 +84,9 @@ const CHANGE = `
   set definition = c.definition, published_by = $2, changed_at = clock_timestamp(), version = t.version + 1
   from json_to_recordset($1::json) as c(id uuid, definition json)
   where t.id = c.id`
+
+const ADOPT = `
+  update sluice.triggers set published_by = $2, changed_at = clock_timestamp(), version = version + 1 where id = any($1::uuid[])`
 
 const ADD = `
   insert into sluice.triggers (id, flow_id, name, type, definition, published_by, created_at, changed_at)

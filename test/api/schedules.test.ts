@@ -1,7 +1,7 @@
 /** Schedules through the API: what is due is started once, overlaps and absences go as told, and people keep command. */
 import { expect, test } from 'vitest'
 import type { Principal } from '../../src/identity/principal.ts'
-import { decodeId } from '../../src/ids.ts'
+import { decodeId, encodeId } from '../../src/ids.ts'
 import { forgetFirings } from '../../src/triggers/forget-firings.ts'
 import { as, testApi } from '../harness/api.ts'
 
@@ -237,6 +237,30 @@ test('running it now follows its policy, works while it is paused, and happens o
   const other = await scheduled({ every: 'PT1H' }, WAITS, me)
   const mismatch = (await run(me, RUN_NOW, { id: other.id, key: 'once' })).data.runScheduleNow
   expect(mismatch.__typename).toBe('IdempotencyMismatchProblem')
+})
+
+test('steps that somebody else publishes run as whoever published them, not with the rights of whose schedule it was (C1, C2)', async () => {
+  const made = await scheduled({ every: 'PT1H' })
+  const { me, flow, id, definition } = made
+  const editor = await person()
+  const hidden = { name: `schedules ${++number}`, steps: { tell: { type: 'transform', set: { a: 1 } } } }
+  expect((await run(me, CREATE, { definition: hidden })).data.createFlow.__typename).toBe('CreateFlowSuccess')
+  const grants = [{ to: { user: encodeId('user', editor.id) }, action: 'EDIT' }]
+  const share = `mutation ($input: GrantFlowAccessInput!) { grantFlowAccess(input: $input) { __typename } }`
+  expect((await run(me, share, { input: { flowId: flow, grants } })).data.grantFlowAccess.__typename).toBe(
+    'GrantFlowAccessSuccess',
+  )
+  const publish = `mutation ($input: PublishFlowVersionInput!) { publishFlowVersion(input: $input) { __typename } }`
+  const changed = { ...definition, steps: { sub: { type: 'flow', flow: hidden.name, input: {} } }, output: {} }
+  const input = { flowId: flow, definition: changed, expectedVersion: 1 }
+  expect((await run(editor, publish, { input })).data.publishFlowVersion.__typename).toBe('PublishFlowVersionSuccess')
+  const { firing } = (await run(me, RUN_NOW, { id })).data.runScheduleNow
+  expect(firing).toMatchObject({ status: 'STARTED', execution: { id: expect.any(String) } })
+  await engine.ended(decodeId('execution', firing.execution.id)!, 10_000)
+  const shown = (await run(editor, `query ($id: ID!) { execution(id: $id) { error { code } } }`, { id: firing.execution.id }))
+    .data
+  expect(shown.execution).toEqual({ error: { code: 'FLOW_NOT_FOUND' } })
+  expect((await read(made)).runsAs).toEqual({ id: encodeId('user', editor.id) })
 })
 
 test('many schedules that are run now at once, by more than there are connections, all start', async () => {
