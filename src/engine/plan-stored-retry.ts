@@ -27,6 +27,8 @@ interface Source {
   initiators: string[] | null
   /** the execution that used it again */
   retriedBy: string | null
+  /** started by the same: whoever sees the one sees the other */
+  retriedByOwn: boolean | null
   definition: StoredDefinition
   steps: StoredStep[] | null
 }
@@ -48,14 +50,16 @@ const TEXT = `
   select e.status, e.initiator_id as "initiatorId", e.flow_version_id as "flowVersionId", e.priority, e.labels, v.definition,
     (select i.body::text from sluice.execution_inputs i where i.execution_id = e.id) as input,
     (select o.initiators from sluice.execution_origins o where o.execution_id = e.id) as initiators,
-    (select o.execution_id from sluice.execution_origins o where o.retried = e.id) as "retriedBy",
+    o.execution_id as "retriedBy", r.initiator_id = e.initiator_id as "retriedByOwn",
     (select json_agg(json_build_object('path', s.path, 'status', s.status, 'attempt', s.attempt, 'route', s.route, 'output', s.output,
         'bytes', octet_length(s.output::text), 'error', s.error, 'ended', floor(extract(epoch from s.finished_at) * 1000),
         'reusedFrom', s.reused_from, 'undone', exists (select from sluice.step_runs c
           where c.execution_id = e.id and c.path = s.path || '.compensate' and c.status <> 'SKIPPED')))
       from sluice.step_runs s
       where s.execution_id = e.id and s.path = any(array(select json_object_keys(v.definition -> 'steps')))) as steps
-  from sluice.executions e join sluice.flow_versions v on v.id = e.flow_version_id where e.id = $1`
+  from sluice.executions e join sluice.flow_versions v on v.id = e.flow_version_id
+  left join sluice.execution_origins o on o.retried = e.id left join sluice.executions r on r.id = o.execution_id
+  where e.id = $1`
 
 /** Initiators of one line of retries: more than these are not told apart from others any more. */
 const MOST_INITIATORS = 1000
@@ -82,7 +86,9 @@ export async function planStoredRetry(
   const steps = planRetry(program, new Map(before.map((step) => [step.path, endedBefore(step, changed)])), { from, fromStart })
   const retry = retryOf(question, source, steps)
   if (retry.reuse && source.retriedBy !== null)
-    return refused(`It was tried again already: try ${encodeId('execution', source.retriedBy)} again, which goes on from there.`)
+    return refused(
+      triedAgain(source.retriedByOwn ? encodeId('execution', source.retriedBy) : 'what somebody else started for it'),
+    )
   if (retry.reuse && status === 'SUCCEEDED' && !steps.some(({ action }) => action === 'RUN' || action === 'MAY_RUN'))
     return refused(
       'It succeeded, and nothing of it would run again: say which step to begin with, or that it begins from the start.',
@@ -90,6 +96,7 @@ export async function planStoredRetry(
   return { steps, flowVersionId, program, input: JSON.parse(input) as JsonObject, inputText: input, priority, labels, retry }
 }
 
+const triedAgain = (what: string): string => `It was tried again already: try ${what} again, which goes on from there.`
 const refused = (message: string): Problem => problem('ILLEGAL_STATE', { message })
 
 function unknownStep(program: Program, name: string): Problem | undefined {

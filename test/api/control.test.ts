@@ -248,6 +248,10 @@ test('only who may control it and start the flow may try it again, and not once 
   expect(await retry(await person(), id)).toMatchObject({ code: 'NOT_FOUND' })
   const again = await ended(admin, await retried(admin, id))
   expect(again).toMatchObject({ initiator: { id: encodeId('user', admin.id) } })
+  // whose retry it is that one may not see, is not told
+  const { whyNot } = await plan(guest, id)
+  expect(whyNot).toContain('somebody else')
+  expect(whyNot).not.toContain(again.id)
   // what is sensitive stays masked where it is used again
   expect(again.steps[0]).toMatchObject({ reusedFrom: { id }, redacted: ['/output/from'] })
 
