@@ -9,7 +9,8 @@ import { pauseSchedule } from '../operations/pause-schedule.ts'
 import { comingTimes, MAX_FIRINGS, MAX_NEXT_TIMES } from '../operations/read-schedules.ts'
 import { resumeSchedule } from '../operations/resume-schedule.ts'
 import { runScheduleNow } from '../operations/run-schedule-now.ts'
-import type { ScheduleProblem } from '../triggers/schedule.ts'
+import type { Schedule as ScheduleRow, ScheduleProblem } from '../triggers/schedule.ts'
+import type { Call } from '../operations/call.ts'
 import { builder } from './builder.ts'
 import { loadersOf } from './loaders.ts'
 import { mutation } from './mutation.ts'
@@ -117,27 +118,38 @@ Schedule.implement({
       description: 'Who paused it.',
       resolve: ({ pausedBy }) => pausedBy,
     }),
-    pauseReason: t.exposeString('pauseReason', { nullable: true, description: 'Why it is paused.' }),
+    pauseReason: t.string({
+      nullable: true,
+      description: 'Why it is paused; null when you may not manage the flow.',
+      resolve: async (schedule, _args, call) => ((await mayManage(schedule, call)) ? schedule.pauseReason : null),
+    }),
     lastProblem: t.field({
       type: ProblemOfSchedule,
       nullable: true,
-      description: 'Why it started nothing when it last should have; null when it did.',
-      resolve: ({ lastProblem }) => lastProblem,
+      description: 'Why it started nothing when it last should have; null when it did, and when you may not manage the flow.',
+      resolve: async (schedule, _args, call) => ((await mayManage(schedule, call)) ? schedule.lastProblem : null),
     }),
     firings: t.field({
       type: [ScheduleFiring],
-      description: 'What its times came to, the last first.',
+      description: 'What its times came to, the last first; none when you may not manage the flow.',
       complexity: ({ first }) => ({ field: 1, multiplier: Math.min(Math.max(first, 1), MAX_FIRINGS) }),
       args: {
         first: t.arg.int({ required: true, defaultValue: 20, description: `How many: 0 to ${MAX_FIRINGS}.` }),
         status: t.arg({ type: [Status], description: 'Only those that came to this.' }),
       },
-      resolve: ({ id }, { first, status }, call) =>
-        loadersOf(call).firings.load({ triggerId: id, first: within(first, MAX_FIRINGS), status: status ?? undefined }),
+      resolve: async (schedule, { first, status }, call) => {
+        const wanted = { triggerId: schedule.id, first: within(first, MAX_FIRINGS), status: status ?? undefined }
+        return (await mayManage(schedule, call)) ? loadersOf(call).firings.load(wanted) : []
+      },
     }),
     version: t.exposeInt('version', { description: 'Grows when it is published anew, paused or resumed.' }),
   }),
 })
+
+/** What becomes of a schedule tells of its owner's executions. */
+async function mayManage({ flowId }: ScheduleRow, call: Call): Promise<boolean> {
+  return (await loadersOf(call).allowedActions.load(flowId)).includes('MANAGE')
+}
 
 function within(first: number, most: number): number {
   if (first < 0 || first > most) throw new Fault('BAD_REQUEST', `\`first\` must be from 0 to ${most}.`)
@@ -210,7 +222,7 @@ mutation('pauseSchedule', {
 
 mutation('resumeSchedule', {
   description: 'Lets a paused schedule go on from now. The times that passed are left out; `backfillSchedule` starts them.',
-  scopes: { may: 'FLOWS_WRITE' },
+  scopes: { may: 'EXECUTIONS_WRITE' },
   input: (t) => ({ id: t.id({ required: true, description: 'The schedule.' }) }),
   resolve: (call, { id }) => resumeSchedule(call, { id: idOf(id) }),
   success: (t) => ({

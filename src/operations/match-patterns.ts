@@ -34,6 +34,8 @@ export const MAX_TEXT = 4_000
 const MOST_WORK = 20_000_000
 /** Then patterns of flows that others share are not tried. */
 const MOST_WORK_FOR_OTHERS = 5_000_000
+/** Nor more of them that match: the program of each has to be there to know who may start it. */
+const MOST_MATCHES_OF_OTHERS = 50
 
 /**
  * The best first: those of one's own flows and of administrators' before those of others; by priority, then the longest match, then by
@@ -50,21 +52,23 @@ export async function matchPatterns(call: Call, { text, mode }: MatchPatterns, f
   const flows = await findFlows(call, near)
   const matches: PatternMatch[] = []
   let work = 0
+  let ofOthers = 0
   const startable = near.flatMap((pattern) => {
     const flow = flows.get(pattern.id)
     return flow ? [{ pattern, flow }] : []
   })
   for (const { pattern, flow } of startable.toSorted(beforeOthers)) {
     if (first && matches.length > 0 && beforeOthers(matches[0]!, { pattern, flow }) < 0) break
-    const program = await call.services.engine.program(flow.newestVersionId)
-    if (isProblem(program) || !mayStartExecutions(principal, flow, program)) continue
     work += pattern.size * text.length
     // others must not keep anybody from an answer by how much there is to try
     if (!flow.isTrusted && work > MOST_WORK_FOR_OTHERS) break
     if (work > MOST_WORK)
       return problem('LIMIT_REACHED', { path: ['text'], message: 'Too many patterns are to be tried with so long a text.' })
     const match = pattern.find(text)
-    if (match) matches.push({ pattern, match, flow })
+    if (!match) continue
+    if (!flow.isTrusted && ++ofOthers > MOST_MATCHES_OF_OTHERS) break
+    const program = await call.services.engine.program(flow.newestVersionId)
+    if (!isProblem(program) && mayStartExecutions(principal, flow, program)) matches.push({ pattern, match, flow })
   }
   return matches.toSorted(betterFirst)
 }

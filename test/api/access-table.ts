@@ -201,7 +201,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
   },
   'Mutation.resumeSchedule': {
     ask: ({ trigger }) => `resumeSchedule(input: { id: "${trigger}" }) { ${ANY} }`,
-    cells: 'u..++ fff+f f+fffffff ff',
+    cells: 'u..++ fff+f ffff+ffff ff',
   },
   'Mutation.runScheduleNow': {
     ask: ({ trigger }) => `runScheduleNow(input: { id: "${trigger}", idempotencyKey: "" }) { ${ANY} }`,

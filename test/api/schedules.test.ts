@@ -46,7 +46,13 @@ async function scheduled(trigger: object, flow: object = TELLS, owner?: Principa
 }
 type Made = Awaited<ReturnType<typeof scheduled>>
 
-const read = async ({ me, flow }: Made) => (await run(me, READ, { id: flow })).data.flow.schedules[0]
+const SHARE = `mutation ($input: GrantFlowAccessInput!) { grantFlowAccess(input: $input) { __typename } }`
+async function share({ me, flow }: Made, ...who: [Principal, 'VIEW' | 'EDIT' | 'MANAGE'][]): Promise<void> {
+  const grants = who.map(([{ id }, action]) => ({ to: { user: encodeId('user', id) }, action }))
+  as('GrantFlowAccessSuccess', (await run(me, SHARE, { input: { flowId: flow, grants } })).data.grantFlowAccess)
+}
+
+const read = async ({ me, flow }: Pick<Made, 'me' | 'flow'>) => (await run(me, READ, { id: flow })).data.flow.schedules[0]
 const firings = async (made: Made) =>
   (await read(made)).firings.map(({ cause, status }: { cause: string; status: string }) => `${cause} ${status}`)
 
@@ -214,6 +220,11 @@ test('a paused schedule starts nothing until it is resumed; what waited is left 
   await scheduler.runOnce()
   expect(await firings(made)).toEqual(['SCHEDULED SKIPPED', 'SCHEDULED STARTED'])
   expect(await read(made)).toMatchObject({ pausedBy: { id: expect.stringMatching('user_') } })
+  // what came of it is nobody's business who may only read the flow
+  const [reader, manager] = [await person(), await person()]
+  await share(made, [reader, 'VIEW'], [manager, 'MANAGE'])
+  expect(await read({ ...made, me: reader })).toMatchObject({ pauseReason: null, lastProblem: null, firings: [], nextTimes: [] })
+  expect(await read({ ...made, me: manager })).toMatchObject({ pauseReason: 'the service is down', firings: [{}, {}] })
   const resumed = (await run(me, RESUME, { id })).data.resumeSchedule.schedule
   expect([resumed.pausedAt, Date.parse(resumed.nextTimes[0]) > now()]).toEqual([null, true])
   expect((await run(me, RESUME, { id })).data.resumeSchedule.__typename).toBe('IllegalStateProblem')
@@ -245,11 +256,7 @@ test('steps that somebody else publishes run as whoever published them, not with
   const editor = await person()
   const hidden = { name: `schedules ${++number}`, steps: { tell: { type: 'transform', set: { a: 1 } } } }
   expect((await run(me, CREATE, { definition: hidden })).data.createFlow.__typename).toBe('CreateFlowSuccess')
-  const grants = [{ to: { user: encodeId('user', editor.id) }, action: 'EDIT' }]
-  const share = `mutation ($input: GrantFlowAccessInput!) { grantFlowAccess(input: $input) { __typename } }`
-  expect((await run(me, share, { input: { flowId: flow, grants } })).data.grantFlowAccess.__typename).toBe(
-    'GrantFlowAccessSuccess',
-  )
+  await share(made, [editor, 'EDIT'])
   const publish = `mutation ($input: PublishFlowVersionInput!) { publishFlowVersion(input: $input) { __typename } }`
   const changed = { ...definition, steps: { sub: { type: 'flow', flow: hidden.name, input: {} } }, output: {} }
   const input = { flowId: flow, definition: changed, expectedVersion: 1 }
@@ -293,8 +300,7 @@ test('a backfill counts first, starts each past time once, and refuses spans tha
 test('whoever may not manage the flow has no command over its schedules; who does not see it finds none', async () => {
   const made = await scheduled({ every: 'PT1H' })
   const [friend, stranger] = [await person(), await person()]
-  const share = `mutation ($input: GrantFlowAccessInput!) { grantFlowAccess(input: $input) { __typename } }`
-  await run(made.me, share, { input: { flowId: made.flow, grants: [{ to: { user: friend.handle }, action: 'EDIT' }] } })
+  await share(made, [friend, 'EDIT'])
   const span = { from: iso(now() - MINUTE), to: iso(now() - 1) }
   for (const [document, variables] of [
     [PAUSE, { id: made.id }],

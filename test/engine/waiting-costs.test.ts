@@ -38,7 +38,8 @@ test('10,000 waiting executions cost no timers, no mailboxes, and a look for wor
   const cpu = process.cpuUsage()
   for (let look = 0; look < LOOKS; look++) await engine.worker.runOnce()
   const { user, system } = process.cpuUsage(cpu)
-  expect(statements).toBeLessThanOrEqual(LOOKS * 3 + 5)
+  // three a look, and what other loops of the engine ask meanwhile: a statement or two a second each
+  expect(statements).toBeLessThan(LOOKS * 4)
   expect((user + system) / 1000 / LOOKS, 'ms of CPU a look').toBeLessThan(10)
 
   // never analysed, as after a flood of starts
