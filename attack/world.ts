@@ -1,6 +1,7 @@
 /** Who lives on the server under attack: a victim with things of their own, an attacker with an account, a viewer, an administrator. */
 import { randomBytes } from 'node:crypto'
 import type { IdKind } from '../src/ids.ts'
+import { signatureOf } from '../src/triggers/webhooks/signature.ts'
 import { createClient } from './client.ts'
 import type { Client } from './client.ts'
 import type { Outside } from './outside.ts'
@@ -77,11 +78,12 @@ export async function populate(target: Target, outside: Outside): Promise<World>
 
   const secret = (): string => `planted-${randomBytes(12).toString('hex')}`
   const secrets = [secret(), secret(), secret()]
-  const made = await start(client, victim, waitingFlow(`plan_${randomBytes(4).toString('hex')}`, secrets[0]), {
-    said: secrets[1],
-  })
+  const stored = done(await client.mutate(victim.token, 'setSecret', { name: 'mine', value: secrets[2] }, 'secret { id }'))
+  const plan = waitingFlow(`plan_${randomBytes(4).toString('hex')}`, secrets[0])
+  const hooked = { ...plan, triggers: [{ type: 'webhook', name: 'hook', secret: 'mine' }] }
+  const made = await start(client, victim, hooked, { said: secrets[1] })
   const asked = await client.send(
-    `query ($id: ID!) { execution(id: $id) { flowVersion { id } } agentRequests(first: 5, filter: { execution: $id }) { edges { node { id } } } viewer { sessions(first: 5) { edges { node { id } } } } }`,
+    `query ($id: ID!) { execution(id: $id) { flow { triggers { id webhookPath } } flowVersion { id } } agentRequests(first: 5, filter: { execution: $id }) { edges { node { id } } } viewer { sessions(first: 5) { edges { node { id } } } } }`,
     { token: victim.token, variables: { id: made.executionId } },
   )
   const key = done(
@@ -90,7 +92,7 @@ export async function populate(target: Target, outside: Outside): Promise<World>
   const link = done(
     await client.mutate(victim.token, 'createExecutionLink', { executionId: made.executionId, may: 'READ' }, 'link { id } token'),
   )
-  const stored = done(await client.mutate(victim.token, 'setSecret', { name: 'mine', value: secrets[2] }, 'secret { id }'))
+  const [hook] = asked.data?.execution?.flow?.triggers ?? []
   const things: Partial<Record<IdKind, string>> = {
     flow: made.flowId,
     execution: made.executionId,
@@ -100,6 +102,8 @@ export async function populate(target: Target, outside: Outside): Promise<World>
     apiKey: key.apiKey.id,
     executionLink: link.link.id,
     secret: stored.secret.id,
+    trigger: hook?.id,
+    webhookDelivery: await deliver(`${target.url}${hook?.webhookPath}`, secrets[2]!),
     user: victim.id,
   }
   for (const [kind, id] of Object.entries(things)) if (!id) throw new Error(`the victim has no ${kind}`)
@@ -109,6 +113,14 @@ export async function populate(target: Target, outside: Outside): Promise<World>
     things,
     secrets: [...secrets, key.secret, link.token, victim.password, victim.token, victim.refreshToken],
   }
+}
+
+/** Sends what the victim's webhook takes; the delivery's id. */
+async function deliver(url: string, secret: string): Promise<string> {
+  const body = '{"said":"by a webhook"}'
+  const headers = { 'content-type': 'application/json', 'sluice-signature': signatureOf(body, secret, Date.now()) }
+  const response = await fetch(url, { method: 'POST', headers, body })
+  return ((await response.json()) as { id: string }).id
 }
 
 export const newPassword = (): string => `Aa1-${randomBytes(18).toString('base64url')}`
