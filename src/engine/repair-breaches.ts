@@ -60,7 +60,7 @@ export async function repairBreach(options: RepairOptions, breach: Breach): Prom
 }
 
 /** It waits for a slot that nobody knows of: it asks as it did when it was started, or begins if its flow has no limit any more. */
-async function askAgain(em: EntityManager, { database, program }: RepairOptions, executionId: string): Promise<boolean> {
+async function askAgain(em: EntityManager, { program }: RepairOptions, executionId: string): Promise<boolean> {
   const [row] = await queryIn<Asking>(
     em,
     `select e.flow_id, e.flow_version_id, e.priority, i.body as input from sluice.executions e
@@ -70,7 +70,7 @@ async function askAgain(em: EntityManager, { database, program }: RepairOptions,
   )
   if (!row) return false
   const compiled = await program(row.flow_version_id)
-  const slot = isProblem(compiled) ? undefined : slotOf(compiled, row.input, database.clock.now())
+  const slot = isProblem(compiled) ? undefined : slotOf(compiled, row.input)
   if (slot?.ok && slot.value) {
     const { key, hidden, most, onLimit } = slot.value
     await queryIn(

@@ -24,8 +24,11 @@ export type SlotRow =
   | { kind: 'free' | 'again'; key: string }
   | ({ kind: 'ask'; priority: number } & Omit<SlotAsk, 'onLimit'> & { cancelsOlder: boolean })
 
-/** undefined: the flow has no limit. `dueAt`: ms since 1970. A failure says why there is no key. */
-export function slotOf(program: Program, input: JsonObject, dueAt: number): Evaluated<SlotAsk | undefined> {
+/** Before any moment of PostgreSQL's clock, of which ours may be ahead. */
+const AT_ONCE = 0
+
+/** undefined: the flow has no limit. `dueAt`: ms since 1970, in the future. A failure says why there is no key. */
+export function slotOf(program: Program, input: JsonObject, dueAt = AT_ONCE): Evaluated<SlotAsk | undefined> {
   const rule = program.concurrency
   if (!rule) return NO_SLOT
   const made = rule.key ? keyOf(program, rule.key, input) : ALL

@@ -59,7 +59,11 @@ export function createStarter(options: StarterOptions): Engine['start'] {
 
   async function store(order: StartOrder, bytes: number): Promise<Started> {
     const now = database.clock.now()
-    const slot = slotOf(order.program, order.input, Math.max(now, order.startAt ?? now))
+    const slot = slotOf(
+      order.program,
+      order.input,
+      order.startAt !== undefined && order.startAt > now ? order.startAt : undefined,
+    )
     if (!slot.ok) return noKey(slot.message)
     const snapshot = withReused(newSnapshot({ id: newUuid(), ...order }, bytes, now, slot.value), order.retry)
     // what waits, for its time or for a slot, is claimed when that is over

@@ -134,7 +134,7 @@ async function admitAndBegin(
   }
   const inputText = payload.text
   const now = database.clock.now()
-  const slot = slotOf(program, input, now)
+  const slot = slotOf(program, input)
   if (!slot.ok) return refused('INVALID_INPUT', `The input gives no key: ${slot.message}`, LAST)
   const limits = { runningLimit: null, ...(slot.value && { slot: slot.value }) }
   const priority = program.priority ?? parent.priority
