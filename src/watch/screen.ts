@@ -27,11 +27,11 @@ export function openScreen(terminal: Terminal): Screen {
   terminal.write(HIDE_CURSOR)
   return {
     get columns() {
-      return terminal.columns ?? 80
+      return terminal.columns || 80
     },
     get rows() {
       // the cursor needs a line too
-      return Math.max(4, (terminal.rows ?? 24) - 1)
+      return Math.max(4, (terminal.rows || 24) - 1)
     },
     draw(lines) {
       const text = lines.map((line) => `${line}${ERASE_LINE}\n`).join('')
