@@ -53,7 +53,13 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
       databaseUrl,
       verifiedPostgres,
     ),
-    poolSize: setting('SLUICE_DATABASE_POOL_SIZE', 'Most connections to PostgreSQL of one process.', '20', whole(2, 1_000)),
+    // a loop may hold one while it asks for another: the scheduler, the slots
+    poolSize: setting(
+      'SLUICE_DATABASE_POOL_SIZE',
+      'Most connections to PostgreSQL of one process: at least 4.',
+      '20',
+      whole(4, 1_000),
+    ),
   },
   fleet: {
     redisUrl: secret(
