@@ -108,9 +108,9 @@ test('wrong tokens raise the alarm that administrators follow on a socket (C8, B
   })
   for (let guess = 0; guess < 10; guess++) await ask(there, '{ viewer { id } }', `guess-${guess}`)
   const isAlarm = (message: { payload?: unknown }) => JSON.stringify(message.payload ?? '').includes('security.wrongTokens')
-  expect((await socket.heard(isAlarm)).payload).toMatchObject({
-    data: { auditFeed: { __typename: 'AuditDelta', events: [{ type: 'security.wrongTokens', ip: '127.0.0.1' }] } },
-  })
+  // alarms of before may come with it
+  const events = expect.arrayContaining([expect.objectContaining({ type: 'security.wrongTokens', ip: '127.0.0.1' })])
+  expect((await socket.heard(isAlarm)).payload).toMatchObject({ data: { auditFeed: { __typename: 'AuditDelta', events } } })
 }, 60_000)
 
 test('whoever is no administrator any more loses the alarm within a second (B11)', async () => {

@@ -162,7 +162,7 @@ test(
   async () => {
     const id = await startOf(session)('feature_approval', EXPENSIVE)
     const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
-    const env = { ...process.env, PORT: new URL(server.url).port, SLUICE_DATA_DIR: dataDir }
+    const env = { PATH: process.env['PATH'], PORT: new URL(server.url).port, SLUICE_DATA_DIR: dataDir }
     const child = spawn(process.execPath, [main, 'watch', id], { env, stdio: ['ignore', 'pipe', 'inherit'] })
     onTestFinished(() => void child.kill())
     let said = ''
