@@ -18,7 +18,11 @@ for (const module of vitest.state.getTestModules()) {
   // A file that could not be loaded, or a hook that threw, has no failed test of its own.
   if (module.state() === 'failed' && ![...module.children.allTests('failed')].length) counts.failed += 1
 }
-counts.failed += vitest.state.getUnhandledErrors().length
+// Some come after the report: of what a file left behind.
+for (const error of vitest.state.getUnhandledErrors()) {
+  counts.failed += 1
+  console.error(error)
+}
 await vitest.close()
 
 // Nothing found is a mistake in the call, not a success.
