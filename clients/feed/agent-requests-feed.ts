@@ -1,4 +1,5 @@
 /** Following an inbox: what is open of what a role, or whoever follows, is asked. */
+import { COMMON_FRAMES } from './common-frames.ts'
 import { mergeByKey } from './merge.ts'
 import type { FeedKind } from './state.ts'
 
@@ -40,9 +41,7 @@ const DOCUMENT = /* GraphQL */ `
   subscription AgentRequestsFeed($role: String, $after: String) {
     agentRequestsFeed(role: $role, after: $after) {
       __typename
-      ... on FeedFrame {
-        cursor
-      }
+      ${COMMON_FRAMES}
       ... on AgentRequestsSnapshot {
         requests {
           ...Request
@@ -53,18 +52,6 @@ const DOCUMENT = /* GraphQL */ `
         requests {
           ...Request
         }
-      }
-      ... on FeedHeartbeat {
-        serverTime
-      }
-      ... on FeedGap {
-        reason
-      }
-      ... on FeedEnd {
-        reason
-      }
-      ... on FeedClosed {
-        reason
       }
     }
   }

@@ -1,4 +1,5 @@
 /** Following the audit log: its last events, the oldest first. */
+import { COMMON_FRAMES } from './common-frames.ts'
 import { mergeByKey } from './merge.ts'
 import type { FeedKind } from './state.ts'
 
@@ -38,9 +39,7 @@ const DOCUMENT = /* GraphQL */ `
   subscription AuditFeed($filter: AuditFilter, $after: String) {
     auditFeed(filter: $filter, after: $after) {
       __typename
-      ... on FeedFrame {
-        cursor
-      }
+      ${COMMON_FRAMES}
       ... on AuditSnapshot {
         events {
           ...Entry
@@ -50,18 +49,6 @@ const DOCUMENT = /* GraphQL */ `
         events {
           ...Entry
         }
-      }
-      ... on FeedHeartbeat {
-        serverTime
-      }
-      ... on FeedGap {
-        reason
-      }
-      ... on FeedEnd {
-        reason
-      }
-      ... on FeedClosed {
-        reason
       }
     }
   }

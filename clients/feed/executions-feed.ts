@@ -1,4 +1,5 @@
 /** Following all executions that match a filter: a wall screen. */
+import { COMMON_FRAMES } from './common-frames.ts'
 import { mergeByKey } from './merge.ts'
 import type { FeedKind } from './state.ts'
 
@@ -50,9 +51,7 @@ const DOCUMENT = /* GraphQL */ `
   subscription ExecutionsFeed($filter: ExecutionFilter, $after: String) {
     executionsFeed(filter: $filter, after: $after) {
       __typename
-      ... on FeedFrame {
-        cursor
-      }
+      ${COMMON_FRAMES}
       ... on ExecutionsSnapshot {
         executions {
           ...Row
@@ -63,18 +62,6 @@ const DOCUMENT = /* GraphQL */ `
           ...Row
         }
         left
-      }
-      ... on FeedHeartbeat {
-        serverTime
-      }
-      ... on FeedGap {
-        reason
-      }
-      ... on FeedEnd {
-        reason
-      }
-      ... on FeedClosed {
-        reason
       }
     }
   }
