@@ -1,10 +1,10 @@
 /** The process: reads the command, starts the app, prints how to use it, and stops it on a signal. */
 import { relative } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
-import type { App } from './app.ts'
-import { ConfigError, loadConfig } from './config.ts'
-import type { Mode } from './config.ts'
-import type { Config } from './config-types.ts'
+import type { App } from './app/app.ts'
+import { ConfigError, loadConfig } from './config/config.ts'
+import type { Mode } from './config/config.ts'
+import type { Config } from './config/config-types.ts'
 import { createLog } from './log.ts'
 
 const USAGE = `usage: sluice <command>
@@ -91,7 +91,7 @@ async function run(mode: 'start' | 'serve' | 'work'): Promise<void> {
   process.on('uncaughtException', (error) => fail(error, 'a fault that nobody handled'))
   try {
     const onFatal = (error: Error): void => fail(error, 'the database is lost')
-    const { startApp } = await import('./app.ts')
+    const { startApp } = await import('./app/app.ts')
     app = await startApp({ config, environment: process.env, log, serve: mode !== 'work', work: mode !== 'serve', onFatal })
   } catch (error) {
     process.stderr.write(`Sluice could not start: ${error instanceof Error ? error.message : String(error)}\n`)
@@ -109,7 +109,7 @@ async function run(mode: 'start' | 'serve' | 'work'): Promise<void> {
 async function migrate(): Promise<void> {
   const config = readConfig('migrate')
   if (!config) return
-  const { migrateOnly } = await import('./app-database.ts')
+  const { migrateOnly } = await import('./app/database.ts')
   const applied = await migrateOnly(config, createLog(config.log.level))
   process.stdout.write(applied.length > 0 ? `applied ${applied.join(', ')}\n` : 'nothing to do\n')
   process.exit()
@@ -118,7 +118,7 @@ async function migrate(): Promise<void> {
 async function audit(): Promise<void> {
   const config = readConfig('migrate')
   if (!config) return
-  const { AUDIT_USAGE, runAuditCommand } = await import('./audit-command.ts')
+  const { AUDIT_USAGE, runAuditCommand } = await import('./commands/audit.ts')
   const code = await runAuditCommand(process.argv.slice(3), config, createLog('warn')).catch((error: Error) => {
     process.stderr.write(`${error.message}\n${'code' in error && String(error.code).startsWith('ERR_PARSE') ? AUDIT_USAGE : ''}`)
     return EXIT.failure
@@ -129,7 +129,7 @@ async function audit(): Promise<void> {
 async function simulate(): Promise<void> {
   const config = readConfig('schema')
   if (!config) return
-  const { runSimulateCommand, SIMULATE_USAGE } = await import('./simulate-command.ts')
+  const { runSimulateCommand, SIMULATE_USAGE } = await import('./commands/simulate.ts')
   const print = (text: string): void => void process.stdout.write(text)
   process.exitCode = await runSimulateCommand(process.argv.slice(3), config, print).catch((error: Error) => {
     process.stderr.write(

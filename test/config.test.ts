@@ -3,8 +3,8 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { ConfigError, describeConfig, loadConfig } from '../src/config.ts'
-import type { Environment, Mode } from '../src/config.ts'
+import { ConfigError, describeConfig, loadConfig } from '../src/config/config.ts'
+import type { Environment, Mode } from '../src/config/config.ts'
 
 const STRONG = 'pZ4vN8q1Kx7Wd3Rt6Yb0Hs5Lm9Gc2Jf4Qa8Ue1Oi7'
 const directory = mkdtempSync(join(tmpdir(), 'sluice-config-'))

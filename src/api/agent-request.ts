@@ -1,8 +1,8 @@
 /** Agent requests: what steps ask agents and people, and the answers. */
 import type { AGENT_DECISIONS, AGENT_REQUEST_STATUSES } from '../engine/states.ts'
-import { answerAgentRequest } from '../operations/answer-agent-request.ts'
-import { listAgentRequests } from '../operations/list-agent-requests.ts'
-import { nameOf } from '../operations/read-steps.ts'
+import { answerAgentRequest } from '../operations/agent-requests/answer-agent-request.ts'
+import { listAgentRequests } from '../operations/agent-requests/list-agent-requests.ts'
+import { nameOf } from '../operations/executions/read-steps.ts'
 import { builder } from './builder.ts'
 import { connectionCost, connectionTypes, readPage } from './connection.ts'
 import { given } from './given.ts'

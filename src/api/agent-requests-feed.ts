@@ -1,8 +1,8 @@
 /** Following what is asked, live: `agentRequestsFeed` and its frames. */
 import type { AgentRequestsFrame } from '../live/agent-requests-topic.ts'
-import { MOST_REQUESTS } from '../operations/follow-agent-requests.ts'
+import { MOST_REQUESTS } from '../operations/agent-requests/follow-agent-requests.ts'
 import type { AgentRequestHead } from '../operations/load-by-id.ts'
-import { noteOther } from '../operations/note-reads.ts'
+import { noteOther } from '../operations/audit/note-reads.ts'
 import { requirePrincipal } from '../operations/permissions.ts'
 import { builder } from './builder.ts'
 import { FeedEnd } from './execution-feed.ts'

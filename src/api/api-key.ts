@@ -1,8 +1,8 @@
 /** API keys: the programs that act for people, and agents. */
 import type { Scope as ScopeName } from '../identity/principal.ts'
-import { createApiKey } from '../operations/create-api-key.ts'
-import { listApiKeys } from '../operations/list-api-keys.ts'
-import { revokeApiKey } from '../operations/revoke-api-key.ts'
+import { createApiKey } from '../operations/people/create-api-key.ts'
+import { listApiKeys } from '../operations/people/list-api-keys.ts'
+import { revokeApiKey } from '../operations/people/revoke-api-key.ts'
 import { builder } from './builder.ts'
 import { connectionCost, connectionTypes, readPage } from './connection.ts'
 import { given } from './given.ts'

@@ -1,6 +1,6 @@
 /** Approvals: what people are asked to decide, and their votes. */
-import { delegateApproval } from '../operations/delegate-approval.ts'
-import type { Approval as ApprovalView, VoteView } from '../operations/read-approvals.ts'
+import { delegateApproval } from '../operations/agent-requests/delegate-approval.ts'
+import type { Approval as ApprovalView, VoteView } from '../operations/agent-requests/read-approvals.ts'
 import { builder } from './builder.ts'
 import { loadersOf } from './loaders.ts'
 import { mutation } from './mutation.ts'

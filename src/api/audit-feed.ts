@@ -1,6 +1,6 @@
 /** Following the audit log live: `auditFeed` and its frames; with `security: true` it is the administrators' alarm. */
 import type { AuditFrame } from '../live/read-audit.ts'
-import { noteOther } from '../operations/note-reads.ts'
+import { noteOther } from '../operations/audit/note-reads.ts'
 import { requireAuditReader } from '../operations/refuse.ts'
 import { AuditFilter, wantedEvents } from './audit.ts'
 import { builder } from './builder.ts'

@@ -3,7 +3,7 @@ import type { Checkpoint } from '../audit/checkpoint.ts'
 import type { AuditVerification, VerifiedPlace } from '../audit/verify-audit.ts'
 import { encodeId } from '../ids.ts'
 import { Fault } from '../errors.ts'
-import { verifyAuditLog } from '../operations/verify-audit.ts'
+import { verifyAuditLog } from '../operations/audit/verify-audit.ts'
 import { builder } from './builder.ts'
 
 const DEFAULT_ROWS = 1_000

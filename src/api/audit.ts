@@ -2,7 +2,7 @@
 import type { AuditEntry, Severity as SeverityName } from '../audit/audit-entry.ts'
 import type { AuditFilter as Filter } from '../audit/audit-filter.ts'
 import { encodeId } from '../ids.ts'
-import { listAuditEvents } from '../operations/list-audit-events.ts'
+import { listAuditEvents } from '../operations/audit/list-audit-events.ts'
 import { builder } from './builder.ts'
 import { connectionCost, connectionTypes, readPage } from './connection.ts'
 import { given } from './given.ts'

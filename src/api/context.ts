@@ -8,8 +8,8 @@ import type { OpenChanges } from '../live/changes-topic.ts'
 import type { OpenExecutionFeed } from '../live/execution-topic.ts'
 import type { Logger } from '../log.ts'
 import type { Call, Services } from '../operations/call.ts'
-import type { WantedRequests } from '../operations/follow-agent-requests.ts'
-import type { FollowedExecutions } from '../operations/follow-executions.ts'
+import type { WantedRequests } from '../operations/agent-requests/follow-agent-requests.ts'
+import type { FollowedExecutions } from '../operations/executions/follow-executions.ts'
 
 /** What a door (HTTP, WebSocket) knows about a request; everything else in a `Call` comes from the process. */
 export type Caller = Pick<Call, 'principal' | 'origin' | 'requestId' | 'signal'>

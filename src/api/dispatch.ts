@@ -1,9 +1,9 @@
 /** Starting flows by what a text says: `dispatch`, and the query that tells what it would do. */
 import { Fault, isProblem } from '../errors.ts'
-import { dispatch } from '../operations/dispatch.ts'
-import { getExecution } from '../operations/get-execution.ts'
-import { MAX_TEXT, matchPatterns } from '../operations/match-patterns.ts'
-import type { PatternMatch, DISPATCH_MODES } from '../operations/match-patterns.ts'
+import { dispatch } from '../operations/triggers/dispatch.ts'
+import { getExecution } from '../operations/executions/get-execution.ts'
+import { MAX_TEXT, matchPatterns } from '../operations/triggers/match-patterns.ts'
+import type { PatternMatch, DISPATCH_MODES } from '../operations/triggers/match-patterns.ts'
 import { PATTERN_KINDS } from '../language/triggers/pattern.ts'
 import { builder } from './builder.ts'
 import { LabelInput } from './execution-list.ts'

@@ -1,5 +1,5 @@
 /** Who started whom: the execution whose `flow` step or whose failure started one, and those that were started for it. */
-import { listExecutions } from '../operations/list-executions.ts'
+import { listExecutions } from '../operations/executions/list-executions.ts'
 import { builder } from './builder.ts'
 import { connectionCost, readPage } from './connection.ts'
 import { EXECUTION_CONNECTION } from './execution-list.ts'

@@ -1,6 +1,6 @@
 /** Following an execution live: `executionFeed` and its frames. */
 import type { ExecutionFrame } from '../live/frames.ts'
-import { noteParts } from '../operations/note-reads.ts'
+import { noteParts } from '../operations/audit/note-reads.ts'
 import { requirePrincipal } from '../operations/permissions.ts'
 import { builder } from './builder.ts'
 import { COMMON_FRAMES, FeedFrame, FeedSource, Reason, selectsOneOf } from './feed.ts'

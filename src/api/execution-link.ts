@@ -1,8 +1,8 @@
 /** Capability links: tokens for one execution, for people who have no account. */
 import type { LinkPrincipal } from '../identity/principal.ts'
-import { createExecutionLink } from '../operations/create-execution-link.ts'
-import { listExecutionLinks } from '../operations/list-execution-links.ts'
-import { revokeExecutionLink } from '../operations/revoke-execution-link.ts'
+import { createExecutionLink } from '../operations/executions/create-execution-link.ts'
+import { listExecutionLinks } from '../operations/executions/list-execution-links.ts'
+import { revokeExecutionLink } from '../operations/executions/revoke-execution-link.ts'
 import { builder } from './builder.ts'
 import { connectionCost, connectionTypes, readPage } from './connection.ts'
 import { mutation } from './mutation.ts'

@@ -1,8 +1,8 @@
 /** Reading one execution, and listing many. */
 import { isProblem } from '../errors.ts'
-import { getExecution } from '../operations/get-execution.ts'
-import { listExecutions } from '../operations/list-executions.ts'
-import type { ExecutionFilter as Wanted } from '../operations/list-executions.ts'
+import { getExecution } from '../operations/executions/get-execution.ts'
+import { listExecutions } from '../operations/executions/list-executions.ts'
+import type { ExecutionFilter as Wanted } from '../operations/executions/list-executions.ts'
 import { builder } from './builder.ts'
 import { connectionCost, connectionTypes, readPage } from './connection.ts'
 import { ExecutionStatus } from './execution.ts'

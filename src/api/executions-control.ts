@@ -1,7 +1,7 @@
 /** Canceling, pausing, resuming and retrying many executions at once, by a filter; first only counted. */
 import { encodeId } from '../ids.ts'
-import { controlExecutions, MOST_AT_ONCE, MOST_COUNTED } from '../operations/control-executions.ts'
-import type { Bulk, BulkVerb } from '../operations/control-executions.ts'
+import { controlExecutions, MOST_AT_ONCE, MOST_COUNTED } from '../operations/executions/control-executions.ts'
+import type { Bulk, BulkVerb } from '../operations/executions/control-executions.ts'
 import { builder } from './builder.ts'
 import { ExecutionFilter, filterOf } from './execution-list.ts'
 import { given } from './given.ts'

@@ -1,8 +1,8 @@
 /** Following many executions live: `executionsFeed` and its frames. */
 import type { ExecutionsFrame } from '../live/executions-topic.ts'
-import { MOST_FOLLOWED } from '../operations/follow-executions.ts'
-import { wantedExecutions } from '../operations/list-executions.ts'
-import { noteOther } from '../operations/note-reads.ts'
+import { MOST_FOLLOWED } from '../operations/executions/follow-executions.ts'
+import { wantedExecutions } from '../operations/executions/list-executions.ts'
+import { noteOther } from '../operations/audit/note-reads.ts'
 import { requirePrincipal } from '../operations/permissions.ts'
 import { encodeId } from '../ids.ts'
 import { builder } from './builder.ts'

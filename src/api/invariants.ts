@@ -1,8 +1,8 @@
 /** What must be true of what is stored, and where it was not: `invariants`, for administrators. */
 import type { Invariant } from '../engine/find-breaches.ts'
 import { encodeId } from '../ids.ts'
-import { listRepairs, readInvariantCheck } from '../operations/read-invariants.ts'
-import type { InvariantCheck, Repair as RepairRow } from '../operations/read-invariants.ts'
+import { listRepairs, readInvariantCheck } from '../operations/audit/read-invariants.ts'
+import type { InvariantCheck, Repair as RepairRow } from '../operations/audit/read-invariants.ts'
 import { builder } from './builder.ts'
 import { connectionCost, connectionTypes, readPage } from './connection.ts'
 import { Execution } from './refs.ts'

@@ -1,7 +1,7 @@
 /** Who holds what, and how much is left: `limits`; and the slots that executions of one flow hold or wait for. */
-import { listSlots, MAX_COUNT, MAX_HOLDERS } from '../operations/read-slots.ts'
-import { readRates, readRunning } from '../operations/read-limits.ts'
-import type { RateLeft, RunningLimit } from '../operations/read-limits.ts'
+import { listSlots, MAX_COUNT, MAX_HOLDERS } from '../operations/executions/read-slots.ts'
+import { readRates, readRunning } from '../operations/executions/read-limits.ts'
+import type { RateLeft, RunningLimit } from '../operations/executions/read-limits.ts'
 import { builder } from './builder.ts'
 import { connectionCost, connectionTypes, readPage } from './connection.ts'
 import { given } from './given.ts'

@@ -1,6 +1,6 @@
 /** Changing a password, and resetting a forgotten one. */
-import { changePassword } from '../operations/change-password.ts'
-import { requestPasswordReset, resetPassword } from '../operations/reset-password.ts'
+import { changePassword } from '../operations/people/change-password.ts'
+import { requestPasswordReset, resetPassword } from '../operations/people/reset-password.ts'
 import { mutation } from './mutation.ts'
 
 const ENDED = 'How many sessions ended by it.'

@@ -1,6 +1,6 @@
 /** Fields for what may be large: read only when selected, many at once, and null when it is over `maxBytes`. */
-import type { Payload } from '../operations/read-payloads.ts'
-import { parsePayload } from '../operations/read-payloads.ts'
+import type { Payload } from '../operations/executions/read-payloads.ts'
+import { parsePayload } from '../operations/executions/read-payloads.ts'
 import { MAX_STATE_BYTES } from '../language/payload.ts'
 import type { Types } from './builder.ts'
 import { loadersOf } from './loaders.ts'

@@ -21,9 +21,9 @@ import {
   loadWebhookDeliveries,
 } from '../operations/load-by-id.ts'
 import type { AgentRequestHead, AuditEventHead, FlowVersionHead } from '../operations/load-by-id.ts'
-import type { EventRow } from '../operations/read-events.ts'
-import type { Firing } from '../operations/read-schedules.ts'
-import type { StepView } from '../operations/read-steps.ts'
+import type { EventRow } from '../operations/executions/read-events.ts'
+import type { Firing } from '../operations/triggers/read-schedules.ts'
+import type { StepView } from '../operations/executions/read-steps.ts'
 import type { Schedule as ScheduleRow } from '../triggers/schedule.ts'
 import { builder } from './builder.ts'
 

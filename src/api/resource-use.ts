@@ -1,6 +1,6 @@
 /** Who and which flows took most of the machine lately: `resourceUse`, for administrators. */
-import { listResourceUse, MAX_FIRST, MAX_RUNNING } from '../operations/list-resource-use.ts'
-import type { ResourceUseRow, UseBy, UseOrder } from '../operations/list-resource-use.ts'
+import { listResourceUse, MAX_FIRST, MAX_RUNNING } from '../operations/audit/list-resource-use.ts'
+import type { ResourceUseRow, UseBy, UseOrder } from '../operations/audit/list-resource-use.ts'
 import { builder } from './builder.ts'
 import { Flow } from './refs.ts'
 import { User } from './viewer.ts'

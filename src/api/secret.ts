@@ -1,9 +1,9 @@
 /** Secrets: named, written, used by steps, never shown. */
 import { encodeId } from '../ids.ts'
 import { isProblem } from '../errors.ts'
-import { deleteSecret } from '../operations/delete-secret.ts'
-import { listSecrets } from '../operations/list-secrets.ts'
-import { setSecret } from '../operations/set-secret.ts'
+import { deleteSecret } from '../operations/secrets/delete-secret.ts'
+import { listSecrets } from '../operations/secrets/list-secrets.ts'
+import { setSecret } from '../operations/secrets/set-secret.ts'
 import { builder } from './builder.ts'
 import { connectionCost, connectionTypes, readPage } from './connection.ts'
 import { mutation } from './mutation.ts'

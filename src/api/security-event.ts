@@ -2,7 +2,7 @@
 import { ruleOf, SECURITY_KINDS, subjectId } from '../audit/security-kinds.ts'
 import type { SecurityKind as SecurityKindName, Subject, SubjectKind as SubjectKindName } from '../audit/security-kinds.ts'
 import { decodeId } from '../ids.ts'
-import { listSecurityEvents } from '../operations/list-security-events.ts'
+import { listSecurityEvents } from '../operations/audit/list-security-events.ts'
 import { Severity } from './audit.ts'
 import { builder } from './builder.ts'
 import { connectionCost, connectionTypes, readPage } from './connection.ts'

@@ -1,8 +1,8 @@
 /** Where you are signed in, and signing out. */
 import type { Session as SessionEntity } from '../identity/entities/session.ts'
 import { encodeId } from '../ids.ts'
-import { listSessions } from '../operations/list-sessions.ts'
-import { endSession, signOut } from '../operations/sign-out.ts'
+import { listSessions } from '../operations/people/list-sessions.ts'
+import { endSession, signOut } from '../operations/people/sign-out.ts'
 import { builder } from './builder.ts'
 import { connectionCost, connectionTypes, readPage } from './connection.ts'
 import { mutation } from './mutation.ts'

@@ -1,8 +1,8 @@
 /** Telling a running execution something, and what it was told. */
 import { Fault } from '../errors.ts'
-import { MAX_SIGNALS_READ } from '../operations/read-signals.ts'
-import type { SignalView } from '../operations/read-signals.ts'
-import { signalExecution } from '../operations/signal-execution.ts'
+import { MAX_SIGNALS_READ } from '../operations/executions/read-signals.ts'
+import type { SignalView } from '../operations/executions/read-signals.ts'
+import { signalExecution } from '../operations/executions/signal-execution.ts'
 import { builder } from './builder.ts'
 import { loadersOf } from './loaders.ts'
 import { mutation } from './mutation.ts'

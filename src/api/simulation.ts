@@ -1,7 +1,7 @@
 /** Running a definition on a virtual clock: `simulateFlow`. */
 import type { AskRow, StepRunRow } from '../engine/decide/draft.ts'
-import { simulateFlow } from '../operations/simulate-flow.ts'
-import type { SimulatedFlow } from '../operations/simulate-flow.ts'
+import { simulateFlow } from '../operations/flows/simulate-flow.ts'
+import type { SimulatedFlow } from '../operations/flows/simulate-flow.ts'
 import type { Difference } from '../simulation/compare.ts'
 import type { SimulationProblem } from '../simulation/world.ts'
 import { builder } from './builder.ts'

@@ -1,5 +1,5 @@
 /** Slots: an execution of a flow with `concurrency` holds one, or waits for one behind others. */
-import type { Slot as SlotView } from '../operations/read-slots.ts'
+import type { Slot as SlotView } from '../operations/executions/read-slots.ts'
 import { builder } from './builder.ts'
 import { loadersOf } from './loaders.ts'
 import { Execution, Flow } from './refs.ts'

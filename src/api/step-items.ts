@@ -6,7 +6,7 @@ import { given } from './given.ts'
 import { loadersOf } from './loaders.ts'
 import { StepRun } from './refs.ts'
 import { StepStatus } from './step-run.ts'
-import type { StepCounts } from '../operations/read-items.ts'
+import type { StepCounts } from '../operations/executions/read-items.ts'
 
 const Counts = builder.objectRef<StepCounts>('StepCounts').implement({
   description: 'How many items of a map, or iterations of a loop, are how.',

@@ -1,9 +1,9 @@
 /** Triggers: what starts a flow besides calls. */
 import { encodeId } from '../ids.ts'
 import type { TriggerType } from '../language/triggers/trigger-types.ts'
-import type { TriggerName } from '../operations/load-triggers.ts'
-import { MOST_EXECUTIONS } from '../operations/read-trigger-statistics.ts'
-import type { TriggerStatistics } from '../operations/read-trigger-statistics.ts'
+import type { TriggerName } from '../operations/triggers/load-triggers.ts'
+import { MOST_EXECUTIONS } from '../operations/triggers/read-trigger-statistics.ts'
+import type { TriggerStatistics } from '../operations/triggers/read-trigger-statistics.ts'
 import { builder } from './builder.ts'
 import { loadersOf } from './loaders.ts'
 import { Execution, Flow, Trigger } from './refs.ts'

@@ -1,8 +1,8 @@
 /** Users as administrators see and change them; and the mails that development keeps. */
 import type { SentMail } from '../outbound/mail.ts'
-import { createUser } from '../operations/create-user.ts'
-import { deleteUser, updateUser } from '../operations/edit-user.ts'
-import { listOutbox, listUsers } from '../operations/list-users.ts'
+import { createUser } from '../operations/people/create-user.ts'
+import { deleteUser, updateUser } from '../operations/people/edit-user.ts'
+import { listOutbox, listUsers } from '../operations/people/list-users.ts'
 import { encodeId } from '../ids.ts'
 import { builder } from './builder.ts'
 import { connectionCost, connectionTypes, readPage } from './connection.ts'

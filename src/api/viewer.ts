@@ -1,9 +1,9 @@
 /** Who asks: the viewer and users, signing in, staying signed in. */
 import { User as UserEntity } from '../identity/entities/user.ts'
 import type { Role as RoleName } from '../identity/principal.ts'
-import { noteRows } from '../operations/note-reads.ts'
-import { refreshSession } from '../operations/refresh-session.ts'
-import { signIn } from '../operations/sign-in.ts'
+import { noteRows } from '../operations/audit/note-reads.ts'
+import { refreshSession } from '../operations/people/refresh-session.ts'
+import { signIn } from '../operations/people/sign-in.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { given } from './given.ts'

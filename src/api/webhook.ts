@@ -1,7 +1,7 @@
 /** Webhooks: what came through them, what became of it, and taking it again. */
 import { encodeId } from '../ids.ts'
-import { listWebhookDeliveries } from '../operations/list-webhook-deliveries.ts'
-import { replayWebhookDelivery } from '../operations/replay-webhook-delivery.ts'
+import { listWebhookDeliveries } from '../operations/triggers/list-webhook-deliveries.ts'
+import { replayWebhookDelivery } from '../operations/triggers/replay-webhook-delivery.ts'
 import type { DeliveryStatus } from '../triggers/entities/webhook-delivery.ts'
 import { builder } from './builder.ts'
 import { connectionCost, connectionTypes, readPage } from './connection.ts'

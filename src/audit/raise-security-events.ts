@@ -4,7 +4,7 @@
  */
 import type { EntityManager } from '@mikro-orm/postgresql'
 import { queryIn } from '../database/database.ts'
-import type { SecurityConfig } from '../config-types.ts'
+import type { SecurityConfig } from '../config/config-types.ts'
 import { newUuid } from '../ids.ts'
 import type { AuditEntry } from './audit-entry.ts'
 import { recordAudit } from './record-audit.ts'

@@ -1,5 +1,5 @@
 /** What raises security events (C8, B14, D7): the closed list of kinds, what each counts, how bad it is, and what to do. */
-import type { SecurityConfig } from '../config-types.ts'
+import type { SecurityConfig } from '../config/config-types.ts'
 import { encodeId } from '../ids.ts'
 import type { IdKind } from '../ids.ts'
 import type { Severity } from './audit-entry.ts'

@@ -1,7 +1,7 @@
 /** What watches, joined: refusals tell the detectors, these tell the metrics and the operator's webhook. */
 import type { Registry } from 'prom-client'
 import type { Database } from '../database/database.ts'
-import type { SecurityConfig } from '../config-types.ts'
+import type { SecurityConfig } from '../config/config-types.ts'
 import type { Logger } from '../log.ts'
 import { createGuardedClient } from '../outbound/guarded-client.ts'
 import { createAlertWebhook } from './alert-webhook.ts'

@@ -1,5 +1,5 @@
 /** What this process has counted and not written yet: bounded, however many subjects are invented (A2). */
-import type { SecurityConfig } from '../config-types.ts'
+import type { SecurityConfig } from '../config/config-types.ts'
 import { EVERYBODY, ruleOf, thresholdOf } from './security-kinds.ts'
 import type { SecurityKind, Subject } from './security-kinds.ts'
 

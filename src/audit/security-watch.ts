@@ -4,7 +4,7 @@
  * in the log, a metric, and an alert to the operator's webhook.
  */
 import type { Database } from '../database/database.ts'
-import type { SecurityConfig } from '../config-types.ts'
+import type { SecurityConfig } from '../config/config-types.ts'
 import { encodeId } from '../ids.ts'
 import type { Logger } from '../log.ts'
 import { createLoop } from '../loop.ts'

@@ -62,7 +62,7 @@ function faultsOfRole({ role, powers, owns, creates, rewrites }: Facts): ServerF
   return [{ text: `The application's role ${role} can ${can.join(', ')}. ${remedy}`, certain: true }]
 }
 
-// Production refuses such a URL (config-settings.ts). A port published from a container looks like this too.
+// Production refuses such a URL (config/settings.ts). A port published from a container looks like this too.
 function faultsOfConnection({ over_network, encrypted }: Facts): ServerFault[] {
   if (!over_network || encrypted) return []
   return [

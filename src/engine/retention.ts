@@ -5,7 +5,7 @@
 import type { AuditKeys } from '../audit/audit-keys.ts'
 import type { SealedHead } from '../audit/sealed-head.ts'
 import { shortenAudit } from '../audit/shorten-audit.ts'
-import type { RetentionConfig } from '../config-types.ts'
+import type { RetentionConfig } from '../config/config-types.ts'
 import type { Database } from '../database/database.ts'
 import type { Logger } from '../log.ts'
 import { createLoop } from '../loop.ts'

@@ -14,8 +14,8 @@ import type { JsonObject } from '../language/values.ts'
 import { Trigger } from '../triggers/entities/trigger.ts'
 import { WebhookDelivery } from '../triggers/entities/webhook-delivery.ts'
 import type { Call } from './call.ts'
-import { maskExecutions, maskRequests } from './mask-rows.ts'
-import { noteRows } from './note-reads.ts'
+import { maskExecutions, maskRequests } from './executions/mask-rows.ts'
+import { noteRows } from './audit/note-reads.ts'
 import {
   requirePrincipal,
   visibleApiKeys,
@@ -28,7 +28,7 @@ import {
   visibleTriggers,
   visibleWebhookDeliveries,
 } from './permissions.ts'
-import { visibleAgentRequests } from './request-permissions.ts'
+import { visibleAgentRequests } from './agent-requests/request-permissions.ts'
 import { selectRows } from './select-rows.ts'
 import type { Condition } from './select-rows.ts'
 

@@ -2,7 +2,7 @@
 import type { EntityClass } from '@mikro-orm/postgresql'
 import { sql } from 'kysely'
 import type { Reader } from './call.ts'
-import { noteRows } from './note-reads.ts'
+import { noteRows } from './audit/note-reads.ts'
 import { allOf, selectRows } from './select-rows.ts'
 import type { Condition } from './select-rows.ts'
 

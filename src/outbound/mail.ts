@@ -1,5 +1,5 @@
 /** Mail that leaves: by SMTP when a server is configured, else into an outbox in memory that development can look into. */
-import type { MailConfig } from '../config-types.ts'
+import type { MailConfig } from '../config/config-types.ts'
 
 export interface Mail {
   readonly to: string

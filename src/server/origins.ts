@@ -1,5 +1,5 @@
 /** Which origins' pages may call: those of the list, and the server's own (B7). */
-import type { ServerConfig } from '../config-types.ts'
+import type { ServerConfig } from '../config/config-types.ts'
 
 const ANY_ADDRESS = new Set(['0.0.0.0', '::', '[::]'])
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]']

@@ -6,7 +6,7 @@ import { createFeed, executionFeed, executionsFeed, SessionOver } from '../../cl
 import type { FeedEnding, GetToken } from '../../clients/feed/feed.ts'
 import { signIn } from '../../clients/feed/session.ts'
 import { overWebSocket } from '../../clients/feed/websocket.ts'
-import type { Config } from '../config-types.ts'
+import type { Config } from '../config/config-types.ts'
 import { drawExecution, tellExecution } from './draw/execution.ts'
 import { drawFleet, tellFleet } from './draw/fleet.ts'
 import type { Terminal } from './screen.ts'

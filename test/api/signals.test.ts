@@ -1,8 +1,8 @@
 /** Signals through the API: early, late, twice, too many; what takes them, and who may send them. */
 import { expect, test } from 'vitest'
 import type { Principal } from '../../src/identity/principal.ts'
-import { createApiKey } from '../../src/operations/create-api-key.ts'
-import { createExecutionLink } from '../../src/operations/create-execution-link.ts'
+import { createApiKey } from '../../src/operations/people/create-api-key.ts'
+import { createExecutionLink } from '../../src/operations/executions/create-execution-link.ts'
 import { decodeId, encodeId } from '../../src/ids.ts'
 import { as, testApi } from '../harness/api.ts'
 import { unwrap } from '../harness/engine.ts'

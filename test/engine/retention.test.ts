@@ -2,7 +2,7 @@
 import { Registry } from 'prom-client'
 import { expect, test } from 'vitest'
 import { createSealedHead } from '../../src/audit/sealed-head.ts'
-import { loadConfig } from '../../src/config.ts'
+import { loadConfig } from '../../src/config/config.ts'
 import { migrateDatabase } from '../../src/database/migrate.ts'
 import { measureRetention } from '../../src/engine/metrics.ts'
 import { createRetention, storeAges } from '../../src/engine/retention.ts'

@@ -7,7 +7,7 @@ import { parseSync } from 'oxc-parser'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { parse, validate } from 'graphql'
 import { schema } from '../../src/api/schema.ts'
-import { SETTINGS } from '../../src/config-settings.ts'
+import { SETTINGS } from '../../src/config/settings.ts'
 
 const SERVE = fileURLToPath(new URL('../../examples/clients/serve-page.ts', import.meta.url))
 let url: string

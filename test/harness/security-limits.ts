@@ -1,6 +1,6 @@
 /** When tests want security events: never, as by default, or from few on. */
-import { loadConfig } from '../../src/config.ts'
-import type { SecurityConfig } from '../../src/config-types.ts'
+import { loadConfig } from '../../src/config/config.ts'
+import type { SecurityConfig } from '../../src/config/config-types.ts'
 
 export const DEFAULTS: SecurityConfig = loadConfig({}, { mode: 'serve' }).security
 

@@ -14,7 +14,7 @@ import {
 import type { GraphQLEnumValue, GraphQLField, GraphQLInputField, GraphQLNamedType, GraphQLObjectType } from 'graphql'
 import { expect, test } from 'vitest'
 import { printSchema, schema } from '../../src/api/schema.ts'
-import { SETTINGS } from '../../src/config-settings.ts'
+import { SETTINGS } from '../../src/config/settings.ts'
 import { PROBLEM_CODES } from '../../src/errors.ts'
 import { CONTRACT, ENVIRONMENT, LATER } from './contract.ts'
 import { read } from './source-files.ts'

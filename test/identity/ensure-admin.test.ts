@@ -6,7 +6,7 @@ import { developmentSecrets } from '../../src/identity/development-secrets.ts'
 import { ensureAdmin } from '../../src/identity/ensure-admin.ts'
 import { passwordMistakes } from '../../src/identity/password-rule.ts'
 import { weaknessOfSecret } from '../../src/identity/secret-rule.ts'
-import { signIn } from '../../src/operations/sign-in.ts'
+import { signIn } from '../../src/operations/people/sign-in.ts'
 import { people, unwrap } from './people.ts'
 import { auditKeys } from '../harness/audit-keys.ts'
 

@@ -9,8 +9,8 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 /** The examples validated, compiled and simulated, every file of it with V8's evaluators switched off. */
 const SCRIPT = `
   import { exampleFlows } from './examples/flows/all.ts'
-  import { runSimulateCommand } from './src/simulate-command.ts'
-  import { loadConfig } from './src/config.ts'
+  import { runSimulateCommand } from './src/commands/simulate.ts'
+  import { loadConfig } from './src/config/config.ts'
   import { writeFileSync, mkdtempSync, rmSync } from 'node:fs'
   import { tmpdir } from 'node:os'
   const refused = [() => eval('1'), () => new Function('return 1'), () => (() => {}).constructor('return 1')].filter((make) => {

@@ -2,7 +2,7 @@
 import { beforeAll, expect, test } from 'vitest'
 import type { AuditFilter } from '../../src/audit/audit-filter.ts'
 import { newUuid } from '../../src/ids.ts'
-import { listAuditEvents } from '../../src/operations/list-audit-events.ts'
+import { listAuditEvents } from '../../src/operations/audit/list-audit-events.ts'
 import { testApi } from '../harness/api.ts'
 import { recordStatements } from '../harness/record-statements.ts'
 

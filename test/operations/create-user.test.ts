@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { Fault } from '../../src/errors.ts'
 import { encodeId } from '../../src/ids.ts'
-import { createUser } from '../../src/operations/create-user.ts'
-import { signIn } from '../../src/operations/sign-in.ts'
+import { createUser } from '../../src/operations/people/create-user.ts'
+import { signIn } from '../../src/operations/people/sign-in.ts'
 import { PASSWORD, people, unwrap } from '../identity/people.ts'
 
 const { database, call, principal, person, audited } = await people()

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { encodeId, newUuid } from '../../src/ids.ts'
 import { AuditEvent } from '../../src/audit/entities/audit-event.ts'
-import { deleteUser, updateUser } from '../../src/operations/edit-user.ts'
-import type { UpdateUser } from '../../src/operations/edit-user.ts'
-import { listOutbox, listUsers } from '../../src/operations/list-users.ts'
-import { signIn } from '../../src/operations/sign-in.ts'
+import { deleteUser, updateUser } from '../../src/operations/people/edit-user.ts'
+import type { UpdateUser } from '../../src/operations/people/edit-user.ts'
+import { listOutbox, listUsers } from '../../src/operations/people/list-users.ts'
+import { signIn } from '../../src/operations/people/sign-in.ts'
 import { PASSWORD, people, unwrap } from '../identity/people.ts'
 
 const { database, identity, call, person, principal, audited } = await people({ signInPerMinute: 1_000 })

@@ -5,9 +5,9 @@ import { AuditEvent } from '../../src/audit/entities/audit-event.ts'
 import { FlowVersion } from '../../src/engine/entities/flow-version.ts'
 import { Flow } from '../../src/engine/entities/flow.ts'
 import { isProblem } from '../../src/errors.ts'
-import { createFlow } from '../../src/operations/create-flow.ts'
-import { ensureExampleFlows } from '../../src/operations/ensure-example-flows.ts'
-import { publishFlowVersion } from '../../src/operations/publish-flow-version.ts'
+import { createFlow } from '../../src/operations/flows/create-flow.ts'
+import { ensureExampleFlows } from '../../src/operations/flows/ensure-example-flows.ts'
+import { publishFlowVersion } from '../../src/operations/flows/publish-flow-version.ts'
 import { testApi } from '../harness/api.ts'
 
 const { database, services, call, person, audited } = await testApi({ flowWritesPerMinute: 10 })

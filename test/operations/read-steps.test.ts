@@ -4,9 +4,9 @@ import type { StepRun } from '../../src/engine/entities/step-run.ts'
 import type { InFlight } from '../../src/engine/in-flight.ts'
 import type { ExecutionStatus } from '../../src/engine/states.ts'
 import { compile } from '../../src/language/compile.ts'
-import { mergeSteps, nameOf } from '../../src/operations/read-steps.ts'
-import { executionWaitsFor, NO_MORE, sayWaiting, WAITING_KINDS, waitingOf } from '../../src/operations/waiting-for.ts'
-import type { Waiting, Waits } from '../../src/operations/waiting-for.ts'
+import { mergeSteps, nameOf } from '../../src/operations/executions/read-steps.ts'
+import { executionWaitsFor, NO_MORE, sayWaiting, WAITING_KINDS, waitingOf } from '../../src/operations/executions/waiting-for.ts'
+import type { Waiting, Waits } from '../../src/operations/executions/waiting-for.ts'
 import { NEVER_MS } from '../../src/engine/decide/snapshot.ts'
 
 const allow = { roles: new Set(['ceo']), handlers: new Set(['work']) }

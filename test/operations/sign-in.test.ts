@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { encodeId } from '../../src/ids.ts'
 import type { Call } from '../../src/operations/call.ts'
-import { refreshSession } from '../../src/operations/refresh-session.ts'
-import { signIn } from '../../src/operations/sign-in.ts'
+import { refreshSession } from '../../src/operations/people/refresh-session.ts'
+import { signIn } from '../../src/operations/people/sign-in.ts'
 import { PASSWORD, people, unwrap } from '../identity/people.ts'
 
 const { database, identity, call, person, audited } = await people()

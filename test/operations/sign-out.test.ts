@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { encodeId, newUuid } from '../../src/ids.ts'
 import type { UserPrincipal } from '../../src/identity/principal.ts'
-import { changePassword } from '../../src/operations/change-password.ts'
-import { listSessions } from '../../src/operations/list-sessions.ts'
-import { refreshSession } from '../../src/operations/refresh-session.ts'
-import { signIn } from '../../src/operations/sign-in.ts'
-import { endSession, signOut } from '../../src/operations/sign-out.ts'
+import { changePassword } from '../../src/operations/people/change-password.ts'
+import { listSessions } from '../../src/operations/people/list-sessions.ts'
+import { refreshSession } from '../../src/operations/people/refresh-session.ts'
+import { signIn } from '../../src/operations/people/sign-in.ts'
+import { endSession, signOut } from '../../src/operations/people/sign-out.ts'
 import { PASSWORD, people, unwrap } from '../identity/people.ts'
 
 const { database, identity, call, person, audited } = await people({ signInPerMinute: 1_000 })

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { Principal, Scope, UserPrincipal } from '../../src/identity/principal.ts'
 import { newUuid } from '../../src/ids.ts'
 import { visibleExecutions } from '../../src/operations/permissions.ts'
-import { whoMaySee } from '../../src/operations/who-may-see.ts'
+import { whoMaySee } from '../../src/operations/executions/who-may-see.ts'
 import { testApi } from '../harness/api.ts'
 import { recordStatements } from '../harness/record-statements.ts'
 

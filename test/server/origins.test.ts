@@ -1,6 +1,6 @@
 /** Which origins are the server's own. */
 import { expect, test } from 'vitest'
-import { loadConfig } from '../../src/config.ts'
+import { loadConfig } from '../../src/config/config.ts'
 import { createOriginRule } from '../../src/server/origins.ts'
 
 const rule = (host: string, publicUrl?: string) =>

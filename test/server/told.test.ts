@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import type { Context } from '../../src/api/context.ts'
 import type { AuditEntry } from '../../src/audit/audit-entry.ts'
 import type { Call } from '../../src/operations/call.ts'
-import { noteOther } from '../../src/operations/note-reads.ts'
+import { noteOther } from '../../src/operations/audit/note-reads.ts'
 import { auditKeys } from '../harness/audit-keys.ts'
 import { codeOf, post, principal, RawSocket, serve } from './test-server.ts'
 

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { exampleFlows } from '../../examples/flows/all.ts'
-import { loadConfig } from '../../src/config.ts'
-import { runSimulateCommand } from '../../src/simulate-command.ts'
+import { loadConfig } from '../../src/config/config.ts'
+import { runSimulateCommand } from '../../src/commands/simulate.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'sluice-simulate-'))

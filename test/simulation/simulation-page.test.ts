@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { loadConfig } from '../../src/config.ts'
-import { runSimulateCommand } from '../../src/simulate-command.ts'
+import { loadConfig } from '../../src/config/config.ts'
+import { runSimulateCommand } from '../../src/commands/simulate.ts'
 import { testApi } from '../harness/api.ts'
 
 const page = readFileSync(new URL('../../docs/simulation.md', import.meta.url), 'utf8')

@@ -1,6 +1,6 @@
 /** `sluice watch` against a whole server: a drawing for terminals, lines for everything else, and an exit code. */
 import { expect, test } from 'vitest'
-import { loadConfig } from '../../src/config.ts'
+import { loadConfig } from '../../src/config/config.ts'
 import type { Terminal } from '../../src/watch/screen.ts'
 import { runWatchCommand } from '../../src/watch/watch-command.ts'
 import { approve, runningServer } from '../clients/running-server.ts'
