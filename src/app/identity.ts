@@ -8,7 +8,7 @@ import { createIdentity } from '../identity/identity.ts'
 import type { IdentityServices } from '../identity/identity.ts'
 import { createMailRoom } from '../identity/mail-room.ts'
 import type { SecretKeys } from '../identity/secret-keys.ts'
-import { openMail } from '../outbound/mail.ts'
+import { openMail } from '../outbound/open-mail.ts'
 import type { Ground } from './ground.ts'
 
 export interface AppIdentityOptions {

@@ -14,7 +14,8 @@ import type { CompileFlow } from '../simulation/case.ts'
 import { compare } from '../simulation/compare.ts'
 import type { Difference } from '../simulation/compare.ts'
 import { simulate, sinceStart } from '../simulation/simulate.ts'
-import type { Simulation, SimulationLimits } from '../simulation/simulate.ts'
+import type { SimulationLimits } from '../simulation/simulate.ts'
+import type { Simulation } from '../simulation/simulation.ts'
 
 export const SIMULATE_USAGE = `usage: sluice simulate <flow> [--case FILE]... [--history] [--json]
 

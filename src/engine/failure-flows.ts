@@ -24,7 +24,7 @@ export interface FailureFlowsOptions {
   masks: MasksOf
   start: Engine['start']
   chooseFlow: ChooseChild | undefined
-  /** executions of one publisher that have not ended */
+  /** executions of one publisher that have not ended: of these, failures take at most half */
   runningLimit: number
   log: Logger
 }
@@ -66,6 +66,8 @@ const TAKE_TEXT = `
 
 export function createFailureFlows(options: FailureFlowsOptions): FailureFlows {
   const { database, programs, log } = options
+  // whoever may start a public flow that fails must not take all that its publisher may run
+  const runningLimit = Math.max(1, Math.floor(options.runningLimit / 2))
   const loop = createLoop({
     name: 'failure flows',
     log,
@@ -103,7 +105,7 @@ export function createFailureFlows(options: FailureFlowsOptions): FailureFlows {
     if (!payload.ok) return payload.message
     const started = await options.start({
       ...{ flowId: chosen.flowId, flowVersionId: chosen.flowVersionId, program, input, inputText: payload.text, initiatorId },
-      ...{ runningLimit: options.runningLimit, failureOf: id, priority: program.priority ?? 0 },
+      ...{ runningLimit, failureOf: id, priority: program.priority ?? 0 },
       audit: chosen.audit.map((entry) => ({ ...entry, metadata: { failureOf: encodeId('execution', id) } })),
       idempotency: { principalId: initiatorId, key: `failure\n${id}`, inputHash: Buffer.from(id) },
     })

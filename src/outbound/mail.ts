@@ -1,5 +1,4 @@
-/** Mail that leaves: by SMTP when a server is configured, else into an outbox in memory that development can look into. */
-import type { MailConfig } from '../config/config-types.ts'
+/** A mail, and the outbox in memory that development can look into. */
 
 export interface Mail {
   readonly to: string
@@ -24,15 +23,4 @@ export function createOutbox(): { send: SendMail; mails(): readonly SentMail[] }
     send: async (mail) => void (mails = [{ ...mail, at: new Date() }, ...mails].slice(0, KEPT)),
     mails: () => mails,
   }
-}
-
-/** By SMTP; without a server, in development, into an outbox; else there is no `send`. `kept`: what the outbox has. */
-export async function openMail(
-  { smtpUrl, from }: MailConfig,
-  development: boolean,
-): Promise<{ send?: SendMail; kept?: () => readonly SentMail[]; close(): void }> {
-  if (smtpUrl) return (await import('./smtp.ts')).createSmtp(smtpUrl, from)
-  if (!development) return { close: () => undefined }
-  const outbox = createOutbox()
-  return { send: outbox.send, kept: outbox.mails, close: () => undefined }
 }

@@ -1,13 +1,12 @@
 /** A subscription as a door follows it: each frame executed and written once for all who would get the same. */
 import { execute, Kind, visit } from 'graphql'
 import type { GraphQLSchema } from 'graphql'
-import type { MakeFrameCall } from '../api/context.ts'
+import type { Caller, MakeFrameCall } from '../api/context.ts'
 import type { FeedSource } from '../api/feed.ts'
 import { canonicalJson } from '../canonical-json.ts'
 import { Fault } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Sink } from '../live/member.ts'
-import type { Visitor } from './answer.ts'
 import type { Plan } from './prepare.ts'
 import { presentErrors } from './refusal.ts'
 
@@ -24,7 +23,7 @@ export interface Subscribed {
   readonly source: FeedSource<unknown>
   readonly plan: Plan
   readonly variables: Readonly<Record<string, unknown>>
-  readonly visitor: Visitor
+  readonly visitor: Caller
 }
 
 export function createFollower(schema: GraphQLSchema, makeFrameCall: MakeFrameCall, log: Logger) {

@@ -3,7 +3,7 @@ import type { StepRunRow } from '../engine/decide/draft.ts'
 import { formatDuration } from '../language/duration.ts'
 import type { Json } from '../language/values.ts'
 import type { Expectation } from './case.ts'
-import type { Simulation } from './simulate.ts'
+import type { Simulation } from './simulation.ts'
 
 export interface Difference {
   /** into `expect`, key by key */

@@ -7,18 +7,17 @@ import { derivedUuid } from '../engine/decide/derive.ts'
 import type { AskRow, EventRow, StepRunRow, World } from '../engine/decide/draft.ts'
 import type { Input } from '../engine/decide/input.ts'
 import type { Snapshot } from '../engine/decide/snapshot.ts'
-import type { ExecutionError } from '../engine/entities/execution.ts'
 import { dueAtOf } from '../engine/in-flight.ts'
 import { newSnapshot } from '../engine/new-snapshot.ts'
 import { hasEnded } from '../engine/states.ts'
-import type { ExecutionStatus } from '../engine/states.ts'
 import { workSpent } from '../language/budget.ts'
 import { formatDuration } from '../language/duration.ts'
 import type { Program } from '../language/program.ts'
 import type { Json } from '../language/values.ts'
 import type { Case } from './case.ts'
+import type { Simulation, SimulationProblem } from './simulation.ts'
 import { initiatorId, SimulatedWorld } from './world.ts'
-import type { SimulateCall, SimulationProblem } from './world.ts'
+import type { SimulateCall } from './world.ts'
 
 /** Where a simulation ends that would not end by itself. */
 export interface SimulationLimits {
@@ -26,29 +25,6 @@ export interface SimulationLimits {
   events: number
   /** units of the work of expressions, about 0.1 microseconds each */
   work: number
-}
-
-/** Times are ms since 1970, on the virtual clock. */
-export interface Simulation {
-  status: ExecutionStatus
-  /** null: none, or it has not succeeded */
-  output: Json
-  error: ExecutionError | null
-  reason: string | null
-  startedAt: number
-  /** of the last event */
-  endedAt: number
-  events: EventRow[]
-  /** those that ended, in the order of their ends */
-  steps: StepRunRow[]
-  /** questions and notices, in the order in which they were asked */
-  asked: AskRow[]
-  /** the simulation could not go on; `status` is as far as it came */
-  problem?: SimulationProblem
-  /** tokens: what the definition says that an attempt costs, for each that began */
-  cost: number
-  /** keys of results that nothing asked for */
-  unused: string[]
 }
 
 /** Flows that call each other, one inside of the other. */

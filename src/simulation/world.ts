@@ -13,19 +13,11 @@ import { Agenda } from './agenda.ts'
 import type { Case, Happening, Result } from './case.ts'
 import { EndedItems } from './ended-items.ts'
 import { keysOf } from './result-keys.ts'
-import type { Simulation } from './simulate.ts'
+import type { Simulation, SimulationProblem } from './simulation.ts'
 
 type CalledFlow = NonNullable<ReturnType<NonNullable<Case['flows']>['get']>>
 /** Simulates what a step calls; undefined: it lies too deep. */
 export type SimulateCall = (program: Program, given: Case) => Generator<void, Simulation> | undefined
-
-/** Why a simulation could not go on. */
-export interface SimulationProblem {
-  code: 'MISSING_RESULT' | 'WRONG_RESULT' | 'LIMIT'
-  message: string
-  /** of the step run it is about */
-  path?: string
-}
 
 /** Somebody whom a case names: the same id wherever the name is used. */
 const personOf = (name: string): string => derivedUuid(0, `person/${name}`)

@@ -165,6 +165,20 @@ test('a failure starts the flow that is named for it, once, as whoever published
   expect(started.map(({ metadata }) => metadata)).toEqual([{ failureOf: execution.id }])
 })
 
+test('failures take at most half of what their publisher may have running (A8)', async () => {
+  const [owner, caller] = [await person(), await person()]
+  await failing(owner, { name: 'tell', steps: WAIT })
+  const flow = await failing(owner, { name: 'breaks often', onFailure: { flow: 'tell' }, steps: BROKEN })
+  for (let at = 0; at < 5; at++) await start(caller, flow, { waitMs: 5_000 })
+  await expect.poll(() => handlersOf(flow), { interval: 10, timeout: 5_000 }).toHaveLength(2)
+  // those that were refused are tried again later
+  await database.query('update sluice.failures set next_at = now()')
+  await engine.failures.runOnce()
+  expect(await handlersOf(flow)).toHaveLength(2)
+  const mine = await flowOf(owner, {})
+  for (let at = 0; at < 3; at++) expect(await start(owner, mine)).toMatchObject({ __typename: 'StartExecutionSuccess' })
+})
+
 test('a flow that is started for a failure and fails starts none; a cancel is no failure, a time-out is one', async () => {
   const owner = await person()
   const flow = await failing(owner, {

@@ -130,6 +130,7 @@ export async function testApi({
     },
     admitStarts: (starts) => admitStarts(services, starts),
     chooseChild: createChooseChild(() => services),
+    mostRunning: runningPerInitiator,
   })
   watchSteps(engine, security.watch.count)
   const jwtSecret = randomBytes(32).toString('hex')

@@ -7,7 +7,7 @@ import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import type { Program } from '../../src/language/program.ts'
 import { readCase } from '../../src/simulation/case.ts'
 import { simulate } from '../../src/simulation/simulate.ts'
-import type { Simulation } from '../../src/simulation/simulate.ts'
+import type { Simulation } from '../../src/simulation/simulation.ts'
 
 const LIMITS = { transitions: 100_000, events: 100_000, work: 1_000_000_000 }
 
