@@ -62,7 +62,11 @@ export async function openCeiling(connection: string): Promise<System> {
       const under = new Set<Promise<void>>()
       let after: string | null = null
       for (let claimed = 0; claimed < executions;) {
-        const rows: { id: string; initiator_id: string }[] = await claimExecutions(database, worker, CLAIM, after)
+        const rows: { id: string; initiator_id: string }[] = await claimExecutions(database, {
+          worker,
+          wanted: CLAIM,
+          afterInitiator: after,
+        })
         claimed += rows.length
         after = rows.at(-1)?.initiator_id ?? null
         for (const { id } of rows) {

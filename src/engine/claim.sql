@@ -1,7 +1,7 @@
 -- Claims executions for a worker (src/engine/claim.ts calls it): due sleepers, unread inboxes, executions of workers whose lease
 -- is over, then ready ones by an index walk over initiators, a share each, by priority and age. Every look is bounded by what
--- is asked for; nothing sorts, nothing scans, whatever the statistics say.
-create or replace function sluice.claim_executions(worker uuid, wanted integer, after_initiator uuid)
+-- is asked for; nothing sorts, nothing scans, whatever the statistics say. Not `ready`: those ready ones are left alone.
+create or replace function sluice.claim_executions(worker uuid, wanted integer, after_initiator uuid, ready boolean default true)
 returns table (id uuid, initiator_id uuid)
 language plpgsql
 set enable_seqscan = off
@@ -51,7 +51,7 @@ begin
     where x.expires_at < now() - interval '1 hour' and not exists (select 1 from sluice.executions e where e.owner = x.id)
     limit 8 for update skip locked);
 
-  while cardinality(got) < wanted and visits < 64 loop
+  while ready and cardinality(got) < wanted and visits < 64 loop
     select e.initiator_id into initiator from sluice.executions e
     where e.owner is null and e.wake_at is null and e.status in ('PENDING', 'RUNNING') and e.initiator_id > place
     order by e.initiator_id limit 1;
@@ -71,6 +71,36 @@ begin
         and e.id <> all (got)
       order by e.priority desc, e.id limit least(share, wanted - cardinality(got)) for no key update skip locked);
   end loop;
+
+  return query
+    update sluice.executions e set owner = worker, epoch = e.epoch + 1, status = 'RUNNING', wake_at = null
+    where e.id = any (got) returning e.id, e.initiator_id;
+end $$;
+
+-- Claims those of `ids` that are ready. Each is looked up by its primary key: no condition fits another index.
+create or replace function sluice.claim_offered(worker uuid, ids uuid[])
+returns table (id uuid, initiator_id uuid)
+language plpgsql
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+as $$
+#variable_conflict use_column
+declare
+  nobody constant uuid := '00000000-0000-0000-0000-000000000000';
+  got uuid[];
+begin
+  perform 1 from sluice.workers w where w.id = worker and w.expires_at > clock_timestamp() for key share;
+  if not found then return; end if;
+
+  got := array(
+    select x.id from (select distinct i from unnest(ids) as i order by i) as offered (id)
+    cross join lateral (
+      select e.id from sluice.executions e
+      where e.id = offered.id and coalesce(e.owner, nobody) = nobody and coalesce(e.wake_at, '-infinity') = '-infinity'
+        and e.status || '' in ('PENDING', 'RUNNING')
+      for no key update skip locked) as x);
 
   return query
     update sluice.executions e set owner = worker, epoch = e.epoch + 1, status = 'RUNNING', wake_at = null

@@ -1,25 +1,32 @@
-/** Claims executions for a worker, in batches; the text of the function is claim.sql beside it. */
+/** Claims executions for a worker, in batches; the text of the functions is claim.sql beside it. */
 import type { Database } from '../database/database.ts'
 import { prepared } from '../database/prepared.ts'
 
-const CLAIM_TEXT = prepared('select id, initiator_id from sluice.claim_executions($1, $2, $3)')
+const CLAIM_TEXT = prepared('select id, initiator_id from sluice.claim_executions($1, $2, $3, $4)')
+const OFFERED_TEXT = prepared('select id, initiator_id from sluice.claim_offered($1, $2::uuid[])')
 
 export interface Claimed {
   id: string
   initiator_id: string
 }
 
-/**
- * At most `wanted` executions, now owned by `worker` with their epoch incremented; [] also when the worker's lease is over.
- * `afterInitiator`: where the walk over initiators goes on (the last row's initiator of the claim before).
- */
-export function claimExecutions(
-  database: Database,
-  worker: string,
-  wanted: number,
-  afterInitiator: string | null,
-): Promise<Claimed[]> {
-  return database.query<Claimed>(CLAIM_TEXT, [worker, wanted, afterInitiator])
+export interface Claim {
+  worker: string
+  wanted: number
+  /** where the walk over initiators goes on: the last row's initiator of the claim before */
+  afterInitiator: string | null
+  /** false: only what is due, was told something or lost its worker; default true */
+  ready?: boolean
+}
+
+/** At most `wanted` executions, now owned by `worker` with their epoch incremented; [] also when the worker's lease is over. */
+export function claimExecutions(database: Database, { worker, wanted, afterInitiator, ready = true }: Claim): Promise<Claimed[]> {
+  return database.query<Claimed>(CLAIM_TEXT, [worker, wanted, afterInitiator, ready])
+}
+
+/** Of `ids`, those that are ready and that nobody else is claiming: now owned by `worker`, as above. */
+export function claimOffered(database: Database, worker: string, ids: readonly string[]): Promise<Claimed[]> {
+  return database.query<Claimed>(OFFERED_TEXT, [worker, ids])
 }
 
 /**

@@ -4,7 +4,9 @@ import type { Database } from '../database/database.ts'
 import type { Problem } from '../errors.ts'
 import { problem } from '../errors.ts'
 import type { Bus } from '../fleet/bus.ts'
+import type { Dispatch } from '../fleet/dispatch.ts'
 import { createMemoryLimiter } from '../fleet/memory-limiter.ts'
+import { createPostgresDispatch } from '../fleet/postgres-dispatch.ts'
 import { newUuid } from '../ids.ts'
 import type { AllowList } from '../language/values.ts'
 import type { Logger } from '../log.ts'
@@ -41,6 +43,8 @@ import type { Worker, WorkerSettings } from './worker.ts'
 export interface EngineOptions extends WorkerSettings {
   database: Database
   bus: Bus
+  /** by PostgreSQL and the bus unless given */
+  dispatch?: Dispatch
   host: HandlerHost
   registry: HandlerRegistry
   /** of the acts that are no handlers; none by default: their steps fail */
@@ -84,7 +88,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   const workerId = newUuid()
   const committer = createCommitter(database, log)
   const programs = createPrograms(database, options.allow)
-  const { rates = createStartRates(createMemoryLimiter) } = options
+  const { rates = createStartRates(createMemoryLimiter), dispatch = createPostgresDispatch(bus) } = options
   const runners: ActRunners = {
     ...options.acts,
     handler: createHandlerRunner(options.host, options.registry),
@@ -94,9 +98,13 @@ export function createEngine(options: EngineOptions): RunningEngine {
       begin: (...child) => worker.mailboxes.begin(...child),
     }),
   }
-  const worker: Worker = createWorker({ openSecrets: NO_SECRETS, ...options, workerId, committer, programs, runners })
+  const worker: Worker = createWorker({
+    openSecrets: NO_SECRETS,
+    ...options,
+    ...{ dispatch, workerId, committer, programs, runners },
+  })
   const waiters = createWaiters(database, bus, log, worker.mailboxes.isHeld)
-  const slots = createSlotSweep({ database, bus, log, mailboxes: worker.mailboxes })
+  const slots = createSlotSweep({ database, dispatch, log, mailboxes: worker.mailboxes })
   committer.onSlots = slots.told
   const partitions = createLoop({
     name: 'partitions',

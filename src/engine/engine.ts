@@ -188,8 +188,6 @@ export const executionTopic = (executionId: string): string => `execution:${exec
 export const EXECUTIONS_TOPIC = 'executions'
 /** Rung after each commit that asked something, or closed what was asked. */
 export const AGENT_REQUESTS_TOPIC = 'agent-requests'
-/** Rung when there may be something to claim. */
-export const WORK_TOPIC = 'work'
 /** Rung when an execution was told something by another; the payload is its id. */
 export const WORD_TOPIC = 'word'
 /** Rung when somebody else changed what a worker holds; the payload is the execution's id. */

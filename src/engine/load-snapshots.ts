@@ -42,6 +42,7 @@ interface Row {
   epoch: number
   owner: string | null
   wake_at: Date | null
+  priority: number
   deadline_at: Date | null
   cancel_reason: string | null
   pause_reason: string | null
@@ -89,7 +90,7 @@ const TEXT = prepared(`
   select e.id, e.parent_id,
     (select not p.in_flight @> jsonb_build_array(jsonb_build_object('childId', e.id)) from sluice.executions p
       where p.id = e.parent_id and e.started_at is null) as orphaned,
-    e.flow_id, e.flow_version_id, e.initiator_id, e.status, e.version, e.epoch, e.owner, e.wake_at, e.deadline_at,
+    e.flow_id, e.flow_version_id, e.initiator_id, e.status, e.version, e.epoch, e.owner, e.wake_at, e.priority, e.deadline_at,
     e.cancel_reason, e.pause_reason, e.ending, e.seq, e.last_event_at, e.state_bytes, e.created_at, e.started_at, e.ended_at, e.reason,
     e.error, e.in_flight, coalesce(i.body, '{}') as input,
     -- a retry has what it uses again from its beginning
@@ -176,6 +177,7 @@ function toSnapshot(row: Row, program: Program): Snapshot {
     ...{ input: row.input, status: row.status, version: row.version, epoch: row.epoch, owner: row.owner, seq: row.seq },
     ...{
       wakeAt: ms(row.wake_at),
+      priority: row.priority,
       deadlineAt: ms(row.deadline_at),
       cancelReason: row.cancel_reason,
       pauseReason: row.pause_reason,

@@ -4,7 +4,7 @@ import type { SlotAsk } from './slots.ts'
 import { NEVER_MS } from './decide/snapshot.ts'
 import type { Snapshot } from './decide/snapshot.ts'
 
-type Order = Pick<StartOrder, 'flowId' | 'flowVersionId' | 'initiatorId' | 'program' | 'input' | 'startAt'> &
+type Order = Pick<StartOrder, 'flowId' | 'flowVersionId' | 'initiatorId' | 'program' | 'input' | 'priority' | 'startAt'> &
   Pick<Snapshot, 'origin'>
 
 /** `stateBytes`: of the input; `now`: database time; `slot`: what it needs before it can be claimed. */
@@ -22,6 +22,7 @@ export function newSnapshot(
     wakeAt: slot ? NEVER_MS : order.startAt !== undefined && order.startAt > now ? order.startAt : null,
     ...{ deadlineAt, cancelReason: null, pauseReason: null, seq: 0, lastEventAt: now, stateBytes, createdAt: now },
     ...{ startedAt: null, endedAt: null, reason: null, error: null, steps: new Map(), inFlight: [] },
+    ...(order.priority !== undefined && { priority: order.priority }),
     ...{ ending: null, parentId: order.parentId ?? null, origin: order.origin ?? null, slotKey: slot?.key ?? null },
   }
 }

@@ -4,11 +4,11 @@
  */
 import type { Database } from '../database/database.ts'
 import { prepared } from '../database/prepared.ts'
-import type { Bus } from '../fleet/bus.ts'
+import { DEFAULT_POOL } from '../fleet/dispatch.ts'
+import type { Dispatch } from '../fleet/dispatch.ts'
 import type { Logger } from '../log.ts'
 import { createLoop } from '../loop.ts'
 import type { SlotNews } from './commit.ts'
-import { WORK_TOPIC } from './engine.ts'
 import type { Mailboxes } from './mailboxes.ts'
 
 export interface SlotSweep {
@@ -22,7 +22,7 @@ export interface SlotSweep {
 
 export interface SlotSweepOptions {
   database: Database
-  bus: Bus
+  dispatch: Pick<Dispatch, 'offer'>
   log: Logger
   mailboxes: Pick<Mailboxes, 'post' | 'hear' | 'isHeld'>
 }
@@ -59,7 +59,7 @@ interface Key {
   ready: boolean | null
 }
 
-export function createSlotSweep({ database, bus, log, mailboxes }: SlotSweepOptions): SlotSweep {
+export function createSlotSweep({ database, dispatch, log, mailboxes }: SlotSweepOptions): SlotSweep {
   const loop = createLoop({
     name: 'slots',
     log,
@@ -85,7 +85,8 @@ export function createSlotSweep({ database, bus, log, mailboxes }: SlotSweepOpti
   }
 
   function told({ woken, told: toEnd }: SlotNews): void {
-    if (woken.length > 0) bus.ring(WORK_TOPIC)
+    // without their version and priority, which nobody read: it is offered once by each commit that hands it a slot
+    for (const executionId of woken) dispatch.offer({ pool: DEFAULT_POOL, executionId, version: 0, priority: 0 })
     for (const id of toEnd) look(id)
   }
 

@@ -3,7 +3,10 @@ import type { AuditKeys } from '../audit/audit-keys.ts'
 import type { Database } from '../database/database.ts'
 import type { Bus } from '../fleet/bus.ts'
 import type { Logger } from '../log.ts'
-import { claimExecutions, findOverdue, nextDue, reclaimExecutions } from './claim.ts'
+import type { Dispatch, Serving } from '../fleet/dispatch.ts'
+import { DEFAULT_POOL } from '../fleet/dispatch.ts'
+import { findOverdue, nextDue, reclaimExecutions } from './claim.ts'
+import { createClaimer } from './claimer.ts'
 import type { Committer } from './commit.ts'
 import type { ActRunners } from './acts/act-runner.ts'
 import { createAttempts } from './acts/attempts.ts'
@@ -12,15 +15,7 @@ import type { Transition, World } from './decide/draft.ts'
 import { relaunches } from './decide/relaunch.ts'
 import type { Input } from './decide/input.ts'
 import type { Snapshot } from './decide/snapshot.ts'
-import {
-  AGENT_REQUESTS_TOPIC,
-  endedTopic,
-  EXECUTIONS_TOPIC,
-  executionTopic,
-  workerTopic,
-  WORD_TOPIC,
-  WORK_TOPIC,
-} from './engine.ts'
+import { workerTopic, WORD_TOPIC } from './engine.ts'
 import type { OpenSecrets } from './acts/run-with-secrets.ts'
 import { lookAgainAt } from './in-flight.ts'
 import { traceClaims } from './execution-traces.ts'
@@ -32,9 +27,9 @@ import { isTracing } from '../tracing.ts'
 import { createMailboxes } from './mailboxes.ts'
 import type { Mailboxes } from './mailboxes.ts'
 import type { Programs } from './programs.ts'
-import { hasEnded } from './states.ts'
 import { refuseStarts } from './refuse-starts.ts'
 import type { AdmitStarts } from './refuse-starts.ts'
+import { createTelling } from './tell-commit.ts'
 import { createWakeQueue } from './wake-queue.ts'
 
 export interface WorkerSettings {
@@ -53,6 +48,7 @@ export interface WorkerOptions extends WorkerSettings {
   workerId: string
   database: Database
   bus: Bus
+  dispatch: Dispatch
   committer: Committer
   programs: Programs
   runners: ActRunners
@@ -84,16 +80,14 @@ export interface Worker {
 const KEEP_MS = 1000
 /** Between looks for work when nothing rings: what a lost hint costs. */
 const POLL_MS = 1000
-const MAX_CLAIM = 256
 
 export function createWorker(options: WorkerOptions): Worker {
-  const { database, bus, committer, programs, log, workerId, enabled } = options
+  const { database, bus, dispatch, committer, programs, log, workerId, enabled } = options
   const now = (): number => database.clock.now()
   let draining = false
-  let afterInitiator: string | null = null
   let nextLookAt = 0
-  /** the last claim took all that there was room for: there is more */
-  let more = false
+  /** by the monotonic clock, when ready executions are looked for again; 0: at the next look */
+  let readyLookAt = 0
   /** owned by us in the database but unknown here at the last heartbeat: a claim under way, or an orphan */
   let unknown = new Set<string>()
 
@@ -122,14 +116,22 @@ export function createWorker(options: WorkerOptions): Worker {
     world,
     released(executionId, unread) {
       if (unread) claimLoop.wake()
-      // not for each of them: a claim is worth a roomful
-      if (more && options.maxHeld - mailboxes.size >= Math.min(MAX_CLAIM, options.maxHeld / 2)) claimLoop.wake()
+      if (claimer.couldMore) lookForReady()
+      else serving?.wake()
       attempts.forget(executionId)
       wakeQueue.set(executionId, null)
     },
   })
+  const claimer = createClaimer({
+    ...{ database, workerId, maxHeld: options.maxHeld, hold: holdAll, log },
+    held: () => mailboxes.size,
+    mayClaim: () => !committer.full && lease.alive && !draining,
+    claimed: (count) => worker.onClaim?.(count),
+  })
   const claimLoop = createLoop({ name: 'claim', log, runOnce: look })
+  const tell = createTelling(bus, dispatch, workerId)
   const unlisten: (() => void)[] = []
+  let serving: Serving | undefined
 
   const worker: Worker = {
     mailboxes,
@@ -138,17 +140,17 @@ export function createWorker(options: WorkerOptions): Worker {
       if (!enabled) return
       await lease.start()
       unlisten.push(
-        bus.listen(WORK_TOPIC, () => claimLoop.wake()),
         bus.listen(WORD_TOPIC, (id) => (id !== undefined && mailboxes.isHeld(id) ? mailboxes.hear(id) : claimLoop.wake())),
         bus.listen(workerTopic(workerId), (executionId) => executionId !== undefined && mailboxes.reload(executionId)),
       )
+      serving = dispatch.serve([DEFAULT_POOL], { room: claimer.room, take: claimer.take, look: lookForReady })
       claimLoop.start()
     },
     async stop() {
       if (!enabled) return
       for (const stop of unlisten) stop()
       draining = true
-      await claimLoop.stop()
+      await Promise.all([claimLoop.stop(), serving?.stop()])
       await drain()
       wakeQueue.close()
       await lease.stop()
@@ -169,23 +171,23 @@ export function createWorker(options: WorkerOptions): Worker {
 
   /** One look for work: claims while there is some and room for it, fires stored deadlines; says when to look again. */
   async function look(): Promise<number> {
-    do {
-      const wanted = Math.min(options.maxHeld - mailboxes.size, MAX_CLAIM)
-      if (wanted <= 0 || committer.full || !lease.alive || draining) break
-      const rows = await claimExecutions(database, workerId, wanted, afterInitiator)
-      more = rows.length === wanted
-      if (rows.length > 0) worker.onClaim?.(rows.length)
-      afterInitiator = rows.at(-1)?.initiator_id ?? null
-      await holdAll(rows.map(({ id }) => id))
-    } while (more)
+    const ready = performance.now() >= readyLookAt
+    if (ready) readyLookAt = performance.now() + dispatch.lookEveryMs
+    await claimer.look(ready)
     // together: a thousand that are canceled at once have the same fence
     await Promise.all((await findOverdue(database, 100)).map((id) => mailboxes.post(id, { kind: 'tick' })))
     const { wakeAt, deadlineAt } = await nextDue(database)
     const pause = Math.max(0, Math.min(POLL_MS, (wakeAt ?? Infinity) - now(), (deadlineAt ?? Infinity) - now()))
     nextLookAt = now() + pause
     // what is due stays due while it cannot be claimed
-    const blocked = mailboxes.size >= options.maxHeld || committer.full || !lease.alive
-    return blocked ? POLL_MS / 10 : pause
+    if (claimer.room() === 0) return POLL_MS / 10
+    serving?.wake()
+    return pause
+  }
+
+  function lookForReady(): void {
+    readyLookAt = 0
+    claimLoop.wake()
   }
 
   async function holdAll(ids: readonly string[]): Promise<void> {
@@ -199,11 +201,7 @@ export function createWorker(options: WorkerOptions): Worker {
     const { next, aborts, launches } = transition
     for (const { path } of aborts) attempts.abort(next.id, path, next.cancelReason ?? 'The execution has ended.')
     worker.onTransition?.(transition)
-    bus.ring(executionTopic(next.id), String(next.seq))
-    bus.ring(EXECUTIONS_TOPIC)
-    if (transition.asks.length + transition.closedAsks.length + transition.waits.length > 0) bus.ring(AGENT_REQUESTS_TOPIC)
-    if (hasEnded(next.status)) bus.ring(endedTopic(next.id))
-    for (const word of transition.words) bus.ring(WORD_TOPIC, word.executionId)
+    tell(transition)
     // a cancel fence may be nearer than the next look
     if (next.deadlineAt !== null && next.deadlineAt < nextLookAt) claimLoop.wake()
     if (next.owner === workerId) {
@@ -211,9 +209,7 @@ export function createWorker(options: WorkerOptions): Worker {
       for (const launch of launches) attempts.launch(next.id, launch, next)
       wakeQueue.set(next.id, earliestDue(next, now()))
       if (draining) handBackIfIdle(next.id)
-    } else if (next.owner === null && (next.status === 'RUNNING' || next.status === 'PENDING')) bus.ring(WORK_TOPIC)
-    else if (next.owner !== null) bus.ring(workerTopic(next.owner), next.id)
-    else if (next.wakeAt !== null && next.wakeAt < nextLookAt) claimLoop.wake()
+    } else if (next.owner === null && next.wakeAt !== null && next.wakeAt < nextLookAt) claimLoop.wake()
   }
 
   /** After a reload: another writer may have begun steps for us, or ended some that we run. */

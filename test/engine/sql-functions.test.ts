@@ -11,6 +11,7 @@ test.each([
   ['engine/commit-slots', 'grant_slots'],
   ['engine/commit-slots', 'refused_slots'],
   ['engine/claim', 'claim_executions'],
+  ['engine/claim', 'claim_offered'],
   ['engine/remove-finished', 'refuse_execution_change'],
   ['engine/remove-finished', 'lock_finished'],
   ['engine/remove-finished', 'remove_finished'],

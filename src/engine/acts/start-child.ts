@@ -130,6 +130,7 @@ async function admitAndBegin(
   const { initiators } = parent
   const order = {
     ...{ id, parentId, flowId: chosen.flowId, flowVersionId: chosen.flowVersionId, initiatorId, program, input },
+    priority: program.priority ?? parent.priority,
     ...(initiators && { origin: { initiators } }),
   }
   const inputText = payload.text
@@ -137,11 +138,10 @@ async function admitAndBegin(
   const slot = slotOf(program, input)
   if (!slot.ok) return refused('INVALID_INPUT', `The input gives no key: ${slot.message}`, LAST)
   const limits = { runningLimit: null, ...(slot.value && { slot: slot.value }) }
-  const priority = program.priority ?? parent.priority
   const origin = initiators && { origin: { paths: [], initiators } }
   const traceparent = traceExecution(id)
   const traced = traceparent !== undefined && { traceparent }
-  const start = { inputText, priority, labels: null, parentId, retryOf: null, ...limits, ...origin, ...traced }
+  const start = { inputText, priority: order.priority, labels: null, parentId, retryOf: null, ...limits, ...origin, ...traced }
   const audits = chosen.audit.map((entry) => ({ ...entry, executionId: id, flowId: chosen.flowId }))
   // a tick: it is not begun here, so that two who start it at once do no harm
   const { result } = await begin(newSnapshot(order, payload.bytes, now, slot.value), { kind: 'tick' }, { start, audits })

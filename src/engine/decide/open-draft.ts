@@ -60,6 +60,7 @@ export function snapshotAfter(draft: Draft): Required<Snapshot> {
     epoch: draft.epoch,
     owner: draft.owner,
     wakeAt: draft.wakeAt,
+    priority: from.priority ?? 0,
     deadlineAt: draft.deadlineAt,
     cancelReason: draft.cancelReason,
     pauseReason: draft.pauseReason,

@@ -48,6 +48,8 @@ export interface Snapshot {
   /** the worker that holds it */
   readonly owner: string | null
   readonly wakeAt: number | null
+  /** the higher is claimed first; absent: 0 */
+  readonly priority?: number
   readonly deadlineAt: number | null
   readonly cancelReason: string | null
   readonly pauseReason: string | null

@@ -1,0 +1,27 @@
+/** What a commit is told to others: followers, callers who wait, executions that a word is for, whoever holds it or may claim it. */
+import type { Bus } from '../fleet/bus.ts'
+import { DEFAULT_POOL } from '../fleet/dispatch.ts'
+import type { Dispatch } from '../fleet/dispatch.ts'
+import type { Transition } from './decide/draft.ts'
+import type { Snapshot } from './decide/snapshot.ts'
+import { AGENT_REQUESTS_TOPIC, endedTopic, EXECUTIONS_TOPIC, executionTopic, WORD_TOPIC, workerTopic } from './engine.ts'
+import { hasEnded } from './states.ts'
+
+/** `workerId`: who needs not be told, being the one who stored it. */
+export function createTelling(bus: Bus, dispatch: Dispatch, workerId: string): (transition: Transition) => void {
+  return ({ next, asks, closedAsks, waits, words }) => {
+    bus.ring(executionTopic(next.id), String(next.seq))
+    bus.ring(EXECUTIONS_TOPIC)
+    if (asks.length + closedAsks.length + waits.length > 0) bus.ring(AGENT_REQUESTS_TOPIC)
+    if (hasEnded(next.status)) bus.ring(endedTopic(next.id))
+    for (const word of words) bus.ring(WORD_TOPIC, word.executionId)
+    if (isReady(next))
+      dispatch.offer({ pool: DEFAULT_POOL, executionId: next.id, version: next.version, priority: next.priority ?? 0 })
+    else if (next.owner !== null && next.owner !== workerId) bus.ring(workerTopic(next.owner), next.id)
+  }
+}
+
+/** To be claimed by anybody, now. */
+function isReady({ owner, wakeAt, status }: Snapshot): boolean {
+  return owner === null && wakeAt === null && (status === 'RUNNING' || status === 'PENDING')
+}
