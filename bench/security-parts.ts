@@ -189,7 +189,7 @@ async function limitsInRedis(stack: AsyncDisposableStack) {
   })
   for await (const said of server.stdout) if (/ready to accept connections/i.test(String(said))) break
   const redis = await connectRedis(path, createLog('error'))
-  stack.defer(() => redis.disconnect())
+  stack.defer(() => redis.close())
   const createLimiter = createRedisLimiters({ redis, log: createLog('warn'), registry: new Registry() })
   return createRequestLimits(createLimiter, UNLIMITED)
 }

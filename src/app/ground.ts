@@ -5,6 +5,7 @@ import type { Database, DatabaseOptions } from '../database/database.ts'
 import type { Bus } from '../fleet/bus.ts'
 import type { CreateLimiter } from '../fleet/limiter.ts'
 import { openFleet } from '../fleet/open-fleet.ts'
+import type { RedisConnection } from '../fleet/redis-connection.ts'
 import type { Logger } from '../log.ts'
 import { openTracing } from '../tracing.ts'
 import { openAppDatabase } from './database.ts'
@@ -18,6 +19,8 @@ export interface Ground {
   registry: Registry
   bus: Bus
   createLimiter: CreateLimiter
+  /** of a fleet that has one */
+  redis: RedisConnection | undefined
   /** what is opened is closed with it, last in, first out */
   stack: AsyncDisposableStack
 }
@@ -36,6 +39,6 @@ export async function openGround(
   })
   stack.defer(() => fleet.close())
   openTracing()
-  const { bus, createLimiter } = fleet
-  return { config, log, development: config.nodeEnv !== 'production', database, registry, bus, createLimiter, stack }
+  const { bus, createLimiter, redis } = fleet
+  return { config, log, development: config.nodeEnv !== 'production', database, registry, bus, createLimiter, redis, stack }
 }

@@ -7,6 +7,7 @@ import type { CreateLimiter } from './limiter.ts'
 import { createLocalBus } from './local-bus.ts'
 import { createMemoryLimiter } from './memory-limiter.ts'
 import { createPostgresBus } from './postgres-bus.ts'
+import type { RedisConnection } from './redis-connection.ts'
 
 export interface FleetOptions {
   readonly redisUrl: string | undefined
@@ -20,6 +21,8 @@ export interface FleetOptions {
 export interface Fleet {
   readonly bus: Bus
   readonly createLimiter: CreateLimiter
+  /** undefined where there is none */
+  readonly redis?: RedisConnection
   close(): Promise<void>
 }
 
@@ -36,10 +39,11 @@ export async function openFleet({ redisUrl, database, sharedDatabase, log, regis
   const bus = createRedisBus({ redis, log })
   return {
     bus,
+    redis,
     createLimiter: createRedisLimiters({ redis, registry, log }),
     async close() {
       await bus.close()
-      redis.disconnect()
+      redis.close()
     },
   }
 }

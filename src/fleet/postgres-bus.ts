@@ -7,9 +7,10 @@ import type { Database } from '../database/database.ts'
 import type { Logger } from '../log.ts'
 import { createBatchedBus } from './batched-bus.ts'
 import type { Bus } from './bus.ts'
+import { keepListening } from './keep-listening.ts'
+import type { Ear } from './keep-listening.ts'
 
 const CHANNEL = 'sluice_bus'
-const RECONNECT_MS = { first: 100, longest: 5_000 }
 
 export interface PostgresBusOptions {
   /** sends the notifications */
@@ -27,7 +28,10 @@ export interface PostgresBus extends Bus {
 /** Listens in the background: a database that is not there yet is no error. */
 export function createPostgresBus({ database, connection, log }: PostgresBusOptions): PostgresBus {
   const bus = createBatchedBus({ send, log })
-  const listener = keepListening(connection, bus.receive, log)
+  const listener = keepListening({
+    open: () => listen(connection, bus.receive),
+    onLost: (error) => log.warn({ err: error }, 'the bus does not listen'),
+  })
 
   async function send(messages: readonly string[]): Promise<void> {
     await database
@@ -45,57 +49,20 @@ export function createPostgresBus({ database, connection, log }: PostgresBusOpti
   }
 }
 
-/** One connection that listens; opened again, ever more patiently, when it is lost. */
-function keepListening(
-  connection: string,
-  receive: (message: string) => void,
-  log: Logger,
-): { listening(): Promise<void>; stop(): Promise<void> } {
-  let ready = Promise.withResolvers<void>()
-  const stopping = Promise.withResolvers<void>()
-  let stopped = false
-
-  async function listenOnce(): Promise<void> {
-    const client = new Client({ connectionString: connection, application_name: 'sluice bus', keepAlive: true })
-    const ended = new Promise<void>((resolve) => client.once('end', resolve))
-    client.on('error', (error) => log.warn({ err: error }, 'the bus lost its connection'))
-    client.on('notification', ({ payload = '' }) => receive(payload))
-    try {
-      await client.connect()
-      await client.query(`listen ${CHANNEL}`)
-      ready.resolve()
-      await Promise.race([ended, stopping.promise])
-      ready = Promise.withResolvers<void>()
-    } finally {
-      await client.end()
-    }
+async function listen(connection: string, receive: (message: string) => void): Promise<Ear> {
+  const client = new Client({ connectionString: connection, application_name: 'sluice bus', keepAlive: true })
+  const lost = new Promise<void>((resolve, reject) => {
+    client.once('end', resolve)
+    client.on('error', reject)
+  })
+  lost.catch(() => undefined)
+  client.on('notification', ({ payload = '' }) => receive(payload))
+  try {
+    await client.connect()
+    await client.query(`listen ${CHANNEL}`)
+  } catch (error) {
+    await client.end()
+    throw error
   }
-
-  async function run(): Promise<void> {
-    let delay = RECONNECT_MS.first
-    while (!stopped) {
-      const began = performance.now()
-      await listenOnce().catch((error: unknown) => log.warn({ err: error }, 'the bus does not listen'))
-      if (performance.now() - began > RECONNECT_MS.longest) delay = RECONNECT_MS.first
-      await waitUnless(stopping.promise, stopped ? 0 : delay)
-      delay = Math.min(delay * 2, RECONNECT_MS.longest)
-    }
-  }
-
-  const running = run()
-  return {
-    listening: () => ready.promise,
-    async stop() {
-      stopped = true
-      stopping.resolve()
-      await running
-    },
-  }
-}
-
-async function waitUnless(stopping: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const elapsed = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))
-  await Promise.race([stopping, elapsed])
-  clearTimeout(timer)
+  return { lost, close: () => client.end() }
 }

@@ -1,20 +1,24 @@
 /**
- * The bus between processes that share a Redis: PUBLISH on one channel, SUBSCRIBE on a connection of its own. Who listens to what is
- * known in each process, so thousands of topics are one subscription.
+ * The bus between processes that share a Redis: one channel, listened to on a connection of its own. Who listens to what is known in each
+ * process, so thousands of topics are one subscription. In a cluster the channel is sharded (SPUBLISH, SSUBSCRIBE): it lives at the node that
+ * has its slot, and the other nodes carry nothing.
  *
  * While Redis is away, rings are lost and nothing waits. Nobody is rung when it is back: all who listen look by themselves, most of them
  * each second, and thousands of feeds would look at once.
  */
-import type { Redis } from 'ioredis'
+import { Redis } from 'ioredis'
 import type { Logger } from '../log.ts'
 import { createBatchedBus } from './batched-bus.ts'
 import type { Bus } from './bus.ts'
+import { keepListening } from './keep-listening.ts'
+import type { Listening } from './keep-listening.ts'
+import { listenToRedis } from './redis-ear.ts'
+import type { RedisClient, RedisConnection } from './redis-connection.ts'
 
 const CHANNEL = 'sluice:bus'
 
 export interface RedisBusOptions {
-  /** publishes; the one that subscribes is made like it */
-  readonly redis: Redis
+  readonly redis: Pick<RedisConnection, 'client' | 'reached'>
   readonly log: Logger
 }
 
@@ -25,9 +29,7 @@ export interface RedisBus extends Bus {
 
 /** Listens in the background: a Redis that is not there yet is no error. */
 export function createRedisBus({ redis, log }: RedisBusOptions): RedisBus {
-  const subscriber = redis.duplicate({ autoResubscribe: false })
   const bus = createBatchedBus({ send, log })
-  let ready = Promise.withResolvers<void>()
   let listens = false
   let isAway = false
   let closed = false
@@ -38,56 +40,52 @@ export function createRedisBus({ redis, log }: RedisBusOptions): RedisBus {
     isAway = true
   }
   function tellBack(): void {
-    if (!listens || redis.status !== 'ready') return
+    if (!listens || redis.client?.status !== 'ready') return
     if (isAway) log.info('the bus has Redis again')
     isAway = false
   }
 
   async function send(messages: readonly string[]): Promise<void> {
+    const { client } = redis
     // One that is still connecting would take them, and keep them until it has connected.
-    if (redis.status !== 'ready') return tellAway('no connection')
+    if (client?.status !== 'ready') return tellAway('no connection')
     try {
-      await Promise.all(messages.map((message) => redis.publish(CHANNEL, message)))
+      await Promise.all(messages.map((message) => publish(client, message)))
       tellBack()
     } catch (error) {
       tellAway((error as Error).message)
     }
   }
 
-  async function subscribe(): Promise<void> {
-    try {
-      await subscriber.subscribe(CHANNEL)
-      listens = true
-      ready.resolve()
-      tellBack()
-    } catch (error) {
-      tellAway((error as Error).message)
-      if (!closed) subscriber.disconnect(true)
-    }
+  function listenAt(client: RedisClient): Listening {
+    client.on('ready', tellBack)
+    return keepListening({
+      open: () => listenToRedis(client, CHANNEL, bus.receive),
+      onListening() {
+        listens = true
+        tellBack()
+      },
+      onLost(error) {
+        listens = false
+        tellAway(error instanceof Error ? error.message : 'no connection')
+      },
+    })
   }
 
-  function loseSubscription(): void {
-    if (listens) ready = Promise.withResolvers()
-    listens = false
-    tellAway('no connection')
-  }
-
-  redis.on('ready', tellBack)
-  subscriber.on('ready', () => void subscribe())
-  subscriber.on('message', (_channel, message) => bus.receive(message))
-  subscriber.on('close', loseSubscription)
-  // `redis` cannot be reached either, and says why.
-  subscriber.on('error', () => undefined)
+  const listener = redis.reached.then((client) => (closed ? undefined : listenAt(client)))
 
   return {
     ring: (topic, payload) => bus.ring(topic, payload),
     listen: (topic, callback) => bus.listen(topic, callback),
-    listening: () => ready.promise,
+    listening: async () => (await listener)?.listening(),
     async close() {
       closed = true
-      redis.off('ready', tellBack)
+      redis.client?.off('ready', tellBack)
       await bus.close()
-      subscriber.disconnect()
+      if (redis.client) await (await listener)?.stop()
     },
   }
 }
+
+const publish = (client: RedisClient, message: string): Promise<unknown> =>
+  client instanceof Redis ? client.publish(CHANNEL, message) : client.spublish(CHANNEL, message)

@@ -1,7 +1,21 @@
-/** The connection to Redis. It may come and go: commands fail at once while it is away, and nothing waits for it. */
+/**
+ * The connection to Redis, which may be one server or a cluster. It may come and go: commands fail at once while it is away, and nothing
+ * waits for it.
+ */
 import { once } from 'node:events'
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
+import type { RedisOptions } from 'ioredis'
 import type { Logger } from '../log.ts'
+
+export type RedisClient = Redis | Cluster
+
+export interface RedisConnection {
+  /** undefined until Redis was reached for the first time: only then it is known what it is */
+  readonly client: RedisClient | undefined
+  /** Settles with the client when Redis was reached for the first time; never, if it was not. */
+  readonly reached: Promise<RedisClient>
+  close(): void
+}
 
 /** A Redis that answers later than this is as good as away. */
 const ANSWER_WITHIN_MS = 500
@@ -9,27 +23,96 @@ const ANSWER_WITHIN_MS = 500
 const SILENT_FOR_MS = 2_000
 const CONNECT_WITHIN_MS = 2_000
 const RECONNECT_MS = { step: 100, longest: 2_000 }
+/** How often a process asks which node of a cluster has what; it also asks when a node says that it has something no more. */
+const LOOK_AT_CLUSTER_EVERY_MS = 5_000
+/** A command goes to a node that is just connecting, or has just moved its keys; where none takes it, it fails. */
+const CLUSTER_TRIES = 4
+
+const IMPATIENT = {
+  commandTimeout: ANSWER_WITHIN_MS,
+  socketTimeout: SILENT_FOR_MS,
+  connectTimeout: CONNECT_WITHIN_MS,
+  // a command that was lost with its connection is not sent again: counting late would be as wrong as counting twice
+  maxRetriesPerRequest: 0,
+  autoResendUnfulfilledCommands: false,
+} satisfies RedisOptions
+
+const retryStrategy = (attempt: number): number => Math.min(attempt * RECONNECT_MS.step, RECONNECT_MS.longest)
 
 /** Resolves when it is connected, or when that failed once: it goes on trying. `rediss://` verifies the certificate. */
-export async function connectRedis(url: string, log: Logger): Promise<Redis> {
-  const redis = new Redis(url, {
-    commandTimeout: ANSWER_WITHIN_MS,
-    socketTimeout: SILENT_FOR_MS,
-    connectTimeout: CONNECT_WITHIN_MS,
-    // a command that was lost with its connection is not sent again: counting late would be as wrong as counting twice
-    maxRetriesPerRequest: 0,
+export async function connectRedis(url: string, log: Logger): Promise<RedisConnection> {
+  const reached = Promise.withResolvers<RedisClient>()
+  const first = new Redis(url, { ...IMPATIENT, retryStrategy, enableOfflineQueue: false })
+  tellErrors(first, log)
+  let open: RedisClient = first
+  let client: RedisClient | undefined
+
+  async function recognise(): Promise<void> {
+    if (client) return
+    if (await isOfCluster(first)) {
+      open = clusterOf(first)
+      tellErrors(open, log)
+      await once(open, 'ready', { signal: AbortSignal.timeout(CONNECT_WITHIN_MS) }).catch(() => undefined)
+      first.disconnect()
+    }
+    client = open
+    reached.resolve(open)
+  }
+  // what cannot say now what it is loses its connection, and is asked when it is ready again
+  first.on('ready', () => void recognise().catch(() => first.disconnect(true)))
+
+  const failed = once(first, 'close', { signal: AbortSignal.timeout(CONNECT_WITHIN_MS) }).catch(() => undefined)
+  await Promise.race([reached.promise, failed])
+  return {
+    get client() {
+      return client
+    },
+    reached: reached.promise,
+    close: () => open.disconnect(),
+  }
+}
+
+/** A client of the same Redis that waits for it as long as it takes, for what blocks; to be closed by whoever asked for it. */
+export function patientClient(client: RedisClient, log: Logger): RedisClient {
+  const options = { commandTimeout: undefined, socketTimeout: undefined, maxRetriesPerRequest: null }
+  const patient =
+    client instanceof Redis
+      ? client.duplicate({ ...options, enableOfflineQueue: true })
+      : client.duplicate([], { redisOptions: options, enableOfflineQueue: true })
+  tellErrors(patient, log)
+  return patient
+}
+
+async function isOfCluster(redis: Redis): Promise<boolean> {
+  try {
+    return /^cluster_enabled:1/m.test(await redis.info('cluster'))
+  } catch (error) {
+    // it may not be asked (an ACL), but it is there
+    if (error instanceof Error && error.name === 'ReplyError') return false
+    throw error
+  }
+}
+
+/** All the cluster that a node belongs to. */
+function clusterOf({ options: { host, port, username, password, tls } }: Redis): Cluster {
+  return new Cluster([{ host, port }], {
+    redisOptions: { ...IMPATIENT, username, password, tls },
     enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    retryStrategy: (attempt) => Math.min(attempt * RECONNECT_MS.step, RECONNECT_MS.longest),
+    clusterRetryStrategy: retryStrategy,
+    slotsRefreshInterval: LOOK_AT_CLUSTER_EVERY_MS,
+    slotsRefreshTimeout: CONNECT_WITHIN_MS,
+    maxRedirections: CLUSTER_TRIES,
+    // names stay names: certificates are made out to them
+    dnsLookup: (name, done) => done(null, name),
   })
+}
+
+function tellErrors(client: RedisClient, log: Logger): void {
   let told = false
-  redis.on('ready', () => (told = false))
+  client.on('ready', () => (told = false))
   // Without a listener an error would end the process. Only its message: an error of ioredis carries its command, AUTH too.
-  redis.on('error', ({ message }: Error) => {
+  client.on('error', ({ message }: Error) => {
     log[told ? 'debug' : 'warn']({ why: message }, 'Redis cannot be reached')
     told = true
   })
-  const patience = AbortSignal.timeout(CONNECT_WITHIN_MS)
-  await once(redis, 'ready', { signal: patience }).catch(() => undefined)
-  return redis
 }

@@ -1,5 +1,4 @@
 /** Limits that all processes of a fleet count together, in Redis; while it is away each counts for itself, in memory. */
-import type { Redis } from 'ioredis'
 import { LRUCache } from 'lru-cache'
 import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
@@ -8,6 +7,7 @@ import type { Logger } from '../log.ts'
 import { WINDOW_SECONDS } from './limiter.ts'
 import type { CreateLimiter, Limiter, LimitRule, LimitState } from './limiter.ts'
 import { createMemoryLimiter } from './memory-limiter.ts'
+import type { RedisClient, RedisConnection } from './redis-connection.ts'
 
 /** After a failure Redis is left alone for this long, so that requests do not all wait for one that hangs. */
 const REST_MS = 1_000
@@ -32,7 +32,7 @@ if points < 0 and taken > 0 then redis.call('incrby', KEYS[1], math.max(points, 
 return { taken + points, rest }`
 
 export interface RedisLimiterOptions {
-  readonly redis: Redis
+  readonly redis: Pick<RedisConnection, 'client'>
   readonly log: Logger
   readonly registry: Registry
 }
@@ -54,10 +54,11 @@ export function createRedisLimiters({ redis, log, registry }: RedisLimiterOption
   let isAway = false
 
   /** What Redis says, or what `insurance` says while it is away. Said once when it goes and once when it is back. */
-  async function ask<T>(question: () => Promise<T>, insurance: () => Promise<T>): Promise<T> {
+  async function ask<T>(question: (client: RedisClient) => Promise<T>, insurance: () => Promise<T>): Promise<T> {
     if (performance.now() < restsUntil) return insurance()
     try {
-      const answer = await question()
+      if (!redis.client) throw new Error('no connection')
+      const answer = await question(redis.client)
       if (isAway) log.info('limits are counted in Redis again')
       isAway = false
       insured.set(0)
@@ -72,21 +73,23 @@ export function createRedisLimiters({ redis, log, registry }: RedisLimiterOption
     }
   }
 
-  return (rule) => createRedisLimiter(rule, redis, ask)
+  return (rule) => createRedisLimiter(rule, ask)
 }
 
-type Ask = <T>(question: () => Promise<T>, insurance: () => Promise<T>) => Promise<T>
+type Ask = <T>(question: (client: RedisClient) => Promise<T>, insurance: () => Promise<T>) => Promise<T>
 
-function createRedisLimiter(rule: LimitRule, redis: Redis, ask: Ask): Limiter {
+function createRedisLimiter(rule: LimitRule, ask: Ask): Limiter {
   const { name, points: limit, windowSeconds: duration = WINDOW_SECONDS } = rule
   const insurance = createMemoryLimiter(rule)
-  const shared = new RateLimiterRedis({
-    storeClient: redis,
-    keyPrefix: `sluice:limit:${name}`,
-    points: limit,
-    duration,
-    customIncrTtlLuaScript: TAKE,
-  })
+  let counter: RateLimiterRedis | undefined
+  const sharedAt = (client: RedisClient): RateLimiterRedis =>
+    (counter ??= new RateLimiterRedis({
+      storeClient: client,
+      keyPrefix: `sluice:limit:${name}`,
+      points: limit,
+      duration,
+      customIncrTtlLuaScript: TAKE,
+    }))
   const refused = new LRUCache<string, { resetsAt: number; until: number }>({ max: rule.keys ?? MAX_REFUSED })
 
   function spent(key: string): LimitState | undefined {
@@ -101,7 +104,7 @@ function createRedisLimiter(rule: LimitRule, redis: Redis, ask: Ask): Limiter {
     refused.set(key, { resetsAt: now + resetMs, until: now + Math.min(resetMs, REMEMBER_REFUSED_MS) })
   }
 
-  async function takeShared(key: string, points: number): Promise<LimitState> {
+  async function takeShared(shared: RateLimiterRedis, key: string, points: number): Promise<LimitState> {
     const found = await shared.consume(key, points).catch((answer: unknown) => {
       if (answer instanceof RateLimiterRes) return answer
       throw answer
@@ -113,7 +116,7 @@ function createRedisLimiter(rule: LimitRule, redis: Redis, ask: Ask): Limiter {
     return state
   }
 
-  async function lookShared(key: string): Promise<LimitState> {
+  async function lookShared(shared: RateLimiterRedis, key: string): Promise<LimitState> {
     const found = await shared.get(key)
     const rest = found && found.msBeforeNext > 0 ? found : undefined
     const remaining = Math.max(0, limit - (rest?.consumedPoints ?? 0))
@@ -125,7 +128,7 @@ function createRedisLimiter(rule: LimitRule, redis: Redis, ask: Ask): Limiter {
       return (
         spent(key) ??
         ask(
-          () => takeShared(key, points),
+          (client) => takeShared(sharedAt(client), key, points),
           () => insurance.take(key, points),
         )
       )
@@ -134,7 +137,7 @@ function createRedisLimiter(rule: LimitRule, redis: Redis, ask: Ask): Limiter {
       return (
         spent(key) ??
         ask(
-          () => lookShared(key),
+          (client) => lookShared(sharedAt(client), key),
           () => insurance.look(key),
         )
       )
@@ -142,7 +145,10 @@ function createRedisLimiter(rule: LimitRule, redis: Redis, ask: Ask): Limiter {
     async giveBack(key, points) {
       refused.delete(key)
       await ask(
-        () => shared.consume(key, -points).then(() => undefined),
+        (client) =>
+          sharedAt(client)
+            .consume(key, -points)
+            .then(() => undefined),
         () => insurance.giveBack(key, points),
       )
     },

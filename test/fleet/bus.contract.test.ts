@@ -8,11 +8,13 @@ import { connectRedis } from '../../src/fleet/redis-connection.ts'
 import { createLog } from '../../src/log.ts'
 import { hasRedis } from '../harness/has-redis.ts'
 import { testRedis } from '../harness/redis.ts'
+import { testRedisCluster } from '../harness/redis-cluster.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
 const silent = createLog('silent')
 const { database, connection } = await testDatabase({ migrated: false })
 const redisServer = hasRedis ? await testRedis() : undefined
+const redisCluster = hasRedis ? await testRedisCluster() : undefined
 
 async function openPostgresBus(): Promise<Bus> {
   const bus = createPostgresBus({ database, connection, log: silent })
@@ -20,17 +22,24 @@ async function openPostgresBus(): Promise<Bus> {
   return bus
 }
 
-async function openRedisBus(): Promise<Bus> {
-  const redis = await connectRedis(redisServer!.url, silent)
-  onTestFinished(() => redis.disconnect())
+async function openRedisBus(url: string): Promise<Bus> {
+  const redis = await connectRedis(url, silent)
+  onTestFinished(() => redis.close())
   const bus = createRedisBus({ redis, log: silent })
   await bus.listening()
   return bus
 }
 
+async function openClusterBus(): Promise<Bus> {
+  await redisCluster!.ready
+  return openRedisBus(redisCluster!.url)
+}
+const openServerBus = (): Promise<Bus> => openRedisBus(redisServer!.url)
+
 const between = [
   { name: 'over PostgreSQL', open: openPostgresBus, openPeer: openPostgresBus, here: true },
-  { name: 'over Redis', open: openRedisBus, openPeer: openRedisBus, here: hasRedis },
+  { name: 'over Redis', open: openServerBus, openPeer: openServerBus, here: hasRedis },
+  { name: 'over a Redis Cluster', open: openClusterBus, openPeer: openClusterBus, here: hasRedis },
 ]
 const local = {
   name: 'in one process',

@@ -14,7 +14,7 @@ const redis = hasRedis ? await testRedis() : undefined
 
 async function openShared(): Promise<CreateLimiter> {
   const connection = await connectRedis(redis!.url, log)
-  onTestFinished(() => connection.disconnect())
+  onTestFinished(() => connection.close())
   return createRedisLimiters({ redis: connection, log, registry: new Registry() })
 }
 

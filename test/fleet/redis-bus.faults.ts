@@ -18,7 +18,7 @@ async function open(url: string) {
   const bus = createRedisBus({ redis, log })
   onTestFinished(async () => {
     await bus.close()
-    redis.disconnect()
+    redis.close()
   })
   return { bus, redis, said: (message: RegExp): number => lines.filter(({ msg }) => message.test(msg)).length, lines }
 }
@@ -76,7 +76,7 @@ describe.skipIf(!hasRedis)('the bus over Redis', () => {
     onTestFinished(() => server!.resume())
     const payload = 'x'.repeat(1_000)
     let rung = 0
-    while (redis.status === 'ready') {
+    while (redis.client!.status === 'ready') {
       for (let times = 0; times < 1_000; times += 1) bus.ring(`execution:${rung++}`, payload)
       await heardHere(bus)
       await new Promise((resolve) => setTimeout(resolve, 20))

@@ -1,4 +1,5 @@
 /** Limits when Redis goes away, hangs, and comes back: nobody waits for it, nobody is let through uncounted. */
+import type { Redis } from 'ioredis'
 import { Registry } from 'prom-client'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { connectRedis } from '../../src/fleet/redis-connection.ts'
@@ -17,7 +18,7 @@ async function open(url: string) {
   const log = createLog('info', { write: (line) => void lines.push(JSON.parse(line)) })
   const registry = new Registry()
   const connection = await connectRedis(url, log)
-  onTestFinished(() => connection.disconnect())
+  onTestFinished(() => connection.close())
   const limiter = createRedisLimiters({ redis: connection, log, registry })({ name: `rule-${names++}`, points: 3 })
   const said = (message: string): number => lines.filter(({ msg }) => msg === message).length
   const metric = async (name: string): Promise<number> => (await registry.getSingleMetric(name)!.get()).values[0]!.value
@@ -68,7 +69,7 @@ describe.skipIf(!hasRedis)('limits in Redis', () => {
     const waited = performance.now() - begun
     expect(waited).toBeLessThan(5_000)
     // the next ones do not even ask
-    const asked = connection.options.commandTimeout!
+    const asked = ((await connection.reached) as Redis).options.commandTimeout!
     const again = performance.now()
     for (let i = 0; i < 20; i++) await limiter.take(`key-${i}`)
     expect(performance.now() - again).toBeLessThan(asked * 10)
@@ -84,9 +85,10 @@ describe.skipIf(!hasRedis)('limits in Redis', () => {
   test('ask Redis about a flood of refusals once a second, not each time', async () => {
     const { limiter, connection } = await open(redis!.url)
     for (let i = 0; i < 4; i++) await limiter.take('key')
-    await connection.config('RESETSTAT')
+    const client = await connection.reached
+    await client.config('RESETSTAT')
     for (let i = 0; i < 1_000; i++) expect((await limiter.take('key')).allowed).toBe(false)
-    const stats = await connection.info('commandstats')
+    const stats = await client.info('commandstats')
     const asked = Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0)
     expect(asked).toBeLessThan(20)
   })
@@ -95,8 +97,9 @@ describe.skipIf(!hasRedis)('limits in Redis', () => {
     const { limiter, connection } = await open(redis!.url)
     await limiter.take('key')
     await limiter.giveBack('nobody', 1)
-    const [key, ...others] = await connection.keys(`sluice:limit:rule-${names - 1}:*`)
+    const client = await connection.reached
+    const [key, ...others] = await client.keys(`sluice:limit:rule-${names - 1}:*`)
     expect(others).toEqual([])
-    expect(await connection.ttl(key!)).toBeGreaterThan(0)
+    expect(await client.ttl(key!)).toBeGreaterThan(0)
   })
 })

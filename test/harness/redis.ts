@@ -11,6 +11,7 @@ import { afterAll } from 'vitest'
 
 export interface TestRedis {
   readonly url: string
+  readonly port: number
   /** Kills it, with everything in it. */
   stop(): Promise<void>
   /** On the same port, empty. */
@@ -21,13 +22,13 @@ export interface TestRedis {
 }
 
 /** To be called once, where `hasRedis`, at the top of a test file. It is gone at the end of the file. */
-export async function testRedis(): Promise<TestRedis> {
+export async function testRedis(more: Readonly<Record<string, string | number>> = {}): Promise<TestRedis> {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-redis-'))
   const port = await freePort()
   let server: ChildProcess | undefined
 
   async function start(): Promise<void> {
-    const settings = { port, bind: '127.0.0.1', dir: directory, save: '', appendonly: 'no' }
+    const settings = { port, bind: '127.0.0.1', dir: directory, save: '', appendonly: 'no', ...more }
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
     server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
     let said = ''
@@ -52,6 +53,7 @@ export async function testRedis(): Promise<TestRedis> {
   await start()
   return {
     url: `redis://127.0.0.1:${port}`,
+    port,
     start,
     stop,
     pause: () => void server?.kill('SIGSTOP'),
@@ -59,7 +61,7 @@ export async function testRedis(): Promise<TestRedis> {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1')
   await once(probe, 'listening')
   const { port } = probe.address() as AddressInfo

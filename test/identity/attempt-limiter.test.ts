@@ -15,9 +15,10 @@ const redis = hasRedis ? await testRedis() : undefined
 
 async function openShared() {
   const connection = await connectRedis(redis!.url, log)
-  onTestFinished(() => connection.disconnect())
-  await connection.flushall()
-  return { create: createRedisLimiters({ redis: connection, log, registry: new Registry() }), connection }
+  onTestFinished(() => connection.close())
+  const client = await connection.reached
+  await client.flushall()
+  return { create: createRedisLimiters({ redis: connection, log, registry: new Registry() }), client }
 }
 
 const adapters = [
@@ -56,12 +57,12 @@ for (const { adapter, open, here } of adapters) {
 
 describe.skipIf(!hasRedis)('attempts in a fleet', () => {
   test('count together, and Redis learns no e-mail (B3)', async () => {
-    const { create, connection } = await openShared()
+    const { create, client } = await openShared()
     const [one, two] = [createAttemptLimiter(create, 5), createAttemptLimiter(create, 5)]
     const account = 'somebody@example.com'
     const results = await Promise.all(Array.from({ length: 20 }, (_, at) => (at % 2 ? one : two).attempt('192.0.2.1', account)))
     expect(results.filter(({ ok }) => ok)).toHaveLength(5)
-    const keys = await connection.keys('sluice:limit:*')
+    const keys = await client.keys('sluice:limit:*')
     expect(keys).toHaveLength(2)
     expect(keys.join()).not.toContain('example')
   })

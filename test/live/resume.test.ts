@@ -52,7 +52,7 @@ const BUSES = [
     runs: 8,
     open: async () => {
       const redis = await connectRedis(redisServer!.url, log)
-      onTestFinished(() => redis.disconnect())
+      onTestFinished(() => redis.close())
       const both = [createRedisBus({ redis, log }), createRedisBus({ redis, log })] as const
       await Promise.all(both.map((bus) => bus.listening()))
       return both

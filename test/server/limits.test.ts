@@ -284,7 +284,7 @@ describe.skipIf(!hasRedis)('two servers of a fleet', async () => {
   async function member(requestsPerMinute = PER_MINUTE) {
     const log = createLog('silent')
     const connection = await connectRedis(redis!.url, log)
-    onTestFinished(() => connection.disconnect())
+    onTestFinished(() => connection.close())
     const createLimiter = createRedisLimiters({ redis: connection, log, registry: new Registry() })
     const served = await serve({ createLimiter, requestsPerMinute })
     return { ...served, connection }
@@ -292,7 +292,7 @@ describe.skipIf(!hasRedis)('two servers of a fleet', async () => {
 
   test('count together, by principal and by address; so do their sockets (B3)', async () => {
     const [one, two] = [await member(), await member()]
-    await one.connection.flushall()
+    await (await one.connection.reached).flushall()
     const urls = [one.url, two.url]
     expect(letIn(await times(30, (at) => post(urls[at % 2]!, '{ hello }', { token: 'user' })))).toBe(PER_MINUTE)
     expect(letIn(await times(30, (at) => post(urls[at % 2]!, '{ hello }')))).toBe(PER_MINUTE)
