@@ -99,6 +99,10 @@ Execution.implement({
     stateBytes: t.exposeInt('stateBytes', {
       description: 'The size of its input and of all its outputs, in bytes; the limit is 1,000,000.',
     }),
+    tokens: t.exposeInt('tokens', {
+      description:
+        'What the attempts of its steps took so far, as `cost` in its definition says; without what the flows took that it called.',
+    }),
     output: payloadField(t, 'What came of it.', (execution, loaders) => loaders.outputs.load(execution)),
     outputBytes: payloadBytesField(t, 'output', (execution, loaders) => loaders.outputs.load(execution)),
     redacted: redactedField(t, '`state` and `output`', [

@@ -1,4 +1,4 @@
--- The part of a commit that writes signals, approvals, what retries go on with, moves to other versions, failures and traces (commit.sql
+-- The part of a commit that writes signals, approvals, what retries go on with, moves to other versions, failures, tokens and traces (commit.sql
 -- calls it when there are any): rows of the kinds of `WaitRow` in src/engine/decide/wait-rows.ts, each a JSON object. Their keys are unique:
 -- what is written twice is refused with the whole transition.
 create or replace function sluice.commit_waits(waits sluice.wait_row[]) returns void
@@ -53,6 +53,8 @@ begin
   update sluice.executions e
   set flow_version_id = (w.body ->> 'flowVersionId')::uuid, steps_total = (w.body ->> 'stepsTotal')::smallint
   from unnest(waits) as w where w.kind = 'moved' and e.id = w.execution_id;
+  update sluice.executions e set tokens = (w.body ->> 'tokens')::integer
+  from unnest(waits) as w where w.kind = 'tokens' and e.id = w.execution_id;
   insert into sluice.execution_traces (execution_id, traceparent)
   select w.execution_id, w.body ->> 'traceparent' from unnest(waits) as w where w.kind = 'trace';
 

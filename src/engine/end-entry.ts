@@ -17,6 +17,7 @@ export function endEntry(next: Snapshot, sign: AuditKeys['sign']): AuditEntry {
     },
     ...{ flowId: next.flowId, executionId: next.id, success, durationMs: (next.endedAt ?? 0) - next.createdAt },
     ...(next.error && { errorCode: next.error.code }),
+    ...(next.tokens && { tokens: next.tokens }),
     metadata: { status: next.status },
     sign,
   }

@@ -73,6 +73,7 @@ interface Row {
   signals: BufferedSignal[] | null
   known_signals: string[] | null
   slot_key: string | null
+  tokens: number
   retry_of: string | null
   origin: Omit<Origin, 'retryOf'> | null
 }
@@ -92,7 +93,7 @@ const TEXT = prepared(`
       where p.id = e.parent_id and e.started_at is null) as orphaned,
     e.flow_id, e.flow_version_id, e.initiator_id, e.status, e.version, e.epoch, e.owner, e.wake_at, e.priority, e.deadline_at,
     e.cancel_reason, e.pause_reason, e.ending, e.seq, e.last_event_at, e.state_bytes, e.created_at, e.started_at, e.ended_at, e.reason,
-    e.error, e.in_flight, coalesce(i.body, '{}') as input,
+    e.error, e.tokens, e.in_flight, coalesce(i.body, '{}') as input,
     -- a retry has what it uses again from its beginning
     case when e.seq > 0 or e.retry_of is not null then (
       select json_agg(json_build_object('path', s.path, 'status', s.status, 'attempt', s.attempt, 'route', s.route, 'output', s.output,
@@ -193,6 +194,7 @@ function toSnapshot(row: Row, program: Program): Snapshot {
       signals: row.signals ?? [],
       knownSignals: row.known_signals ?? [],
       slotKey: row.slot_key,
+      tokens: row.tokens,
       origin: row.origin && { ...row.origin, ...(row.retry_of !== null && { retryOf: encodeId('execution', row.retry_of) }) },
     },
   }

@@ -77,7 +77,7 @@ export function* simulation(
   return {
     ...{ status, output, error, reason, startedAt: snapshot.createdAt, endedAt: snapshot.lastEventAt, ...history },
     ...(problem && { problem }),
-    cost: world.cost,
+    cost: (snapshot.tokens ?? 0) + world.calledCost,
     unused: world.unused,
   }
 }

@@ -31,8 +31,8 @@ export class SimulatedWorld {
   readonly #used = new Set<string>()
   readonly #items = new EndedItems()
   readonly #call: SimulateCall
-  /** tokens of the attempts that began */
-  cost = 0
+  /** tokens that the flows took which it called */
+  calledCost = 0
 
   constructor(program: Program, given: Case, startsAt: number, call: SimulateCall) {
     this.#call = call
@@ -51,8 +51,6 @@ export class SimulatedWorld {
     this.#items.hear(transition)
     for (const { path, attempt } of transition.aborts) this.#stop(transition, path, attempt, now)
     for (const { kind, executionId } of transition.words) if (kind === 'cancel') this.#cancelChild(executionId, now)
-    for (const { path } of [...transition.launches.map(({ entry }) => entry), ...transition.asks])
-      this.cost += runAt(this.#program, path)?.step.cost ?? 0
     for (const launch of transition.launches) {
       const problem = launch.spec.type === 'map' ? this.#join(launch, now) : yield* this.#run(launch, now)
       if (problem) return problem
@@ -133,7 +131,7 @@ export class SimulatedWorld {
     const child = this.#call(called.program, given)
     if (!child) return { code: 'LIMIT', message: 'Flows call each other too deep.', path }
     const found = yield* child
-    this.cost += found.cost
+    this.calledCost += found.cost
     if (found.problem) return { ...found.problem, path: [path, found.problem.path].join(' > ') }
     this.agenda.add(now, { kind: 'outcome', path, attempt, epoch, outcome: { ok: true, output: null, bytes: 4 } })
     const { status, error, output } = found

@@ -144,3 +144,23 @@ test('how far a step is can be seen while it runs, and what is sensitive in it c
   expect(JSON.stringify(execution)).not.toContain('4111')
   expect((await slow()).progress).toBeNull()
 })
+
+test('what the attempts of an execution cost is told with it, and in the audit log when it ends (C7)', async () => {
+  const id = await start({
+    steps: {
+      each: { type: 'map', over: '${{ [1, 2, 3] }}', step: book('${{ item }}', { cost: 7 }) },
+      free: { ...book('free'), after: ['each'] },
+      pay: {
+        ...{ type: 'handler', handler: 'broken', after: ['free'], cost: 100 },
+        retry: { attempts: 2, delay: 'PT0.01S', on: ['STEP_FAILED'] },
+        compensate: book('never', { cost: 1_000 }),
+      },
+    },
+  })
+  expect((await run(me, 'query ($id: ID!) { execution(id: $id) { status tokens } }', { id })).data.execution).toEqual({
+    ...{ status: 'FAILED', tokens: 3 * 7 + 2 * 100 },
+  })
+  const AUDITED = `query ($id: ID!) { auditEvents(filter: { execution: $id, type: "execution.finished" }, first: 5) { edges { node { tokens success } } } }`
+  const { edges } = (await run(await person('ADMIN'), AUDITED, { id })).data.auditEvents
+  expect(edges).toEqual([{ node: { tokens: 221, success: false } }])
+})

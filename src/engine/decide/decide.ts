@@ -28,6 +28,7 @@ import { openDraft, snapshotAfter } from './open-draft.ts'
 import { NEVER_MS } from './snapshot.ts'
 import type { Snapshot } from './snapshot.ts'
 import { takeUp } from './take-up.ts'
+import { tokensAfter } from './tokens.ts'
 
 export function decide(snapshot: Snapshot, inputs: readonly Input[], world: World): Transition {
   const draft = openDraft(snapshot, world)
@@ -42,6 +43,8 @@ export function decide(snapshot: Snapshot, inputs: readonly Input[], world: Worl
   }
   if (draft.ending !== null) compensate(draft)
   if (!hasEnded(draft.status)) settle(draft)
+  draft.tokens = tokensAfter(draft)
+  if (draft.tokens !== (snapshot.tokens ?? 0)) draft.waits.push({ kind: 'tokens', tokens: draft.tokens })
   return close(draft, inputs)
 }
 

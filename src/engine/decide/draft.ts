@@ -118,6 +118,7 @@ export interface Draft {
   knownSignals: readonly string[]
   /** of maps that have begun, by path: what `over` came to, kept beside the snapshot so that it is made once */
   lists: ReadonlyMap<string, readonly Json[]>
+  tokens: number
   readonly events: EventRow[]
   readonly stepRuns: StepRunRow[]
   readonly asks: AskRow[]

@@ -30,6 +30,7 @@ export function openDraft(from: Snapshot, world: World): Draft {
     signals: from.signals ?? NO_SIGNALS,
     knownSignals: from.knownSignals ?? NO_SIGNALS,
     lists: from.lists ?? NO_LISTS,
+    tokens: from.tokens ?? 0,
     events: [],
     stepRuns: [],
     asks: [],
@@ -81,5 +82,6 @@ export function snapshotAfter(draft: Draft): Required<Snapshot> {
     slotKey: from.slotKey ?? null,
     origin: from.origin ?? null,
     lists: draft.lists,
+    tokens: draft.tokens,
   }
 }

@@ -75,6 +75,8 @@ export interface Snapshot {
   readonly parentId?: string | null
   /** of the slot that it holds or waits for; absent: its flow has no `concurrency` */
   readonly slotKey?: string | null
+  /** what its attempts took, as its definition says; absent: nothing */
+  readonly tokens?: number
   /** see `Draft.lists`: not stored */
   readonly lists?: ReadonlyMap<string, readonly Json[]>
 }

@@ -24,6 +24,8 @@ export type WaitRow =
   | { kind: 'failureOf'; id: string }
   /** it is of another flow version from here on */
   | { kind: 'moved'; flowVersionId: string; stepsTotal: number }
+  /** what its attempts took so far */
+  | { kind: 'tokens'; tokens: number }
   /** what began it, for those who trace */
   | { kind: 'trace'; traceparent: string }
 

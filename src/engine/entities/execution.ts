@@ -35,6 +35,7 @@ const ExecutionSchema = defineEntity({
     seq: p.integer(),
     lastEventAt: p.datetime(),
     stateBytes: p.integer(),
+    tokens: p.integer(),
     stepsTotal: p.smallint(),
     stepsSucceeded: p.smallint(),
     stepsFailed: p.smallint(),
