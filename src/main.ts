@@ -13,6 +13,8 @@ const USAGE = `usage: sluice <command>
   serve     the API alone
   work      a worker alone (needs DATABASE_URL)
   audit     verifies and exports the audit log (\`sluice audit\` says how)
+  backup    copies the embedded database while it runs (\`sluice backup\` says how)
+  restore   puts a backup back; \`restored\` makes a database fit to run that was restored otherwise
   migrate   brings the database up to date, then ends
   schema    prints the GraphQL schema; \`schema definition\` the JSON Schema of flows
   simulate  runs the cases of a flow on a virtual clock, without a server (\`sluice simulate\` says how)
@@ -37,7 +39,10 @@ switch (command) {
     await migrate()
     break
   case 'audit':
-    await audit()
+  case 'backup':
+  case 'restore':
+  case 'restored':
+    await runOnDatabase(command)
     break
   case 'simulate':
     await simulate()
@@ -115,12 +120,13 @@ async function migrate(): Promise<void> {
   process.exit()
 }
 
-async function audit(): Promise<void> {
+async function runOnDatabase(command: 'audit' | 'backup' | 'restore' | 'restored'): Promise<void> {
   const config = readConfig('migrate')
   if (!config) return
-  const { AUDIT_USAGE, runAuditCommand } = await import('./commands/audit.ts')
-  const code = await runAuditCommand(process.argv.slice(3), config, createLog('warn')).catch((error: Error) => {
-    process.stderr.write(`${error.message}\n${'code' in error && String(error.code).startsWith('ERR_PARSE') ? AUDIT_USAGE : ''}`)
+  const { DATABASE_COMMANDS } = await import('./commands/database-commands.ts')
+  const { usage, run } = DATABASE_COMMANDS[command]
+  const code = await run(process.argv.slice(3), config, createLog('warn')).catch((error: Error) => {
+    process.stderr.write(`${error.message}\n${'code' in error && String(error.code).startsWith('ERR_PARSE') ? usage : ''}`)
     return EXIT.failure
   })
   process.exit(code)

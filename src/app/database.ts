@@ -23,7 +23,7 @@ export async function openAppDatabase(
   stack: AsyncDisposableStack,
 ): Promise<{ database: Database; appUrl: string }> {
   const { config, log } = options
-  const { appUrl } = await migrate(options, stack)
+  const { appUrl } = await openMigrated(options, stack)
   const database = await openDatabase({ connection: appUrl, entities, poolSize: config.database.poolSize, log })
   stack.defer(() => database.close())
   if (config.database.url) await requireSafeServer(database, { production: config.nodeEnv === 'production', log })
@@ -33,7 +33,7 @@ export async function openAppDatabase(
 /** `sluice migrate`: the names of what was applied. */
 export async function migrateOnly(config: Config, log: Logger): Promise<string[]> {
   await using stack = new AsyncDisposableStack()
-  return (await migrate({ config, log, onFatal: () => {} }, stack)).applied
+  return (await openMigrated({ config, log, onFatal: () => {} }, stack)).applied
 }
 
 /** What keeps the process from working; empty = nothing. */
@@ -47,12 +47,20 @@ export async function waitsFor(database: Database): Promise<string[]> {
   return pending.map((name) => `migration ${name}`)
 }
 
-async function migrate(options: AppDatabaseOptions, stack: AsyncDisposableStack): Promise<{ appUrl: string; applied: string[] }> {
+export interface MigratedDatabase {
+  appUrl: string
+  ownerUrl: string
+  applied: string[]
+}
+
+/** Brought to this program's schema; the embedded one is stopped with the stack. */
+export async function openMigrated(options: AppDatabaseOptions, stack: AsyncDisposableStack): Promise<MigratedDatabase> {
   const { appUrl, ownerUrl } = await findDatabase(options, stack)
   const appRole = decodeURIComponent(new URL(appUrl).username) || 'sluice_app'
   const settle = [storeAges(options.config.retention)]
   const plan = { migrations, repeatables, settle }
-  return { appUrl, applied: await migrateDatabase({ ...plan, connection: ownerUrl, appRole, log: options.log }) }
+  const applied = await migrateDatabase({ ...plan, connection: ownerUrl, appRole, log: options.log })
+  return { appUrl, ownerUrl, applied }
 }
 
 async function findDatabase(

@@ -13,6 +13,8 @@ export interface SealedHead {
   remember(head: Head): Promise<void>
   /** Remembers that the log begins behind this seal; an older one changes nothing. */
   rememberCheckpoint(behind: Head): Promise<void>
+  /** Remembers this head whatever was known: for a restore that its operator answers for. */
+  replace(head: KnownHead): Promise<void>
 }
 
 export interface KnownHead extends Head {
@@ -56,10 +58,13 @@ export function createSealedHead(keys: AuditKeys, path?: string): SealedHead {
 
   async function keep(head: KnownHead): Promise<void> {
     const merged = newer(known, head)
-    if (merged === known) return
-    known = merged
+    if (merged !== known) await replace(merged)
+  }
+
+  async function replace(head: KnownHead): Promise<void> {
+    known = head
     // one after the other: the sealer and retention remember at the same time
-    written = written.catch(() => {}).then(() => write(merged))
+    written = written.catch(() => {}).then(() => write(head))
     await written
   }
 
@@ -80,6 +85,7 @@ export function createSealedHead(keys: AuditKeys, path?: string): SealedHead {
       await read() // another process may know a newer end
       await keep({ position, hash, checkpoint: position })
     },
+    replace,
   }
 }
 

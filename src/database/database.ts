@@ -26,6 +26,8 @@ export interface DatabaseOptions {
   /** most connections at once */
   readonly poolSize: number
   readonly log: Logger
+  /** what its connections are called in the server, `sluice` */
+  readonly name?: string
 }
 
 export interface Database {

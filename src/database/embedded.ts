@@ -60,11 +60,25 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
 }
 
 /** The same for a command beside a server that runs: its PostgreSQL is used and left alone; when none runs, one is started. */
-export async function visitEmbedded(options: EmbeddedOptions): Promise<Pick<EmbeddedPostgres, 'appUrl' | 'stop'>> {
+export async function visitEmbedded(
+  options: EmbeddedOptions,
+): Promise<Pick<EmbeddedPostgres, 'appUrl' | 'superuserUrl' | 'stop'>> {
   const cluster = await openCluster(options.dataDir)
   const found = await readLockFile(cluster)
   if (!found || !(await isPostgres(found.pid))) return startEmbedded(options)
-  return { appUrl: connectionUrl(cluster, found.socketDir, 'app', 'sluice'), stop: async () => {} }
+  return {
+    appUrl: connectionUrl(cluster, found.socketDir, 'app', 'sluice'),
+    superuserUrl: connectionUrl(cluster, found.socketDir, 'superuser', 'postgres'),
+    stop: async () => {},
+  }
+}
+
+/** Ends the server of a data directory that no process supervises any more; nothing when none runs. */
+export async function endOrphanIn(dataDir: string): Promise<void> {
+  const found = await readLockFile({ data: join(dataDir, 'postgres', 'data') })
+  if (!found || !(await isPostgres(found.pid))) return
+  process.kill(found.pid, 'SIGINT')
+  await waitUntilGone(found.pid, FAST_STOP_MS)
 }
 
 interface LockFile {
@@ -249,7 +263,7 @@ class Supervisor implements EmbeddedPostgres {
   }
 }
 
-async function readLockFile({ data }: Cluster): Promise<LockFile | undefined> {
+async function readLockFile({ data }: Pick<Cluster, 'data'>): Promise<LockFile | undefined> {
   const text = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')
   const [pid, , , , socketDir] = text.split('\n')
   // Written in pieces: without its fifth line the server is still starting.

@@ -47,6 +47,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<string[]
     // One connection holds the lock, the other works.
     poolSize: 2,
     log,
+    name: 'sluice migrate',
     onConnect: 'set statement_timeout = 0',
     extensions: [Migrator],
     migrations: { tableName: 'migrations', migrationsList: [...migrations] },

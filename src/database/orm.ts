@@ -13,6 +13,8 @@ export interface OrmOptions {
   readonly entities: NonNullable<Options['entities']>
   readonly poolSize: number
   readonly log: Logger
+  /** what its connections are called in the server, `sluice` */
+  readonly name?: string
   /** run once on each new connection, before anything else uses it */
   readonly onConnect: string
   readonly migrations?: Options['migrations']
@@ -31,7 +33,7 @@ export async function openOrm(options: OrmOptions): Promise<MikroORM> {
     schema: 'sluice',
     driverOptions: {
       connectionString: options.connection,
-      application_name: 'sluice',
+      application_name: options.name ?? 'sluice',
       types: { getTypeParser },
       Client: PreparingClient,
     },

@@ -193,7 +193,8 @@ export function identity(user: ServiceUser | undefined): { uid?: number; gid?: n
   return user === undefined ? {} : { uid: user.uid, gid: user.gid }
 }
 
-async function giveTo(user: ServiceUser | undefined, path: string): Promise<void> {
+/** Files that root makes for PostgreSQL. */
+export async function giveTo(user: ServiceUser | undefined, path: string): Promise<void> {
   if (user !== undefined) await chown(path, user.uid, user.gid)
 }
 

@@ -84,6 +84,12 @@ export async function revokeSessions(em: EntityManager, userId: string, except?:
   return (await revoke(em, 'user_id = $1 and id is distinct from $2::uuid', [userId, except ?? null])).length
 }
 
+/** Ends every session there is, and voids what resets passwords: nobody knows what was revoked that a restore brought back. */
+export async function endAllSessions(em: EntityManager): Promise<number> {
+  await queryIn(em, 'delete from sluice.password_resets')
+  return (await revoke(em, 'true', [])).length
+}
+
 async function revoke(em: EntityManager, which: string, params: readonly unknown[]): Promise<{ id: string }[]> {
   const statement = `update sluice.sessions set revoked_at = now() where ${which} and revoked_at is null returning id`
   const revoked = await queryIn<{ id: string }>(em, statement, params)

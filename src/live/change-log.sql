@@ -3,8 +3,8 @@
 
 -- Which database this is: a dump in another cluster, a restored backup and a promoted standby each count transactions anew.
 create or replace function sluice.database_epoch() returns text language sql stable as $$
-  select left(md5(concat_ws(' ', c.system_identifier, k.timeline_id, d.oid)), 12)
-  from pg_control_system() c, pg_control_checkpoint() k, pg_database d where d.datname = current_database()
+  select left(md5(concat_ws(' ', c.system_identifier, k.timeline_id, d.oid, i.id)), 12)
+  from pg_control_system() c, pg_control_checkpoint() k, pg_database d, sluice.installation i where d.datname = current_database()
 $$;
 
 -- `xmin`: of the oldest transaction that runs; `first`, `newest`: that are remembered, below it; `last`: of those in `ids`; `more`: than
