@@ -27,8 +27,8 @@ import { Webhooks } from './026-webhooks.ts'
 import { FlowRetention } from './028-flow-retention.ts'
 import { ExecutionTraces } from './029-execution-traces.ts'
 import { Dispatch } from './032-dispatch.ts'
-import { Tokens } from './038-tokens.ts'
 import { Installation } from './036-installation.ts'
+import { Tokens } from './038-tokens.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
 export const migrations: MigrationPlan['migrations'] = [
@@ -59,8 +59,8 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '028-flow-retention', class: FlowRetention },
   { name: '029-execution-traces', class: ExecutionTraces },
   { name: '032-dispatch', class: Dispatch },
-  { name: '038-tokens', class: Tokens },
   { name: '036-installation', class: Installation },
+  { name: '038-tokens', class: Tokens },
 ]
 
 /** `create or replace` only; each lies beside the TypeScript that calls it: `new URL('../src/engine/commit.sql', import.meta.url)`. */

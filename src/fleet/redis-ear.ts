@@ -41,7 +41,7 @@ export async function listenToRedis(client: RedisClient, channel: string, receiv
 
 /** The node that has a channel, as far as is known here; when that is wrong, the node says so. */
 async function nodeOf(cluster: Cluster, channel: string): Promise<Redis> {
-  const slot = (await cluster.cluster('KEYSLOT', channel))
+  const slot = await cluster.cluster('KEYSLOT', channel)
   const key = cluster.slots[slot]?.[0]
   const node = cluster.nodes('master').find(({ options: { host, port } }) => `${host}:${port}` === key)
   if (!node) throw new Error('no node has the channel')
