@@ -1,8 +1,12 @@
 /** Schedules through the API: what is due is started once, overlaps and absences go as told, and people keep command. */
-import { expect, test } from 'vitest'
+import { context, trace } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { expect, onTestFinished, test } from 'vitest'
 import type { Principal } from '../../src/identity/principal.ts'
 import { decodeId, encodeId } from '../../src/ids.ts'
 import { forgetFirings } from '../../src/triggers/forget-firings.ts'
+import { openTracing } from '../../src/tracing.ts'
 import { as, testApi } from '../harness/api.ts'
 
 const { person, run, engine, scheduler, audited, database, ownerQuery } = await testApi()
@@ -106,6 +110,23 @@ test('a time that is due starts one execution, which knows its trigger and its s
     },
   })
   expect(after.nextTimes).toEqual(before.nextTimes)
+})
+
+test('a firing begins a trace, which the execution goes on with (A9)', async () => {
+  const exporter = new InMemorySpanExporter()
+  trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }))
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+  onTestFinished(() => (trace.disable(), context.disable(), openTracing()))
+  openTracing()
+  const made = await scheduled({ every: 'PT1H' })
+  await fire(made)
+  const { id } = (await read(made)).firings[0].execution
+  await engine.ended(decodeId('execution', id)!, 10_000)
+  const spans = exporter.getFinishedSpans()
+  const firing = spans.find(({ name }) => name === 'trigger schedule')!
+  expect(firing).toMatchObject({ attributes: { 'sluice.trigger': made.uuid, 'sluice.flow': decodeId('flow', made.flow) } })
+  const within = spans.filter((span) => span.spanContext().traceId === firing.spanContext().traceId)
+  expect(within.map(({ name }) => name)).toEqual(expect.arrayContaining(['commit', 'trigger schedule']))
 })
 
 test('what overlaps is skipped, queued, takes the place of what runs, or runs beside it', async () => {

@@ -5,6 +5,8 @@ import { Fault, isProblem } from '../../errors.ts'
 import { findStoredPrincipals } from '../../identity/stored-principals.ts'
 import type { StoredPrincipal } from '../../identity/stored-principals.ts'
 import type { StartByTrigger, TriggeredResult, TriggeredStart } from '../../triggers/start-by-trigger.ts'
+import { traced } from '../../tracing.ts'
+import type { SpanOptions } from '../../tracing.ts'
 import type { Services } from '../call.ts'
 import { findFlowToStartById } from '../flows/find-flow-to-start.ts'
 import { startFlow } from '../executions/start-execution.ts'
@@ -22,11 +24,21 @@ export function createStartByTrigger(services: () => Services): StartByTrigger {
     const found = await findStoredPrincipals(database, ids, allow.roles)
     return ids.map((id) => found.get(id))
   })
-  return async (start) => {
+  const startOne = async (start: TriggeredStart): Promise<TriggeredResult> => {
     const principal = await find(start.trigger.publishedBy)
     return principal ? startAs(services(), principal, start) : refuse(services(), start)
   }
+  return (start) =>
+    traced(
+      `trigger ${start.trigger.type}`,
+      () => startOne(start),
+      () => spanOf(start),
+    )
 }
+
+const spanOf = ({ trigger: { id, flowId } }: TriggeredStart): SpanOptions => ({
+  attributes: { 'sluice.trigger': id, 'sluice.flow': flowId },
+})
 
 async function startAs(services: Services, principal: StoredPrincipal, start: TriggeredStart): Promise<TriggeredResult> {
   const { trigger, input, executionId, firing, labels, startAt } = start
