@@ -19,6 +19,8 @@ export async function listenToRedis(client: RedisClient, channel: string, receiv
     // the node says that the channel lives elsewhere now
     redis.once('moved', resolve)
   })
+  // emitted for that, and for a subscription that was refused since it does
+  if (!isOne) redis.on('moved', () => client.refreshSlotsCache())
   // `client` cannot reach it either, and says why
   redis.on('error', () => undefined)
   redis.on(isOne ? 'message' : 'smessage', (_channel: string, message: string) => receive(message))

@@ -94,6 +94,16 @@ describe.skipIf(!hasRedis)('the bus over Redis', () => {
     expect(said(BACK)).toBe(1)
   })
 
+  test('notices within seconds that what it listens to hangs, also where nothing is rung', async () => {
+    const { bus, said } = await open(server!.url)
+    await bus.listening()
+    server!.pause()
+    onTestFinished(() => server!.resume())
+    await expect.poll(() => said(LOST), { timeout: 15_000 }).toBe(1)
+    server!.resume()
+    await expect.poll(() => said(BACK), { timeout: 5_000 }).toBe(1)
+  })
+
   test('is there without a Redis, says so once and keeps the password to itself', async () => {
     const { bus, said, lines } = await open('redis://:a-secret-password@127.0.0.1:1')
     for (let times = 0; times < 20; times += 1) await heardHere(bus)

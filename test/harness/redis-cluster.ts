@@ -7,8 +7,6 @@ export interface TestRedisCluster {
   /** of one of its nodes */
   readonly url: string
   readonly masters: readonly TestRedis[]
-  /** of the first master, if there is one */
-  readonly replica: TestRedis | undefined
   /** settles when it takes commands, about two seconds after it was started */
   readonly ready: Promise<void>
 }
@@ -20,20 +18,23 @@ const SETTINGS = {
   'cluster-announce-ip': '127.0.0.1',
   'cluster-node-timeout': 1_000,
   'cluster-require-full-coverage': 'no',
+  'repl-diskless-sync-delay': 0,
 }
 
-/** To be called once, where `hasRedis`, at the top of a test file. It is gone at the end of the file. */
-export async function testRedisCluster({ masters = 1, replica = false } = {}): Promise<TestRedisCluster> {
-  const nodes = await Promise.all(Array.from({ length: masters + (replica ? 1 : 0) }, startNode))
-  const ready = join(nodes, masters)
+/**
+ * To be called once, where `hasRedis`, at the top of a test file. It is gone at the end of the file. `replicaOf`: which master has a replica;
+ * `url` is then the replica's.
+ */
+export async function testRedisCluster({
+  masters = 1,
+  replicaOf,
+}: { masters?: number; replicaOf?: number } = {}): Promise<TestRedisCluster> {
+  const nodes = await Promise.all(Array.from({ length: masters + (replicaOf === undefined ? 0 : 1) }, startNode))
+  const ready = join(nodes, masters, replicaOf)
   // told to whoever waits for it
   ready.catch(() => undefined)
-  return {
-    url: nodes[0]!.redis.url,
-    masters: nodes.slice(0, masters).map(({ redis }) => redis),
-    replica: nodes[masters]?.redis,
-    ready,
-  }
+  const started = nodes.map(({ redis }) => redis)
+  return { url: started.at(-1)!.url, masters: started.slice(0, masters), ready }
 }
 
 interface Node {
@@ -46,7 +47,7 @@ async function startNode(): Promise<Node> {
   return { redis: await testRedis({ ...SETTINGS, 'cluster-port': busPort }), busPort }
 }
 
-async function join(nodes: readonly Node[], masters: number): Promise<void> {
+async function join(nodes: readonly Node[], masters: number, replicaOf = 0): Promise<void> {
   const clients = nodes.map(({ redis }) => new Redis(redis.url))
   const everywhere = (holds: (client: Redis) => Promise<boolean>): Promise<unknown> =>
     Promise.all(clients.map((client) => until(() => holds(client))))
@@ -59,8 +60,11 @@ async function join(nodes: readonly Node[], masters: number): Promise<void> {
     const [first] = clients
     for (const { redis, busPort } of nodes.slice(1)) await first!.call('CLUSTER', 'MEET', '127.0.0.1', redis.port, busPort)
     await everywhere(async (client) => (await client.cluster('INFO')).includes(`cluster_known_nodes:${nodes.length}`))
-    for (const client of clients.slice(masters)) await client.cluster('REPLICATE', await first!.cluster('MYID'))
+    for (const client of clients.slice(masters)) await client.cluster('REPLICATE', await clients[replicaOf]!.cluster('MYID'))
     await everywhere(async (client) => (await client.cluster('INFO')).includes('cluster_state:ok'))
+    // a replica that has nothing yet is never chosen
+    for (const client of clients.slice(masters))
+      await until(async () => (await client.info('replication')).includes('link_status:up'))
   } finally {
     for (const client of clients) client.disconnect()
   }

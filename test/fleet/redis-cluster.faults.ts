@@ -1,0 +1,123 @@
+/** What processes share in a Redis Cluster: on all of its nodes, while slots move, and when the node dies that carries the bus. */
+import { Redis } from 'ioredis'
+import { Registry } from 'prom-client'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { createRedisBus } from '../../src/fleet/redis-bus.ts'
+import type { RedisBus } from '../../src/fleet/redis-bus.ts'
+import { connectRedis } from '../../src/fleet/redis-connection.ts'
+import { createRedisLimiters } from '../../src/fleet/redis-limiter.ts'
+import { createLog } from '../../src/log.ts'
+import { hasRedis } from '../harness/has-redis.ts'
+import { testRedisCluster } from '../harness/redis-cluster.ts'
+
+const BUS = 'sluice:bus'
+/** which of three masters has its slot */
+const HAS_BUS = 1
+const cluster = hasRedis ? await testRedisCluster({ masters: 3, replicaOf: HAS_BUS }) : undefined
+
+async function open() {
+  const lines: { msg: string }[] = []
+  const log = createLog('info', { write: (line) => void lines.push(JSON.parse(line)) })
+  const redis = await connectRedis(cluster!.url, log)
+  const bus = createRedisBus({ redis, log })
+  onTestFinished(async () => {
+    await bus.close()
+    redis.close()
+  })
+  await bus.listening()
+  const createLimiter = createRedisLimiters({ redis, log, registry: new Registry() })
+  return { bus, createLimiter, said: (message: string) => lines.filter(({ msg }) => msg.startsWith(message)).length }
+}
+
+/** Rings until it is heard there. */
+async function untilHeard(from: RedisBus, to: RedisBus): Promise<void> {
+  let heard = false
+  const stop = to.listen('topic', () => (heard = true))
+  await expect
+    .poll(
+      () => {
+        from.ring('topic')
+        return heard
+      },
+      { timeout: 20_000 },
+    )
+    .toBe(true)
+  stop()
+}
+
+describe.skipIf(!hasRedis)('in a Redis Cluster', async () => {
+  await cluster?.ready
+  const nodes = (cluster?.masters ?? []).map(({ url }) => new Redis(url, { lazyConnect: true, retryStrategy: null }))
+  for (const node of nodes) node.on('error', () => undefined)
+  afterAll(() => nodes.forEach((node) => node.disconnect()))
+  const slot = async (): Promise<number> => (await nodes[0]!.cluster('KEYSLOT', BUS))
+
+  test('processes count together, whichever node has the key (B3)', async () => {
+    const [one, two] = [await open(), await open()]
+    const rule = { name: 'spread', points: 5 }
+    const limiters = [one.createLimiter(rule), two.createLimiter(rule)]
+    const keys = Array.from({ length: 30 }, (_, at) => `key-${at}`)
+    const taken = await Promise.all(
+      keys.flatMap((key) =>
+        Array.from({ length: 20 }, (_, at) => limiters[at % 2]!.take(key).then(({ allowed }) => ({ key, allowed }))),
+      ),
+    )
+    for (const key of keys) expect(taken.filter((take) => take.key === key && take.allowed)).toHaveLength(5)
+    for (const node of nodes) expect((await node.keys('sluice:limit:spread:*')).length).toBeGreaterThan(0)
+    expect(await limiters[0]!.look('key-0')).toMatchObject({ allowed: false, remaining: 0 })
+    await limiters[0]!.giveBack('key-0', 1)
+    expect(await limiters[0]!.look('key-0')).toMatchObject({ allowed: true, remaining: 1 })
+    for (const { said } of [one, two]) expect(said('Redis is away')).toBe(0)
+  })
+
+  test('rings are carried by one node, not by all', async () => {
+    const [one, two] = [await open(), await open()]
+    await untilHeard(one.bus, two.bus)
+    const shards = await Promise.all(nodes.map(async (node) => (await node.call('PUBSUB', 'SHARDCHANNELS')) as string[]))
+    expect(shards.flat()).toEqual([BUS])
+    for (const node of nodes) expect(await node.call('PUBSUB', 'CHANNELS')).toEqual([])
+  })
+
+  test('the slot of the bus moves to another node, and rings follow it', async () => {
+    const [one, two] = [await open(), await open()]
+    const [other, from, to] = nodes as [Redis, Redis, Redis]
+    const [fromId, toId] = [await from.cluster('MYID'), await to.cluster('MYID')]
+    const bus = await slot()
+    for (const [source, target, id] of [
+      [from, to, toId],
+      [to, from, fromId],
+    ] as const) {
+      await target.call('CLUSTER', 'SETSLOT', bus, 'IMPORTING', await source.cluster('MYID'))
+      await source.call('CLUSTER', 'SETSLOT', bus, 'MIGRATING', id)
+      for (const node of [target, source, other]) await node.call('CLUSTER', 'SETSLOT', bus, 'NODE', id)
+      await untilHeard(one.bus, two.bus)
+      await untilHeard(two.bus, one.bus)
+    }
+  })
+
+  test('the node that carries the bus dies: all goes on with its replica, and each process says so once', async () => {
+    const both = [await open(), await open()] as const
+    const [one, two] = both
+    await untilHeard(one.bus, two.bus)
+    await cluster!.masters[HAS_BUS]!.stop()
+    for (const { said } of both) await expect.poll(() => said('the bus lost Redis'), { timeout: 10_000 }).toBe(1)
+    await untilHeard(one.bus, two.bus)
+    await untilHeard(two.bus, one.bus)
+    const limiters = both.map(({ createLimiter }) => createLimiter({ name: 'after', points: 100 }))
+    const keys = Array.from({ length: 50 }, (_, at) => `key-${at}`)
+    await expect
+      .poll(
+        async () => {
+          for (const key of keys) await limiters[0]!.take(key)
+          const seen = await Promise.all(keys.map((key) => limiters[1]!.look(key)))
+          return seen.every(({ remaining }) => remaining < 100)
+        },
+        { timeout: 20_000, interval: 500 },
+      )
+      .toBe(true)
+    for (const { said } of both) {
+      await expect.poll(() => said('the bus has Redis again')).toBe(1)
+      expect(said('the bus lost Redis')).toBe(1)
+    }
+  })
+})
