@@ -63,7 +63,8 @@ const FIELDS = {
   waiting: number,
   /** why a persisted operation, which the operator wrote, does not fit */
   problems: texts,
-  /** why Redis is away: of the connection, never of a command */
+  waitedMs: number,
+  /** why Redis or the database is away: of the connection, never of a command */
   why: text,
   /** what a handler, the operator's code, printed; at `debug` only */
   output: text,

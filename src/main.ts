@@ -1,4 +1,5 @@
 /** The process: reads the command, starts the app, prints how to use it, and stops it on a signal. */
+import { constants } from 'node:os'
 import { relative } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import type { App } from './app/app.ts'
@@ -77,18 +78,21 @@ async function run(mode: 'start' | 'serve' | 'work'): Promise<void> {
   if (!config) return
   const log = createLog(config.log.level)
   let app: App | undefined
+  const starting = new AbortController()
   let stopping: Promise<void> | undefined
   const stop = (code: number): Promise<void> =>
     (stopping ??= (async () => {
       process.exitCode = code
-      if (!app) return // it is still starting, and stops when it has
+      starting.abort()
+      if (!app) return // it stops when it has started, or has stopped to wait for what it needs to
       await app.stop()
       // all is closed in order; sockets that the other side has not closed yet are not waited for
       process.exit()
     })())
   const startedAt = performance.now()
   // a second signal while it drains ends the process at once
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => (stopping ? process.exit(1) : void stop(0)))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => (stopping ? process.exit(128 + constants.signals[signal]) : void stop(0)))
   const fail = (error: unknown, message: string): void => {
     log.fatal({ err: error }, message)
     void stop(EXIT.failure)
@@ -97,8 +101,10 @@ async function run(mode: 'start' | 'serve' | 'work'): Promise<void> {
   try {
     const onFatal = (error: Error): void => fail(error, 'the database is lost')
     const { startApp } = await import('./app/app.ts')
-    app = await startApp({ config, environment: process.env, log, serve: mode !== 'work', work: mode !== 'serve', onFatal })
+    const running = { serve: mode !== 'work', work: mode !== 'serve', onFatal, signal: starting.signal }
+    app = await startApp({ config, environment: process.env, log, ...running })
   } catch (error) {
+    if (starting.signal.aborted) process.exit()
     process.stderr.write(`Sluice could not start: ${error instanceof Error ? error.message : String(error)}\n`)
     log.debug({ err: error }, 'start failed')
     process.exit(EXIT.failure)

@@ -1,4 +1,5 @@
 /** The composition root: opens the rooms from the ground up and joins them; what was opened last is stopped first. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { AuditEvent } from '../audit/entities/audit-event.ts'
 import { SecurityEvent } from '../audit/entities/security-event.ts'
 import type { Database } from '../database/database.ts'
@@ -10,12 +11,12 @@ import { IDENTITY_ENTITIES } from '../identity/identity.ts'
 import { createSecretKeys } from '../identity/secret-keys.ts'
 import type { Services } from '../operations/call.ts'
 import { ensureExampleFlows } from '../operations/flows/ensure-example-flows.ts'
-import { startMetricsServer } from '../server/metrics.ts'
 import { createTriggers } from '../triggers/create-triggers.ts'
 import { TRIGGER_ENTITIES } from '../triggers/entities/all.ts'
 import { measurePatterns } from '../triggers/metrics.ts'
 import { DELIVERIES_TOPIC } from '../triggers/webhooks/delivery-loop.ts'
 import { openAudit } from './audit.ts'
+import { waitsFor } from './database.ts'
 import type { AppDatabaseOptions } from './database.ts'
 import { openEngine } from './engine.ts'
 import type { AppEngineOptions } from './engine.ts'
@@ -23,12 +24,16 @@ import { openFeeds } from './feeds.ts'
 import { openGround } from './ground.ts'
 import type { Ground } from './ground.ts'
 import { openAdmin, openIdentity } from './identity.ts'
+import { createHealth } from './health.ts'
+import { openPorts } from './ports.ts'
 import { openServer } from './server.ts'
 import { openDeliveries, openScheduler } from './triggers.ts'
 import { openUpkeep } from './upkeep.ts'
 
 export const ENTITIES = [...IDENTITY_ENTITIES, AuditEvent, SecurityEvent, ...ENGINE_ENTITIES, ...TRIGGER_ENTITIES]
 
+/** Load balancers ask every few seconds whether a server is ready. */
+const DELAY_MS = 5_000
 const EXAMPLE_FLOWS = new URL('../../examples/flows/all.ts', import.meta.url)
 
 export interface AppOptions extends AppDatabaseOptions, Pick<AppEngineOptions, 'environment' | 'work'> {
@@ -43,21 +48,24 @@ export interface App {
   readonly admin: AdminResult
   readonly engine: RunningEngine
   readonly database: Database
+  /** Not ready from now on; once whoever sends requests may have noticed: ends what it does, as it may, and closes. */
   stop(): Promise<void>
 }
 
 export async function startApp(options: AppOptions): Promise<App> {
   const stack = new AsyncDisposableStack()
   try {
-    return await openRooms(await openGround(options, ENTITIES, stack), options)
+    const ports = await openPorts(options, createHealth(), stack)
+    return await openRooms(await openGround(options, ENTITIES, ports, stack), options)
   } catch (error) {
     await stack.disposeAsync()
     throw error
   }
 }
 
-async function openRooms(ground: Ground, { environment, serve, work }: AppOptions): Promise<App> {
-  const { config, log, development, database, registry, bus, createLimiter, stack } = ground
+async function openRooms(ground: Ground, { environment, work }: AppOptions): Promise<App> {
+  const { config, log, development, database, registry, bus, createLimiter, redis, stack } = ground
+  const { health, api, metricsUrl } = ground
   const { dataDir } = config.database
   const { jwtSecret = '', secretsKey = '' } = development ? developmentSecrets(dataDir, config.identity) : config.identity
   const secretKeys = createSecretKeys(secretsKey, config.identity.secretsPreviousKeys)
@@ -94,13 +102,20 @@ async function openRooms(ground: Ground, { environment, serve, work }: AppOption
     loop.start()
     stack.defer(() => loop.stop())
   }
-  const app = { admin, engine, database, stop: () => stack.disposeAsync() }
-  if (config.server.metricsPort !== undefined) {
-    const metrics = await startMetricsServer(registry, config.server.host, config.server.metricsPort)
-    stack.defer(() => metrics.close())
-    Object.assign(app, { metricsUrl: metrics.url })
+  if (api) openServer(ground, { at: api, services, feeds, audit })
+  health.watch({
+    waitsFor: () => waitsFor(database),
+    holdsLease: () => !work || engine.worker.holdsLease,
+    without: () => (redis && redis.client?.status !== 'ready' ? ['Redis'] : []),
+  })
+  return {
+    ...{ admin, engine, database, ...(api && { url: api.url }), ...(metricsUrl && { metricsUrl }) },
+    async stop() {
+      health.drain()
+      if (api) await sleep(config.shutdown.delayMs ?? (development ? 0 : DELAY_MS))
+      await stack.disposeAsync()
+    },
   }
-  return serve ? { ...app, url: await openServer(ground, { services, feeds, audit }) } : app
 }
 
 /** In development only: the examples, owned by the administrator, public. */

@@ -30,8 +30,6 @@ import type { Ground } from './ground.ts'
 import { openSources } from './sources.ts'
 
 const EXAMPLE_HANDLERS = fileURLToPath(new URL('../../examples/handlers', import.meta.url))
-/** How long a stopping worker lets handlers finish. */
-const DRAIN_MS = 5_000
 /** How long a canceled execution may take to stop what runs. */
 const FENCE_MS = 10_000
 
@@ -65,7 +63,7 @@ export async function openEngine(
   }
   const { leaseMs, maxHeld } = config.engine
   const engine = createEngine({
-    ...{ leaseMs, maxHeld, fenceMs: FENCE_MS, drainMs: DRAIN_MS, enabled: work },
+    ...{ leaseMs, maxHeld, fenceMs: FENCE_MS, drainMs: config.shutdown.drainMs, enabled: work },
     ...{ database, bus, ...handlers, allow },
     openSecrets: createOpenSecrets({ database, keys: secretKeys, auditKeys, security: security.watch, log }),
     acts: {

@@ -1,5 +1,4 @@
 /** What every room of the process stands on: its configuration, log, database, metrics, and what it shares with other processes. */
-import { Registry } from 'prom-client'
 import type { Config } from '../config/config-types.ts'
 import type { Database, DatabaseOptions } from '../database/database.ts'
 import type { Bus } from '../fleet/bus.ts'
@@ -10,13 +9,13 @@ import type { Logger } from '../log.ts'
 import { openTracing } from '../tracing.ts'
 import { openAppDatabase } from './database.ts'
 import type { AppDatabaseOptions } from './database.ts'
+import type { Ports } from './ports.ts'
 
-export interface Ground {
+export interface Ground extends Ports {
   config: Config
   log: Logger
   development: boolean
   database: Database
-  registry: Registry
   bus: Bus
   createLimiter: CreateLimiter
   /** of a fleet that has one */
@@ -28,11 +27,12 @@ export interface Ground {
 export async function openGround(
   options: AppDatabaseOptions,
   entities: DatabaseOptions['entities'],
+  ports: Ports,
   stack: AsyncDisposableStack,
 ): Promise<Ground> {
   const { config, log } = options
-  const { database, appUrl } = await openAppDatabase(options, entities, stack)
-  const registry = new Registry()
+  const { database, appUrl } = await openAppDatabase(options, entities, ports.health, stack)
+  const { registry } = ports
   const fleet = await openFleet({
     ...{ redisUrl: config.fleet.redisUrl, database, sharedDatabase: config.database.url && appUrl },
     ...{ registry, log: log.child({ room: 'fleet' }) },
@@ -40,5 +40,6 @@ export async function openGround(
   stack.defer(() => fleet.close())
   openTracing()
   const { bus, createLimiter, redis } = fleet
-  return { config, log, development: config.nodeEnv !== 'production', database, registry, bus, createLimiter, redis, stack }
+  const development = config.nodeEnv !== 'production'
+  return { ...ports, config, log, development, database, bus, createLimiter, redis, stack }
 }

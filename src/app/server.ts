@@ -7,25 +7,27 @@ import type { Feeds } from '../live/feeds.ts'
 import type { Services } from '../operations/call.ts'
 import { createReceiveWebhook } from '../operations/triggers/receive-webhook.ts'
 import { readPersistedOperations } from '../server/persisted-operations.ts'
+import type { ApiPort } from '../server/api-port.ts'
 import { startServer } from '../server/server.ts'
 import type { AppAudit } from './audit.ts'
-import { waitsFor } from './database.ts'
 import { drainFeeds, feedOpeners } from './feeds.ts'
 import type { Ground } from './ground.ts'
 
 export interface AppServerOptions {
+  at: ApiPort
   services: Services
   feeds: Feeds<string>
   audit: AppAudit
 }
 
-/** Its URL. Closed with the stack, after everybody who follows something was told. */
-export async function openServer(ground: Ground, { services, feeds, audit }: AppServerOptions): Promise<string> {
-  const { config, log, development, database, bus, registry, createLimiter, stack } = ground
+/** Closed with the stack, after everybody who follows something was told. */
+export function openServer(ground: Ground, { at, services, feeds, audit }: AppServerOptions): void {
+  const { config, log, development, database, bus, registry, createLimiter, health, stack } = ground
   const { authenticate, renewPrincipals, authChanges, secretKeys } = services.identity
   const { auditKeys, keyUses } = audit
   const { refusals } = audit.security
-  const server = await startServer({
+  const server = startServer({
+    at,
     ...{ config: config.server, production: !development, schema, authenticate, renewPrincipals, registry, log, createLimiter },
     persisted: { documents: readPersistedOperations(config.server.persistedOperations), only: config.server.persistedOnly },
     onAuthChange: authChanges.onAuthChange,
@@ -36,14 +38,14 @@ export async function openServer(ground: Ground, { services, feeds, audit }: App
       void refusals.record(principal?.id ?? addressKey(origin.ip), entry)
     },
     noteUse: ({ principal, origin }) => principal && keyUses.note(principal, addressKey(origin.ip)),
-    waitsFor: () => waitsFor(database),
+    askReadiness: health.ask,
+    isLeaving: () => health.isDraining,
     receiveWebhook: createReceiveWebhook({ database, bus, keys: secretKeys, auditKeys, refusals }),
   })
   stack.defer(async () => {
     await drainFeeds(feeds)
     await server.close()
   })
-  return server.url
 }
 
 const REFUSED = { type: 'request.refused', severity: 'NOTICE', success: false } as const

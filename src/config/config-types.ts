@@ -176,6 +176,14 @@ export interface EngineConfig {
   readonly agentRoles: readonly string[]
 }
 
+/** How a process ends that is asked to. */
+export interface ShutdownConfig {
+  /** for which it still takes what comes in, being not ready any more; none = 5,000 in production, else 0 */
+  readonly delayMs?: number
+  /** for which handlers may go on, 5,000 */
+  readonly drainMs: number
+}
+
 /** How `sluice watch` reaches a server. */
 export interface WatchConfig {
   /** none = the port of this machine */
@@ -202,6 +210,7 @@ export interface Config {
   readonly limits: LimitsConfig
   readonly engine: EngineConfig
   readonly queries: QueriesConfig
+  readonly shutdown: ShutdownConfig
   readonly watch: WatchConfig
   readonly log: LogConfig
   /** development; in production nothing insecure starts */

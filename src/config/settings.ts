@@ -227,6 +227,19 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
     agentRoles: setting('SLUICE_AGENT_ROLES', 'Every role an agent may have, comma-separated.', DEFAULT_ROLES.join(','), roles),
   },
   queries: QUERY_SETTINGS,
+  shutdown: {
+    delayMs: optional(
+      'SLUICE_SHUTDOWN_DELAY_MS',
+      'How long a server that is asked to end still takes what comes in, being not ready any more, so that load balancers notice, ms; unset = 5000 in production, else 0.',
+      whole(0, 600_000),
+    ),
+    drainMs: setting(
+      'SLUICE_DRAIN_MS',
+      'How long a worker that is asked to end lets its handlers go on before it hands their executions back, ms.',
+      '5000',
+      whole(0, 3_600_000),
+    ),
+  },
   watch: WATCH_SETTINGS,
   log: {
     level: setting(

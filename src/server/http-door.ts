@@ -19,7 +19,7 @@ import { wantsStream } from './event-stream.ts'
 import type { AnswerStream } from './event-stream.ts'
 import { MAX_ANSWER_BYTES } from './follow.ts'
 import { answerHealth } from './health.ts'
-import type { WaitsFor } from './health.ts'
+import type { AskReadiness } from './health.ts'
 import type { AnswerWebhook } from './webhook-door.ts'
 import type { AllowsOrigin } from './origins.ts'
 import { presentThrown } from './refusal.ts'
@@ -41,24 +41,27 @@ export interface HttpDoorOptions {
   readonly setSecurityHeaders: (request: IncomingMessage, response: ServerResponse) => void
   /** undefined: no page is served */
   readonly graphiql: Graphiql | undefined
-  readonly waitsFor: WaitsFor
+  readonly askReadiness: AskReadiness
+  /** answers end their connections */
+  readonly isLeaving: () => boolean
   readonly noteRefusal: NoteRefusal
   readonly log: Logger
 }
 
 /** Never rejects: whatever happens is an answer. */
 export function createHttpDoor(options: HttpDoorOptions): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  const { setSecurityHeaders, originOf, waitsFor, graphiql, answerWebhook, log } = options
+  const { setSecurityHeaders, originOf, askReadiness, isLeaving, graphiql, answerWebhook, log } = options
 
   return async (request, response) => {
     const visit = openVisit(originOf(request), request, response)
     response.setHeader('x-request-id', visit.requestId)
     setSecurityHeaders(request, response)
+    if (isLeaving()) response.setHeader('connection', 'close')
     const path = (request.url ?? '/').split('?', 1)[0]!
     try {
       const hosts = request.headersDistinct['host']?.length ?? 0
       if (hosts > 1 || (request.httpVersion === '1.1' && hosts === 0)) throw new Fault('BAD_REQUEST', 'Send one host header.')
-      if (request.method === 'GET' && (await answerHealth(path, response, waitsFor))) return
+      if (request.method === 'GET' && (await answerHealth(path, response, askReadiness))) return
       if (request.method === 'GET' && answerDefinitionSchema(path, request, response)) return
       if (request.method === 'GET' && (await graphiql?.answerAsset(path, request, response))) return
       if (await answerWebhook(path, request, response, visit)) return

@@ -1,8 +1,12 @@
-/** `/metrics` on a port of its own, for collectors inside; and what the doors themselves count. */
+/** `/metrics` and `/health` on a port of its own, for collectors inside; and what the doors themselves count. */
 import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { collectDefaultMetrics, Counter, Gauge, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
+import { urlHost } from './api-port.ts'
+import { answerHealth } from './health.ts'
+import type { AskReadiness } from './health.ts'
 
 /** What the doors count. Labels come from closed sets, never from input. */
 export interface DoorMetrics {
@@ -45,23 +49,26 @@ export interface MetricsServer {
   close(): Promise<void>
 }
 
-/** Serves the registry, with what Node tells of the process, and nothing else. Rejects when the port is taken. */
-export async function startMetricsServer(registry: Registry, host: string, port: number): Promise<MetricsServer> {
+/** Serves the registry, with what Node tells of the process, its health, and nothing else. Rejects when the port is taken. */
+export async function startMetricsServer(
+  registry: Registry,
+  at: { host: string; port: number },
+  askReadiness: AskReadiness,
+): Promise<MetricsServer> {
   collectDefaultMetrics({ register: registry })
-  const server = createServer((request, response) => {
-    if (request.url !== '/metrics' || request.method !== 'GET') {
-      response.writeHead(404).end()
-      return
-    }
-    registry.metrics().then(
+  const server = createServer((request, response) => void answer(request, response))
+  async function answer({ method, url = '' }: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (method === 'GET' && (await answerHealth(url, response, askReadiness))) return
+    if (method !== 'GET' || url !== '/metrics') return void response.writeHead(404).end()
+    await registry.metrics().then(
       (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
       () => response.writeHead(500).end(),
     )
-  })
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve))
-  const { port: found } = server.address() as AddressInfo
+  }
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(at.port, at.host, resolve))
+  const { port } = server.address() as AddressInfo
   return {
-    url: `http://${host}:${found}/metrics`,
+    url: `http://${urlHost(at.host)}:${port}/metrics`,
     close: () => {
       server.closeAllConnections()
       return new Promise((resolve) => server.close(() => resolve()))

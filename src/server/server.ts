@@ -1,7 +1,4 @@
 /** Starts and stops the doors on one port: HTTP and WebSocket, with the checks they share. */
-import { createServer } from 'node:http'
-import type { ServerOptions as HttpServerOptions } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { GraphQLSchema } from 'graphql'
 import type { Registry } from 'prom-client'
 import type { Calls } from '../api/context.ts'
@@ -13,17 +10,17 @@ import type { Logger } from '../log.ts'
 import type { ReceiveWebhook } from '../operations/triggers/receive-webhook.ts'
 import { createAnswerer } from './answer.ts'
 import type { NoteRefusal, NoteUse } from './answer.ts'
+import type { ApiPort } from './api-port.ts'
 import { createOriginOf } from './caller.ts'
 import { createClientAddress } from './client-address.ts'
 import { createEntrance } from './entrance.ts'
 import { createGraphiql } from './graphiql/graphiql.ts'
 import { createGraphqlOverHttp } from './graphql-over-http.ts'
-import type { WaitsFor } from './health.ts'
+import type { AskReadiness, Readiness } from './health.ts'
 import { createEventStreams } from './event-stream.ts'
 import { createHttpDoor } from './http-door.ts'
 import { createDoorMetrics } from './metrics.ts'
 import { createOriginRule } from './origins.ts'
-import { answerClientError } from './raw-answer.ts'
 import { createBodyReader } from './read-request.ts'
 import { checkPersisted } from './persisted-operations.ts'
 import type { PersistedOperations } from './persisted-operations.ts'
@@ -33,24 +30,12 @@ import { createSecurityHeaders } from './response-headers.ts'
 import { createWebhookDoor } from './webhook-door.ts'
 import { createWebSocketDoor } from './websocket-door.ts'
 
-/** What one connection may take of the server's patience and memory. */
-const CONNECTION: HttpServerOptions = {
-  /** a whole request, its body too, within this time; looked at every second */
-  requestTimeout: 30_000,
-  headersTimeout: 10_000,
-  connectionsCheckingInterval: 1_000,
-  /** longer than load balancers keep idle connections (60 s): else they send into one that was just closed */
-  keepAliveTimeout: 65_000,
-  maxHeaderSize: 16 * 1_024,
-  /** the door asks for it, and answers as it always does */
-  requireHostHeader: false,
-  /** others (h2c) are asked for by clients that go on without: some libraries do so on each request */
-  shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
-}
 /** How long answers that are under way may take when the server closes. */
 const CLOSING_MS = 5_000
 
 export interface ServerOptions {
+  /** where its doors open */
+  readonly at: ApiPort
   readonly config: ServerConfig
   /** stricter: introspection for administrators, no suggestions, HSTS */
   readonly production: boolean
@@ -65,8 +50,9 @@ export interface ServerOptions {
   readonly requestsPerMinute: number
   readonly noteRefusal: NoteRefusal
   readonly noteUse: NoteUse
-  /** what keeps the process from working; empty = ready */
-  readonly waitsFor: WaitsFor
+  readonly askReadiness: AskReadiness
+  /** it will close soon: answers end their connections, so that whoever keeps them open goes elsewhere */
+  readonly isLeaving: () => boolean
   /** takes what is sent to `/hooks/<id>` */
   readonly receiveWebhook: ReceiveWebhook
   readonly registry: Registry
@@ -82,17 +68,15 @@ export interface Server {
   close(): Promise<void>
 }
 
-/** Resolves when it listens; rejects when the port is taken. */
-export async function startServer(options: ServerOptions): Promise<Server> {
-  const { config, production, schema, authenticate, log, registry } = options
+const DRAINING: Readiness = { waitingFor: ['draining'], without: [] }
+
+export function startServer(options: ServerOptions): Server {
+  const { at, config, production, schema, authenticate, log, registry } = options
   const limits = createRequestLimits(options.createLimiter, options.requestsPerMinute)
   const enter = createEntrance(limits, authenticate)
   const originOf = createOriginOf(createClientAddress(config.trustedProxies))
   let draining = false
-  const server = createServer(CONNECTION)
-  server.on('clientError', answerClientError)
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(config.port, config.host, resolve))
-  const { port } = server.address() as AddressInfo
+  const { server, port } = at
 
   const metrics = createDoorMetrics(registry, () => websocket.sockets())
   const noteRefusal: NoteRefusal = (caller, code) => {
@@ -124,12 +108,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     // over plain http browsers ignore it
     setSecurityHeaders: createSecurityHeaders(production && !config.publicUrl?.startsWith('http:')),
     graphiql: options.persisted.only ? undefined : createGraphiql(),
-    waitsFor: async () => (draining ? ['draining'] : options.waitsFor()),
+    askReadiness: () => (draining ? DRAINING : options.askReadiness()),
+    isLeaving: () => draining || options.isLeaving(),
     noteRefusal,
     log,
   })
-  server.on('request', (request, response) => void http(request, response))
-  server.on('upgrade', (request, socket, head) => websocket.upgrade(request, socket, head))
+  at.open({ request: http, upgrade: (...asked) => websocket.upgrade(...asked) })
 
   function drain(): void {
     if (draining) return
@@ -140,7 +124,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
 
   return {
-    url: `http://${urlHost(config.host)}:${port}`,
+    url: at.url,
     drain,
     async close() {
       drain()
@@ -151,10 +135,4 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       clearTimeout(patience)
     },
   }
-}
-
-/** `0.0.0.0` and `::` are every address; a browser wants one. */
-function urlHost(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return 'localhost'
-  return host.includes(':') ? `[${host}]` : host
 }

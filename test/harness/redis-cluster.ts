@@ -1,6 +1,7 @@
 /** A Redis Cluster of a test file's own, of one node that has everything or of several that share it. */
 import { Redis } from 'ioredis'
-import { freePort, testRedis } from './redis.ts'
+import { freePort } from './free-port.ts'
+import { testRedis } from './redis.ts'
 import type { TestRedis } from './redis.ts'
 
 export interface TestRedisCluster {

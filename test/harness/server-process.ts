@@ -13,13 +13,18 @@ const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const FLAGS = ['--max-semi-space-size=8']
 const START_MS = 60_000
 
-export interface ServerProcess {
-  readonly url: string
+export interface SluiceProcess {
   readonly process: ChildProcess
   /** what it printed */
   output(): string
+  /** Resolves when it printed this; rejects with what it printed when it ends before. */
+  said(what: RegExp): Promise<RegExpExecArray>
   /** Ends it with this signal and waits until it is gone. */
   end(signal: NodeJS.Signals): Promise<number | null>
+}
+
+export interface ServerProcess extends SluiceProcess {
+  readonly url: string
 }
 
 const children: ChildProcess[] = []
@@ -51,8 +56,15 @@ export async function dataDirectory(): Promise<string> {
 
 /** Resolves when it says that it is ready; rejects with what it printed when it ends before. */
 export async function startServerProcess(dataDir: string, environment: Record<string, string> = {}): Promise<ServerProcess> {
+  const started = spawnSluice('start', dataDir, environment)
+  const [, url] = await started.said(/GraphiQL +(\S+)\/graphql/)
+  return { ...started, url: url! }
+}
+
+/** `sluice <command>` as a process of its own, that may never be ready. */
+export function spawnSluice(command: string, dataDir: string, environment: Record<string, string> = {}): SluiceProcess {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(process.execPath, [...FLAGS, MAIN, 'start'], {
+  const child = spawn(process.execPath, [...FLAGS, MAIN, ...command.split(' ')], {
     env: {
       PATH,
       HOME,
@@ -68,21 +80,23 @@ export async function startServerProcess(dataDir: string, environment: Record<st
   children.push(child)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += String(text)))
-  const url = await new Promise<string>((resolve, reject) => {
-    const fail = (why: string): void => reject(new Error(`${why}\n${output}`))
-    const timer = setTimeout(fail, START_MS, 'it did not start in time')
-    child.once('exit', (code) => fail(`it ended with ${code}`))
-    child.stdout.on('data', () => {
-      const found = /GraphiQL +(\S+)\/graphql/.exec(output)?.[1]
-      if (!found) return
-      clearTimeout(timer)
-      resolve(found)
-    })
-  })
   return {
-    url,
     process: child,
     output: () => output,
+    said: (what) =>
+      new Promise((resolve, reject) => {
+        const fail = (why: string): void => reject(new Error(`${why}\n${output}`))
+        const timer = setTimeout(fail, START_MS, `it did not say ${what} in time`)
+        const look = (): void => {
+          const found = what.exec(output)
+          if (!found) return
+          clearTimeout(timer)
+          resolve(found)
+        }
+        child.once('exit', (code) => fail(`it ended with ${code}`))
+        for (const stream of [child.stdout, child.stderr]) stream.on('data', look)
+        look()
+      }),
     async end(signal) {
       const exited = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined
       child.kill(signal)

@@ -1,10 +1,13 @@
 /** What is served beside the API: GraphiQL, health, metrics. */
+import { once } from 'node:events'
 import { parse } from 'graphql'
 import type { DocumentNode } from 'graphql'
 import { Registry } from 'prom-client'
 import { expect, onTestFinished, test } from 'vitest'
 import { definitionJsonSchema } from '../../src/language/definition-json-schema.ts'
+import { openApiPort } from '../../src/server/api-port.ts'
 import { startMetricsServer } from '../../src/server/metrics.ts'
+import { WebSocket } from 'ws'
 import { post, RawSocket, serve } from './test-server.ts'
 
 test('GraphiQL is a page without inline scripts, whose assets come from this server alone', async () => {
@@ -73,22 +76,28 @@ test('an asset that the browser has already is not sent again', async () => {
 })
 
 test('live is always ok; ready says what it waits for', async () => {
-  const waiting = ['database', 'migrations']
-  const { server } = await serve({ waitsFor: () => waiting })
+  const waitingFor = ['database', 'migrations']
+  const without: string[] = []
+  const { server } = await serve({ askReadiness: () => ({ waitingFor, without }) })
   const health = async (path: string) => {
     const response = await fetch(`${server.url}/health/${path}`)
     return [response.status, await response.json()]
   }
   expect(await health('live')).toEqual([200, { status: 'ok' }])
   expect(await health('ready')).toEqual([503, { status: 'waiting', waitingFor: ['database', 'migrations'] }])
-  waiting.length = 0
+  waitingFor.length = 0
   expect(await health('ready')).toEqual([200, { status: 'ok' }])
+  without.push('Redis')
+  expect(await health('ready')).toEqual([200, { status: 'ok', without: ['Redis'] }])
 })
 
 test('metrics have their own port and count operations, refusals and sockets (A9)', async () => {
   const registry = new Registry()
   const { url, socketUrl } = await serve({ registry })
-  const metrics = await startMetricsServer(registry, '127.0.0.1', 0)
+  const metrics = await startMetricsServer(registry, { host: '127.0.0.1', port: 0 }, () => ({
+    waitingFor: ['lease'],
+    without: [],
+  }))
   onTestFinished(() => metrics.close())
   await post(url, '{ hello }')
   await post(url, '{ broken }')
@@ -102,6 +111,26 @@ test('metrics have their own port and count operations, refusals and sockets (A9
   expect(text).toContain('sluice_api_refused_total{code="UNAUTHENTICATED"} 1')
   expect(text).toContain('sluice_api_sockets 1')
   expect((await fetch(new URL('/graphql', metrics.url))).status).toBe(404)
+  // a worker has no other port
+  expect((await fetch(new URL('/health/live', metrics.url))).status).toBe(200)
+  expect((await fetch(new URL('/health/ready', metrics.url))).status).toBe(503)
+})
+
+test('before its doors open, and while it leaves, a server says so', async () => {
+  const port = await openApiPort({ host: '127.0.0.1', port: 0 }, () => ({ waitingFor: ['database'], without: [] }))
+  onTestFinished(() => port.close())
+  expect((await fetch(`${port.url}/health/live`)).status).toBe(200)
+  const ready = await fetch(`${port.url}/health/ready`)
+  expect([ready.status, await ready.json()]).toEqual([503, { status: 'waiting', waitingFor: ['database'] }])
+  const early = await post(`${port.url}/graphql`, '{ hello }')
+  expect([early.status, early.errors?.[0]?.extensions?.['code']]).toEqual([503, 'UNAVAILABLE'])
+  const socket = new WebSocket(`${port.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
+  expect(String(await once(socket, 'error'))).toContain('503')
+
+  const { url } = await serve({ isLeaving: () => true })
+  const body = JSON.stringify({ query: '{ hello }' })
+  const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+  expect([answer.status, answer.headers.get('connection')]).toEqual([200, 'close'])
 })
 
 test('a port that is taken is an error at start', async () => {

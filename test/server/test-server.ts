@@ -26,6 +26,8 @@ import type { Context } from '../../src/api/context.ts'
 import { FeedSource } from '../../src/api/feed.ts'
 import type { Call } from '../../src/operations/call.ts'
 import { createMemoryLimiter } from '../../src/fleet/memory-limiter.ts'
+import { openApiPort } from '../../src/server/api-port.ts'
+import type { Readiness } from '../../src/server/health.ts'
 import { startServer } from '../../src/server/server.ts'
 import type { ServerOptions } from '../../src/server/server.ts'
 
@@ -205,7 +207,10 @@ export async function serve(
     ['expired', { ok: false, reason: 'EXPIRED' }],
   ])
   const log = createLog('info', new Writable({ write: (chunk, _encoding, done) => (logged.push(String(chunk)), done()) }))
-  const server = await startServer({
+  const config = { host: '127.0.0.1', port: 0, ...changes.config }
+  const askReadiness = changes.askReadiness ?? ((): Readiness => ({ waitingFor: [], without: [] }))
+  const server = startServer({
+    at: await openApiPort(config, askReadiness),
     production: false,
     persisted: { documents: new Map(), only: false },
     schema: smallSchema(events, calls),
@@ -224,14 +229,13 @@ export async function serve(
     requestsPerMinute: 10_000,
     noteRefusal: (_caller, code) => refusals.push(code),
     noteUse: () => undefined,
-    waitsFor: () => [],
+    askReadiness,
+    isLeaving: () => false,
     receiveWebhook: () => Promise.reject(new Fault('NOT_FOUND')),
     registry: new Registry(),
     log,
     ...changes,
     config: {
-      host: '127.0.0.1',
-      port: 0,
       metricsPort: undefined,
       publicUrl: undefined,
       trustedProxies: [],
@@ -241,7 +245,7 @@ export async function serve(
       socketsPerPrincipal: 100,
       unnamedSocketsPerAddress: 100,
       streamsPerPrincipal: 100,
-      ...changes.config,
+      ...config,
     },
   })
   onTestFinished(() => server.close())

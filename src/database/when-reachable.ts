@@ -1,0 +1,82 @@
+/** Waits for a database that is not there yet: processes of a fleet start in any order. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from '../log.ts'
+import { sqlState } from './database.ts'
+
+/** The first pause; each is twice as long as the one before. */
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 2_000
+/** A wait that goes on is told again after this long. */
+const TELL_EVERY_MS = 60_000
+
+/** Of a socket that could not be opened, or broke. */
+const NO_CONNECTION = new Set([
+  ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOENT', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN'],
+  // a name that nobody has yet: its container has not started
+  ...['ENOTFOUND', 'EAI_AGAIN'],
+])
+/** Connection errors, a server that starts or stops, too many connections, and a lock (of migrations) that somebody holds for long. */
+const LATER = /^(08...|57P0[123]|53300|55P03)$/
+
+export interface WaitOptions {
+  readonly log: Logger
+  /** ends the wait */
+  readonly signal: AbortSignal
+}
+
+/** Does `work` until the database is there for it. Throws what comes of anything else, and an AbortError. */
+export async function whenReachable<T>(work: () => Promise<T>, { log, signal }: WaitOptions): Promise<T> {
+  const waiting = beginWait(log, signal, 'the database')
+  for (;;) {
+    try {
+      const done = await work()
+      waiting.over()
+      return done
+    } catch (error) {
+      if (!isAway(error)) throw error
+      await waiting.pause(codeOf(error))
+    }
+  }
+}
+
+/** Looks until nothing is missing. */
+export async function untilComplete(missing: () => Promise<readonly string[]>, { log, signal }: WaitOptions): Promise<void> {
+  const waiting = beginWait(log, signal, 'migrations, which this role may not apply')
+  for (;;) {
+    const [first] = await missing()
+    if (first === undefined) return waiting.over()
+    await waiting.pause(first)
+  }
+}
+
+/** Pauses that grow, and a log that says what is waited for: at first, and then once a minute. */
+function beginWait(log: Logger, signal: AbortSignal, what: string) {
+  const began = performance.now()
+  let told = Number.NEGATIVE_INFINITY
+  let ms = FIRST_PAUSE_MS
+  const waitedMs = (): number => Math.round(performance.now() - began)
+  return {
+    async pause(why: string): Promise<void> {
+      if (performance.now() - told >= TELL_EVERY_MS) {
+        log.warn({ why, waitedMs: waitedMs() }, `waiting for ${what}`)
+        told = performance.now()
+      }
+      await sleep(ms, undefined, { signal })
+      ms = Math.min(ms * 2, LONGEST_PAUSE_MS)
+    },
+    over(): void {
+      if (told > 0) log.info({ waitedMs: waitedMs() }, `waited for ${what}`)
+    },
+  }
+}
+
+const codeOf = (error: unknown): string =>
+  String((error as NodeJS.ErrnoException | undefined)?.code ?? (error as Error | undefined)?.name)
+
+/** pg says these without a code. */
+const BROKEN = /^(Connection terminated|timeout expired)/i
+
+function isAway(error: unknown): boolean {
+  const code = codeOf(error)
+  return NO_CONNECTION.has(code) || LATER.test(sqlState(error) ?? '') || BROKEN.test((error as Error | undefined)?.message ?? '')
+}

@@ -1,0 +1,79 @@
+/**
+ * The port of the API, open from the first moment of the process: whoever asks for its health is answered while the rooms behind the
+ * doors are still being built.
+ */
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { answerHealth } from './health.ts'
+import type { AskReadiness } from './health.ts'
+import { answerClientError, answerRaw } from './raw-answer.ts'
+import { createSecurityHeaders } from './response-headers.ts'
+
+/** What one connection may take of the server's patience and memory. */
+const CONNECTION: ServerOptions = {
+  /** a whole request, its body too, within this time; looked at every second */
+  requestTimeout: 30_000,
+  headersTimeout: 10_000,
+  connectionsCheckingInterval: 1_000,
+  /** longer than load balancers keep idle connections (60 s): else they send into one that was just closed */
+  keepAliveTimeout: 65_000,
+  maxHeaderSize: 16 * 1_024,
+  /** the door asks for it, and answers as it always does */
+  requireHostHeader: false,
+  /** others (h2c) are asked for by clients that go on without: some libraries do so on each request */
+  shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+}
+
+export interface ApiDoors {
+  request(request: IncomingMessage, response: ServerResponse): Promise<void>
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+}
+
+export interface ApiPort {
+  /** as a browser on this machine would write it */
+  readonly url: string
+  readonly port: number
+  readonly server: Server
+  /** What comes from now on goes to these doors; before, it is told to come again. */
+  open(doors: ApiDoors): void
+  close(): Promise<void>
+}
+
+/** Resolves when it listens; rejects when the port is taken. */
+export async function openApiPort(at: { host: string; port: number }, askReadiness: AskReadiness): Promise<ApiPort> {
+  const setSecurityHeaders = createSecurityHeaders(false)
+  let doors: ApiDoors = {
+    async request(request, response) {
+      setSecurityHeaders(request, response)
+      const path = (request.url ?? '/').split('?', 1)[0]!
+      if (request.method === 'GET' && (await answerHealth(path, response, askReadiness))) return
+      answerRaw(request.socket, 'UNAVAILABLE', 'The server is starting.')
+    },
+    upgrade: (_request, socket) => answerRaw(socket, 'UNAVAILABLE', 'The server is starting.'),
+  }
+  const server = createServer(CONNECTION)
+  server.on('clientError', answerClientError)
+  server.on('request', (request, response) => void doors.request(request, response))
+  server.on('upgrade', (request, socket, head) => doors.upgrade(request, socket, head))
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(at.port, at.host, resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://${urlHost(at.host)}:${port}`,
+    port,
+    server,
+    open: (opened) => void (doors = opened),
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+/** `0.0.0.0` and `::` are every address; a browser wants one. */
+export function urlHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost'
+  return host.includes(':') ? `[${host}]` : host
+}
