@@ -63,6 +63,7 @@ export async function openCeiling(connection: string): Promise<System> {
       let after: string | null = null
       for (let claimed = 0; claimed < executions;) {
         const rows: { id: string; initiator_id: string }[] = await claimExecutions(database, {
+          pool: 'default',
           worker,
           wanted: CLAIM,
           afterInitiator: after,

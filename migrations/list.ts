@@ -26,6 +26,7 @@ import { Control } from './025-control.ts'
 import { Webhooks } from './026-webhooks.ts'
 import { FlowRetention } from './028-flow-retention.ts'
 import { ExecutionTraces } from './029-execution-traces.ts'
+import { Pools } from './030-pools.ts'
 import { Dispatch } from './032-dispatch.ts'
 import { Installation } from './036-installation.ts'
 import { Tokens } from './038-tokens.ts'
@@ -58,6 +59,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '026-webhooks', class: Webhooks },
   { name: '028-flow-retention', class: FlowRetention },
   { name: '029-execution-traces', class: ExecutionTraces },
+  { name: '030-pools', class: Pools },
   { name: '032-dispatch', class: Dispatch },
   { name: '036-installation', class: Installation },
   { name: '038-tokens', class: Tokens },

@@ -60,10 +60,11 @@ export async function openEngine(
     roles: new Set(config.engine.agentRoles),
     handlers: new Set(handlers.registry.keys()),
     sources: new Set(sources.keys()),
+    pools: new Set([...config.engine.poolsAllowed, ...config.engine.pools]),
   }
-  const { leaseMs, maxHeld } = config.engine
+  const { leaseMs, maxHeld, pools } = config.engine
   const engine = createEngine({
-    ...{ leaseMs, maxHeld, fenceMs: FENCE_MS, drainMs: config.shutdown.drainMs, enabled: work },
+    ...{ leaseMs, maxHeld, pools, fenceMs: FENCE_MS, drainMs: config.shutdown.drainMs, enabled: work },
     ...{ database, bus, ...handlers, allow },
     openSecrets: createOpenSecrets({ database, keys: secretKeys, auditKeys, security: security.watch, log }),
     acts: {

@@ -162,6 +162,10 @@ export interface EngineConfig {
   readonly leaseMs: number
   /** executions that one worker holds at a time, 1,000 */
   readonly maxHeld: number
+  /** pools that the worker of this process serves, `default` */
+  readonly pools: readonly string[]
+  /** pools that definitions may name besides `default` and those of this process, none */
+  readonly poolsAllowed: readonly string[]
   /** processes in which one worker runs handlers, 2 */
   readonly handlerProcesses: number
   /** of the heap of each, MB, 512 */

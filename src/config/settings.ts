@@ -8,6 +8,8 @@ import {
   oneOf,
   overTls,
   password,
+  poolName,
+  pools,
   path,
   roles,
   strong,
@@ -204,6 +206,13 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
   engine: {
     leaseMs: setting('SLUICE_LEASE_MS', 'How long a silent worker keeps its executions, ms.', '10000', whole(500, 3_600_000)),
     maxHeld: setting('SLUICE_MAX_HELD', 'Most executions that one worker holds at a time.', '1000', whole(1, 100_000)),
+    pools: setting('SLUICE_POOLS', 'Pools of work that this worker serves, comma-separated.', 'default', pools),
+    poolsAllowed: setting(
+      'SLUICE_POOLS_ALLOWED',
+      'Pools that flows and steps may name, comma-separated, besides `default` and those that this process serves.',
+      '',
+      list(poolName),
+    ),
     handlerProcesses: setting('SLUICE_HANDLER_PROCESSES', 'Processes in which one worker runs handlers.', '2', whole(1, 256)),
     handlerMemoryMb: setting(
       'SLUICE_HANDLER_MEMORY_MB',

@@ -5,6 +5,7 @@ import { NEVER_HANDED_ON } from '../engine/handlers/child-environment.ts'
 import type { QuerySourceConfig } from './config-types.ts'
 import { PASSWORD_MAX_BYTES } from '../identity/password-rule.ts'
 import { weaknessOfSecret } from '../identity/secret-rule.ts'
+import { NAME } from '../language/any-step.ts'
 import { isAllowable } from '../outbound/address-rule.ts'
 import { networkOf } from '../server/client-address.ts'
 
@@ -67,6 +68,11 @@ export const allowable = text.refine(isAllowable, {
 })
 const role = text.regex(/^[A-Za-z0-9_]{1,64}$/, { error: 'must hold names of letters, digits and _' })
 export const roles = list(role).refine((names) => names.length > 0, { error: 'must name at least one role' })
+
+export const poolName = text.regex(NAME, { error: 'must hold names of 1 to 64 letters, digits and _' })
+export const pools = list(poolName)
+  .refine((names) => names.length > 0, { error: 'must name at least one pool' })
+  .refine((names) => new Set(names).size === names.length, { error: 'must not name a pool twice' })
 
 export const password = text.refine((value) => Buffer.byteLength(value) <= PASSWORD_MAX_BYTES, {
   error: `must have at most ${PASSWORD_MAX_BYTES} bytes`,

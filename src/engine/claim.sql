@@ -1,7 +1,8 @@
--- Claims executions for a worker (src/engine/claim.ts calls it): due sleepers, unread inboxes, executions of workers whose lease
+-- Claims executions of one pool for a worker (src/engine/claim.ts calls it): due sleepers, unread inboxes, executions of workers whose lease
 -- is over, then ready ones by an index walk over initiators, a share each, by priority and age. Every look is bounded by what
 -- is asked for; nothing sorts, nothing scans, whatever the statistics say. Not `ready`: those ready ones are left alone.
-create or replace function sluice.claim_executions(worker uuid, wanted integer, after_initiator uuid, ready boolean default true)
+create or replace function sluice.claim_executions(worker uuid, wanted integer, after_initiator uuid, ready boolean default true,
+  of_pool text default 'default')
 returns table (id uuid, initiator_id uuid)
 language plpgsql
 set enable_seqscan = off
@@ -26,22 +27,23 @@ begin
   perform 1 from sluice.workers w where w.id = worker and w.expires_at > clock_timestamp() for key share;
   if not found then return; end if;
 
-  got := array(select e.id from sluice.executions e where e.wake_at <= now() order by e.wake_at limit wanted for no key update skip locked);
+  got := array(select e.id from sluice.executions e where e.pool = of_pool and e.wake_at <= now()
+    order by e.wake_at limit wanted for no key update skip locked);
 
   if cardinality(got) < wanted then
     got := got || array(
       select e.id from sluice.executions e
       where e.id = any (array(select i.execution_id from sluice.inbox i join sluice.executions x on x.id = i.execution_id
           -- whoever waits for a slot is not claimed with one word more: the sweep of slots looks at it
-          where x.owner is null and x.ended_at is null and (x.wake_at is null or x.wake_at < '9999-12-31Z') limit 256)) and e.id <> all (got)
+          where x.pool = of_pool and x.owner is null and x.ended_at is null and (x.wake_at is null or x.wake_at < '9999-12-31Z') limit 256)) and e.id <> all (got)
         and e.owner is null and e.ended_at is null
       limit wanted - cardinality(got) for no key update skip locked);
   end if;
 
   for dead in select w.id from sluice.workers w
-    where w.expires_at < now() and exists (select 1 from sluice.executions e where e.owner = w.id) limit 8 loop
+    where w.expires_at < now() and exists (select 1 from sluice.executions e where e.owner = w.id and e.pool = of_pool) limit 8 loop
     exit when cardinality(got) >= wanted;
-    found_ids := array(select e.id from sluice.executions e where e.owner = dead and e.id <> all (got)
+    found_ids := array(select e.id from sluice.executions e where e.owner = dead and e.pool = of_pool and e.id <> all (got)
       limit wanted - cardinality(got) for no key update skip locked);
     got := got || found_ids;
   end loop;
@@ -53,7 +55,8 @@ begin
 
   while ready and cardinality(got) < wanted and visits < 64 loop
     select e.initiator_id into initiator from sluice.executions e
-    where e.owner is null and e.wake_at is null and e.status in ('PENDING', 'RUNNING') and e.initiator_id > place
+    where e.owner is null and e.wake_at is null and e.status in ('PENDING', 'RUNNING') and e.pool = of_pool
+      and e.initiator_id > place
     order by e.initiator_id limit 1;
     if not found then
       exit when wrapped and share >= wanted;
@@ -67,8 +70,8 @@ begin
     place := initiator;
     got := got || array(
       select e.id from sluice.executions e
-      where e.owner is null and e.wake_at is null and e.status in ('PENDING', 'RUNNING') and e.initiator_id = initiator
-        and e.id <> all (got)
+      where e.owner is null and e.wake_at is null and e.status in ('PENDING', 'RUNNING') and e.pool = of_pool
+        and e.initiator_id = initiator and e.id <> all (got)
       order by e.priority desc, e.id limit least(share, wanted - cardinality(got)) for no key update skip locked);
   end loop;
 
@@ -78,7 +81,7 @@ begin
 end $$;
 
 -- Claims those of `ids` that are ready. Each is looked up by its primary key: no condition fits another index.
-create or replace function sluice.claim_offered(worker uuid, ids uuid[])
+create or replace function sluice.claim_offered(worker uuid, ids uuid[], pools text[] default null)
 returns table (id uuid, initiator_id uuid)
 language plpgsql
 set enable_seqscan = off
@@ -99,7 +102,7 @@ begin
     cross join lateral (
       select e.id from sluice.executions e
       where e.id = offered.id and coalesce(e.owner, nobody) = nobody and coalesce(e.wake_at, '-infinity') = '-infinity'
-        and e.status || '' in ('PENDING', 'RUNNING')
+        and e.status || '' in ('PENDING', 'RUNNING') and (pools is null or e.pool || '' = any (pools))
       for no key update skip locked) as x);
 
   return query

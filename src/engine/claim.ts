@@ -2,8 +2,8 @@
 import type { Database } from '../database/database.ts'
 import { prepared } from '../database/prepared.ts'
 
-const CLAIM_TEXT = prepared('select id, initiator_id from sluice.claim_executions($1, $2, $3, $4)')
-const OFFERED_TEXT = prepared('select id, initiator_id from sluice.claim_offered($1, $2::uuid[])')
+const CLAIM_TEXT = prepared('select id, initiator_id from sluice.claim_executions($1, $2, $3, $4, $5)')
+const OFFERED_TEXT = prepared('select id, initiator_id from sluice.claim_offered($1, $2::uuid[], $3::text[])')
 
 export interface Claimed {
   id: string
@@ -12,6 +12,7 @@ export interface Claimed {
 
 export interface Claim {
   worker: string
+  pool: string
   wanted: number
   /** where the walk over initiators goes on: the last row's initiator of the claim before */
   afterInitiator: string | null
@@ -19,14 +20,19 @@ export interface Claim {
   ready?: boolean
 }
 
-/** At most `wanted` executions, now owned by `worker` with their epoch incremented; [] also when the worker's lease is over. */
-export function claimExecutions(database: Database, { worker, wanted, afterInitiator, ready = true }: Claim): Promise<Claimed[]> {
-  return database.query<Claimed>(CLAIM_TEXT, [worker, wanted, afterInitiator, ready])
+/** At most `wanted` executions of the pool, now owned by `worker` with their epoch incremented; [] also when the worker's lease is over. */
+export function claimExecutions(database: Database, { worker, pool, wanted, afterInitiator, ready = true }: Claim): Promise<Claimed[]> {
+  return database.query<Claimed>(CLAIM_TEXT, [worker, wanted, afterInitiator, ready, pool])
 }
 
-/** Of `ids`, those that are ready and that nobody else is claiming: now owned by `worker`, as above. */
-export function claimOffered(database: Database, worker: string, ids: readonly string[]): Promise<Claimed[]> {
-  return database.query<Claimed>(OFFERED_TEXT, [worker, ids])
+/** Of `ids`, those that are of these pools and ready, and that nobody else is claiming: now owned by `worker`, as above. */
+export function claimOffered(
+  database: Database,
+  worker: string,
+  ids: readonly string[],
+  pools: readonly string[],
+): Promise<Claimed[]> {
+  return database.query<Claimed>(OFFERED_TEXT, [worker, ids, pools])
 }
 
 /**
@@ -41,11 +47,17 @@ export async function reclaimExecutions(database: Database, worker: string, ids:
   return rows.map(({ id }) => id)
 }
 
-/** ms since 1970 of the next sleeper's waking and of the next stored deadline; null when there is none. One index look each. */
-export async function nextDue(database: Database): Promise<{ wakeAt: number | null; deadlineAt: number | null }> {
-  const [row] = await database.query<{ wake_at: Date | null; deadline_at: Date | null }>(`
-    select (select wake_at from sluice.executions where wake_at is not null order by wake_at limit 1) as wake_at,
-           (select deadline_at from sluice.executions where deadline_at is not null order by deadline_at limit 1) as deadline_at`)
+/** ms since 1970 of the next waking of a sleeper in these pools, and of the next stored deadline; null when there is none. One index look each. */
+export async function nextDue(
+  database: Database,
+  pools: readonly string[],
+): Promise<{ wakeAt: number | null; deadlineAt: number | null }> {
+  const [row] = await database.query<{ wake_at: Date | null; deadline_at: Date | null }>(
+    `select (select min(next.wake_at) from unnest($1::text[]) as p(pool) cross join lateral
+             (select wake_at from sluice.executions e where e.pool = p.pool and wake_at is not null order by wake_at limit 1) as next) as wake_at,
+            (select deadline_at from sluice.executions where deadline_at is not null order by deadline_at limit 1) as deadline_at`,
+    [pools],
+  )
   return { wakeAt: row?.wake_at?.getTime() ?? null, deadlineAt: row?.deadline_at?.getTime() ?? null }
 }
 
@@ -54,6 +66,33 @@ export async function findOverdue(database: Database, limit: number): Promise<st
   const rows = await database.query<{ id: string }>(
     'select id from sluice.executions where deadline_at <= now() order by deadline_at limit $1',
     [limit],
+  )
+  return rows.map(({ id }) => id)
+}
+
+/** What is due, or was told something, in pools that this worker does not serve: so long after, nobody there seems to take it. */
+const ABANDONED_MS = 3_000
+
+/**
+ * Executions of other pools that time or a word should have moved by now: whoever looks at them fires what is due, and leaves the
+ * rest to a worker of theirs. One index look a pool.
+ */
+export async function findAbandoned(database: Database, pools: readonly string[], limit: number): Promise<string[]> {
+  const rows = await database.query<{ id: string }>(
+    `with recursive others(pool) as (
+       (select e.pool from sluice.executions e where e.wake_at is not null order by e.pool limit 1)
+       union all
+       select (select e.pool from sluice.executions e where e.wake_at is not null and e.pool > o.pool order by e.pool limit 1)
+       from others o where o.pool is not null),
+     late as (select now() - $2 * interval '1 millisecond' as since)
+     select due.id from late, others o cross join lateral (select e.id from sluice.executions e
+       where e.pool = o.pool and e.wake_at <= late.since order by e.wake_at limit $3) as due
+     where o.pool is not null and o.pool <> all ($1)
+     union
+     select told.id from (select e.id from late, sluice.inbox i join sluice.executions e on e.id = i.execution_id
+       where i.sent_at <= late.since and e.pool <> all ($1) and e.owner is null and e.ended_at is null
+         and (e.wake_at is null or e.wake_at < '9999-12-31Z') limit $3) as told`,
+    [pools, ABANDONED_MS, limit],
   )
   return rows.map(({ id }) => id)
 }

@@ -11,6 +11,8 @@ import type { Claimed } from './claim.ts'
 export interface ClaimerOptions {
   database: Database
   workerId: string
+  /** whose executions it claims, in turns */
+  pools: readonly string[]
   maxHeld: number
   held(): number
   /** false: nothing may be claimed now, whatever there is */
@@ -30,10 +32,11 @@ export interface Claimer extends Pick<Taker, 'room' | 'take'> {
 
 const MAX_CLAIM = 256
 
-export function createClaimer({ database, workerId, maxHeld, held, mayClaim, hold, claimed, log }: ClaimerOptions): Claimer {
+export function createClaimer({ database, workerId, pools, maxHeld, held, mayClaim, hold, claimed, log }: ClaimerOptions): Claimer {
   let coming = 0
-  /** where the walk over initiators goes on */
-  let afterInitiator: string | null = null
+  /** by pool, where its walk over initiators goes on */
+  const places = new Map<string, string | null>()
+  let nextPool = 0
   let more = false
 
   const room = (): number => (mayClaim() ? Math.max(0, maxHeld - held() - coming) : 0)
@@ -50,13 +53,28 @@ export function createClaimer({ database, workerId, maxHeld, held, mayClaim, hol
     }
   }
 
+  /** Each pool may take its share of what is left; what one leaves, those after it may have, and another is first the next time. */
+  async function claimInTurns(most: number, ready: boolean): Promise<number> {
+    let taken = 0
+    for (let turn = 0; turn < pools.length && taken < most; turn++) {
+      const pool = pools[(nextPool + turn) % pools.length]!
+      const wanted = Math.ceil((most - taken) / (pools.length - turn))
+      const afterInitiator = places.get(pool) ?? null
+      const rows = await claim(wanted, () => claimExecutions(database, { worker: workerId, pool, wanted, afterInitiator, ready }))
+      places.set(pool, rows.at(-1)?.initiator_id ?? null)
+      taken += rows.length
+    }
+    nextPool = (nextPool + 1) % pools.length
+    return taken
+  }
+
   return {
     room,
     async take(executionIds) {
       const wanted = executionIds.slice(0, room())
       if (wanted.length === 0) return
       try {
-        await claim(wanted.length, () => claimOffered(database, workerId, wanted))
+        await claim(wanted.length, () => claimOffered(database, workerId, wanted, pools))
       } catch (error) {
         log.warn({ err: error }, 'what was offered could not be claimed; a look finds it')
       }
@@ -65,9 +83,7 @@ export function createClaimer({ database, workerId, maxHeld, held, mayClaim, hol
       do {
         const wanted = Math.min(room(), MAX_CLAIM)
         if (wanted === 0) return
-        const rows = await claim(wanted, () => claimExecutions(database, { worker: workerId, wanted, afterInitiator, ready }))
-        more = rows.length === wanted
-        afterInitiator = rows.at(-1)?.initiator_id ?? null
+        more = (await claimInTurns(wanted, ready)) === wanted
       } while (more)
     },
     get couldMore() {

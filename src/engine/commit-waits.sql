@@ -51,7 +51,8 @@ begin
   from unnest(waits) as w where w.kind = 'failureOf' and f.execution_id = (w.body ->> 'id')::uuid and f.handled_by is null;
 
   update sluice.executions e
-  set flow_version_id = (w.body ->> 'flowVersionId')::uuid, steps_total = (w.body ->> 'stepsTotal')::smallint
+  set flow_version_id = (w.body ->> 'flowVersionId')::uuid, steps_total = (w.body ->> 'stepsTotal')::smallint,
+    pool = coalesce(w.body ->> 'pool', 'default')
   from unnest(waits) as w where w.kind = 'moved' and e.id = w.execution_id;
   update sluice.executions e set tokens = (w.body ->> 'tokens')::integer
   from unnest(waits) as w where w.kind = 'tokens' and e.id = w.execution_id;

@@ -3,10 +3,10 @@
 -- there any more as 'gone'; everything after that touches fresh rows only. Planner settings are fixed so that stale statistics
 -- cannot flip a plan.
 --
--- Its parameters are rows of the types of migrations/008-commit-rows.ts, 016-compensation.ts, 017-slots.ts and 018-triggers.ts, which
+-- Its parameters are rows of the types of migrations/008-commit-rows.ts, 016-compensation.ts, 017-slots.ts and 030-pools.ts, which
 -- src/engine/encode.ts writes.
 create or replace function sluice.commit_transitions(
-  starts sluice.start_row_18[], keyed boolean, ids uuid[], versions integer[], epochs integer[], updates sluice.update_row_16[],
+  starts sluice.start_row_30[], keyed boolean, ids uuid[], versions integer[], epochs integer[], updates sluice.update_row_16[],
   step_runs sluice.step_run_row[], events sluice.event_row[], asks sluice.ask_row[], closed_asks sluice.closed_ask_row[],
   outputs sluice.output_row[], reads sluice.read_row[], sends sluice.send_row[], keys sluice.key_row[],
   audits sluice.audit_row[], waits sluice.wait_row[], slots sluice.slot_row[]
@@ -132,11 +132,11 @@ begin
   if starts is not null then
     insert into sluice.executions (id, flow_id, flow_version_id, initiator_id, parent_id, retry_of, trigger_id, priority, labels, created_at,
       status, version, epoch, owner, wake_at, deadline_at, cancel_reason, pause_reason, seq, last_event_at, mark, state_bytes,
-      steps_total, steps_succeeded, steps_failed, steps_skipped, in_flight, started_at, ended_at, reason, error, ending)
+      steps_total, steps_succeeded, steps_failed, steps_skipped, in_flight, started_at, ended_at, reason, error, ending, pool)
     select s.id, s.flow_id, s.flow_version_id, s.initiator_id, s.parent_id, s.retry_of, s.trigger_id, s.priority, s.labels, s.created_at,
       s.status, 1, s.epoch, s.owner, s.wake_at, s.deadline_at, s.cancel_reason, s.pause_reason, s.seq, s.last_event_at, s.mark,
       s.state_bytes, s.steps_total, s.steps_succeeded, s.steps_failed, s.steps_skipped, s.in_flight, s.started_at, s.ended_at,
-      s.reason, s.error, s.ending
+      s.reason, s.error, s.ending, coalesce(s.pool, 'default')
     from unnest(starts) as s;
     insert into sluice.execution_inputs (execution_id, body)
     select s.id, s.input from unnest(starts) as s;

@@ -72,7 +72,7 @@ interface Waiting extends CommitItem {
 }
 
 export const COMMIT_TEXT = prepared(
-  'select at, refused from sluice.commit_transitions($1::sluice.start_row_18[], $2, $3::uuid[], $4::integer[], $5::integer[], ' +
+  'select at, refused from sluice.commit_transitions($1::sluice.start_row_30[], $2, $3::uuid[], $4::integer[], $5::integer[], ' +
     '$6::sluice.update_row_16[], $7::sluice.step_run_row[], $8::sluice.event_row[], $9::sluice.ask_row[], $10::sluice.closed_ask_row[], ' +
     '$11::sluice.output_row[], $12::sluice.read_row[], $13::sluice.send_row[], $14::sluice.key_row[], $15::sluice.audit_row[], $16::sluice.wait_row[], ' +
     '$17::sluice.slot_row[])',

@@ -86,7 +86,7 @@ export function encodeTransition(transition: Transition, mark: number, sign: Aud
 
 function writeStart(next: Snapshot, mark: number, start: StartFields): void {
   const { idempotency } = start
-  writer.begin(36)
+  writer.begin(37)
   writer.uuid(next.id)
   writer.uuid(next.flowId)
   writer.uuid(next.flowVersionId)
@@ -104,6 +104,7 @@ function writeStart(next: Snapshot, mark: number, start: StartFields): void {
   writer.uuid(idempotency?.principalId)
   writer.text(idempotency?.key)
   writer.bytea(idempotency?.inputHash)
+  writer.text(next.program.pool)
   writer.end()
 }
 

@@ -13,7 +13,8 @@ export interface Programs {
   get(flowVersionId: string): Promise<Program | Problem>
 }
 
-export function createPrograms(database: Database, allow: AllowList): Programs {
+/** Pools are not judged: what waits for one that is not on the list any more goes on waiting. */
+export function createPrograms(database: Database, { pools: _, ...allow }: AllowList): Programs {
   // in order of use: the first is the one not used for longest
   const kept = new Map<string, Promise<Program | Problem>>()
 

@@ -4,8 +4,7 @@
  */
 import type { Database } from '../database/database.ts'
 import { prepared } from '../database/prepared.ts'
-import { DEFAULT_POOL } from '../fleet/dispatch.ts'
-import type { Dispatch } from '../fleet/dispatch.ts'
+import type { Dispatch, Offer } from '../fleet/dispatch.ts'
 import type { Logger } from '../log.ts'
 import { createLoop } from '../loop.ts'
 import type { SlotNews } from './commit.ts'
@@ -85,9 +84,12 @@ export function createSlotSweep({ database, dispatch, log, mailboxes }: SlotSwee
   }
 
   function told({ woken, told: toEnd }: SlotNews): void {
-    // without their version and priority, which nobody read: it is offered once by each commit that hands it a slot
-    for (const executionId of woken) dispatch.offer({ pool: DEFAULT_POOL, executionId, version: 0, priority: 0 })
+    if (woken.length > 0) offer(woken).catch((error: unknown) => log.warn({ err: error }, 'what has a slot was not offered'))
     for (const id of toEnd) look(id)
+  }
+
+  async function offer(ids: readonly string[]): Promise<void> {
+    for (const found of await database.query<Offer>(OFFERS_TEXT, [ids])) dispatch.offer(found)
   }
 
   /** Whoever holds it elsewhere is rung by the transition that comes of it. */
@@ -105,5 +107,7 @@ export function createSlotSweep({ database, dispatch, log, mailboxes }: SlotSwee
     runOnce,
   }
 }
+
+const OFFERS_TEXT = prepared('select id as "executionId", pool, version, priority from sluice.executions where id = any($1::uuid[])')
 
 const NO_FLOW = '00000000-0000-0000-0000-000000000000'

@@ -7,6 +7,7 @@ import { newUuid } from '../ids.ts'
 import { MAX_STATE_BYTES } from '../language/payload.ts'
 import { traceExecution } from '../tracing.ts'
 import type { Committer } from './commit.ts'
+import { mayAdopt } from './decide/draft.ts'
 import type { Extras } from './encode.ts'
 import type { Engine, Idempotency, RetryOf, StartOrder } from './engine.ts'
 import { BUSY, FULL_RETRY_MS } from './keyed-orders.ts'
@@ -67,7 +68,7 @@ export function createStarter(options: StarterOptions): Engine['start'] {
     if (!slot.ok) return noKey(slot.message)
     const snapshot = withReused(newSnapshot({ id: newUuid(), ...order }, bytes, now, slot.value), order.retry)
     // what waits, for its time or for a slot, is claimed when that is over
-    const mayHold = snapshot.wakeAt === null && worker.world().adopt
+    const mayHold = snapshot.wakeAt === null && mayAdopt(worker.world(), order.program)
     const { idempotency } = order
     const traceparent = traceExecution(snapshot.id)
     const extras: Extras = {

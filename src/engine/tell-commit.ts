@@ -1,6 +1,6 @@
 /** What a commit is told to others: followers, callers who wait, executions that a word is for, whoever holds it or may claim it. */
 import type { Bus } from '../fleet/bus.ts'
-import { DEFAULT_POOL } from '../fleet/dispatch.ts'
+import { DEFAULT_POOL } from '../language/around/pool.ts'
 import type { Dispatch } from '../fleet/dispatch.ts'
 import type { Transition } from './decide/draft.ts'
 import type { Snapshot } from './decide/snapshot.ts'
@@ -16,12 +16,14 @@ export function createTelling(bus: Bus, dispatch: Dispatch, workerId: string): (
     if (hasEnded(next.status)) bus.ring(endedTopic(next.id))
     for (const word of words) bus.ring(WORD_TOPIC, word.executionId)
     if (isReady(next))
-      dispatch.offer({ pool: DEFAULT_POOL, executionId: next.id, version: next.version, priority: next.priority ?? 0 })
+      dispatch.offer({ pool: poolOf(next), executionId: next.id, version: next.version, priority: next.priority ?? 0 })
     else if (next.owner !== null && next.owner !== workerId) bus.ring(workerTopic(next.owner), next.id)
   }
 }
 
-/** To be claimed by anybody, now. */
+const poolOf = ({ program }: Snapshot): string => program.pool ?? DEFAULT_POOL
+
+/** To be claimed by anybody of its pool, now. */
 function isReady({ owner, wakeAt, status }: Snapshot): boolean {
   return owner === null && wakeAt === null && (status === 'RUNNING' || status === 'PENDING')
 }

@@ -2,11 +2,11 @@
 import type { AuditKeys } from '../audit/audit-keys.ts'
 import type { Database } from '../database/database.ts'
 import type { Bus } from '../fleet/bus.ts'
+import { DEFAULT_POOL } from '../language/around/pool.ts'
 import type { Logger } from '../log.ts'
-import type { Dispatch, Serving } from '../fleet/dispatch.ts'
-import { DEFAULT_POOL } from '../fleet/dispatch.ts'
-import { findOverdue, nextDue, reclaimExecutions } from './claim.ts'
+import { nextDue, reclaimExecutions } from './claim.ts'
 import { createClaimer } from './claimer.ts'
+import type { Dispatch, Serving } from '../fleet/dispatch.ts'
 import type { Committer } from './commit.ts'
 import type { ActRunners } from './acts/act-runner.ts'
 import { createAttempts } from './acts/attempts.ts'
@@ -26,6 +26,7 @@ import { createLoop } from '../loop.ts'
 import { isTracing } from '../tracing.ts'
 import { createMailboxes } from './mailboxes.ts'
 import type { Mailboxes } from './mailboxes.ts'
+import { createOverdueSweep } from './overdue-sweep.ts'
 import type { Programs } from './programs.ts'
 import { refuseStarts } from './refuse-starts.ts'
 import type { AdmitStarts } from './refuse-starts.ts'
@@ -36,6 +37,8 @@ export interface WorkerSettings {
   leaseMs: number
   /** executions held at once */
   maxHeld: number
+  /** whose executions it takes; the default one */
+  pools?: readonly string[]
   /** how long a canceled execution may take to stop what runs */
   fenceMs: number
   /** how long a stopping worker lets its handlers finish */
@@ -84,6 +87,8 @@ const POLL_MS = 1000
 export function createWorker(options: WorkerOptions): Worker {
   const { database, bus, dispatch, committer, programs, log, workerId, enabled } = options
   const now = (): number => database.clock.now()
+  const pools = new Set(options.pools ?? [DEFAULT_POOL])
+  const fireOverdue = createOverdueSweep(database, [...pools], (id) => mailboxes.post(id, { kind: 'tick' }))
   let draining = false
   let nextLookAt = 0
   /** by the monotonic clock, when ready executions are looked for again; 0: at the next look */
@@ -123,7 +128,7 @@ export function createWorker(options: WorkerOptions): Worker {
     },
   })
   const claimer = createClaimer({
-    ...{ database, workerId, maxHeld: options.maxHeld, hold: holdAll, log },
+    ...{ database, workerId, pools: [...pools], maxHeld: options.maxHeld, hold: holdAll, log },
     held: () => mailboxes.size,
     mayClaim: () => !committer.full && lease.alive && !draining,
     claimed: (count) => worker.onClaim?.(count),
@@ -143,7 +148,7 @@ export function createWorker(options: WorkerOptions): Worker {
         bus.listen(WORD_TOPIC, (id) => (id !== undefined && mailboxes.isHeld(id) ? mailboxes.hear(id) : claimLoop.wake())),
         bus.listen(workerTopic(workerId), (executionId) => executionId !== undefined && mailboxes.reload(executionId)),
       )
-      serving = dispatch.serve([DEFAULT_POOL], { room: claimer.room, take: claimer.take, look: lookForReady })
+      serving = dispatch.serve([...pools], { room: claimer.room, take: claimer.take, look: lookForReady })
       claimLoop.start()
     },
     async stop() {
@@ -166,7 +171,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function world(): World {
     const adopt = enabled && !draining && lease.alive && mailboxes.size < options.maxHeld
-    return { now: now(), worker: enabled ? workerId : null, adopt, keepMs: KEEP_MS, fenceMs: options.fenceMs }
+    return { now: now(), worker: enabled ? workerId : null, adopt, pools, keepMs: KEEP_MS, fenceMs: options.fenceMs }
   }
 
   /** One look for work: claims while there is some and room for it, fires stored deadlines; says when to look again. */
@@ -174,9 +179,8 @@ export function createWorker(options: WorkerOptions): Worker {
     const ready = performance.now() >= readyLookAt
     if (ready) readyLookAt = performance.now() + dispatch.lookEveryMs
     await claimer.look(ready)
-    // together: a thousand that are canceled at once have the same fence
-    await Promise.all((await findOverdue(database, 100)).map((id) => mailboxes.post(id, { kind: 'tick' })))
-    const { wakeAt, deadlineAt } = await nextDue(database)
+    await fireOverdue()
+    const { wakeAt, deadlineAt } = await nextDue(database, [...pools])
     const pause = Math.max(0, Math.min(POLL_MS, (wakeAt ?? Infinity) - now(), (deadlineAt ?? Infinity) - now()))
     nextLookAt = now() + pause
     // what is due stays due while it cannot be claimed

@@ -3,9 +3,6 @@
  * the claim in PostgreSQL. Offers may be lost, doubled or late: workers look by themselves too, which costs a lost one some seconds.
  */
 
-/** The pool of whatever names none. */
-export const DEFAULT_POOL = 'default'
-
 /** Ready to run, and nobody owns it. */
 export interface Offer {
   pool: string

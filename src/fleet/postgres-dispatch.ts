@@ -2,17 +2,17 @@
 import type { Bus } from './bus.ts'
 import type { Dispatch } from './dispatch.ts'
 
-/** Rung when there may be something to claim. */
+/** Rung when there may be something to claim; the payload is the pool where. */
 export const WORK_TOPIC = 'work'
 
 export function createPostgresDispatch(bus: Bus): Dispatch {
   let closed = false
   return {
-    offer() {
-      if (!closed) bus.ring(WORK_TOPIC)
+    offer({ pool }) {
+      if (!closed) bus.ring(WORK_TOPIC, pool)
     },
-    serve(_pools, taker) {
-      const unlisten = bus.listen(WORK_TOPIC, () => taker.look())
+    serve(pools, taker) {
+      const unlisten = bus.listen(WORK_TOPIC, (pool) => (pool === undefined || pools.includes(pool)) && taker.look())
       return {
         wake() {},
         async stop() {

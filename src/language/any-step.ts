@@ -37,6 +37,8 @@ export interface AnyStep {
   readonly on?: string
   readonly when?: string
   readonly timeout?: string
+  /** the kind of worker that runs it, when it is another than its flow's */
+  readonly pool?: string
   /** tokens that one attempt takes at most */
   readonly cost?: number
   readonly retry?: Retry
@@ -91,6 +93,9 @@ export const commonFields = {
   on: name.optional().describe('Runs when a router took this route: "router:route".'),
   when: text.optional().describe('A CEL condition (without ${{ }}); when it is false, the step is skipped.'),
   timeout: name.optional().describe('How long one attempt may take: an ISO 8601 duration such as PT30S.'),
+  pool: name
+    .optional()
+    .describe('The pool whose workers run it: of steps that act on the outside (handler, http, query); that of its flow unless given.'),
   cost: z
     .int()
     .min(0)

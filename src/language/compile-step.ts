@@ -1,5 +1,6 @@
 /** One step compiled: its templates and conditions, its times, and the roles it names, checked against the allow-list (A1, A2). */
-import { NAME } from './any-step.ts'
+import { checkPool } from './around/pool.ts'
+import { checkName } from './check-name.ts'
 import { compileRetry } from './compile-retry.ts'
 import { compileCondition } from './expressions.ts'
 import { compileInputSchema, type InputSchema } from './input-schema.ts'
@@ -8,7 +9,7 @@ import { didYouMean } from './nearest-name.ts'
 import { readDuration } from './read-duration.ts'
 import { readStep } from './read-step.ts'
 import type { StepBody, StepCompiler, StepContext } from './steps/step-language.ts'
-import { languageOf, type StepDefinition, type StepSpec } from './steps/step-types.ts'
+import { languageOf, STEP_TYPES, type StepDefinition, type StepSpec } from './steps/step-types.ts'
 import { compileTemplate, compileUrl, type TemplateContext } from './template.ts'
 import type { Condition, Template } from './values.ts'
 
@@ -20,14 +21,29 @@ export function compileStep(step: StepDefinition, path: readonly string[], conte
   const retry = compileRetry(step.retry, [...path, 'retry'], context, language.retry)
   const spec = language.compile(step, createCompiler(path, context))
   const returns = compileReturns(step, path, context)
+  const pool = compilePool(step, path, context)
   const { cost } = step
   return {
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...{ retry, spec },
     ...(returns && { returns }),
     ...(cost !== undefined && { cost }),
+    ...(pool !== undefined && { pool }),
   }
 }
+
+/** undefined: it runs where its flow does. */
+function compilePool({ pool, type }: StepDefinition, path: readonly string[], context: StepContext): string | undefined {
+  if (pool === undefined) return undefined
+  checkPool(pool, [...path, 'pool'], context)
+  if (!languageOf(type).mayRunElsewhere) {
+    const hint = type === 'map' || type === 'loop' ? 'move pool into `step`' : `the types that do are ${ELSEWHERE.join(', ')}`
+    context.issues.add('INVALID_VALUE', [...path, 'pool'], `a step of type ${type} does not run in a pool of its own`, hint)
+  }
+  return pool === context.pool ? undefined : pool
+}
+
+const ELSEWHERE = STEP_TYPES.filter((type) => languageOf(type).mayRunElsewhere)
 
 function compileReturns({ returns }: StepDefinition, path: readonly string[], { issues }: StepContext): InputSchema | undefined {
   if (!returns) return undefined
@@ -102,15 +118,6 @@ export function compileWhen(source: string, path: readonly string[], context: Te
   for (const step of compiled.value.reads) context.onRead(step, path)
   context.onPlaces(compiled.value.places, path, compiled.value.isPath)
   return compiled.value.condition
-}
-
-/** Names of steps and routes; what only looks like one (NFKC) is told apart from what is none. */
-export function checkName(name: string, path: readonly string[], { issues }: Pick<TemplateContext, 'issues'>): boolean {
-  if (NAME.test(name)) return true
-  const plain = name.normalize('NFKC')
-  const hint = plain !== name && NAME.test(plain) ? `did you mean "${plain}"?` : undefined
-  issues.add('INVALID_NAME', path, 'must be 1-64 letters, digits or _ (A-Z a-z 0-9 _)', hint)
-  return false
 }
 
 export function checkRoles(roles: readonly string[], path: readonly string[], context: StepContext): void {

@@ -4,6 +4,7 @@ import { characters, description, MAX_STEPS, name, retry, template } from './any
 import { cache, type Cache } from './around/cache.ts'
 import { concurrency, type Concurrency } from './around/concurrency.ts'
 import { onFailure, type OnFailure } from './around/on-failure.ts'
+import { pool } from './around/pool.ts'
 import { priority } from './around/priority.ts'
 import { rate, type Rate } from './around/rate.ts'
 import { retention, type Retention } from './around/retention.ts'
@@ -41,6 +42,8 @@ export interface Definition {
   readonly rate?: Rate
   /** -100..100 */
   readonly priority?: number
+  /** the kind of worker that runs its executions */
+  readonly pool?: string
   readonly onFailure?: OnFailure
   readonly retention?: Retention
   readonly cache?: Cache
@@ -88,6 +91,7 @@ export const DEFINITION_SCHEMA = z.strictObject({
   concurrency: concurrency.optional().describe('How many of its executions may run at once, and what becomes of one more.'),
   rate: rate.optional().describe('How often it may be started.'),
   priority: priority.optional(),
+  pool: pool.optional(),
   onFailure: onFailure.optional().describe('The flow that is started when an execution has failed, or did not end in time.'),
   retention: retention.optional().describe('How long what its executions were given and made is kept.'),
   cache: cache.optional().describe('How long an output is given again for the same input to the same person.'),

@@ -22,6 +22,7 @@ export const ISSUE_CODES = {
   UNKNOWN_ROLE: 'The role is not on the list.',
   UNKNOWN_HANDLER: 'No such handler is registered.',
   UNKNOWN_SOURCE: 'No such source is configured.',
+  UNKNOWN_POOL: 'No such pool is configured.',
   INVALID_SQL: 'PostgreSQL would not run the query.',
   FORBIDDEN_SQL: 'The query is more than one SELECT that reads and computes with parameters.',
   UNKNOWN_FUNCTION: 'Expressions have no such function.',

@@ -43,6 +43,8 @@ export interface Program {
   rates?: readonly StartRate[]
   /** of its executions, unless whoever starts one says another; 0 */
   priority?: number
+  /** whose workers run its executions; undefined: the default one */
+  pool?: string
   /** what is started when an execution has failed or did not end in time */
   onFailure?: OnFailure
   /** how long an output is given again for the same input to the same person; undefined: never */

@@ -1,8 +1,10 @@
 /** A definition read from any value: every part checked and compiled in one pass, with all its problems. */
-import { checkName, checkRoles, compileStep, compileWhen } from './compile-step.ts'
+import { checkName } from './check-name.ts'
+import { checkRoles, compileStep, compileWhen } from './compile-step.ts'
 import { readCacheTtl } from './around/cache.ts'
 import { compileConcurrency } from './around/concurrency.ts'
 import { checkOnFailure } from './around/on-failure.ts'
+import { checkPool, DEFAULT_POOL } from './around/pool.ts'
 import { compileRates } from './around/rate.ts'
 import { checkRetention } from './around/retention.ts'
 import { compileCompensation } from './compile-compensation.ts'
@@ -31,7 +33,7 @@ export interface StepRead {
   path: readonly string[]
 }
 
-export type Around = Pick<Program, 'concurrency' | 'rates' | 'priority' | 'onFailure' | 'cacheTtlMs'>
+export type Around = Pick<Program, 'concurrency' | 'rates' | 'priority' | 'pool' | 'onFailure' | 'cacheTtlMs'>
 
 export interface ReadDefinition {
   issues: IssueList
@@ -68,6 +70,7 @@ export function readDefinition(value: unknown, allow: AllowList): ReadDefinition
     allow,
     issues,
     signals: result.signals,
+    pool: raw.pool ?? DEFAULT_POOL,
     stepNames: new Set(declared.keys()),
     onRead: (step: string, path: readonly string[]): void => {
       result.reads.push({ reader: path[0] === 'steps' && path[2] !== 'compensate' ? path[1] : undefined, step, path })
@@ -110,13 +113,15 @@ function salvage(document: Record<string, unknown>): Partial<Outer> {
 }
 
 function compileAround(raw: Partial<Outer>, context: StepContext): Around {
-  const { concurrency, rate, priority, onFailure, retention, cache } = raw
+  const { concurrency, rate, priority, pool, onFailure, retention, cache } = raw
+  if (pool !== undefined) checkPool(pool, ['pool'], context)
   if (onFailure) checkOnFailure(onFailure, context)
   if (retention) checkRetention(retention, context)
   return {
     ...(concurrency && { concurrency: compileConcurrency(concurrency, context) }),
     ...(rate && { rates: compileRates(rate, context) }),
     ...(priority !== undefined && { priority }),
+    ...(pool !== undefined && pool !== DEFAULT_POOL && { pool }),
     ...(onFailure && { onFailure }),
     ...(cache && { cacheTtlMs: readCacheTtl(cache, context) }),
   }

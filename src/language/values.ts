@@ -76,4 +76,6 @@ export interface AllowList {
   handlers: ReadonlySet<string>
   /** what queries may read; none by default */
   sources?: ReadonlySet<string>
+  /** of workers, besides the default one; undefined: not judged here, since what nobody serves waits and does no harm */
+  pools?: ReadonlySet<string>
 }

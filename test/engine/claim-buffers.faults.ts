@@ -87,7 +87,7 @@ test('claims that go on where the last one ended serve others each time', async 
 })
 
 const claim = (wanted: number, after: string | null = null): Promise<Claimed[]> =>
-  claimExecutions(database, { worker, wanted, afterInitiator: after })
+  claimExecutions(database, { worker, pool: 'default', wanted, afterInitiator: after })
 
 /** Commits the start of what was claimed, all in one batch, as a worker would; the pages that the commit looked at. */
 async function commitStarted(claimed: readonly Claimed[]): Promise<number> {

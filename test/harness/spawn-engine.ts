@@ -17,6 +17,8 @@ export type KillPoint =
 
 export interface ProcessOrder {
   leaseMs: number
+  /** `default` */
+  pools?: string[]
   /** `nth`: from 1, how often it passes there */
   dieAt?: { point: KillPoint; nth: number }
 }

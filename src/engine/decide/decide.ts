@@ -11,7 +11,7 @@ import { receiveSignal, takeSignals } from '../steps/signal.ts'
 import { childEnded, childStarted } from '../steps/flow.ts'
 import { advance, MOST_WORK } from './advance.ts'
 import type { Draft, Transition, World } from './draft.ts'
-import { emit, emitOf, isStopping } from './draft.ts'
+import { emit, emitOf, isStopping, mayAdopt } from './draft.ts'
 import { compensate } from './compensate.ts'
 import { conclude, endExecution } from './end-execution.ts'
 import { fail, succeed } from './end-step.ts'
@@ -51,7 +51,7 @@ export function decide(snapshot: Snapshot, inputs: readonly Input[], world: Worl
 /** What nobody holds is held by this worker from here on, if it wants to; `settle` gives it back when nothing is to be run. */
 function adopt(draft: Draft, inputs: readonly Input[]): void {
   const { from, world } = draft
-  if (from.owner !== null || !world.adopt || hasEnded(from.status)) return
+  if (from.owner !== null || !mayAdopt(world, from.program) || hasEnded(from.status)) return
   if (from.startedAt === null && !inputs.some(({ kind }) => kind === 'started')) return
   draft.owner = world.worker
   draft.epoch++

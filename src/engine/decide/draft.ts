@@ -1,5 +1,7 @@
 /** A transition in the making: the snapshot's fields, open for writing, and the rows that will be stored with them. */
+import { DEFAULT_POOL } from '../../language/around/pool.ts'
 import type { ActSpec } from '../../language/steps/step-types.ts'
+import type { Program } from '../../language/program.ts'
 import type { Json } from '../../language/values.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import { isComposite } from '../in-flight.ts'
@@ -19,6 +21,8 @@ export interface World {
   worker: string | null
   /** it would hold what nobody holds: what becomes runnable is then launched here */
   adopt: boolean
+  /** those that it serves; absent: all */
+  pools?: ReadonlySet<string>
   /** waits that end within this stay in the holder's memory instead of being released */
   keepMs: number
   /** how long a canceled execution may take to stop what runs */
@@ -161,6 +165,9 @@ export interface Transition {
 
 /** Events carry at most 8 KB; what is larger is in the step run. */
 const MAX_EVENT_DATA_CHARS = 2000
+
+/** Whether an execution of this program that nobody holds may be held here. */
+export const mayAdopt = ({ adopt, pools }: World, { pool = DEFAULT_POOL }: Program): boolean => adopt && (pools?.has(pool) ?? true)
 
 /** Appends an event; its time never goes back. */
 export function emit(draft: Draft, type: EventType, more: Omit<EventRow, 'seq' | 'type' | 'at'> = {}): void {

@@ -107,10 +107,14 @@ const movedDeadline = ({ deadlineAt, program }: Pick<Living, 'deadlineAt' | 'pro
 /** From here on the other program decides. */
 export function migrate(draft: Draft, migration: Migration, by: string): InputResult {
   const { from, to } = migration
+  const { program } = draft.from
   if (obstaclesTo(migration, { ...draft.from, ...draft }, draft.world.now).length > 0) return 'illegal'
-  draft.deadlineAt = movedDeadline({ ...draft, program: draft.from.program }, to.program)
+  draft.deadlineAt = movedDeadline({ ...draft, program }, to.program)
   draft.from = { ...draft.from, flowVersionId: to.id, program: to.program }
-  draft.waits.push({ kind: 'moved', flowVersionId: to.id, stepsTotal: to.program.steps.length })
+  const { pool } = to.program
+  draft.waits.push({ kind: 'moved', flowVersionId: to.id, stepsTotal: to.program.steps.length, ...(pool !== undefined && { pool }) })
+  // nothing of it runs: a worker of the other pool goes on
+  if (pool !== program.pool) draft.owner = null
   emit(draft, 'execution.migrated', { data: { from: from.number, to: to.number, by } })
   return 'applied'
 }

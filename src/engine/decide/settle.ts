@@ -10,7 +10,11 @@ export function settle(draft: Draft): void {
   const { world, inFlight } = draft
   const acts = runsAny(draft)
   if (draft.pauseReason !== null && !acts) return rest(draft, 'PAUSED', null)
-  if (draft.startedAt === null) return // PENDING: whoever claims it starts it
+  if (draft.startedAt === null) {
+    // PENDING: whoever claims it starts it, as soon as its time has come
+    if (draft.wakeAt !== null && draft.wakeAt <= world.now) draft.wakeAt = null
+    return
+  }
   if (acts || draft.more) {
     draft.status = 'RUNNING'
     draft.wakeAt = null

@@ -23,7 +23,7 @@ export type WaitRow =
   /** it is started for the failure of that execution: a UUID */
   | { kind: 'failureOf'; id: string }
   /** it is of another flow version from here on */
-  | { kind: 'moved'; flowVersionId: string; stepsTotal: number }
+  | { kind: 'moved'; flowVersionId: string; stepsTotal: number; pool?: string }
   /** what its attempts took so far */
   | { kind: 'tokens'; tokens: number }
   /** what began it, for those who trace */

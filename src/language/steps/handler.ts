@@ -38,6 +38,7 @@ export const handler: StepLanguage<HandlerStep, HandlerSpec> = {
       .describe("Names of secrets of the flow's owner that the handler gets."),
     atMostOnce: z.boolean().optional().describe('After a crash it fails instead of running again.'),
   }),
+  mayRunElsewhere: true,
   compensates: true,
   timeout: { otherwiseMs: 300_000 },
   compile(step, compiler) {

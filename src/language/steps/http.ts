@@ -71,6 +71,7 @@ export const http: StepLanguage<HttpStep, HttpSpec> = {
     maxBytes: z.int().min(0).max(MAX_BYTES).optional().describe("Of the answer's body, 1,000,000 by default."),
     atMostOnce: z.boolean().optional().describe('It never runs again when it is not known what became of it.'),
   }),
+  mayRunElsewhere: true,
   compensates: true,
   timeout: { otherwiseMs: 30_000, mostMs: MAX_TIMEOUT_MS },
   retry: RETRY,

@@ -43,6 +43,7 @@ export const query: StepLanguage<QueryStep, QuerySpec> = {
       .optional()
       .describe(`Rows beyond are left out, and "truncated" is true; ${DEFAULT_ROWS} unless given.`),
   }),
+  mayRunElsewhere: true,
   timeout: { otherwiseMs: 10_000, mostMs: 600_000 },
   compile({ source, sql, params = [], maxRows = DEFAULT_ROWS }, compiler) {
     const { allow, issues, path } = compiler

@@ -21,6 +21,8 @@ export interface StepLanguage<Step extends AnyStep, Spec extends { type: string 
   given?(spec: Spec): Template
   /** it may undo another step: it acts on the outside, and needs nothing but itself */
   readonly compensates?: boolean
+  /** it acts on the outside, wherever that is: it may name a pool */
+  readonly mayRunElsewhere?: boolean
   /** JSON Schema of its output, for the linter; `inner` tells that of a step inside it. Absent: not known. */
   returns?(step: Step, inner: (step: Json) => JsonObject | undefined): JsonObject | undefined
   /** the roles it names, for the linter */
@@ -29,6 +31,8 @@ export interface StepLanguage<Step extends AnyStep, Spec extends { type: string 
 
 export interface StepContext extends TemplateContext {
   allow: AllowList
+  /** whose workers run the executions of the flow */
+  pool: string
   /** where steps that wait for signals write their names */
   signals: Set<string>
 }
@@ -65,6 +69,8 @@ export interface StepBody<Spec = unknown> {
   spec: Spec
   /** false: it is skipped */
   when?: Condition
+  /** whose workers run it; undefined: those that run its flow */
+  pool?: string
   /** its failure does not end what is around it; `goto`: the step that runs then, which is one of the flow */
   onError?: 'continue' | { goto: string }
   /** what its output must fit */

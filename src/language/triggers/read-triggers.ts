@@ -1,6 +1,6 @@
 /** The triggers of a definition read from any value, with everything that is wrong with them. */
 import type { z } from 'zod'
-import { checkName } from '../compile-step.ts'
+import { checkName } from '../check-name.ts'
 import type { IssueList } from '../issue-list.ts'
 import { didYouMean } from '../nearest-name.ts'
 import { readDuration } from '../read-duration.ts'
