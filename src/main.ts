@@ -12,7 +12,7 @@ const USAGE = `usage: sluice <command>
 
   start     the API and a worker in one process (what \`npm start\` runs)
   serve     the API alone
-  work      a worker alone (needs DATABASE_URL)
+  work      a worker alone (needs DATABASE_URL); --concurrency and --pools, for \`start\` too, say what it takes
   audit     verifies and exports the audit log (\`sluice audit\` says how)
   backup    copies the embedded database while it runs (\`sluice backup\` says how)
   restore   puts a backup back; \`restored\` makes a database fit to run that was restored otherwise
@@ -74,7 +74,8 @@ async function printSchema(of: string | undefined): Promise<void> {
 }
 
 async function run(mode: 'start' | 'serve' | 'work'): Promise<void> {
-  const config = readConfig(mode === 'work' ? 'work' : 'serve')
+  const flags = await workerFlags(mode)
+  const config = flags && readConfig(mode === 'work' ? 'work' : 'serve', flags)
   if (!config) return
   const log = createLog(config.log.level)
   let app: App | undefined
@@ -183,9 +184,21 @@ async function listPersisted(): Promise<void> {
   }
 }
 
-function readConfig(mode: Mode): Config | undefined {
+/** What the flags say instead of the environment; undefined: they are wrong, which was told. */
+async function workerFlags(mode: 'start' | 'serve' | 'work'): Promise<Record<string, string> | undefined> {
+  const args = process.argv.slice(3)
+  if (args.length === 0) return {}
+  const { readWorkerFlags, WORKER_USAGE } = await import('./commands/worker-flags.ts')
+  const read = mode === 'serve' ? { mistakes: ['serve takes no flags: it is no worker'] } : readWorkerFlags(args)
+  if ('variables' in read) return read.variables
+  process.stderr.write(`${read.mistakes.join('\n')}\n${WORKER_USAGE}`)
+  process.exitCode = EXIT.usage
+  return undefined
+}
+
+function readConfig(mode: Mode, flags: Record<string, string> = {}): Config | undefined {
   try {
-    return loadConfig(process.env, { mode })
+    return loadConfig({ ...process.env, ...flags }, { mode })
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     process.stderr.write(`${error.message}\n`)

@@ -21,7 +21,10 @@ export interface Claim {
 }
 
 /** At most `wanted` executions of the pool, now owned by `worker` with their epoch incremented; [] also when the worker's lease is over. */
-export function claimExecutions(database: Database, { worker, pool, wanted, afterInitiator, ready = true }: Claim): Promise<Claimed[]> {
+export function claimExecutions(
+  database: Database,
+  { worker, pool, wanted, afterInitiator, ready = true }: Claim,
+): Promise<Claimed[]> {
   return database.query<Claimed>(CLAIM_TEXT, [worker, wanted, afterInitiator, ready, pool])
 }
 

@@ -32,7 +32,17 @@ export interface Claimer extends Pick<Taker, 'room' | 'take'> {
 
 const MAX_CLAIM = 256
 
-export function createClaimer({ database, workerId, pools, maxHeld, held, mayClaim, hold, claimed, log }: ClaimerOptions): Claimer {
+export function createClaimer({
+  database,
+  workerId,
+  pools,
+  maxHeld,
+  held,
+  mayClaim,
+  hold,
+  claimed,
+  log,
+}: ClaimerOptions): Claimer {
   let coming = 0
   /** by pool, where its walk over initiators goes on */
   const places = new Map<string, string | null>()

@@ -14,7 +14,7 @@ export interface Programs {
 }
 
 /** Pools are not judged: what waits for one that is not on the list any more goes on waiting. */
-export function createPrograms(database: Database, { pools: _, ...allow }: AllowList): Programs {
+export function createPrograms(database: Database, allow: AllowList): Programs {
   // in order of use: the first is the one not used for longest
   const kept = new Map<string, Promise<Program | Problem>>()
 
@@ -23,7 +23,7 @@ export function createPrograms(database: Database, { pools: _, ...allow }: Allow
       flowVersionId,
     ])
     if (!row) return problem('NOT_FOUND')
-    const compiled = compile(row.definition, allow)
+    const compiled = compile(row.definition, { ...allow, pools: undefined })
     return 'program' in compiled ? compiled.program : problem('VALIDATION', { issues: compiled.issues })
   }
 

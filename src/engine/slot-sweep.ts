@@ -108,6 +108,8 @@ export function createSlotSweep({ database, dispatch, log, mailboxes }: SlotSwee
   }
 }
 
-const OFFERS_TEXT = prepared('select id as "executionId", pool, version, priority from sluice.executions where id = any($1::uuid[])')
+const OFFERS_TEXT = prepared(
+  'select id as "executionId", pool, version, priority from sluice.executions where id = any($1::uuid[])',
+)
 
 const NO_FLOW = '00000000-0000-0000-0000-000000000000'

@@ -2,6 +2,7 @@
 import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { Database } from '../database/database.ts'
+import { DEFAULT_POOL } from '../language/around/pool.ts'
 import type { RunningEngine } from './create-engine.ts'
 
 /** Counting further costs more than it tells. */
@@ -9,9 +10,9 @@ const COUNTED = 10_000
 
 /** Index looks, bounded: what could be claimed now, and how long the oldest of it waits (a UUIDv7 begins with its time). */
 const READY = `
-select count(*)::integer as ready, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as oldest
-from (select created_at from sluice.executions
-  where owner is null and wake_at is null and status in ('PENDING', 'RUNNING') limit ${COUNTED}) as x`
+select pool, count(*)::integer as ready, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as oldest
+from (select pool, created_at from sluice.executions
+  where owner is null and wake_at is null and status in ('PENDING', 'RUNNING') limit ${COUNTED}) as x group by pool`
 
 export function measureWork(engine: RunningEngine, database: Pick<Database, 'query'>, registry: Registry): void {
   const registers = [registry]
@@ -41,14 +42,17 @@ export function measureWork(engine: RunningEngine, database: Pick<Database, 'que
   new Gauge({
     ...{
       name: 'sluice_executions_ready',
-      help: `Executions that wait to be claimed, in the whole fleet; counted up to ${COUNTED}.`,
+      help: `Executions that wait to be claimed, in the whole fleet, by pool; counted up to ${COUNTED}.`,
       registers,
+      labelNames: ['pool'],
     },
     async collect() {
       // without the database the others are told all the same
-      const [row] = await database.query<{ ready: number; oldest: number }>(READY).catch(() => [])
-      this.set(row?.ready ?? Number.NaN)
-      oldest.set(row?.oldest ?? Number.NaN)
+      const rows = await database.query<{ pool: string; ready: number; oldest: number }>(READY).catch(() => undefined)
+      this.reset()
+      this.set({ pool: DEFAULT_POOL }, rows ? 0 : Number.NaN)
+      for (const { pool, ready } of rows ?? []) this.set({ pool }, ready)
+      oldest.set(rows ? Math.max(0, ...rows.map((row) => row.oldest)) : Number.NaN)
     },
   })
 }

@@ -95,7 +95,9 @@ export const commonFields = {
   timeout: name.optional().describe('How long one attempt may take: an ISO 8601 duration such as PT30S.'),
   pool: name
     .optional()
-    .describe('The pool whose workers run it: of steps that act on the outside (handler, http, query); that of its flow unless given.'),
+    .describe(
+      'The pool whose workers run it: of steps that act on the outside (handler, http, query); that of its flow unless given.',
+    ),
   cost: z
     .int()
     .min(0)

@@ -77,5 +77,5 @@ export interface AllowList {
   /** what queries may read; none by default */
   sources?: ReadonlySet<string>
   /** of workers, besides the default one; undefined: not judged here, since what nobody serves waits and does no harm */
-  pools?: ReadonlySet<string>
+  pools?: ReadonlySet<string> | undefined
 }

@@ -71,7 +71,7 @@ test(
     expect(spans.filter(({ name }) => name === 'commit').length).toBeGreaterThanOrEqual(2)
     const metrics = await (await fetch(worker.metricsUrl!)).text()
     for (const line of [
-      ...['sluice_lease_held 1', 'sluice_claims_total 1', 'sluice_executions_ready 0', 'sluice_feed_followers 0'],
+      ...['sluice_lease_held 1', 'sluice_claims_total 1', 'sluice_executions_ready{pool="default"} 0', 'sluice_feed_followers 0'],
       ...[
         'sluice_commit_queue{what="transitions"} 0',
         'sluice_triggers_waiting{type="webhook"} 0',

@@ -116,7 +116,7 @@ test('a worker whose lease is over does not look for work all the time', async (
   let looks = 0
   steered.intercept = (text, send) => {
     if (isRenewal(text)) return Promise.reject(broken())
-    looks += text.includes('where wake_at is not null') ? 1 : 0
+    looks += text.includes('and wake_at is not null order by wake_at') ? 1 : 0
     return send()
   }
   await until(() => expect(steered.engine.worker.world().adopt).toBe(false))

@@ -59,7 +59,18 @@ const settings = { environment: childEnvironment(process.env), memoryLimitMb: 12
 const registry = await loadHandlers({ ...settings, directories: [`${import.meta.dirname}/../engine/fixtures/handlers`] })
 const host = createHandlerHost({ ...settings, registry, graceMs: 200, maxProcesses: 3 })
 const engine = createEngine({
-  ...{ database, registry, log, signAudit, leaseMs: order.leaseMs, maxHeld: 500, pools: order.pools ?? ['default'], fenceMs: 1000, drainMs: 300, enabled: true },
+  ...{
+    database,
+    registry,
+    log,
+    signAudit,
+    leaseMs: order.leaseMs,
+    maxHeld: 500,
+    pools: order.pools ?? ['default'],
+    fenceMs: 1000,
+    drainMs: 300,
+    enabled: true,
+  },
   host: dyingHost(host),
   bus: createPostgresBus({ database: plain, connection, log }),
   allow: { roles: new Set(DEFAULT_ROLES), handlers: new Set(registry.keys()) },

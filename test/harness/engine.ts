@@ -38,7 +38,18 @@ export async function testEngine(database: Database, options: TestEngineOptions 
   const log = createLog(process.env['SLUICE_TEST_LOG'] ?? 'fatal')
   const registry = options.registry ?? inlineRegistry(options.handlers ?? {})
   const engine = createEngine({
-    ...{ database, log, registry, signAudit, leaseMs: 2000, maxHeld: 500, pools: ['default'], fenceMs: 500, drainMs: 500, enabled: true },
+    ...{
+      database,
+      log,
+      registry,
+      signAudit,
+      leaseMs: 2000,
+      maxHeld: 500,
+      pools: ['default'],
+      fenceMs: 500,
+      drainMs: 500,
+      enabled: true,
+    },
     bus: createLocalBus(log),
     host: createHandlerHost({ registry, environment: {}, log, graceMs: 200 }),
     allow: { roles: new Set(DEFAULT_ROLES), handlers: new Set(registry.keys()) },

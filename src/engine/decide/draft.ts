@@ -167,7 +167,8 @@ export interface Transition {
 const MAX_EVENT_DATA_CHARS = 2000
 
 /** Whether an execution of this program that nobody holds may be held here. */
-export const mayAdopt = ({ adopt, pools }: World, { pool = DEFAULT_POOL }: Program): boolean => adopt && (pools?.has(pool) ?? true)
+export const mayAdopt = ({ adopt, pools }: World, { pool = DEFAULT_POOL }: Program): boolean =>
+  adopt && (pools?.has(pool) ?? true)
 
 /** Appends an event; its time never goes back. */
 export function emit(draft: Draft, type: EventType, more: Omit<EventRow, 'seq' | 'type' | 'at'> = {}): void {

@@ -112,7 +112,12 @@ export function migrate(draft: Draft, migration: Migration, by: string): InputRe
   draft.deadlineAt = movedDeadline({ ...draft, program }, to.program)
   draft.from = { ...draft.from, flowVersionId: to.id, program: to.program }
   const { pool } = to.program
-  draft.waits.push({ kind: 'moved', flowVersionId: to.id, stepsTotal: to.program.steps.length, ...(pool !== undefined && { pool }) })
+  draft.waits.push({
+    kind: 'moved',
+    flowVersionId: to.id,
+    stepsTotal: to.program.steps.length,
+    ...(pool !== undefined && { pool }),
+  })
   // nothing of it runs: a worker of the other pool goes on
   if (pool !== program.pool) draft.owner = null
   emit(draft, 'execution.migrated', { data: { from: from.number, to: to.number, by } })

@@ -11,7 +11,11 @@ export const DEFAULT_POOL = 'default'
 export const pool = name.describe('The pool whose workers run its executions; "default" unless given.')
 
 /** `path`: of the field. */
-export function checkPool(pool: string, path: readonly string[], { allow, issues }: { allow: AllowList; issues: IssueList }): void {
+export function checkPool(
+  pool: string,
+  path: readonly string[],
+  { allow, issues }: { allow: AllowList; issues: IssueList },
+): void {
   const { pools } = allow
   if (!checkName(pool, path, { issues }) || !pools || pool === DEFAULT_POOL || pools.has(pool)) return
   issues.add('UNKNOWN_POOL', path, undefined, () => didYouMean(pool, [...pools, DEFAULT_POOL]))
