@@ -12,7 +12,7 @@ import { testDatabase } from '../harness/test-database.ts'
 const { database } = await testDatabase()
 
 const TYPES: Record<ListName, string> = {
-  ...{ starts: 'start_row_18', updates: 'update_row_16', step_runs: 'step_run_row', events: 'event_row', asks: 'ask_row' },
+  ...{ starts: 'start_row_30', updates: 'update_row_16', step_runs: 'step_run_row', events: 'event_row', asks: 'ask_row' },
   ...{ closed_asks: 'closed_ask_row', outputs: 'output_row', reads: 'read_row', sends: 'send_row', keys: 'key_row' },
   ...{ audits: 'audit_row', waits: 'wait_row', slots: 'slot_row' },
 }
@@ -29,7 +29,7 @@ const next = {
     flowId: newUuid(),
     flowVersionId: newUuid(),
     initiatorId: newUuid(),
-    program: { steps: Array(number()), step: () => ({}) },
+    program: { steps: Array(number()), step: () => ({}), pool: text('pool') },
   },
   ...{ status: 'FAILED', version: number(), epoch: number(), owner: newUuid(), wakeAt: at(), deadlineAt: at() },
   ...{
@@ -130,7 +130,7 @@ const expected: Record<ListName, object> = {
     },
     ...{ created_at: date(next.createdAt), steps_total: next.program.steps.length, input: { is: 1 } },
     ...{ running_limit: start.runningLimit, principal_id: idempotency.principalId, key: idempotency.key },
-    input_hash: idempotency.inputHash,
+    ...{ input_hash: idempotency.inputHash, pool: next.program.pool },
   },
   updates: { ...execution, version: next.version },
   step_runs: {
