@@ -78,6 +78,21 @@ export const STEP_ERRORS = {
 } as const
 export type StepErrorCode = keyof typeof STEP_ERRORS
 
+/** Why an answer that an agent sent over Redis was refused, beside the problems and faults that the same answer by the API may have. */
+export const ANSWER_REFUSALS = {
+  TOO_LARGE: 'The message has more bytes than an answer may have.',
+  MALFORMED: 'It is not what docs/agents.md says: a field is missing, unknown, or of another kind.',
+  UNKNOWN_KEY: 'No agent has a key with this fingerprint, or none that can sign.',
+  BAD_SIGNATURE: 'The signature is not that of the key, or the message was changed.',
+  KEY_ENDED: 'The key was revoked, has expired, or has no role that there is.',
+  EXPIRED: 'The message was good for too short or too long, or its times are not those of the server.',
+  REPLAYED: 'A message with this nonce came before.',
+  UNKNOWN_ROLE: 'There is no such agent role.',
+  WRONG_ROLE: 'The key does not have this role.',
+  RATE_LIMITED: 'Too many answers of this key; `retryAfterMs` says when to come back.',
+} as const
+export type AnswerRefusal = keyof typeof ANSWER_REFUSALS
+
 /** One mistake in something that was sent; `path` leads to it, key by key. */
 export interface Issue {
   code: string

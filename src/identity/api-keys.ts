@@ -3,10 +3,12 @@ import type { EntityManager } from '@mikro-orm/postgresql'
 import { queryIn } from '../database/database.ts'
 import type { Database } from '../database/database.ts'
 import { newUuid } from '../ids.ts'
+import { sealedFor, signatureKeyOf } from './agent-signatures.ts'
 import { recordAuthChange } from './auth-changes.ts'
 import { hashOf, isToken, newToken } from './opaque-tokens.ts'
 import { scopesOf } from './principal.ts'
 import type { AgentPrincipal, KeyPrincipal, Role, Scope } from './principal.ts'
+import type { SecretKeys } from './secret-keys.ts'
 
 const PREFIX = 'slk_'
 /** How much of a key its owner sees of it later: enough to tell two apart. */
@@ -24,18 +26,27 @@ export interface NewApiKey {
   lifetimeMs: number
 }
 
-/** `secret` is shown once: only its hash is stored. */
-export async function insertApiKey(em: EntityManager, key: NewApiKey): Promise<{ id: string; secret: string }> {
+/** `secret` is shown once: only its hash is stored, and of an agent's what verifies its signatures, sealed with `secretKeys`. */
+export async function insertApiKey(
+  em: EntityManager,
+  secretKeys: SecretKeys,
+  key: NewApiKey,
+): Promise<{ id: string; secret: string }> {
   const id = newUuid()
   const secret = newToken(PREFIX)
   const { ownerId, name, role, scopes, agentRoles, lifetimeMs } = key
-  await queryIn(em, INSERT, [id, ownerId, name, secret.slice(0, SHOWN), hashOf(secret), role, scopes, agentRoles, lifetimeMs])
+  const seal = agentRoles.length > 0 ? secretKeys.seal(signatureKeyOf(secret), sealedFor({ id, ownerId })) : undefined
+  await queryIn(em, INSERT, [
+    ...[id, ownerId, name, secret.slice(0, SHOWN), hashOf(secret), role, scopes, agentRoles, lifetimeMs],
+    ...[seal?.keyId ?? null, seal?.nonce ?? null, seal?.sealed ?? null],
+  ])
   return { id, secret }
 }
 
 const INSERT = `
-insert into sluice.api_keys (id, owner_id, name, prefix, hash, role, scopes, agent_roles, expires_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, now() + $9::float8 * interval '1 millisecond')`
+insert into sluice.api_keys (id, owner_id, name, prefix, hash, role, scopes, agent_roles, expires_at,
+  signature_key_id, signature_nonce, signature_sealed)
+values ($1, $2, $3, $4, $5, $6, $7, $8, now() + $9::float8 * interval '1 millisecond', $10, $11, $12)`
 
 /** Ends the key, for every process within a second; false when it had ended. */
 export async function endApiKey(em: EntityManager, id: string): Promise<boolean> {

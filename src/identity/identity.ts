@@ -16,6 +16,8 @@ import { User } from './entities/user.ts'
 import type { MailRoom } from './mail-room.ts'
 import { createKeyUse } from './key-use.ts'
 import type { KeyUse } from './key-use.ts'
+import { createMessageKeys } from './message-keys.ts'
+import type { MessageKeys } from './message-keys.ts'
 import { createPasswords } from './passwords.ts'
 import type { PasswordOptions, Passwords } from './passwords.ts'
 import type { SecretKeys } from './secret-keys.ts'
@@ -54,6 +56,8 @@ export interface IdentityServices {
   readonly outbox: () => readonly SentMail[]
   /** what secrets are sealed with */
   readonly secretKeys: SecretKeys
+  /** what messages to agents are signed with */
+  readonly messageKeys: MessageKeys
   readonly signInAttempts: AttemptLimiter
 }
 
@@ -75,6 +79,7 @@ export function createIdentity(options: IdentityOptions): IdentityServices {
   return {
     tokens,
     secretKeys,
+    messageKeys: createMessageKeys(jwtSecrets.signing),
     signInAttempts,
     authChanges,
     mailRoom,

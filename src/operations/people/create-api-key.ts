@@ -50,7 +50,7 @@ export async function createApiKey(call: Call, args: CreateApiKey): Promise<{ ap
     await queryIn(em, 'select from sluice.users where id = $1 for no key update', [person.id])
     const [live] = await queryIn<{ n: number }>(em, LIVE, [person.id])
     if (live!.n >= MAX_KEYS) return tooMany()
-    const { id, secret } = await insertApiKey(em, key)
+    const { id, secret } = await insertApiKey(em, call.services.identity.secretKeys, key)
     const metadata = { keyId: encodeId('apiKey', id), role, scopes, agentRoles: key.agentRoles }
     await recordAudit(em, auditEntry(call, { type: 'apiKey.created', metadata }))
     return { id, secret }

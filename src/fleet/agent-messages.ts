@@ -1,0 +1,171 @@
+/**
+ * Messages to agents and from them, in Redis (A14): requests and notices in a stream `messages:<role>`, answers in
+ * `workflow:agent_responses`, what became of an answer in `workflow:agent_replies:<fingerprint>`. The same is published on channels of
+ * these names. What is in Redis may be lost at any time: it is made again from the database.
+ */
+import { createHash, randomUUID } from 'node:crypto'
+import type { Logger } from '../log.ts'
+import { CLAIM_NONCES, DELIVER, HEAR, HELD, LEAD, LET_LEAD, RECEIVE, RECLAIM, REPLY, SETTLE, TAKEN, WITHDRAW } from './agent-scripts.ts'
+import { keepListening } from './keep-listening.ts'
+import type { RedisClient, RedisConnection } from './redis-connection.ts'
+import { listenToRedis } from './redis-ear.ts'
+
+/** The names are the protocol's: docs/agents.md. */
+const RESPONSES = 'workflow:agent_responses'
+const messagesTo = (role: string): string => `messages:${role}`
+const repliesTo = (fingerprint: string): string => `workflow:agent_replies:${fingerprint}`
+/** The group that all agents of a role read in. */
+const AGENTS = 'agents'
+const SERVERS = 'sluice'
+const LEADER = 'sluice:agents:leader'
+
+/** Of all fields of one answer: `data` of 1,000,000 bytes, and what stands around it. */
+export const MAX_ANSWER_BYTES = 1_004_000
+/** Answers that wait for a server: beyond, the oldest are dropped. Whoever gets no reply sends again. */
+const MOST_ANSWERS = 100_000
+/** Every process hears what is published, within much less. */
+const HEARD_FOR_MS = 5_000
+const MOST_REPLIES = 1_000
+const REPLIES_KEPT_MS = 3_600_000
+/** A process that leads and goes silent is followed by another after so long. */
+const LEAD_MS = 10_000
+/** What a process took and did not settle within this, another takes. */
+const SETTLED_WITHIN_MS = 30_000
+
+export interface SignedMessage {
+  /** JSON */
+  readonly text: string
+  readonly signature: string
+}
+
+export interface IncomingMessage {
+  /** names it to `settle` */
+  readonly entry: string
+  readonly bytes: number
+  /** empty when there are too many bytes */
+  readonly fields: Readonly<Record<string, string>>
+  /** how often it was taken before and not settled */
+  readonly failures: number
+}
+
+/** All but the listeners reject while Redis is away. */
+export interface AgentMessages {
+  /** Whether Redis is there now. */
+  readonly ready: boolean
+  /** Whether this process is the one that delivers: one of a fleet does, for the next seconds. Two at once would do no harm. */
+  lead(): Promise<boolean>
+  /** Adds what is not in the role's stream; how many were not. */
+  deliver(role: string, messages: readonly (SignedMessage & { readonly id: string })[]): Promise<number>
+  withdraw(role: string, ids: readonly string[]): Promise<void>
+  /** The ids in the role's stream. */
+  held(role: string): Promise<string[]>
+  /** Which of these agents have read and acknowledged. */
+  taken(role: string, ids: readonly string[]): Promise<string[]>
+  /** The next answers, at most so many. They are this process's until they are settled. */
+  receive(most: number): Promise<IncomingMessage[]>
+  /** Answers that a process took long ago and did not settle. */
+  reclaim(most: number): Promise<IncomingMessage[]>
+  settle(entries: readonly string[]): Promise<void>
+  /** Whether each nonce is used by this entry alone, kept for so many ms; in their order. */
+  claimNonces(nonces: readonly { entry: string; nonce: string; keptMs: number }[]): Promise<boolean[]>
+  /** Tells an agent what became of an answer; by its key's fingerprint. */
+  reply(fingerprint: string, message: SignedMessage): Promise<void>
+  /** Called when answers may have come. */
+  onAnswer(listener: () => void): void
+  /** Called when Redis is there again; what was in it may be gone. */
+  onReady(listener: () => void): void
+  close(): Promise<void>
+}
+
+export interface AgentMessagesOptions {
+  readonly redis: Pick<RedisConnection, 'client' | 'reached'>
+  readonly log: Logger
+}
+
+export function createAgentMessages({ redis, log }: AgentMessagesOptions): AgentMessages {
+  const self = randomUUID()
+  const heard = new Set<() => void>()
+  const back = new Set<() => void>()
+  let closed = false
+  const tellBack = (): void => back.forEach((listener) => listener())
+
+  async function run(script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    if (!redis.client) throw new Error('Redis was not reached yet')
+    return redis.client.eval(script, keys.length, ...keys, ...args)
+  }
+  const ofRole = (role: string): string[] => [messagesTo(role), `{${messagesTo(role)}}:held`]
+  const read = async (script: string, most: number, more: readonly number[] = []): Promise<IncomingMessage[]> =>
+    ((await run(script, [RESPONSES], [SERVERS, self, most, MAX_ANSWER_BYTES, ...more])) as RawEntry[]).map(incoming)
+
+  /** What is published goes into the stream, by the first process that hears it: all answers go one way. Nothing = look at the stream. */
+  async function hear(text: string): Promise<void> {
+    if (text !== '') {
+      const key = `{${RESPONSES}}:heard:${createHash('sha256').update(text).digest('base64url')}`
+      const kept = text.length > MAX_ANSWER_BYTES ? text.slice(0, MAX_ANSWER_BYTES + 1) : text
+      await run(HEAR, [RESPONSES, key], [kept, HEARD_FOR_MS, MOST_ANSWERS])
+    }
+    for (const listener of heard) listener()
+  }
+
+  function receivePublished(text: string): void {
+    hear(text).catch((error: Error) => log.warn({ why: error.message }, 'what an agent published was lost'))
+  }
+
+  function listenAt(client: RedisClient): () => Promise<void> {
+    client.on('ready', tellBack)
+    tellBack()
+    // that it is lost, the bus says too
+    const listening = keepListening({ open: () => listenToRedis(client, RESPONSES, receivePublished), onLost: () => undefined })
+    return async () => {
+      client.off('ready', tellBack)
+      await listening.stop()
+    }
+  }
+  const listener = redis.reached.then((client) => (closed ? undefined : listenAt(client)))
+
+  return {
+    get ready() {
+      return redis.client?.status === 'ready'
+    },
+    lead: async () => (await run(LEAD, [LEADER], [self, LEAD_MS])) === 1,
+    async deliver(role, messages) {
+      const args = messages.flatMap(({ id, text, signature }) => [id, text, signature])
+      return args.length === 0 ? 0 : ((await run(DELIVER, ofRole(role), args)) as number)
+    },
+    async withdraw(role, ids) {
+      if (ids.length > 0) await run(WITHDRAW, ofRole(role), ids)
+    },
+    held: async (role) => (await run(HELD, ofRole(role), [])) as string[],
+    taken: async (role, ids) => (ids.length === 0 ? [] : ((await run(TAKEN, ofRole(role), [AGENTS, ...ids])) as string[])),
+    receive: (most) => read(RECEIVE, most),
+    reclaim: (most) => read(RECLAIM, most, [SETTLED_WITHIN_MS]),
+    async settle(entries) {
+      if (entries.length > 0) await run(SETTLE, [RESPONSES], [SERVERS, ...entries])
+    },
+    async claimNonces(nonces) {
+      if (nonces.length === 0) return []
+      const keys = nonces.map(({ nonce }) => `{${RESPONSES}}:nonce:${nonce}`)
+      const args = nonces.flatMap(({ entry, keptMs }) => [entry, Math.ceil(keptMs)])
+      return ((await run(CLAIM_NONCES, keys, args)) as number[]).map((mine) => mine === 1)
+    },
+    async reply(fingerprint, { text, signature }) {
+      await run(REPLY, [repliesTo(fingerprint)], [text, signature, MOST_REPLIES, REPLIES_KEPT_MS])
+    },
+    onAnswer: (listener) => void heard.add(listener),
+    onReady: (listener) => void back.add(listener),
+    async close() {
+      closed = true
+      heard.clear()
+      await run(LET_LEAD, [LEADER], [self]).catch(() => undefined)
+      if (redis.client) await (await listener)?.()
+    },
+  }
+}
+
+type RawEntry = [entry: string, bytes: number, fields: string[], taken?: number]
+
+function incoming([entry, bytes, flat, taken = 0]: RawEntry): IncomingMessage {
+  const fields: Record<string, string> = {}
+  for (let at = 0; at + 1 < flat.length; at += 2) fields[flat[at]!] = flat[at + 1]!
+  return { entry, bytes, fields, failures: taken }
+}
