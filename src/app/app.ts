@@ -15,6 +15,7 @@ import { createTriggers } from '../triggers/create-triggers.ts'
 import { TRIGGER_ENTITIES } from '../triggers/entities/all.ts'
 import { measurePatterns } from '../triggers/metrics.ts'
 import { DELIVERIES_TOPIC } from '../triggers/webhooks/delivery-loop.ts'
+import { openAgents } from './agents.ts'
 import { openAudit } from './audit.ts'
 import { waitsFor } from './database.ts'
 import type { AppDatabaseOptions } from './database.ts'
@@ -102,6 +103,7 @@ async function openRooms(ground: Ground, { environment, work }: AppOptions): Pro
     loop.start()
     stack.defer(() => loop.stop())
   }
+  if (work) await openAgents(ground, services)
   if (api) openServer(ground, { at: api, services, feeds, audit })
   health.watch({
     waitsFor: () => waitsFor(database),

@@ -5,7 +5,20 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import type { Logger } from '../log.ts'
-import { CLAIM_NONCES, DELIVER, HEAR, HELD, LEAD, LET_LEAD, RECEIVE, RECLAIM, REPLY, SETTLE, TAKEN, WITHDRAW } from './agent-scripts.ts'
+import {
+  CLAIM_NONCES,
+  DELIVER,
+  HEAR,
+  HELD,
+  LEAD,
+  LET_LEAD,
+  RECEIVE,
+  RECLAIM,
+  REPLY,
+  SETTLE,
+  TAKEN,
+  WITHDRAW,
+} from './agent-scripts.ts'
 import { keepListening } from './keep-listening.ts'
 import type { RedisClient, RedisConnection } from './redis-connection.ts'
 import { listenToRedis } from './redis-ear.ts'
@@ -48,12 +61,17 @@ export interface IncomingMessage {
   readonly failures: number
 }
 
+export type Leadership = 'SINCE_NOW' | 'STILL' | 'NOT'
+
 /** All but the listeners reject while Redis is away. */
 export interface AgentMessages {
   /** Whether Redis is there now. */
   readonly ready: boolean
-  /** Whether this process is the one that delivers: one of a fleet does, for the next seconds. Two at once would do no harm. */
-  lead(): Promise<boolean>
+  /**
+   * Whether this process is the one that delivers: one of a fleet does, for the next seconds. Two at once would do no harm. SINCE_NOW: also
+   * when Redis has forgotten that it did, and who knows what else.
+   */
+  lead(): Promise<Leadership>
   /** Adds what is not in the role's stream; how many were not. */
   deliver(role: string, messages: readonly (SignedMessage & { readonly id: string })[]): Promise<number>
   withdraw(role: string, ids: readonly string[]): Promise<void>
@@ -127,7 +145,7 @@ export function createAgentMessages({ redis, log }: AgentMessagesOptions): Agent
     get ready() {
       return redis.client?.status === 'ready'
     },
-    lead: async () => (await run(LEAD, [LEADER], [self, LEAD_MS])) === 1,
+    lead: async () => (await run(LEAD, [LEADER], [self, LEAD_MS])) as Leadership,
     async deliver(role, messages) {
       const args = messages.flatMap(({ id, text, signature }) => [id, text, signature])
       return args.length === 0 ? 0 : ((await run(DELIVER, ofRole(role), args)) as number)

@@ -8,7 +8,7 @@ import { featureApproval } from '../../examples/flows/feature-approval.ts'
 import { schema } from '../../src/api/schema.ts'
 import { SECURITY_KINDS } from '../../src/audit/security-kinds.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
-import { FAULTS, PROBLEM_CODES, STEP_ERRORS } from '../../src/errors.ts'
+import { ANSWER_REFUSALS, FAULTS, PROBLEM_CODES, STEP_ERRORS } from '../../src/errors.ts'
 import { FUNCTIONS, MACROS, METHODS } from '../../src/language/cel-functions.ts'
 import { compile } from '../../src/language/compile.ts'
 import { definitionJsonSchema } from '../../src/language/definition-json-schema.ts'
@@ -90,6 +90,7 @@ test('docs/errors.md has every code with its text, and no other', () => {
   expect(listed('docs/errors.md', 'Problems')).toEqual(PROBLEM_CODES)
   expect(listed('docs/errors.md', 'Issues')).toEqual(ISSUE_CODES)
   expect(listed('docs/errors.md', 'Why a step failed')).toEqual(STEP_ERRORS)
+  expect(listed('docs/errors.md', 'Answers of agents')).toEqual(ANSWER_REFUSALS)
   const faults = Object.entries(FAULTS).map(([code, { status, text }]) => [code, `(HTTP ${status}) ${text}`])
   expect(listed('docs/errors.md', 'Faults')).toEqual(Object.fromEntries(faults))
 })

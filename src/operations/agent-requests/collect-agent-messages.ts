@@ -39,8 +39,7 @@ export async function wantedMessages({ database, allow }: Services): Promise<Rea
   const byRole = Map.groupBy(rows, ({ role }) => role)
   return new Map(
     [...allow.roles].map((role) => {
-      const ids = (wanted: string) =>
-        new Set((byRole.get(role) ?? []).flatMap(({ kind, id }) => (kind === wanted ? id : [])))
+      const ids = (wanted: string) => new Set((byRole.get(role) ?? []).flatMap(({ kind, id }) => (kind === wanted ? id : [])))
       return [role, { requests: ids('REQUEST'), notices: ids('NOTICE') }]
     }),
   )

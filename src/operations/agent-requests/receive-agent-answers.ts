@@ -117,7 +117,8 @@ async function judge({ services, limiter }: AnswerDoor, candidate: Candidate): P
   if (!answer) return void refused(candidate, 'MALFORMED')
   const now = services.database.clock.now()
   const { issuedAt, expiresAt, role } = answer
-  if (issuedAt > now + AHEAD_MS || expiresAt <= now || expiresAt > issuedAt + LONGEST_MS) return void refused(candidate, 'EXPIRED')
+  if (issuedAt > now + AHEAD_MS || expiresAt <= now || expiresAt > issuedAt + LONGEST_MS)
+    return void refused(candidate, 'EXPIRED')
   if (!services.allow.roles.has(role)) return void refused(candidate, 'UNKNOWN_ROLE')
   if (!by.agentRoles.includes(role)) return void refused(candidate, 'WRONG_ROLE')
   const { allowed, resetMs } = await limiter.take(by.id)
@@ -175,7 +176,12 @@ async function tell(door: AnswerDoor, candidate: Candidate): Promise<void> {
 }
 
 /** One row a minute for each key and code, and one for all that name no key of ours: inventing names costs no memory (A2). */
-async function note(services: Services, by: AgentPrincipal | undefined, keyId: string | undefined, code: AnswerRefusal): Promise<void> {
+async function note(
+  services: Services,
+  by: AgentPrincipal | undefined,
+  keyId: string | undefined,
+  code: AnswerRefusal,
+): Promise<void> {
   const type = code === 'UNKNOWN_ROLE' ? 'agentRole.refused' : 'agentMessage.refused'
   const facts = { type, severity: 'NOTICE', success: false, errorCode: code } as const
   // whoever did not sign as this key is somebody else

@@ -1,0 +1,78 @@
+/** Takes the answers that agents send over Redis: each is judged, told about, and settled. One that cannot be judged stops no other. */
+import type { AgentMessages, IncomingMessage } from '../fleet/agent-messages.ts'
+import type { Logger } from '../log.ts'
+import { createLoop } from '../loop.ts'
+import { receiveAgentAnswers } from '../operations/agent-requests/receive-agent-answers.ts'
+import type { AnswerDoor, AnswerOutcome } from '../operations/agent-requests/receive-agent-answers.ts'
+
+/** Whoever sends an answer rings; this is what a lost ring costs. */
+const POLL_MS = 1_000
+/** Each may have a megabyte. */
+const AT_ONCE = 16
+const RECLAIM_EVERY_MS = 10_000
+/** After so many tries by whoever lives, while the database answers, it is the message. */
+const MOST_FAILURES = 5
+
+export interface AgentInbox {
+  start(): void
+  stop(): Promise<void>
+  /** Takes what there is, until there is no more; how many ms until it should look again. */
+  runOnce(): Promise<number>
+  /** told what became of each; for metrics */
+  onAnswer?: (outcome: NonNullable<AnswerOutcome> | 'DROPPED') => void
+}
+
+export interface AgentInboxOptions {
+  readonly messages: AgentMessages
+  readonly door: AnswerDoor
+  readonly log: Logger
+}
+
+export function createAgentInbox({ messages, door, log }: AgentInboxOptions): AgentInbox {
+  let reclaimedAt = performance.now()
+
+  async function runOnce(): Promise<number> {
+    if (!messages.ready) return POLL_MS
+    // without the database nothing can be judged: then nothing is taken
+    await door.services.database.query('select 1')
+    if (performance.now() - reclaimedAt > RECLAIM_EVERY_MS) {
+      reclaimedAt = performance.now()
+      await takeAll(messages.reclaim)
+    }
+    await takeAll(messages.receive)
+    return POLL_MS
+  }
+
+  async function takeAll(next: (most: number) => Promise<IncomingMessage[]>): Promise<void> {
+    for (let taken = AT_ONCE; taken === AT_ONCE && messages.ready;) {
+      const batch = await next(AT_ONCE)
+      taken = batch.length
+      const poison = batch.filter(({ failures }) => failures >= MOST_FAILURES)
+      for (const { failures } of poison) {
+        log.error({ count: failures }, 'an answer of an agent could not be judged again and again: it is dropped')
+        inbox.onAnswer?.('DROPPED')
+      }
+      await take(batch.filter((message) => !poison.includes(message)))
+      await messages.settle(poison.map(({ entry }) => entry))
+    }
+  }
+
+  async function take(batch: readonly IncomingMessage[]): Promise<void> {
+    if (batch.length === 0) return
+    const outcomes = await receiveAgentAnswers(door, batch)
+    await messages.settle(batch.flatMap(({ entry }, at) => (outcomes[at] ? entry : [])))
+    for (const outcome of outcomes) if (outcome) inbox.onAnswer?.(outcome)
+  }
+
+  const loop = createLoop({ name: 'answers of agents', log, runOnce })
+  const inbox: AgentInbox = {
+    runOnce,
+    start() {
+      messages.onAnswer(loop.wake)
+      messages.onReady(loop.wake)
+      loop.start()
+    },
+    stop: () => loop.stop(),
+  }
+  return inbox
+}

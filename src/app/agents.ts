@@ -1,0 +1,42 @@
+/** The part of the composition root that reaches agents over Redis, where there is one: messages to them, and their answers (A14). */
+import { Counter } from 'prom-client'
+import { agentRequestChanges } from '../live/change-log.ts'
+import type { Services } from '../operations/call.ts'
+import { createAgentInbox } from './agent-inbox.ts'
+import { createAgentOutbox } from './agent-outbox.ts'
+import type { Ground } from './ground.ts'
+
+/** Of one key; what the API lets it ask comes on top. */
+const ANSWERS_PER_MINUTE = 6_000
+
+/** Started, and stopped with the stack. */
+export async function openAgents(ground: Ground, services: Services): Promise<void> {
+  const { redis, database, bus, createLimiter, registry, stack } = ground
+  if (!redis) return
+  // read in here: most servers have no Redis
+  const { createAgentMessages } = await import('../fleet/agent-messages.ts')
+  const log = ground.log.child({ room: 'agents' })
+  const messages = createAgentMessages({ redis, log })
+  stack.defer(() => messages.close())
+  const limiter = createLimiter({ name: 'agent-answers', points: ANSWERS_PER_MINUTE })
+  const outbox = createAgentOutbox({ services, messages, changes: agentRequestChanges(database), bus, log })
+  const inbox = createAgentInbox({ messages, door: { services, messages, limiter, log }, log })
+  const registers = [registry]
+  const delivered = new Counter({
+    ...{ name: 'sluice_agent_messages_total', help: 'Messages that were put into the streams of agents.', registers },
+  })
+  const answers = new Counter({
+    ...{
+      name: 'sluice_agent_answers_total',
+      help: 'Answers of agents that came over Redis.',
+      labelNames: ['outcome'],
+      registers,
+    },
+  })
+  outbox.onDelivered = (count) => delivered.inc(count)
+  inbox.onAnswer = (outcome) => answers.inc({ outcome })
+  for (const loop of [outbox, inbox]) {
+    loop.start()
+    stack.defer(() => loop.stop())
+  }
+}
