@@ -50,15 +50,23 @@ export function createLease({ workerId, database, leaseMs, log, onRenewed, onLos
   async function renew(): Promise<void> {
     const asked = performance.now()
     const rows = await database.query<StoredState & { id: string | null }>(RENEW_TEXT, [workerId, leaseMs])
+    // counted from the question: an answer that comes too late renews nothing
     renewedAt = asked
+    watchOver()
+    if (!alive()) return
     lost = false
-    clearTimeout(watch)
-    watch = setTimeout(check, leaseMs * 0.8)
     onRenewed(new Map(rows.flatMap((row) => (row.id === null ? [] : [[row.id, row]]))))
   }
 
-  function check(): void {
-    if (lost || alive()) return
+  /** A timer may ring a moment early. */
+  function watchOver(): void {
+    clearTimeout(watch)
+    const left = renewedAt + leaseMs * 0.8 - performance.now()
+    if (left > 0) {
+      watch = setTimeout(watchOver, Math.ceil(left))
+      return
+    }
+    if (lost) return
     lost = true
     log.error({ workerId }, 'the lease could not be renewed in time: everything that runs here is stopped')
     onLost()
@@ -70,7 +78,7 @@ export function createLease({ workerId, database, leaseMs, log, onRenewed, onLos
     retryMs: leaseMs / 10,
     async runOnce() {
       await renew()
-      return leaseMs / 3
+      return Math.max(0, renewedAt + leaseMs / 3 - performance.now())
     },
   })
 

@@ -209,16 +209,19 @@ export function createWorker(options: WorkerOptions): Worker {
     // a cancel fence may be nearer than the next look
     if (next.deadlineAt !== null && next.deadlineAt < nextLookAt) claimLoop.wake()
     if (next.owner === workerId) {
+      // also without a lease: it may come back, and then nobody else would look
+      wakeQueue.set(next.id, earliestDue(next, now()))
       if (!lease.alive) return
       for (const launch of launches) attempts.launch(next.id, launch, next)
-      wakeQueue.set(next.id, earliestDue(next, now()))
       if (draining) handBackIfIdle(next.id)
     } else if (next.owner === null && next.wakeAt !== null && next.wakeAt < nextLookAt) claimLoop.wake()
   }
 
   /** After a reload: another writer may have begun steps for us, or ended some that we run. */
   function reconcile(snapshot: Snapshot, untold: readonly Input[]): void {
-    if (snapshot.owner !== workerId || !lease.alive) return
+    if (snapshot.owner !== workerId) return
+    wakeQueue.set(snapshot.id, earliestDue(snapshot, now()))
+    if (!lease.alive) return
     const running = attempts.running(snapshot.id)
     for (const path of running) {
       const wanted =
@@ -231,7 +234,6 @@ export function createWorker(options: WorkerOptions): Worker {
       const ended = untold.some((input) => input.kind === 'outcome' && input.path === path && input.attempt === attempt)
       if (!running.has(path) && !ended) attempts.launch(snapshot.id, launch, snapshot)
     }
-    wakeQueue.set(snapshot.id, earliestDue(snapshot, now()))
   }
 
   function onRenewed(stored: ReadonlyMap<string, StoredState>): void {

@@ -153,6 +153,34 @@ test('a worker whose lease comes back before anybody took over runs again what i
   await sound()
 })
 
+test('a worker whose renewals are answered late forgets nothing of what it stores meanwhile (D9)', async () => {
+  const leaseMs = 500
+  const steered = await steeredEngine(database, { leaseMs })
+  const nap = { type: 'wait', duration: 'PT0.2S', after: ['a'] }
+  const id = await startFlow(steered.engine, await storeFlow(database, { name: 'late', steps: { a: gated, nap } }))
+  await steered.run(1)
+  let renewals = 0
+  const stored = Promise.withResolvers<void>()
+  steered.intercept = async (text, send) => {
+    const rows = await send()
+    if (isRenewal(text) && ++renewals === 1) await new Promise((resolve) => setTimeout(resolve, leaseMs * 0.44))
+    if (isRenewal(text) && renewals > 1) await stored.promise
+    return rows
+  }
+  await until(() => expect(renewals).toBe(2))
+  await until(() => expect(steered.engine.worker.holdsLease).toBe(false))
+  const [first] = steered.runs
+  first!.open()
+  await until(async () => expect(first!.signal.aborted || types(await read(id)).includes('step.succeeded')).toBe(true))
+  stored.resolve()
+  steered.intercept = undefined
+  await until(async () => {
+    for (const { open } of steered.runs) open()
+    expect(await read(id)).toMatchObject({ status: 'SUCCEEDED' })
+  })
+  await sound()
+})
+
 test('a step that may run at most once is not run again when the lease comes back (D9)', async () => {
   const steered = await steeredEngine(database, { leaseMs: 300 })
   const id = await startFlow(steered.engine, once)

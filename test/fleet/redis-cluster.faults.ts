@@ -50,7 +50,7 @@ describe.skipIf(!hasRedis)('in a Redis Cluster', async () => {
   const nodes = (cluster?.masters ?? []).map(({ url }) => new Redis(url, { lazyConnect: true, retryStrategy: null }))
   for (const node of nodes) node.on('error', () => undefined)
   afterAll(() => nodes.forEach((node) => node.disconnect()))
-  const slot = async (): Promise<number> => (await nodes[0]!.cluster('KEYSLOT', BUS))
+  const slot = async (): Promise<number> => await nodes[0]!.cluster('KEYSLOT', BUS)
 
   test('processes count together, whichever node has the key (B3)', async () => {
     const [one, two] = [await open(), await open()]

@@ -1,0 +1,175 @@
+/** A fleet of a test file's own: PostgreSQL and Redis that a test may end, servers and workers as processes, and a caller who does not give up. */
+import { randomBytes } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll } from 'vitest'
+import { migrations, repeatables } from '../../migrations/list.ts'
+import { createAuditKeys } from '../../src/audit/audit-keys.ts'
+import type { AuditKeys } from '../../src/audit/audit-keys.ts'
+import { createSealedHead } from '../../src/audit/sealed-head.ts'
+import type { SealedHead } from '../../src/audit/sealed-head.ts'
+import { openDatabase } from '../../src/database/database.ts'
+import type { Database } from '../../src/database/database.ts'
+import { startEmbedded } from '../../src/database/embedded.ts'
+import type { EmbeddedPostgres } from '../../src/database/embedded.ts'
+import { migrateDatabase } from '../../src/database/migrate.ts'
+import { createLog } from '../../src/log.ts'
+import { hasRedis } from './has-redis.ts'
+import { testRedis } from './redis.ts'
+import type { TestRedis } from './redis.ts'
+import { dataDirectory, spawnSluice } from './server-process.ts'
+import type { ServerProcess } from './server-process.ts'
+
+export const LEASE_MS = 2_000
+const ADMIN = { email: 'admin@sluice.local', password: 'Correct-horse-1' }
+const HANDLERS = `${import.meta.dirname}/../engine/fixtures/handlers`
+
+export interface WorkerProcess extends ServerProcess {
+  /** owns what it holds */
+  readonly workerId: string
+}
+
+export interface Fleet {
+  readonly postgres: EmbeddedPostgres
+  readonly redis: TestRedis | undefined
+  /** the tests' own way to PostgreSQL */
+  readonly database: Database
+  readonly auditKeys: AuditKeys
+  /** as a server of the fleet remembers it */
+  readonly auditHead: SealedHead
+  readonly servers: ServerProcess[]
+  readonly workers: WorkerProcess[]
+  startServer(environment?: Record<string, string>): Promise<ServerProcess>
+  startWorker(environment?: Record<string, string>): Promise<WorkerProcess>
+  /** By SIGKILL. */
+  kill(member: ServerProcess): Promise<void>
+  /** Once, by one server, as the administrator. Throws when it is down, and on top-level errors. */
+  ask: Ask
+  /** Again until it is answered, by whichever server is up. */
+  insist: Ask
+  token(): Promise<string>
+}
+
+// what a document asks for is what its test reads
+// oxlint-disable-next-line no-explicit-any
+type Ask = (document: string, variables?: object) => Promise<any>
+
+/** To be called at the top of a test file; it is there when the tests begin, without any process yet, and gone at the end of the file. */
+export function testFleet(environment: Record<string, string> = {}): Fleet {
+  const auditKey = randomBytes(48).toString('base64url')
+  const auditKeys = createAuditKeys(auditKey)
+  const log = createLog('silent')
+  const servers: ServerProcess[] = []
+  const workers: WorkerProcess[] = []
+  const fleet = { auditKeys, servers, workers } as { -readonly [Key in keyof Fleet]: Fleet[Key] }
+  let settings: Record<string, string>
+  let headDirectory: string
+  let token: Promise<string> | undefined
+  let last: Promise<unknown> = Promise.resolve()
+
+  beforeAll(async () => {
+    const noDisk = { fsync: 'off', full_page_writes: 'off', max_connections: '300' }
+    const postgres = await startEmbedded({ dataDir: await dataDirectory(), log, settings: noDisk })
+    await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', migrations, repeatables, log })
+    const database = await openDatabase({ connection: postgres.ownerUrl, entities: [], poolSize: 4, log })
+    const redis = hasRedis ? await testRedis() : undefined
+    headDirectory = await dataDirectory()
+    const auditHead = createSealedHead(auditKeys, join(headDirectory, 'head'))
+    Object.assign(fleet, { postgres, database, redis, auditHead })
+    settings = {
+      ...{ DATABASE_URL: postgres.appUrl, DATABASE_OWNER_URL: postgres.ownerUrl, SLUICE_DATABASE_POOL_SIZE: '10' },
+      ...(redis && { REDIS_URL: redis.url }),
+      ...{ SLUICE_JWT_SECRET: randomBytes(48).toString('base64url'), SLUICE_ADMIN_PASSWORD: ADMIN.password },
+      ...{ SLUICE_AUDIT_KEY: auditKey, SLUICE_AUDIT_HEAD_PATH: join(headDirectory, 'head') },
+      ...{ SLUICE_LEASE_MS: String(LEASE_MS), SLUICE_HANDLERS_DIR: HANDLERS, SLUICE_LOG_LEVEL: 'error' },
+      ...{ SLUICE_LIMIT_API_PER_MINUTE: '10000000', SLUICE_LIMIT_SIGN_IN_PER_MINUTE: '10000' },
+      ...{ SLUICE_LIMIT_RUNNING_PER_INITIATOR: '100000', SLUICE_LIMIT_CHILDREN_PER_INITIATOR: '100000' },
+      ...environment,
+    }
+  }, 120_000)
+  afterAll(async () => {
+    await Promise.all([...servers, ...workers].map(kill))
+    await fleet.database?.close()
+    await fleet.postgres?.stop()
+  })
+
+  async function kill(member: ServerProcess): Promise<void> {
+    for (const list of [servers, workers]) if (list.includes(member)) list.splice(list.indexOf(member), 1)
+    await member.end('SIGKILL')
+  }
+
+  async function ask(document: string, variables: object = {}): Promise<unknown> {
+    const server = servers[Math.floor(Math.random() * servers.length)]
+    if (!server) throw new Error('no server is up')
+    token ??= signIn(server.url)
+    token.catch(() => (token = undefined))
+    return post(server.url, document, variables, await token)
+  }
+
+  async function signIn(url: string): Promise<string> {
+    const document = 'mutation ($input: SignInInput!) { signIn(input: $input) { ... on SignInSuccess { accessToken } } }'
+    const data = (await post(url, document, { input: ADMIN })) as { signIn: { accessToken: string } }
+    return data.signIn.accessToken
+  }
+
+  async function startWorker(more: Record<string, string> = {}): Promise<WorkerProcess> {
+    // one after the other, so that it is known whose lease is new
+    const startNext = async (): Promise<WorkerProcess> => {
+      const before = await leases()
+      const started = await start('work', more)
+      const [workerId] = (await leases()).filter((id) => !before.includes(id))
+      const worker = { ...started, workerId: workerId! }
+      workers.push(worker)
+      return worker
+    }
+    const started = last.then(startNext)
+    last = started.catch(() => undefined)
+    return started
+  }
+
+  async function start(command: 'serve' | 'work', more: Record<string, string>): Promise<ServerProcess> {
+    const started = spawnSluice(command, await dataDirectory(), { ...settings, ...more })
+    await started.said(/Sluice is ready/)
+    const [, url = ''] = /GraphiQL +(\S+)\/graphql/.exec(started.output()) ?? []
+    return { ...started, url }
+  }
+
+  const leases = async (): Promise<string[]> =>
+    (await fleet.database.query<{ id: string }>('select id from sluice.workers')).map(({ id }) => id)
+
+  return Object.assign(fleet, {
+    startWorker,
+    async startServer(more: Record<string, string> = {}) {
+      const server = await start('serve', more)
+      servers.push(server)
+      return server
+    },
+    kill,
+    ask,
+    async insist(document: string, variables: object = {}) {
+      for (const until = performance.now() + INSIST_MS; ;) {
+        try {
+          return await ask(document, variables)
+        } catch (error) {
+          if (performance.now() > until) throw error
+          await pause(50)
+        }
+      }
+    },
+    token: async () => (await fleet.insist('{ viewer { id } }'), token!),
+  })
+}
+
+const INSIST_MS = 60_000
+/** One that hangs is as good as down. */
+const ANSWER_WITHIN_MS = 15_000
+
+async function post(url: string, query: string, variables: object, token?: string): Promise<unknown> {
+  const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) }
+  const body = JSON.stringify({ query, variables })
+  const signal = AbortSignal.timeout(ANSWER_WITHIN_MS)
+  const answer = await fetch(`${url}/graphql`, { method: 'POST', headers, body, signal })
+  const { data, errors } = (await answer.json()) as { data: unknown; errors?: unknown }
+  if (errors) throw new Error(JSON.stringify(errors))
+  return data
+}
