@@ -3,6 +3,7 @@ import { migrations, repeatables } from '../../migrations/list.ts'
 import type { Config } from '../config/config-types.ts'
 import { requireSafeServer } from '../database/check-server.ts'
 import { openDatabase, sqlState } from '../database/database.ts'
+import { limitRole } from '../database/limit-role.ts'
 import type { Database, DatabaseOptions } from '../database/database.ts'
 import { startEmbedded } from '../database/embedded.ts'
 import { checkMigrations, migrateDatabase } from '../database/migrate.ts'
@@ -37,13 +38,16 @@ export async function openAppDatabase(
   stack: AsyncDisposableStack,
 ): Promise<{ database: Database; appUrl: string }> {
   const { config, log, signal = new AbortController().signal } = options
+  const { directUrl, poolSize } = config.database
   const found = await findDatabase(options, stack)
   const { appUrl } = found
   const waiting = { log: log.child({ room: 'database' }), signal }
   const { isMigrated, database } = await whenReachable(async () => {
     const isMigrated = await migrateIfAllowed(options, found)
-    const opened = openDatabase({ connection: appUrl, entities, poolSize: config.database.poolSize, log })
-    return { isMigrated, database: await opened }
+    if (directUrl) await limitRole(directUrl, log)
+    const pooled = directUrl !== undefined
+    const database = await openDatabase({ connection: appUrl, entities, poolSize, log, pooled })
+    return { isMigrated, database }
   }, waiting)
   stack.defer(() => database.close())
   const missing = async (): Promise<readonly string[]> => health.waitFor(await pendingMigrations(database))
@@ -102,8 +106,8 @@ async function migrate({ config, log }: AppDatabaseOptions, { appUrl, ownerUrl }
 }
 
 async function findDatabase({ config, log, onFatal }: AppDatabaseOptions, stack: AsyncDisposableStack): Promise<Found> {
-  const { url, ownerUrl, dataDir } = config.database
-  if (url) return { appUrl: url, ownerUrl: ownerUrl ?? url, isShared: true }
+  const { url, ownerUrl, directUrl, dataDir } = config.database
+  if (url) return { appUrl: url, ownerUrl: ownerUrl ?? directUrl ?? url, isShared: true }
   const embedded = await startEmbedded({ dataDir, log: log.child({ room: 'database' }), onLost: onFatal })
   stack.defer(() => embedded.stop())
   return { appUrl: embedded.appUrl, ownerUrl: embedded.ownerUrl, isShared: false }

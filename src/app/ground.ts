@@ -34,7 +34,11 @@ export async function openGround(
   const { database, appUrl } = await openAppDatabase(options, entities, ports.health, stack)
   const { registry } = ports
   const fleet = await openFleet({
-    ...{ redisUrl: config.fleet.redisUrl, database, sharedDatabase: config.database.url && appUrl },
+    ...{
+      redisUrl: config.fleet.redisUrl,
+      database,
+      sharedDatabase: config.database.directUrl ?? (config.database.url && appUrl),
+    },
     ...{ registry, log: log.child({ room: 'fleet' }) },
   })
   stack.defer(() => fleet.close())

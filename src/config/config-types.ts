@@ -30,8 +30,10 @@ export interface DatabaseConfig {
   readonly dataDir: string
   /** none = the embedded one */
   readonly url?: string
-  /** of the role that migrates; none = `url` */
+  /** of the role that migrates; none = `directUrl`, else `url` */
   readonly ownerUrl?: string
+  /** the server itself, where `url` is a pooler that shares connections between transactions; none = it is none */
+  readonly directUrl?: string
   /** most connections of one process, 20 */
   readonly poolSize: number
 }

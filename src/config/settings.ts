@@ -51,7 +51,13 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
     ),
     ownerUrl: secret(
       'DATABASE_OWNER_URL',
-      'PostgreSQL as the role that owns the tables and migrates them; unset = `DATABASE_URL`.',
+      'PostgreSQL as the role that owns the tables and migrates them, never through a pooler; unset = `DATABASE_DIRECT_URL`, else `DATABASE_URL`.',
+      databaseUrl,
+      verifiedPostgres,
+    ),
+    directUrl: secret(
+      'DATABASE_DIRECT_URL',
+      'The PostgreSQL behind `DATABASE_URL`, as the same role, where that is a pooler in transaction mode (PgBouncer); unset = there is none between.',
       databaseUrl,
       verifiedPostgres,
     ),

@@ -10,7 +10,7 @@ import { openOrm } from './orm.ts'
  * One long writer stalls the global feeds (they read below the oldest running transaction), so the server ends it:
  * each statement, each idle moment inside a transaction and, from PostgreSQL 17 on, the whole transaction.
  */
-const TIME_LIMIT_MS = 5_000
+export const TIME_LIMIT_MS = 5_000
 const ATTEMPTS = 3
 /** serialization_failure, deadlock_detected */
 const REPEATABLE = new Set(['40001', '40P01'])
@@ -28,6 +28,8 @@ export interface DatabaseOptions {
   readonly log: Logger
   /** what its connections are called in the server, `sluice` */
   readonly name?: string
+  /** `connection` is a pooler that shares connections between transactions, false: nothing is left behind in one then */
+  readonly pooled?: boolean
 }
 
 export interface Database {

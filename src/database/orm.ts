@@ -15,6 +15,7 @@ export interface OrmOptions {
   readonly log: Logger
   /** what its connections are called in the server, `sluice` */
   readonly name?: string
+  readonly pooled?: boolean
   /** run once on each new connection, before anything else uses it */
   readonly onConnect: string
   readonly migrations?: Options['migrations']
@@ -35,7 +36,8 @@ export async function openOrm(options: OrmOptions): Promise<MikroORM> {
       connectionString: options.connection,
       application_name: options.name ?? 'sluice',
       types: { getTypeParser },
-      Client: PreparingClient,
+      // a pooler gives each transaction another connection, which knows no statement of ours
+      ...(!options.pooled && { Client: PreparingClient }),
     },
     pool: { min: 0, max: options.poolSize },
     onCreateConnection: async (connection: unknown) => {

@@ -14,7 +14,7 @@ export function prepared(text: string): string {
   return text
 }
 
-/** pg's client, which sends marked texts by name. Behind PgBouncer in transaction mode: 1.21 or later. */
+/** pg's client, which sends marked texts by name. Not for poolers that share connections between transactions. */
 export class PreparingClient extends Client {
   // pg declares eight overloads; this one hands all of them on
   override query = ((...args: [unknown, unknown?, ...unknown[]]): unknown => {

@@ -9,14 +9,14 @@ import { startEmbedded } from '../../src/database/embedded.ts'
 import { migrateDatabase } from '../../src/database/migrate.ts'
 import { isPostgres, waitUntilGone } from '../../src/database/postgres-process.ts'
 import { createLog } from '../../src/log.ts'
-import { tellOfMissingRedis } from './has-redis.ts'
+import { tellOfMissingServers } from './has-redis.ts'
 import { onDatabase } from './urls.ts'
 import type { TestCluster } from './urls.ts'
 
 const PREFIX = 'sluice-test-'
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  tellOfMissingRedis()
+  tellOfMissingServers()
   await sweepKilledRuns()
   const dataDir = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`))
   const log = createLog('warn')

@@ -1,13 +1,16 @@
-/** Whether this machine has a `redis-server`. Tests that need one are skipped where it is missing; CI skips nothing. */
+/** Whether this machine has the servers that a fleet stands on besides PostgreSQL. Tests that need one are skipped where it is missing; CI skips nothing. */
 import { spawnSync } from 'node:child_process'
 
 export const hasRedis = spawnSync('redis-server', ['--version']).status === 0
+export const hasPgBouncer = spawnSync('pgbouncer', ['--version']).status === 0
 
-const HOW = 'Debian and Ubuntu have it as a package (apt-get install redis-server), Homebrew too (brew install redis).'
+const MISSING = [...(hasRedis ? [] : ['redis-server']), ...(hasPgBouncer ? [] : ['pgbouncer'])]
 
 /** Says so once a run. Throws when nothing may be skipped (`SLUICE_TEST_SKIP=none`). */
-export function tellOfMissingRedis(): void {
-  if (hasRedis) return
-  if (process.env['SLUICE_TEST_SKIP'] === 'none') throw new Error(`redis-server is missing. ${HOW}`)
-  console.log(`redis-server is missing: the tests that need it are skipped. ${HOW}`)
+export function tellOfMissingServers(): void {
+  if (MISSING.length === 0) return
+  const what = `${MISSING.join(' and ')} ${MISSING.length === 1 ? 'is' : 'are'} missing`
+  const how = `Debian and Ubuntu have packages of these names (apt-get install ${MISSING.join(' ')}), Homebrew too (redis, pgbouncer).`
+  if (process.env['SLUICE_TEST_SKIP'] === 'none') throw new Error(`${what}. ${how}`)
+  console.log(`${what}: the tests that need them are skipped. ${how}`)
 }
