@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { findServiceUser } from '../../src/database/postgres-binaries.ts'
-import { freePort } from './redis.ts'
+import { freePort } from './free-port.ts'
 
 /** The URL of the same database and role through it. To be called once, where `hasPgBouncer`; it is gone at the end of the file. */
 export async function pooled(connection: string, poolSize: number): Promise<string> {
