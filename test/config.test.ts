@@ -125,6 +125,12 @@ describe('mistakes', () => {
     expect(mistakes.join()).not.toContain('hunter')
   })
 
+  test('include dispatch by a Redis that is not named', () => {
+    expect(mistakesOf({ SLUICE_DISPATCH: 'redis' })).toEqual(['REDIS_URL must be set when SLUICE_DISPATCH is redis'])
+    expect(mistakesOf({ SLUICE_DISPATCH: 'redis', REDIS_URL: 'redis://localhost' })).toEqual([])
+    expect(loadConfig({}, { mode: 'serve' }).fleet.dispatch).toBe('postgres')
+  })
+
   test('include that only persisted operations run and there are none', () => {
     expect(mistakesOf({ SLUICE_PERSISTED_ONLY: 'true' })).toEqual([
       'SLUICE_PERSISTED_OPERATIONS must be set when SLUICE_PERSISTED_ONLY is true: nothing could run',

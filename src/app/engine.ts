@@ -49,7 +49,7 @@ export async function openEngine(
   ground: Ground,
   options: AppEngineOptions,
 ): Promise<{ engine: RunningEngine; allow: AllowList }> {
-  const { config, log, database, registry, bus, createLimiter, stack } = ground
+  const { config, log, database, registry, bus, createLimiter, dispatch, stack } = ground
   const { work, services, secretKeys } = options
   const { auditKeys, security } = options.audit
   const handlers = await openHandlers(ground, options.environment)
@@ -65,7 +65,7 @@ export async function openEngine(
   const { leaseMs, maxHeld, pools } = config.engine
   const engine = createEngine({
     ...{ leaseMs, maxHeld, pools, fenceMs: FENCE_MS, drainMs: config.shutdown.drainMs, enabled: work },
-    ...{ database, bus, ...handlers, allow },
+    ...{ database, bus, dispatch, ...handlers, allow },
     openSecrets: createOpenSecrets({ database, keys: secretKeys, auditKeys, security: security.watch, log }),
     acts: {
       http: createHttpRunner({ client: outbound, log, onRefused: (call) => void noteRefusedCall(services(), call) }),

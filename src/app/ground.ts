@@ -3,6 +3,7 @@ import type { Config } from '../config/config-types.ts'
 import type { Database, DatabaseOptions } from '../database/database.ts'
 import type { Bus } from '../fleet/bus.ts'
 import type { CreateLimiter } from '../fleet/limiter.ts'
+import type { Dispatch } from '../fleet/dispatch.ts'
 import { openFleet } from '../fleet/open-fleet.ts'
 import type { RedisConnection } from '../fleet/redis-connection.ts'
 import type { Logger } from '../log.ts'
@@ -18,6 +19,7 @@ export interface Ground extends Ports {
   database: Database
   bus: Bus
   createLimiter: CreateLimiter
+  dispatch: Dispatch
   /** of a fleet that has one */
   redis: RedisConnection | undefined
   /** what is opened is closed with it, last in, first out */
@@ -36,6 +38,7 @@ export async function openGround(
   const fleet = await openFleet({
     ...{
       redisUrl: config.fleet.redisUrl,
+      dispatch: config.fleet.dispatch,
       database,
       sharedDatabase: config.database.directUrl ?? (config.database.url && appUrl),
     },
@@ -43,7 +46,7 @@ export async function openGround(
   })
   stack.defer(() => fleet.close())
   openTracing()
-  const { bus, createLimiter, redis } = fleet
+  const { bus, createLimiter, dispatch, redis } = fleet
   const development = config.nodeEnv !== 'production'
-  return { ...ports, config, log, development, database, bus, createLimiter, redis, stack }
+  return { ...ports, config, log, development, database, bus, createLimiter, dispatch, redis, stack }
 }

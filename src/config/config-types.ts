@@ -41,6 +41,8 @@ export interface DatabaseConfig {
 export interface FleetConfig {
   /** none = one process, which needs none */
   readonly redisUrl?: string
+  /** by what ready executions find workers */
+  readonly dispatch: 'postgres' | 'redis'
 }
 
 export interface IdentityConfig {

@@ -111,6 +111,8 @@ function missing(env: Environment, mode: Mode, inProduction: boolean): string[] 
       'SLUICE_ALERT_WEBHOOK_SECRET must be set when SLUICE_ALERT_WEBHOOK_URL is: make one with `openssl rand -base64 48`',
     )
   }
+  if (env['SLUICE_DISPATCH'] === 'redis' && !isSet('REDIS_URL'))
+    mistakes.push('REDIS_URL must be set when SLUICE_DISPATCH is redis')
   if (env['SLUICE_PERSISTED_ONLY'] === 'true' && !isSet('SLUICE_PERSISTED_OPERATIONS')) {
     mistakes.push('SLUICE_PERSISTED_OPERATIONS must be set when SLUICE_PERSISTED_ONLY is true: nothing could run')
   }

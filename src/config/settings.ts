@@ -76,6 +76,12 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
       url('redis', 'rediss'),
       verifiedRedis,
     ),
+    dispatch: setting(
+      'SLUICE_DISPATCH',
+      'By what ready executions find workers: `postgres`, or `redis`, which is queues of BullMQ at `REDIS_URL`.',
+      'postgres',
+      oneOf('postgres', 'redis'),
+    ),
   },
   identity: {
     jwtSecret: secret(

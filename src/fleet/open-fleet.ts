@@ -3,14 +3,18 @@ import type { Registry } from 'prom-client'
 import type { Database } from '../database/database.ts'
 import type { Logger } from '../log.ts'
 import type { Bus } from './bus.ts'
+import type { Dispatch } from './dispatch.ts'
 import type { CreateLimiter } from './limiter.ts'
 import { createLocalBus } from './local-bus.ts'
 import { createMemoryLimiter } from './memory-limiter.ts'
 import { createPostgresBus } from './postgres-bus.ts'
+import { createPostgresDispatch } from './postgres-dispatch.ts'
 import type { RedisConnection } from './redis-connection.ts'
 
 export interface FleetOptions {
   readonly redisUrl: string | undefined
+  /** by what ready executions find workers; `redis` needs one */
+  readonly dispatch: 'postgres' | 'redis'
   readonly database: Pick<Database, 'query'>
   /** URL of a database that other processes may use too; none = this one is alone with it */
   readonly sharedDatabase: string | undefined
@@ -20,16 +24,19 @@ export interface FleetOptions {
 
 export interface Fleet {
   readonly bus: Bus
+  readonly dispatch: Dispatch
   readonly createLimiter: CreateLimiter
   /** undefined where there is none */
   readonly redis?: RedisConnection
   close(): Promise<void>
 }
 
-export async function openFleet({ redisUrl, database, sharedDatabase, log, registry }: FleetOptions): Promise<Fleet> {
+export async function openFleet(options: FleetOptions): Promise<Fleet> {
+  const { redisUrl, database, sharedDatabase, log, registry } = options
   if (!redisUrl) {
     const bus = sharedDatabase ? createPostgresBus({ database, connection: sharedDatabase, log }) : createLocalBus(log)
-    return { bus, createLimiter: createMemoryLimiter, close: () => bus.close() }
+    const dispatch = createPostgresDispatch(bus)
+    return { bus, dispatch, createLimiter: createMemoryLimiter, close: () => bus.close() }
   }
   // read in here: most servers have no Redis, and its client takes 6 MB
   const { connectRedis } = await import('./redis-connection.ts')
@@ -37,11 +44,15 @@ export async function openFleet({ redisUrl, database, sharedDatabase, log, regis
   const { createRedisLimiters } = await import('./redis-limiter.ts')
   const redis = await connectRedis(redisUrl, log)
   const bus = createRedisBus({ redis, log })
+  const byRedis = options.dispatch === 'redis' && (await import('./redis-dispatch.ts'))
+  const dispatch = byRedis ? byRedis.createRedisDispatch({ redis, bus, log, registry }) : createPostgresDispatch(bus)
   return {
     bus,
+    dispatch,
     redis,
     createLimiter: createRedisLimiters({ redis, registry, log }),
     async close() {
+      await dispatch.close()
       await bus.close()
       redis.close()
     },
