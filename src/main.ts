@@ -19,6 +19,7 @@ const USAGE = `usage: sluice <command>
   migrate   brings the database up to date, then ends
   schema    prints the GraphQL schema; \`schema definition\` the JSON Schema of flows
   simulate  runs the cases of a flow on a virtual clock, without a server (\`sluice simulate\` says how)
+  drill     breaks things on purpose beside a load, and shows that nothing is lost (\`sluice drill --help\` says how)
   watch     shows an execution live in the terminal (\`sluice watch\` says how)
   persisted lists the persisted operations, and fails when one does not fit the schema
 `
@@ -50,6 +51,9 @@ switch (command) {
     break
   case 'watch':
     await watch()
+    break
+  case 'drill':
+    await drill()
     break
   case 'schema':
     await printSchema(process.argv[3])
@@ -114,7 +118,7 @@ async function run(mode: 'start' | 'serve' | 'work'): Promise<void> {
     await app.stop()
     process.exit()
   }
-  process.stdout.write(greeting(app, config, performance.now() - startedAt))
+  process.stdout.write(greeting(app, config, mode, performance.now() - startedAt))
 }
 
 /** Applies migrations; the embedded database is started for it and stopped again. */
@@ -172,6 +176,24 @@ async function watch(): Promise<void> {
   process.exit(code)
 }
 
+async function drill(): Promise<void> {
+  const { runDrillCommand, DRILL_USAGE } = await import('./drill/drill-command.ts')
+  const enough = new AbortController()
+  // also a second one waits until all is tidied up
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => enough.abort())
+  const options = {
+    environment: process.env,
+    terminal: process.stdout,
+    colour: process.stdout.isTTY && !process.env['NO_COLOR'],
+    signal: enough.signal,
+  }
+  const code = await runDrillCommand(process.argv.slice(3), options).catch((error: Error) => {
+    process.stderr.write(`${error.message}\n${'code' in error && String(error.code).startsWith('ERR_PARSE') ? DRILL_USAGE : ''}`)
+    return error instanceof ConfigError ? EXIT.config : EXIT.failure
+  })
+  process.exit(code)
+}
+
 /** A line for each: its id, its name, what is wrong with it. */
 async function listPersisted(): Promise<void> {
   const config = readConfig('schema')
@@ -207,9 +229,10 @@ function readConfig(mode: Mode, flags: Record<string, string> = {}): Config | un
   }
 }
 
-function greeting(app: App, config: Config, ms: number): string {
+function greeting(app: App, config: Config, mode: 'start' | 'serve' | 'work', ms: number): string {
   const lines = [`Sluice is ready (${(ms / 1000).toFixed(1)} s).`, '']
   if (app.url) lines.push(`  GraphiQL   ${app.url}/graphql`)
+  if (mode !== 'serve') lines.push(`  worker     ${app.engine.workerId}`)
   if (app.metricsUrl) lines.push(`  metrics    ${app.metricsUrl}`)
   if (app.url) lines.push(`  sign in    ${config.identity.adminEmail}, ${passwordHint(app)}`)
   if (app.url) {

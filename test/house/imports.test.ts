@@ -21,12 +21,20 @@ const STAIRS: readonly (readonly string[][])[] = [
   [['live/'], ['operations/']],
   [['api/']],
   [['server/']],
-  [['app/', 'commands/', 'config/', 'watch/', 'main.ts']],
+  [['app/', 'commands/', 'config/', 'watch/', 'drill/', 'main.ts']],
 ]
 const TOP = STAIRS.length - 1
 
 /** No clock, no chance, no I/O: what these rooms need to know comes in as data. */
-const PURE = ['src/masking/', 'src/language/', 'src/engine/decide/', 'src/engine/steps/', 'src/simulation/', 'src/watch/draw/']
+const PURE = [
+  'src/masking/',
+  'src/language/',
+  'src/engine/decide/',
+  'src/engine/steps/',
+  'src/simulation/',
+  'src/watch/draw/',
+  'src/drill/draw/',
+]
 /** What they may import at run time, besides themselves. */
 const PURE_NEEDS = new Set([
   'src/errors.ts',
@@ -57,12 +65,13 @@ const KNOWN_BY: readonly { packages: RegExp; rooms: RegExp }[] = [
   { packages: /^graphql$/, rooms: /^src\/(api|server)\// },
   { packages: /^(@pothos\/core|@pothos\/plugin-(?!complexity).*)$/, rooms: /^src\/api\// },
   { packages: /^(@pothos\/plugin-complexity)$/, rooms: /^src\/(api|server)\// },
-  { packages: /^(graphql-yoga|graphql-ws.*|ws|@envelop\/.*|@escape\.tech\/.*|helmet|node:http)$/, rooms: /^src\/server\// },
+  { packages: /^(graphql-yoga|graphql-ws.*|ws|@envelop\/.*|@escape\.tech\/.*|helmet)$/, rooms: /^src\/server\// },
+  { packages: /^node:http$/, rooms: /^src\/(server\/|drill\/witness\.ts)/ },
   { packages: /^@opentelemetry\/.*$/, rooms: /^src\/tracing\.ts$/ },
   { packages: /^pg$/, rooms: /^src\/(database|fleet)\// },
   { packages: /^(ioredis|bullmq)$/, rooms: /^src\/fleet\// },
   { packages: /^(undici|nodemailer)$/, rooms: /^src\/outbound\// },
-  { packages: /^node:child_process$/, rooms: /^src\/(database|engine\/handlers)\// },
+  { packages: /^node:child_process$/, rooms: /^src\/(database|engine\/handlers|drill)\// },
 ]
 
 interface Place {

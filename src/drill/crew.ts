@@ -1,0 +1,82 @@
+/** The processes of a drill, an API and workers, each behind a proxy of its own to PostgreSQL, all behind one to Redis. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { createMember } from './member.ts'
+import type { Member } from './member.ts'
+import { openProxy } from './proxy.ts'
+import type { Proxy } from './proxy.ts'
+import type { Site } from './site.ts'
+import { throughProxy, toPostgres, toRedis } from './upstream.ts'
+
+export interface Crew {
+  readonly api: Member
+  /** stays the same, however often the API is started */
+  readonly apiUrl: string
+  readonly workers: readonly Member[]
+  readonly redis?: Proxy
+  /** who ended though nobody had asked for it, and how */
+  readonly lost: readonly string[]
+}
+
+export interface CrewOptions {
+  readonly site: Site
+  readonly workers: number
+  /** what the drill's steps may call */
+  readonly witnessAddress: string
+  /** where the processes print to */
+  readonly directory: string
+}
+
+/** No limit stands in the way of a load, and a load is nothing unusual. */
+const MANY = '1000000'
+const UNLIMITED = {
+  SLUICE_LIMIT_API_PER_MINUTE: MANY,
+  SLUICE_LIMIT_RUNNING_PER_INITIATOR: MANY,
+  SLUICE_LIMIT_SIGN_IN_PER_MINUTE: '100',
+  SLUICE_SECURITY_UNUSUAL_REQUESTS: '0',
+  SLUICE_SECURITY_UNUSUAL_STARTS: '0',
+}
+const POOL_SIZE = '10'
+
+/** Ready when it resolves; stopped with the stack. */
+export async function startCrew(
+  { site, workers, witnessAddress, directory }: CrewOptions,
+  stack: AsyncDisposableStack,
+): Promise<Crew> {
+  const lost: string[] = []
+  const open = async (upstream: Parameters<typeof openProxy>[0]): Promise<Proxy> => {
+    const proxy = await openProxy(upstream)
+    stack.defer(() => proxy.close())
+    return proxy
+  }
+  const redis = site.redisUrl === undefined ? undefined : await open(toRedis(site.redisUrl))
+  const make = async (name: string, command: 'serve' | 'work'): Promise<Member> => {
+    const database = await open(toPostgres(site.databaseUrl))
+    const member = createMember({
+      ...{ name, command, database, logFile: join(directory, `${name}.log`) },
+      environment: {
+        ...site.environment,
+        ...UNLIMITED,
+        ...{ HOST: '127.0.0.1', PORT: '0', SLUICE_LOG_LEVEL: 'info', SLUICE_DATABASE_POOL_SIZE: POOL_SIZE },
+        SLUICE_OUTBOUND_ALLOW: witnessAddress,
+        DATABASE_URL: throughProxy(site.databaseUrl, database.port),
+        ...(redis && { REDIS_URL: throughProxy(site.redisUrl!, redis.port) }),
+      },
+      onLost: (who, how) => lost.push(`${who} ended by itself: ${how}`),
+    })
+    stack.defer(() => member.stop())
+    return member
+  }
+  const api = await make('api', 'serve')
+  const made = await Promise.all(Array.from({ length: workers }, (_, index) => make(`worker-${index + 1}`, 'work')))
+  // it migrates an empty database, once
+  await api.start()
+  await Promise.all(made.map((worker) => worker.start()))
+  const front = await open(async () => {
+    const socket = connect(Number(new URL(api.url).port), '127.0.0.1')
+    await once(socket, 'connect')
+    return socket
+  })
+  return { api, apiUrl: `http://127.0.0.1:${front.port}/graphql`, workers: made, lost, ...(redis && { redis }) }
+}

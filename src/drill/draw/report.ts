@@ -1,0 +1,89 @@
+/** What a drill found, as lines of a terminal. Pure. */
+import { lasting, line, padded, toned } from '../../watch/draw/paint.ts'
+import type { Paint, Piece } from '../../watch/draw/paint.ts'
+import type { Check, FaultRecord } from '../check.ts'
+import { throughputAround } from './throughput.ts'
+import { timeline } from './timeline.ts'
+
+export interface Report {
+  readonly checks: readonly Check[]
+  readonly faults: readonly FaultRecord[]
+  readonly skipped: readonly { readonly name: string; readonly why: string }[]
+  readonly calls: readonly number[]
+  readonly lengthMs: number
+  readonly boundMs: number
+}
+
+type Look = Pick<Paint, 'columns' | 'colour'>
+
+const CHART_ROWS = 5
+const NAME = 17
+const CHECK = 38
+
+export function drawReport(report: Report, look: Look): string[] {
+  const { checks, faults, skipped, calls, lengthMs } = report
+  const failed = checks.filter(({ held }) => !held).length
+  const verdict: Piece =
+    failed === 0
+      ? toned('green', 'Everything held.')
+      : toned('red', failed === 1 ? 'One thing did not hold.' : `${failed} things did not hold.`)
+  const chart = timeline({ calls, faults, lengthMs, untilMs: lengthMs, columns: look.columns, rows: CHART_ROWS })
+  const pieces: Piece[][] = [
+    [toned('dim', 'Calls a second, as the service saw them that the steps call')],
+    ...chart,
+    [],
+    ...faultTable(report),
+    ...skipped.map(({ name, why }): Piece[] => [toned('dim', `  ∅ ${padded(name, NAME)}left out: ${why}`)]),
+    [],
+    ...checks.flatMap(checkLines),
+    [],
+    [verdict],
+  ]
+  return pieces.map((one) => line(one, look))
+}
+
+const HEADINGS = ['at', 'hit', 'back', 'first', 'all went on', 'calls/s before', 'worst', 'after']
+const WIDTHS = [8, 6, 9, 9, 13, 16, 7, 7]
+
+export function faultTable({
+  faults,
+  calls,
+  boundMs,
+  lengthMs,
+}: Pick<Report, 'faults' | 'calls' | 'boundMs' | 'lengthMs'>): Piece[][] {
+  if (faults.length === 0) return []
+  const heading = HEADINGS.map((text, at) => text.padStart(WIDTHS[at]!)).join('')
+  return [
+    [toned('dim', `    ${padded('fault', NAME)}${heading}`)],
+    ...faults.map((fault, index): Piece[] => {
+      const { name, atMs, hit, backMs, firstMs, allMs } = fault
+      const { before, worst, after } = throughputAround(calls, fault, lengthMs)
+      const cells = [
+        lasting(atMs),
+        String(hit),
+        backMs > 0 ? lasting(backMs) : '',
+        took(firstMs),
+        took(allMs),
+        before,
+        worst,
+        after,
+      ]
+      const text = cells.map((cell, at) => String(cell).padStart(WIDTHS[at]!)).join('')
+      return [...mark(allMs - backMs <= boundMs, ` ${index + 1}`), ` ${padded(name, NAME)}${text}`]
+    }),
+  ]
+}
+
+const took = (ms: number): string => (Number.isFinite(ms) ? lasting(ms) : 'never')
+
+const mark = (good: boolean, text: string): Piece[] => [
+  toned(good ? 'green' : 'red', `${text}${good ? '' : '!'}`),
+  good ? ' ' : '',
+]
+
+function checkLines({ what, held, found, wrong }: Check): Piece[][] {
+  return [
+    ['  ', toned(held ? 'green' : 'red', held ? '✔' : '✘'), ` ${padded(what, CHECK)}`, toned('dim', found)],
+    ...wrong.map((text): Piece[] => [toned('red', `      ${text}`)]),
+  ]
+}

@@ -1,0 +1,134 @@
+/** `sluice drill`: breaks a set-up on purpose beside a load, and shows that nothing was lost. */
+import { parseArgs } from 'node:util'
+import { loadConfig } from '../config/config.ts'
+import type { Environment } from '../config/config.ts'
+import { createLog } from '../log.ts'
+import { line } from '../watch/draw/paint.ts'
+import { openScreen } from '../watch/screen.ts'
+import type { Terminal } from '../watch/screen.ts'
+import { drawNews, tellNews } from './draw/news.ts'
+import { drawReport } from './draw/report.ts'
+import { FAULT_NAMES } from './faults/all.ts'
+import type { FaultName } from './faults/all.ts'
+import type { DrillNews } from './perform.ts'
+import { DEFAULT_ORDER, planDrill } from './plan.ts'
+import type { DrillOrder, DrillPlan } from './plan.ts'
+import { runDrill } from './run-drill.ts'
+import { makeDirectory, openFleetSite, openOwnSite } from './site.ts'
+
+export const DRILL_USAGE = `usage: sluice drill [--only FAULT,...] [--executions N] [--seconds N] [--workers N] [--json] [--yes]
+
+  --only FAULT,...  of ${FAULT_NAMES.join(', ')}
+  --executions N    how many are started (${DEFAULT_ORDER.executions}), evenly over
+  --seconds N       this time (${DEFAULT_ORDER.seconds}); more, at the same rate, when the faults take longer
+  --workers N       processes that work, 2 at least (${DEFAULT_ORDER.workers})
+  --json            prints what was found as JSON
+  --yes             also where NODE_ENV is production
+
+Starts an API and workers of its own, starts executions through the API, does one fault after the other, and looks whether anything
+was lost, done twice or told wrongly. Without DATABASE_URL it does so on a database of its own, which is gone afterwards; with it, on that
+of your fleet: what works there is left alone.
+Ends with 0 when everything held, with 1 when something did not or when it could not be done, with 130 after Ctrl-C.
+`
+
+const EXIT = { held: 0, failed: 1, usage: 64, interrupted: 130 } as const
+
+export interface DrillCommandOptions {
+  readonly environment: Environment
+  readonly terminal: Terminal
+  readonly colour: boolean
+  readonly signal: AbortSignal
+}
+
+/** The process's exit code. Throws what keeps the drill from being done. */
+export async function runDrillCommand(args: readonly string[], options: DrillCommandOptions): Promise<number> {
+  const asked = readArguments(args)
+  const { environment, terminal, signal } = options
+  if (!asked) {
+    terminal.write(DRILL_USAGE)
+    return EXIT.usage
+  }
+  const { json, yes, ...order } = asked
+  const fleet = environment['DATABASE_URL'] !== undefined || environment['DATABASE_URL_FILE'] !== undefined
+  const log = createLog('silent')
+  const directory = await makeDirectory()
+  await using stack = new AsyncDisposableStack()
+  stack.defer(() => directory.remove())
+  const site = fleet
+    ? openFleetSite(environment, loadConfig(environment, { mode: 'serve' }))
+    : await openOwnSite(environment, directory.path, log)
+  stack.defer(() => site.close())
+  const config = loadConfig({ ...site.environment, DATABASE_URL: site.databaseUrl }, { mode: 'migrate' })
+  if (config.nodeEnv === 'production' && !yes) throw new Error('This is production: say --yes to do a drill there.')
+  const plan = planDrill(order, site)
+  const show = json ? SILENT : showNews(options, plan)
+  try {
+    const { workers } = order
+    const result = await runDrill({ site, config, plan, workers, log, signal, directory: directory.path, onNews: show.news })
+    show.end()
+    const report = { ...result, skipped: plan.skipped, boundMs: plan.boundMs }
+    const look = { columns: terminal.columns || COLUMNS, colour: options.colour }
+    terminal.write(json ? `${JSON.stringify(report)}\n` : `${drawReport(report, look).join('\n')}\n`)
+    return result.checks.every(({ held }) => held) ? EXIT.held : EXIT.failed
+  } catch (error) {
+    show.end()
+    if (signal.aborted) return EXIT.interrupted
+    throw error
+  }
+}
+
+interface Asked extends DrillOrder {
+  readonly json: boolean
+  readonly yes: boolean
+}
+
+/** undefined: it is not used rightly. */
+function readArguments(args: readonly string[]): Asked | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...{ only: { type: 'string' }, executions: { type: 'string' }, seconds: { type: 'string' }, workers: { type: 'string' } },
+      ...{ json: { type: 'boolean' }, yes: { type: 'boolean' } },
+    },
+  })
+  const only = values.only?.split(',')
+  const [executions, seconds, workers] = (['executions', 'seconds', 'workers'] as const).map((name) =>
+    values[name] === undefined ? DEFAULT_ORDER[name] : Number(values[name]),
+  ) as [number, number, number]
+  const whole = [executions, seconds, workers].every((value) => Number.isSafeInteger(value) && value > 0)
+  const known = only?.every((name): name is FaultName => (FAULT_NAMES as string[]).includes(name)) ?? true
+  if (!whole || !known || workers < 2) return undefined
+  return {
+    only: only as FaultName[] | undefined,
+    executions,
+    seconds,
+    workers,
+    json: values.json === true,
+    yes: values.yes === true,
+  }
+}
+
+const COLUMNS = 100
+
+interface Showing {
+  news(news: DrillNews): void
+  end(): void
+}
+
+const SILENT: Showing = { news: () => undefined, end: () => undefined }
+
+function showNews({ terminal, colour }: DrillCommandOptions, plan: DrillPlan): Showing {
+  if (terminal.isTTY) {
+    const screen = openScreen(terminal)
+    return { news: (news) => screen.draw(drawNews(news, plan, { columns: screen.columns, colour })), end: () => screen.end() }
+  }
+  let before: DrillNews | undefined
+  return {
+    news(news) {
+      for (const pieces of tellNews(before, news))
+        terminal.write(`${line(pieces, { columns: Number.POSITIVE_INFINITY, colour })}\n`)
+      before = { ...news, faults: [...news.faults] }
+    },
+    end: () => undefined,
+  }
+}

@@ -1,0 +1,86 @@
+/** `sluice drill` as an operator runs it, small: everything holds and nothing is left behind; and what does not hold is found. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { FAULT_NAMES } from '../../src/drill/faults/all.ts'
+import type { Report } from '../../src/drill/draw/report.ts'
+import { hasRedis } from '../harness/has-redis.ts'
+import { processesIn } from '../harness/server-process.ts'
+import { testDatabase } from '../harness/test-database.ts'
+
+const MAIN = `${import.meta.dirname}/../../src/main.ts`
+
+interface Drill {
+  readonly process: ChildProcess
+  output(): string
+  /** the exit code */
+  readonly ended: Promise<number | null>
+}
+
+/** It is ended with SIGTERM, so that it tidies up, when the test is over before. */
+function startDrill(args: readonly string[], environment: Record<string, string> = {}): Drill {
+  const { PATH = '', HOME = '' } = process.env
+  const child = spawn(process.execPath, [MAIN, 'drill', ...args], {
+    env: { PATH, HOME, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += String(text)))
+  const ended = once(child, 'exit').then(() => child.exitCode)
+  onTestFinished(async () => {
+    child.kill('SIGTERM')
+    await ended
+  })
+  return { process: child, output: () => output, ended }
+}
+
+const directoriesOf = async ({ process: { pid } }: Drill): Promise<string[]> =>
+  (await readdir(tmpdir())).filter((name) => name.startsWith(`sluice-drill-${pid}-`))
+
+test('a drill on a machine of its own: every fault, everything holds, nothing is left behind (A10, D9)', async () => {
+  const drill = startDrill(['--executions', '150', '--seconds', '24', '--json'])
+  const code = await drill.ended
+  const report = JSON.parse(drill.output()) as Report
+  expect([report.checks.filter(({ held }) => !held), code]).toEqual([[], 0])
+  const left = hasRedis ? [] : ['drop-redis']
+  expect(report.faults.map(({ name }) => name).toSorted()).toEqual(FAULT_NAMES.filter((name) => !left.includes(name)).toSorted())
+  expect(report.skipped.map(({ name }) => name)).toEqual(left)
+  expect(report.faults.every(({ name, hit }) => name === 'kill-api' || hit > 0)).toBe(true)
+  expect(await directoriesOf(drill)).toEqual([])
+})
+
+test('a drill that is interrupted takes everything with it', async () => {
+  const drill = startDrill(['--seconds', '60', '--only', 'kill-worker'])
+  while (!drill.output().includes('a worker is killed')) await pause(50)
+  const [directory] = await directoriesOf(drill)
+  expect(await processesIn(`${tmpdir()}/${directory}`)).not.toEqual([])
+  drill.process.kill('SIGINT')
+  expect(await drill.ended).toBe(130)
+  expect(await directoriesOf(drill)).toEqual([])
+  expect(await processesIn(`${tmpdir()}/${directory}`)).toEqual([])
+})
+
+const { ownerQuery, env } = await testDatabase()
+
+test('a drill beside a fleet finds what somebody took from the history meanwhile', async () => {
+  const drill = startDrill(['--executions', '60', '--seconds', '8', '--workers', '2', '--only', 'kill-worker'], {
+    ...env,
+    SLUICE_LEASE_MS: '1500',
+  })
+  const steal = `delete from sluice.step_runs where (execution_id, path) in
+    (select execution_id, path from sluice.step_runs s join sluice.executions e on e.id = s.execution_id
+     where e.ended_at is not null and path = 'left' limit 1) returning execution_id`
+  while ((await ownerQuery(steal)).length === 0) await pause(50)
+  expect(await drill.ended).toBe(1)
+  expect(drill.output()).toMatch(
+    /✘ no step is recorded twice or missing +\d+ of \d+ steps recorded\n +exec_\w+\/left is not recorded\n/,
+  )
+  expect(drill.output().match(/✘/g)).toHaveLength(1)
+  expect(drill.output()).toContain('One thing did not hold.')
+  const [user] = await ownerQuery(`select disabled_at is not null as disabled from sluice.users where handle = 'sluice-drill'`)
+  expect(user).toEqual({ disabled: true })
+})
