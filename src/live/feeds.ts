@@ -70,16 +70,18 @@ export interface Feeds<Rendered> {
   readonly groups: number
 }
 
-interface Following<Rendered> {
-  readonly order: FeedOrder
+/** What somebody gets; all who want the same share it. */
+interface Wanted<Rendered> {
+  readonly topic: Topic
+  readonly conflates: boolean
   readonly presentation: Presentation<Rendered>
-  group?: Group<Rendered>
 }
 
 /** The feeds of this process; rings on the bus only hurry them. */
 export function createFeeds<Rendered>(options: FeedsOptions): Feeds<Rendered> {
   const { bus, log, access, now = Date.now, sweepMs = SWEEP_MS, heartbeatMs = HEARTBEAT_MS } = options
-  const members = new Map<Member<Rendered>, Following<Rendered>>()
+  /** with where each is: what is kept of a follower is kept a thousand times */
+  const members = new Map<Member<Rendered>, Group<Rendered>>()
   const groups = new Map<string, Group<Rendered>>()
   const sources = new Map<string, Source>()
   const viewerMatters = new LRUCache<string, true>({ max: REMEMBERED_FORMS })
@@ -92,46 +94,53 @@ export function createFeeds<Rendered>(options: FeedsOptions): Feeds<Rendered> {
     return source
   }
 
-  /** The topic as this member sees it now. */
-  const topicFor = ({ principal }: Member<Rendered>, { topic }: FeedOrder): Topic => topic.seenBy?.(principal) ?? topic
+  /** Made here, where it holds on to nothing else of who follows. */
+  const leaveOf = (member: Member<Rendered>) => (): void => members.get(member)?.remove(member)
 
-  /** Who would get the same as this member, as it is now. */
-  function groupKey(member: Member<Rendered>, { order, presentation }: Following<Rendered>): string {
-    const whose = viewerMatters.has(presentation.form) ? viewerKeyOf(member.principal) : standingOf(member.principal)
-    return `${topicFor(member, order).key}\n${order.conflates}\n${whose}\n${presentation.form}`
+  /** The topic as somebody sees it now. */
+  const seenBy = (principal: Principal, topic: Topic): Topic => topic.seenBy?.(principal) ?? topic
+
+  /** Who would get the same, as it is now. */
+  function groupKey(principal: Principal, { topic, conflates, presentation: { form } }: Wanted<Rendered>): string {
+    const whose = viewerMatters.has(form) ? viewerKeyOf(principal) : standingOf(principal)
+    return `${seenBy(principal, topic).key}\n${conflates}\n${whose}\n${form}`
   }
 
-  function place(member: Member<Rendered>): void {
-    const following = members.get(member)!
-    const key = groupKey(member, following)
+  /** What was said when it was opened, by whoever came first. */
+  const wantedBy = ({ options: { source, conflates, presentation } }: Group<Rendered>): Wanted<Rendered> => ({
+    ...{ topic: source.topic, conflates, presentation },
+  })
+
+  function place(member: Member<Rendered>, wanted: Wanted<Rendered>): void {
+    const key = groupKey(member.principal, wanted)
     let group = groups.get(key)
-    if (!group) groups.set(key, (group = openGroup(key, member, following)))
-    following.group = group
+    if (!group) groups.set(key, (group = openGroup(key, member.principal, wanted)))
+    members.set(member, group)
     group.add(member)
   }
 
-  function openGroup(key: string, member: Member<Rendered>, { order, presentation }: Following<Rendered>): Group<Rendered> {
+  function openGroup(key: string, standing: Principal, { topic, conflates, presentation }: Wanted<Rendered>): Group<Rendered> {
     const { form } = presentation
-    const topic = topicFor(member, order)
-    return new Group<Rendered>({
-      ...{ source: sourceOf(topic), presentation, standing: member.principal, conflates: order.conflates },
+    const group: Group<Rendered> = new Group<Rendered>({
+      ...{ source: sourceOf(seenBy(standing, topic)), presentation, standing, conflates },
       viewerMatters: viewerMatters.has(form),
       ...{ fresh: access.fresh, heartbeatMs, now },
       onFailure: (err) => log.warn({ err, topic: topic.bell }, 'a feed could not go on'),
       onViewerMatters(concerned) {
         viewerMatters.set(form, true)
-        concerned.forEach(place)
+        for (const member of concerned) place(member, wantedBy(group))
       },
       onGone: (member) => members.delete(member),
       onDeserted: () => groups.delete(key),
     })
+    return group
   }
 
   const rechecks = recheckOnChange<Member<Rendered>, Principal | undefined>({
     onAuthChange: access.onAuthChange,
     members: { [Symbol.iterator]: () => members.keys() },
-    subjectsOf: (member) => [...subjectsOf(member.principal), ...(members.get(member)?.order.topic.subjects ?? [])],
-    doubt: (member) => members.get(member)?.group?.doubt(member),
+    subjectsOf: (member) => [...subjectsOf(member.principal), ...(members.get(member)?.options.source.topic.subjects ?? [])],
+    doubt: (member) => members.get(member)?.doubt(member),
     ask: reauthorize,
     settle,
     log,
@@ -141,7 +150,7 @@ export function createFeeds<Rendered>(options: FeedsOptions): Feeds<Rendered> {
   async function reauthorize(doubted: readonly Member<Rendered>[]): Promise<(Principal | undefined)[]> {
     const principals = await access.renewPrincipals(doubted.map(({ principal }) => principal))
     const asked = doubted.flatMap((member, at) => {
-      const [principal, topic] = [principals[at], members.get(member)?.order.topic]
+      const [principal, topic] = [principals[at], members.get(member)?.options.source.topic]
       return principal && topic ? [{ at, principal, topic }] : []
     })
     const may = new Set<number>()
@@ -154,16 +163,17 @@ export function createFeeds<Rendered>(options: FeedsOptions): Feeds<Rendered> {
 
   /** Whoever has another standing now would get something else from now on. */
   function settle(member: Member<Rendered>, principal: Principal | undefined): void {
-    const following = members.get(member)
-    if (!following?.group) return
-    if (!principal) return void following.group.close(member, 'ACCESS_REVOKED')
-    const [before, saw] = [groupKey(member, following), topicFor(member, following.order).key]
+    const group = members.get(member)
+    if (!group) return
+    if (!principal) return void group.close(member, 'ACCESS_REVOKED')
+    const wanted = wantedBy(group)
+    const [before, saw] = [groupKey(member.principal, wanted), seenBy(member.principal, wanted.topic).key]
     member.confirm(principal)
-    if (groupKey(member, following) === before) return
+    if (groupKey(principal, wanted) === before) return
     // it sees other things now, and what it was shown before is not among them: a snapshot takes its place
-    if (topicFor(member, following.order).key !== saw) member.cursor = undefined
-    following.group.release(member)
-    place(member)
+    if (seenBy(principal, wanted.topic).key !== saw) member.cursor = undefined
+    group.release(member)
+    place(member, wanted)
   }
 
   async function poll(): Promise<void> {
@@ -194,29 +204,26 @@ export function createFeeds<Rendered>(options: FeedsOptions): Feeds<Rendered> {
   const loop = createLoop({ name: 'the sweep of feeds', log, runOnce })
 
   return {
-    open(order) {
+    open({ topic, principal, after, conflates, askedAt }) {
       if (draining) throw new Fault('UNAVAILABLE')
       return {
         follow(presentation, sink) {
-          const member = new Member(sink, order.principal, order.after)
-          members.set(member, { order, presentation })
-          place(member)
-          if (access.changedSince([...subjectsOf(order.principal), ...order.topic.subjects], order.askedAt)) {
-            rechecks.recheck(member)
-          }
-          if (draining) void members.get(member)?.group?.close(member, 'DRAINING')
-          return () => members.get(member)?.group?.remove(member)
+          const member = new Member(sink, principal, after)
+          place(member, { topic, conflates, presentation })
+          if (access.changedSince([...subjectsOf(principal), ...topic.subjects], askedAt)) rechecks.recheck(member)
+          if (draining) void members.get(member)?.close(member, 'DRAINING')
+          return leaveOf(member)
         },
       }
     },
     async drain() {
       draining = true
-      await Promise.all([...members].map(async ([member, { group }]) => group?.close(member, 'DRAINING')))
+      await Promise.all([...members].map(([member, group]) => group.close(member, 'DRAINING')))
     },
     sweep,
     start: loop.start,
     async stop() {
-      for (const [member, { group }] of members) group?.remove(member)
+      for (const [member, group] of members) group.remove(member)
       await loop.stop()
     },
     get size() {

@@ -33,7 +33,7 @@ export interface GroupOptions<Rendered> {
 
 export class Group<Rendered> implements SourceMember {
   readonly members = new Set<Member<Rendered>>()
-  readonly #options: GroupOptions<Rendered>
+  readonly options: GroupOptions<Rendered>
   readonly #render: (frame: Frame | CommonFrame) => Promise<Rendered>
   /** where all that are live are */
   #cursor = ''
@@ -47,7 +47,7 @@ export class Group<Rendered> implements SourceMember {
   readonly #patience: Patience
 
   constructor(options: GroupOptions<Rendered>) {
-    this.#options = options
+    this.options = options
     this.#lastFrameAt = options.now()
     this.#patience = new Patience(options.now)
     this.#render = renderOnce(options.presentation, options.standing, options.viewerMatters)
@@ -65,7 +65,7 @@ export class Group<Rendered> implements SourceMember {
     if (!this.release(member)) return
     member.gone = true
     member.settle()
-    this.#options.onGone(member)
+    this.options.onGone(member)
   }
 
   /** It goes on elsewhere. False: it was not here. */
@@ -74,15 +74,15 @@ export class Group<Rendered> implements SourceMember {
     this.#fallBehind(member)
     member.chase += 1
     if (this.members.size === 0) {
-      this.#options.source.leave(this)
-      this.#options.onDeserted()
+      this.options.source.leave(this)
+      this.options.onDeserted()
     }
     return true
   }
 
   hear(payload: string | undefined): void {
     this.#generation += 1
-    if (this.#live > 0 && this.#options.source.topic.isNews(this.#cursor, payload)) this.#wake()
+    if (this.#live > 0 && this.options.source.topic.isNews(this.#cursor, payload)) this.#wake()
   }
 
   saw(newest: string | undefined): void {
@@ -103,7 +103,7 @@ export class Group<Rendered> implements SourceMember {
     for (const member of this.members) {
       if (now >= member.principal.expiresAt - EXPIRY_LEAD_MS) void this.close(member, 'TOKEN_EXPIRED')
     }
-    if (this.#live > 0 && now - this.#lastFrameAt >= this.#options.heartbeatMs) void this.#beat(now)
+    if (this.#live > 0 && now - this.#lastFrameAt >= this.options.heartbeatMs) void this.#beat(now)
   }
 
   /** Resolves when it was told, or left. */
@@ -112,12 +112,12 @@ export class Group<Rendered> implements SourceMember {
     member.closing = true
     this.#fallBehind(member)
     member.settle()
-    const cursor = member.cursor ?? this.#options.source.topic.start
+    const cursor = member.cursor ?? this.options.source.topic.start
     try {
       const rendered = await this.#render({ kind: 'closed', cursor, reason })
       if (!member.gone) member.sink.send(rendered, cursor)
     } catch (error) {
-      if (!(error instanceof ViewerMatters)) this.#options.onFailure(error)
+      if (!(error instanceof ViewerMatters)) this.options.onFailure(error)
     }
     if (!member.gone) member.sink.over(reason)
     this.remove(member)
@@ -145,7 +145,7 @@ export class Group<Rendered> implements SourceMember {
   }
 
   async #step(): Promise<void> {
-    const { source, conflates, fresh } = this.#options
+    const { source, conflates, fresh } = this.options
     const from = this.#cursor
     const page = await source.read(from, { conflate: conflates })
     if (!page) return this.members.forEach((member) => void this.close(member, 'ACCESS_REVOKED'))
@@ -157,7 +157,7 @@ export class Group<Rendered> implements SourceMember {
     if (this.#cursor !== from) return void (this.#rung = true)
     // what is not for them moves them on too: it is not read again
     this.#cursor = page.cursor
-    if (rendered.length > 0) this.#lastFrameAt = this.#options.now()
+    if (rendered.length > 0) this.#lastFrameAt = this.options.now()
     this.#rung ||= page.more
     for (const member of this.members) {
       if (!member.live) continue
@@ -194,7 +194,7 @@ export class Group<Rendered> implements SourceMember {
   }
 
   async #catchUpStep(member: Member<Rendered>): Promise<void> {
-    const { source, conflates, fresh } = this.#options
+    const { source, conflates, fresh } = this.options
     await member.ready()
     if (!this.#awaits(member)) return
     const generation = this.#generation
@@ -221,7 +221,7 @@ export class Group<Rendered> implements SourceMember {
   /** The first one that is live says where the group is. */
   #lead(member: Member<Rendered>, readAt: number): void {
     this.#cursor = member.cursor!
-    this.#lastFrameAt = this.#options.now()
+    this.#lastFrameAt = this.options.now()
     this.#goLive(member)
     this.#rung = false
     if (readAt !== this.#generation) this.#wake()
@@ -246,7 +246,7 @@ export class Group<Rendered> implements SourceMember {
   }
 
   #isBefore(a: string, b: string): boolean {
-    return this.#options.source.topic.compare(a, b) < 0
+    return this.options.source.topic.compare(a, b) < 0
   }
 
   /** Whoever waits for the group to move looks again. */
@@ -261,7 +261,7 @@ export class Group<Rendered> implements SourceMember {
     const turn = this.#turn.promise
     try {
       const rendered = await this.#render({ kind: 'heartbeat', cursor, serverTime: new Date(now) })
-      await this.#options.fresh()
+      await this.options.fresh()
       for (const member of this.members) if (member.live && member.cursor === cursor) member.sink.send(rendered, cursor)
     } catch (error) {
       this.#failed(error, turn)
@@ -273,7 +273,7 @@ export class Group<Rendered> implements SourceMember {
    */
   #failed(error: unknown, turn: Promise<void>, behind?: Member<Rendered>): void {
     if (error instanceof ViewerMatters) return this.#splitUp()
-    this.#options.onFailure(error)
+    this.options.onFailure(error)
     const final = this.#patience.isOver(error)
     const concerned = behind ? [behind] : [...this.members].filter(({ live }) => live)
     for (const member of concerned) {
@@ -294,6 +294,6 @@ export class Group<Rendered> implements SourceMember {
   #splitUp(): void {
     const concerned = [...this.members]
     for (const member of concerned) this.release(member)
-    this.#options.onViewerMatters(concerned)
+    this.options.onViewerMatters(concerned)
   }
 }

@@ -1,6 +1,6 @@
 /** One open WebSocket: who is at its other end, and its messages, bounded both ways. */
 import type { Duplex } from 'node:stream'
-import type { makeServer } from 'graphql-ws'
+import type { WebSocket as ProtocolSocket } from 'graphql-ws'
 import type { RawData, WebSocket } from 'ws'
 import type { Origin } from '../audit/audit-entry.ts'
 import type { Caller } from '../api/context.ts'
@@ -22,6 +22,7 @@ export const CLOSE = {
   TOO_MANY_MESSAGES: 1008,
   NOT_TEXT: 1003,
   TRY_LATER: 1013,
+  NOT_GREETED: 4408,
   INTERNAL: 4500,
 } as const
 
@@ -31,10 +32,16 @@ export interface Guest {
   /** beneath the socket: it tells when what was written has gone out */
   readonly stream: Duplex
   readonly origin: Origin
-  readonly gone: AbortController
+  /** its socket is closed */
+  left: boolean
+  /** aborted when it leaves: there while messages are answered, and so many are */
+  gone: AbortController | undefined
+  answering: number
+  /** `connection_init` has come */
+  greeted: boolean
   /** what came with connection_init, and whom it named when it was last checked */
-  authorization?: string
-  principal?: Principal
+  authorization: string | undefined
+  principal: Principal | undefined
   /** gives back its place among the sockets of its address, or of its principal */
   leavePlace: () => void
   pingedAt: number
@@ -46,7 +53,10 @@ export interface Guest {
 
 export function openGuest(socket: WebSocket, stream: Duplex, origin: Origin, leavePlace: () => void): Guest {
   const now = Date.now()
-  return { socket, stream, origin, leavePlace, gone: new AbortController(), pingedAt: now, alive: true, second: 0, messages: 0 }
+  return {
+    ...{ socket, stream, origin, leavePlace, left: false, gone: undefined, answering: 0, greeted: false },
+    ...{ authorization: undefined, principal: undefined, pingedAt: now, alive: true, second: 0, messages: 0 },
+  }
 }
 
 /** The principal as of now, as `find` finds it. Ends the socket when its token is over or too much was asked, and throws. */
@@ -68,34 +78,57 @@ export async function renewPrincipal(
   }
 }
 
+export interface TransportOptions {
+  readonly log: Logger
+  readonly noteRefusal: NoteRefusal
+}
+
 /** ws as graphql-ws wants it. Nothing is read from a socket that is closing, and nothing it sends can fail in silence. */
-export function transportOf(
-  guest: Guest,
-  { log, noteRefusal }: { log: Logger; noteRefusal: NoteRefusal },
-): Parameters<ReturnType<typeof makeServer<never, Guest>>['opened']>[0] {
-  const { socket } = guest
-  const isOpen = () => socket.readyState === socket.OPEN
-  return {
-    protocol: socket.protocol,
-    close: (code, reason) => socket.close(code, reason),
-    // resolves when it is written: a slow reader holds back its own feeds and nothing piles up
-    send: (message) => new Promise((resolve) => (isOpen() ? socket.send(withinLimit(message), () => resolve()) : resolve())),
-    onMessage: (handle) =>
-      socket.on('message', (data: RawData, isBinary: boolean) => {
-        if (!isOpen()) return
-        if (isBinary) return socket.close(CLOSE.NOT_TEXT, 'Messages are text')
-        if (tooMany(guest)) {
-          noteRefusal(callerOf(guest), 'RATE_LIMITED')
-          return socket.close(CLOSE.TOO_MANY_MESSAGES, 'Too many messages')
-        }
-        handle((data as Buffer).toString()).catch((error: unknown) => {
-          if (!isOpen()) return
-          if (isForClients(error)) return socket.close(CLOSE.BAD_MESSAGE, 'Invalid message received')
-          log.error({ err: error }, 'a message could not be handled')
-          if (error instanceof Fault && error.code === 'UNAVAILABLE') socket.close(CLOSE.TRY_LATER, 'Try again later')
-          else socket.close(CLOSE.INTERNAL, 'Internal error')
-        })
-      }),
+export class Transport implements ProtocolSocket {
+  readonly protocol: string
+  readonly #guest: Guest
+  readonly #options: TransportOptions
+
+  constructor(guest: Guest, options: TransportOptions) {
+    this.protocol = guest.socket.protocol
+    this.#guest = guest
+    this.#options = options
+  }
+
+  get #isOpen(): boolean {
+    const { socket } = this.#guest
+    return socket.readyState === socket.OPEN
+  }
+
+  close(code: number, reason: string): void {
+    this.#guest.socket.close(code, reason)
+  }
+
+  /** Resolves when it is written: a slow reader holds back its own feeds and nothing piles up. */
+  send(message: string): Promise<void> {
+    return new Promise((resolve) => (this.#isOpen ? this.#guest.socket.send(withinLimit(message), () => resolve()) : resolve()))
+  }
+
+  onMessage(handle: (message: string) => Promise<void>): void {
+    const { socket } = this.#guest
+    socket.on('message', (data: RawData, isBinary: boolean) => {
+      if (!this.#isOpen) return
+      if (isBinary) return socket.close(CLOSE.NOT_TEXT, 'Messages are text')
+      if (tooMany(this.#guest)) {
+        this.#options.noteRefusal(callerOf(this.#guest), 'RATE_LIMITED')
+        return socket.close(CLOSE.TOO_MANY_MESSAGES, 'Too many messages')
+      }
+      handle((data as Buffer).toString()).catch((error: unknown) => this.#failed(error))
+    })
+  }
+
+  #failed(error: unknown): void {
+    const { socket } = this.#guest
+    if (!this.#isOpen) return
+    if (isForClients(error)) return socket.close(CLOSE.BAD_MESSAGE, 'Invalid message received')
+    this.#options.log.error({ err: error }, 'a message could not be handled')
+    if (error instanceof Fault && error.code === 'UNAVAILABLE') socket.close(CLOSE.TRY_LATER, 'Try again later')
+    else socket.close(CLOSE.INTERNAL, 'Internal error')
   }
 }
 
@@ -118,9 +151,27 @@ function withinLimit(message: string): string {
 }
 
 /** Each message is a request of its own. */
-export const callerOf = ({ principal, origin, gone }: Guest): Caller => ({
-  principal,
-  origin,
-  signal: gone.signal,
-  requestId: newUuid(),
-})
+export function callerOf(guest: Guest): Caller {
+  const { principal, origin } = guest
+  const gone = (guest.gone ??= new AbortController())
+  if (guest.left) gone.abort()
+  return { principal, origin, signal: gone.signal, requestId: newUuid() }
+}
+
+/** Answers a message of this guest. Whoever only follows has nobody who waits for it to leave. */
+export async function answerTo<Answer>(guest: Guest, answer: (caller: Caller) => Promise<Answer>): Promise<Answer> {
+  guest.answering += 1
+  try {
+    return await answer(callerOf(guest))
+  } finally {
+    guest.answering -= 1
+    if (guest.answering === 0) guest.gone = undefined
+  }
+}
+
+/** It has left: what is still being answered is of no use. */
+export function leave(guest: Guest): void {
+  guest.left = true
+  guest.gone?.abort()
+  guest.leavePlace()
+}

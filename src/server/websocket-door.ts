@@ -14,7 +14,7 @@ import type { Principal } from '../identity/principal.ts'
 import { recheckOnChange } from '../identity/recheck.ts'
 import { requestIdOf } from './caller.ts'
 import type { OriginOf } from './caller.ts'
-import { CLOSE, openGuest, transportOf } from './guest.ts'
+import { CLOSE, leave, openGuest, Transport } from './guest.ts'
 import type { Guest } from './guest.ts'
 import type { AllowsOrigin } from './origins.ts'
 import { Places } from './places.ts'
@@ -28,6 +28,8 @@ export const MAX_MESSAGE_BYTES = 64 * 1_024
 const SWEEP_MS = 500
 /** A socket that has not answered the last ping by the next one is gone. */
 const PING_EVERY_MS = 15_000
+/** From opening a socket to its `connection_init`, to the next sweep. */
+const GREET_WITHIN_MS = 4_000
 const CLOSING_MS = 2_000
 
 export interface WebSocketDoorOptions extends ProtocolOptions {
@@ -68,14 +70,13 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
   function admitGuest(socket: WebSocket, stream: Duplex, origin: Origin): void {
     const guest = openGuest(socket, stream, origin, places.take(addressKey(origin.ip))!)
     guests.add(guest)
-    const closed = protocol.opened(transportOf(guest, { log, noteRefusal }), guest)
+    const closed = protocol.opened(new Transport(guest, options), guest)
     socket.on('pong', () => (guest.alive = true))
     // ws closes the socket itself after an error (a message that is too large: 1009)
     socket.on('error', (error) => log.debug({ err: error }, 'socket failed'))
-    socket.once('close', (code, reason) => {
+    socket.on('close', (code, reason) => {
       guests.delete(guest)
-      guest.gone.abort()
-      guest.leavePlace()
+      leave(guest)
       // one that never said who it is counts like a request that does not; a wrong token was counted when it came
       if (guest.authorization === undefined && !draining) void limits.take({ origin })
       closed(code, String(reason)).catch((error: unknown) => log.error({ err: error }, 'socket could not be closed'))
@@ -97,7 +98,7 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
 
   const door: WebSocketDoor = {
     upgrade(request, socket, head) {
-      socket.on('error', () => socket.destroy())
+      socket.on('error', destroyed)
       const origin = originOf(request)
       const refusal =
         refuseUpgrade(request, draining, allowsOrigin) ?? (places.isFull(addressKey(origin.ip)) ? 'RATE_LIMITED' : undefined)
@@ -113,6 +114,9 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
       const now = Date.now()
       for (const guest of guests) {
         if (guest.principal && guest.principal.expiresAt <= now) guest.socket.close(CLOSE.EXPIRED, 'Token expired')
+        if (!guest.greeted && now - guest.pingedAt >= GREET_WITHIN_MS) {
+          guest.socket.close(CLOSE.NOT_GREETED, 'Connection initialisation timeout')
+        }
         if (now - guest.pingedAt < PING_EVERY_MS) continue
         if (!guest.alive) guest.socket.terminate()
         else guest.socket.ping()
@@ -141,6 +145,10 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
   }
   const sweeping = setInterval(() => void door.sweep(), SWEEP_MS).unref()
   return door
+}
+
+function destroyed(this: Duplex): void {
+  this.destroy()
 }
 
 /** Why an upgrade is refused; undefined lets it in. Without our sub-protocol the socket opens and closes with 4406. */

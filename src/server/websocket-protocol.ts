@@ -2,14 +2,16 @@
 import { parse } from 'graphql'
 import type { DocumentNode, ExecutionArgs, ExecutionResult, GraphQLSchema } from 'graphql'
 import { makeServer } from 'graphql-ws'
+import type { SubscribePayload } from 'graphql-ws'
 import { Fault } from '../errors.ts'
 import type { FaultCode } from '../errors.ts'
 import type { Authenticate } from '../identity/authenticate.ts'
+import { newUuid } from '../ids.ts'
 import type { Logger } from '../log.ts'
 import type { Answerer, NoteRefusal } from './answer.ts'
 import { principalOf } from './caller.ts'
 import type { Enter } from './entrance.ts'
-import { callerOf, CLOSE, renewPrincipal } from './guest.ts'
+import { answerTo, callerOf, CLOSE, renewPrincipal } from './guest.ts'
 import type { Guest } from './guest.ts'
 import { Places } from './places.ts'
 import { presentThrown } from './refusal.ts'
@@ -17,7 +19,6 @@ import type { RequestLimits } from './request-limits.ts'
 import { traced } from '../tracing.ts'
 import { followOnSocket } from './websocket-feed.ts'
 
-const INIT_TIMEOUT_MS = 4_000
 const MAX_OPERATIONS = 100
 
 export interface ProtocolOptions {
@@ -41,7 +42,7 @@ export function createProtocol({ schema, answer, authenticate, enter, limits, no
   async function letIn(guest: Guest): Promise<void> {
     const principal = await renewPrincipal(guest, (authorization) => enter(guest, authorization))
     const { allowed } = await limits.sockets.take(principal.actsAs)
-    const leavePlace = allowed && !guest.gone.signal.aborted ? places.take(principal.actsAs) : undefined
+    const leavePlace = allowed && !guest.left ? places.take(principal.actsAs) : undefined
     if (!leavePlace) {
       guest.socket.close(CLOSE.TRY_LATER, allowed ? 'Too many sockets' : 'Too many sockets in a minute')
       throw new Fault('RATE_LIMITED')
@@ -50,12 +51,14 @@ export function createProtocol({ schema, answer, authenticate, enter, limits, no
     guest.leavePlace = leavePlace
   }
 
-  const presentedTo = (guest: Guest) => (thrown: unknown) => presentThrown(thrown, { requestId: callerOf(guest).requestId, log })
+  const present = (thrown: unknown) => presentThrown(thrown, { requestId: newUuid(), log })
 
   return makeServer<{ authorization?: unknown; Authorization?: unknown }, Guest>({
-    connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+    // one sweep does it for all, without a timer each
+    connectionInitWaitTimeout: Infinity,
 
     async onConnect({ connectionParams, extra: guest }) {
+      guest.greeted = true
       const authorization = connectionParams?.authorization ?? connectionParams?.Authorization
       guest.authorization = typeof authorization === 'string' ? authorization : undefined
       await letIn(guest).catch((error: unknown) => {
@@ -66,23 +69,23 @@ export function createProtocol({ schema, answer, authenticate, enter, limits, no
 
     // Never throws: a refused or malformed document is an `error` message, and the socket stays.
     async onSubscribe({ subscriptions, extra: guest }, id, payload) {
-      const ended = await renew(guest).then(() => undefined, presentedTo(guest))
+      const ended = await renew(guest).then(() => undefined, present)
       if (ended) return [ended]
-      const caller = callerOf(guest)
       if (Object.keys(subscriptions).length > MAX_OPERATIONS) {
         const tooMany = new Fault('RATE_LIMITED', `At most ${MAX_OPERATIONS} operations run on one socket at a time.`, {
           extensions: { limit: MAX_OPERATIONS, remaining: 0 },
         })
-        noteRefusal(caller, 'RATE_LIMITED')
-        return [presentedTo(guest)(tooMany)]
+        noteRefusal(callerOf(guest), 'RATE_LIMITED')
+        return [present(tooMany)]
       }
       const answered = await traced(
         'websocket operation',
-        () => answer(caller, payload, { door: 'WEBSOCKET' }),
+        () => answerTo(guest, (caller) => answer(caller, payload, { door: 'WEBSOCKET' })),
         () => ({ kind: 'SERVER' }),
       )
       if ('follow' in answered) {
-        return argsFor(schema, SUBSCRIPTION, () => followOnSocket(answered, id, guest, presentedTo(guest)))
+        forget(payload)
+        return argsFor(schema, SUBSCRIPTION, () => followOnSocket(answered, id, guest, present))
       }
       if (answered.data === undefined) return answered.errors!
       return argsFor(schema, QUERY, () => answered)
@@ -99,9 +102,27 @@ type Answered<Result> = ExecutionArgs & { begin: () => Result }
 const QUERY = parse('{ __typename }')
 const SUBSCRIPTION = parse('subscription { __typename }')
 
-/** The answer is there already; what graphql-ws wants to execute only tells it whether one result or many come. */
-const argsFor = <Result>(schema: GraphQLSchema, document: DocumentNode, begin: () => Result): Answered<Result> => ({
-  schema,
-  document,
-  begin,
-})
+/**
+ * The answer is there already; what graphql-ws wants to execute only tells it whether one result or many come. It keeps this for as long
+ * as they come, so what has begun is let go of.
+ */
+function argsFor<Result>(schema: GraphQLSchema, document: DocumentNode, begin: () => Result): Answered<Result> {
+  const args: Answered<Result> = {
+    schema,
+    document,
+    begin() {
+      args.begin = begunAlready
+      return begin()
+    },
+  }
+  return args
+}
+
+function begunAlready(): never {
+  throw new Error('an operation begins once')
+}
+
+/** graphql-ws keeps the message of a feed for as long as it runs, but needs only its id. */
+function forget(payload: SubscribePayload): void {
+  Object.assign(payload, { query: '', variables: undefined, extensions: undefined })
+}
