@@ -25,6 +25,7 @@ const STAGES: Readonly<Record<string, Stage>> = {
   types: { run: program('tsc', '-p', root) },
   // for browsers: without Node's types
   clients: { run: program('tsc', '-p', join(root, 'clients', 'feed'), '--noEmit') },
+  agents: { run: program('tsc', '-p', join(root, 'clients', 'agent'), '--noEmit') },
   schema: { run: script('schema.ts', '--check'), fix: script('schema.ts') },
   codegen: {
     run: program('graphql-codegen', '--config', 'codegen.ts', '--check'),

@@ -131,6 +131,15 @@ builder.queryField('agentRequests', (t) =>
   ),
 )
 
+builder.queryField('agentMessageKey', (t) =>
+  t.string({
+    authScopes: { may: 'REQUESTS_READ' },
+    description:
+      'What agents that are reached over Redis verify messages of servers with: a public key (Ed25519), 32 bytes in base64url.',
+    resolve: (_root, _args, call) => call.services.identity.messageKeys.publicKey,
+  }),
+)
+
 mutation('answerAgentRequest', {
   description:
     'Answers an agent request. The step that asked goes on with `{ decision, data, answeredBy }` as its output. An answer to an approval is a vote.',

@@ -70,7 +70,7 @@ export function createAgentOutbox({ services, messages, changes, bus, log }: Age
   }
 
   async function compare(role: string, { requests, notices }: WantedMessages): Promise<void> {
-    const held = (await messages.held(role)).filter((id) => id !== '')
+    const held = await messages.held(role)
     const taken = new Set(
       await messages.taken(
         role,

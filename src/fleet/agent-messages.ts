@@ -36,6 +36,8 @@ const LEADER = 'sluice:agents:leader'
 export const MAX_ANSWER_BYTES = 1_004_000
 /** Answers that wait for a server: beyond, the oldest are dropped. Whoever gets no reply sends again. */
 const MOST_ANSWERS = 100_000
+/** Entries of a role's stream that no server put there: agents pass them by, since nobody signed them. */
+const MOST_FOREIGN = 10_000
 /** Every process hears what is published, within much less. */
 const HEARD_FOR_MS = 5_000
 const MOST_REPLIES = 1_000
@@ -153,7 +155,7 @@ export function createAgentMessages({ redis, log }: AgentMessagesOptions): Agent
     async withdraw(role, ids) {
       if (ids.length > 0) await run(WITHDRAW, ofRole(role), ids)
     },
-    held: async (role) => (await run(HELD, ofRole(role), [])) as string[],
+    held: async (role) => (await run(HELD, ofRole(role), [MOST_FOREIGN])) as string[],
     taken: async (role, ids) => (ids.length === 0 ? [] : ((await run(TAKEN, ofRole(role), [AGENTS, ...ids])) as string[])),
     receive: (most) => read(RECEIVE, most),
     reclaim: (most) => read(RECLAIM, most, [SETTLED_WITHIN_MS]),

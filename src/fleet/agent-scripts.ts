@@ -26,8 +26,12 @@ for _, id in ipairs(ARGV) do
   end
 end`
 
-/** KEYS: the same. The ids that the stream holds; forgets those whose entries somebody took out of it. */
+/**
+ * KEYS: the same. ARGV: how many more there may be. The ids that the stream holds; forgets those whose entries somebody took out of it.
+ * Somebody who put more into it than that made it useless: it is taken away, to be made again.
+ */
 export const HELD = `
+if redis.call('xlen', KEYS[1]) > redis.call('hlen', KEYS[2]) + tonumber(ARGV[1]) then redis.call('del', KEYS[1], KEYS[2]) end
 local held = {}
 local all = redis.call('hgetall', KEYS[2])
 for i = 1, #all, 2 do

@@ -54,6 +54,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
   'Query.planMigration': { ask: ({ flow }) => `planMigration(flow: "${flow}") { more }`, cells: 'u..++ fff+f +++ffffff ff' },
   'Query.executions': { ask: () => `executions { ${NODES} }`, cells: 'u..++ ...+. fff++ff+f +f' },
   'Query.agentRequests': { ask: () => `agentRequests { ${NODES} }`, cells: 'u..++ ...++ fffff++ff ++' },
+  'Query.agentMessageKey': { ask: () => `agentMessageKey`, cells: 'u++++ +++++ fffff++ff ++' },
   'Query.auditEvents': { ask: () => `auditEvents { ${NODES} }`, cells: 'ufff+ fffff fffffffff ff' },
   'Query.auditVerification': { ask: () => `auditVerification { intact }`, cells: 'ufff+ fffff fffffffff ff' },
   'Query.securityEvents': { ask: () => `securityEvents { ${NODES} }`, cells: 'ufff. fffff fffffffff ff' },

@@ -15,15 +15,15 @@ import { testDatabase } from '../harness/test-database.ts'
 export const JWT_SECRET = randomBytes(32).toString('hex')
 const PASSWORD = 'Of-the-clients-1'
 
-/** Until the end of the file. */
-export async function runningServer() {
+/** Until the end of the file. `more`: settings of the test's own. */
+export async function runningServer(more: Readonly<Record<string, string>> = {}) {
   const { env, ownerQuery } = await testDatabase()
   const directory = await mkdtemp(join(tmpdir(), 'sluice-clients-'))
   const settings = {
     ...{ SLUICE_DATA_DIR: directory, PORT: '0', SLUICE_LOG_LEVEL: 'fatal', SLUICE_JWT_SECRET: JWT_SECRET },
     ...{ SLUICE_ADMIN_PASSWORD: PASSWORD, SLUICE_LIMIT_API_PER_MINUTE: '100000', SLUICE_LIMIT_SIGN_IN_PER_MINUTE: '1000' },
   }
-  const config = loadConfig({ ...env, ...settings }, { mode: 'serve' })
+  const config = loadConfig({ ...env, ...settings, ...more }, { mode: 'serve' })
   const onFatal = (error: Error): void => {
     throw error
   }

@@ -218,3 +218,9 @@ test('the package for pages imports nothing of the server and nothing of Node', 
   expect(imports.length).toBeGreaterThan(20)
   expect(imports.filter(({ target }) => !/^(clients\/feed\/|(graphql-ws|react)$)/.test(target))).toEqual([])
 })
+
+test('the package for agents imports nothing of the server, and of others only the client of Redis', () => {
+  const imports = filesUnder('clients/agent', /\.ts$/).flatMap((path) => importsOf(path))
+  expect(imports.length).toBeGreaterThan(20)
+  expect(imports.filter(({ target }) => !/^(clients\/(agent|feed)\/|node:|ioredis$)/.test(target))).toEqual([])
+})

@@ -1,0 +1,44 @@
+/** One question to the API. */
+import { AgentRefused } from './channel.ts'
+
+export interface Api {
+  /** of `/graphql` */
+  readonly url: string
+  readonly apiKey: string
+}
+
+/** The server cannot answer now: come back after so many ms, or when you like. */
+export class TryLater extends Error {
+  override name = 'TryLater'
+  readonly afterMs: number
+  constructor(message: string, afterMs = 0) {
+    super(message)
+    this.afterMs = afterMs
+  }
+}
+
+/** Faults that pass. */
+const PASSING = new Set(['INTERNAL', 'UNAVAILABLE', 'RATE_LIMITED', 'REQUEST_TIMEOUT'])
+
+interface Reply<Data> {
+  data?: Data
+  errors?: readonly { message: string; extensions?: { code?: string; retryAfterMs?: number } }[]
+}
+
+/** Rejects with `TryLater`, or with `AgentRefused` when that is of no use. */
+export async function ask<Data>({ url, apiKey }: Api, query: string, variables: object, signal: AbortSignal): Promise<Data> {
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` }
+  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ query, variables }), signal }).catch(
+    (error: unknown) => {
+      signal.throwIfAborted()
+      throw new TryLater(error instanceof Error ? error.message : 'no connection')
+    },
+  )
+  // something else than the server (a proxy, perhaps) may have answered
+  const { data, errors } = (await response.json().catch(() => ({}))) as Reply<Data>
+  const error = errors?.[0]
+  if (!error && data) return data
+  if (!error) throw new TryLater(`HTTP ${response.status}`)
+  const { code = 'INTERNAL', retryAfterMs } = error.extensions ?? {}
+  throw PASSING.has(code) ? new TryLater(error.message, retryAfterMs) : new AgentRefused(code, error.message)
+}

@@ -1,0 +1,191 @@
+/** Requests over GraphQL alone: the feed of what is asked, and the mutation that answers. Agents of one role all see all of it. */
+import { COMMON_FRAMES } from '../feed/common-frames.ts'
+import { createFeed } from '../feed/feed.ts'
+import type { FeedState } from '../feed/feed.ts'
+import { agentRequestsFeedOf } from '../feed/agent-requests-feed.ts'
+import type { AgentRequestsView } from '../feed/agent-requests-feed.ts'
+import { overSse } from '../feed/sse.ts'
+import { ask, TryLater } from './ask.ts'
+import type { Api } from './ask.ts'
+import { AgentRefused } from './channel.ts'
+import type { AgentNotice, AgentRequest, Answer, Answered, Channel, Message } from './channel.ts'
+import { pause, tryAgainMs } from './pause.ts'
+
+export interface GraphqlChannelOptions extends Api {
+  readonly roles: readonly string[]
+}
+
+interface Shown {
+  readonly id: string
+  readonly version: number
+  readonly status: string
+  readonly kind: string
+  readonly role: string
+  readonly subject: string
+  readonly request: unknown
+  readonly step: string
+  readonly createdAt: string
+  readonly deadlineAt: string | null
+  readonly execution: { readonly id: string } | null
+}
+
+/** A frame of a hundred stays under what an answer may have; what is larger is asked for by itself. */
+const MAX_BODY_BYTES = 50_000
+
+const REQUEST = `fragment Asked on AgentRequest {
+  id version status kind role subject step createdAt deadlineAt request(maxBytes: ${MAX_BODY_BYTES}) execution { id } }`
+const FOLLOW = `${REQUEST}
+subscription Agent($after: String) { agentRequestsFeed(after: $after) {
+  __typename ${COMMON_FRAMES}
+  ... on AgentRequestsSnapshot { requests { ...Asked } hasMore }
+  ... on AgentRequestsDelta { requests { ...Asked } } } }`
+const MORE = `${REQUEST}
+query AgentMore($role: String!) { agentRequests(filter: { role: $role, status: [OPEN], kind: [REQUEST] }, orderBy: OLDEST_FIRST, first: 100) {
+  edges { node { ...Asked } } pageInfo { hasNextPage } } }`
+const BODY = `query AgentBody($id: ID!) { node(id: $id) { ... on AgentRequest { request } } }`
+const ANSWER = `mutation AgentAnswer($input: AnswerAgentRequestInput!) { answerAgentRequest(input: $input) {
+  __typename ... on Problem { code message } ... on LimitReachedProblem { retryAfterMs } } }`
+
+/** Problems that say that it is over: answered by somebody else, or by this agent before it was killed. */
+const LATE = new Set(['ILLEGAL_STATE', 'NOT_FOUND', 'IDEMPOTENCY_MISMATCH'])
+const MORE_EVERY_MS = 1_000
+
+export function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions): Channel {
+  const api = { url, apiKey }
+  const isOurs = ({ role }: { role: string }): boolean => roles.includes(role)
+  const kind = agentRequestsFeedOf<Shown>(FOLLOW)
+  const notices = new Map<string, Shown>()
+  const feed = createFeed({
+    transport: overSse({ url, token: () => apiKey }),
+    kind: {
+      ...kind,
+      take(view: AgentRequestsView<Shown>, part: object) {
+        const { requests = [] } = part as { requests?: readonly Shown[] }
+        for (const one of requests) if (one.kind === 'NOTICE' && isOurs(one)) notices.set(one.id, one)
+        return kind.take(view, part)
+      },
+    },
+  })
+  const taken = new Set<string>()
+  /** not to be offered before this time, ms since 1970 */
+  const left = new Map<string, number>()
+  const closed = new Set<(id: string) => void>()
+  let news = Promise.withResolvers<void>()
+  let askedMoreAt = 0
+
+  const stop = feed.subscribe(({ view }) => {
+    const open = new Set(view.requests.map(({ id }) => id))
+    for (const id of taken) if (!open.has(id)) for (const listener of closed) listener(id)
+    for (const id of left.keys()) if (!open.has(id)) left.delete(id)
+    news.resolve()
+    news = Promise.withResolvers()
+  })
+
+  function eligible({ view }: FeedState<AgentRequestsView<Shown>>): Message[] {
+    const now = Date.now()
+    const asked = view.requests.filter(
+      (one) => one.kind === 'REQUEST' && isOurs(one) && !taken.has(one.id) && (left.get(one.id) ?? 0) <= now,
+    )
+    return [
+      ...[...notices.values()].map((one) => ({ kind: 'notice' as const, notice: noticeOf(one) })),
+      ...asked.map((one) => ({ kind: 'request' as const, request: requestOf(one) })),
+    ]
+  }
+
+  /** The feed shows a hundred of what was open when it began. */
+  async function askForMore(signal: AbortSignal): Promise<void> {
+    if (!feed.state.view.hasMore || Date.now() - askedMoreAt < MORE_EVERY_MS) return
+    askedMoreAt = Date.now()
+    let hasMore = false
+    for (const role of roles) {
+      const { agentRequests } = await ask<{
+        agentRequests: { edges: readonly { node: Shown }[]; pageInfo: { hasNextPage: boolean } }
+      }>(api, MORE, { role }, signal)
+      hasMore ||= agentRequests.pageInfo.hasNextPage
+      feed.offer({ __typename: 'AgentRequestsDelta', requests: agentRequests.edges.map(({ node }) => node), hasMore })
+    }
+  }
+
+  /** Undefined: the API does not give the body now; it comes again. */
+  async function whole(message: Message, signal: AbortSignal): Promise<Message | undefined> {
+    if (message.kind !== 'request' || message.request.body !== null) return message
+    const { id } = message.request
+    try {
+      const { node } = await ask<{ node: { request: unknown } | null }>(api, BODY, { id }, signal)
+      return { kind: 'request', request: { ...message.request, body: node?.request ?? null } }
+    } catch {
+      leave(message, MORE_EVERY_MS)
+      return undefined
+    }
+  }
+
+  function leave(message: Message, forMs: number): void {
+    if (message.kind === 'notice') return
+    taken.delete(message.request.id)
+    left.set(message.request.id, Date.now() + forMs)
+  }
+
+  return {
+    async next(most, signal) {
+      for (;;) {
+        signal.throwIfAborted()
+        const { ending } = feed.state
+        if (ending) throw new AgentRefused(ending.reason, ending.errors[0]?.message)
+        const chosen = eligible(feed.state).slice(0, most)
+        for (const message of chosen) {
+          if (message.kind === 'request') taken.add(message.request.id)
+          else notices.delete(message.notice.id)
+        }
+        const given = await Promise.all(chosen.map((message) => whole(message, signal)))
+        if (given.some(Boolean)) return given.filter((message) => message !== undefined)
+        const wait = new AbortController()
+        await askForMore(signal).catch(() => undefined)
+        // what was left is looked at again, though nothing is told of it
+        await Promise.race([news.promise, pause(MORE_EVERY_MS, AbortSignal.any([signal, wait.signal])).catch(() => undefined)])
+        wait.abort()
+      }
+    },
+
+    async answer(request, answer, signal) {
+      for (let failures = 0; ; failures += 1) {
+        try {
+          return await answerOnce(request, answer, signal)
+        } catch (error) {
+          if (!(error instanceof TryLater)) throw error
+          await pause(error.afterMs + tryAgainMs(failures), signal)
+        }
+      }
+    },
+
+    async settle(message) {
+      if (message.kind === 'notice') return
+      const { id, deadlineAt } = message.request
+      taken.delete(id)
+      // until the feed has told that it is not open any more
+      left.set(id, deadlineAt.getTime())
+    },
+    leave,
+    onClosed: (listener) => void closed.add(listener),
+    async close() {
+      closed.clear()
+      stop()
+    },
+  }
+
+  async function answerOnce({ id }: AgentRequest, { decision, data }: Answer, signal: AbortSignal): Promise<Answered> {
+    // after a crash the same request is answered under the same key
+    const input = { id, decision, idempotencyKey: id, ...(data !== undefined && { data }) }
+    const { answerAgentRequest: became } = await ask<{
+      answerAgentRequest: { __typename: string; code?: string; message?: string; retryAfterMs?: number }
+    }>(api, ANSWER, { input }, signal)
+    const { code, message, retryAfterMs } = became
+    if (code === undefined) return 'ACCEPTED'
+    if (LATE.has(code)) return 'LATE'
+    throw code === 'LIMIT_REACHED' ? new TryLater(message ?? code, retryAfterMs) : new AgentRefused(code, message)
+  }
+}
+
+const noticeOf = ({ id, role, subject, request, step, createdAt, execution }: Shown): AgentNotice => ({
+  ...{ id, role, subject, body: request, step, execution: execution?.id, createdAt: new Date(createdAt) },
+})
+const requestOf = (shown: Shown): AgentRequest => ({ ...noticeOf(shown), deadlineAt: new Date(shown.deadlineAt ?? 8.64e15) })

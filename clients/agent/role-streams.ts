@@ -1,0 +1,137 @@
+/** The streams of an agent's roles: each message goes to one agent of the role, and to another when that one goes silent. */
+import type { Redis } from 'ioredis'
+
+/** All agents of a role read in it. */
+const GROUP = 'agents'
+const BLOCK_MS = 2_000
+/** An agent says this often that it is still about what it took. */
+const KEEP_EVERY_MS = 5_000
+/** What nobody spoke of for this long, another agent takes. */
+const SILENT_FOR_MS = 15_000
+const PENDING_LOOKED_AT = 100
+const MOST_UNWANTED = 10_000
+
+/** A message as it lies in a stream. */
+export interface Entry {
+  readonly stream: string
+  readonly entry: string
+  readonly fields: Readonly<Record<string, string>>
+}
+
+export interface RoleStreams {
+  /** The next ones, at most so many; none after a while without any. */
+  next(most: number): Promise<Entry[]>
+  /** It is done. */
+  acknowledge(entry: Pick<Entry, 'stream' | 'entry'>): Promise<void>
+  /** Another may have it. `forGood`: this one does not want it again. */
+  letGo(entry: Pick<Entry, 'stream' | 'entry'>, forGood?: boolean): void
+  close(): void
+}
+
+type Raw = [entry: string, fields: string[] | null]
+
+/** `redis`: its own, since reading blocks; `name`: who reads, the same after a restart. */
+export function openRoleStreams(redis: Redis, roles: readonly string[], name: string): RoleStreams {
+  const streams = roles.map((role) => `messages:${role}`)
+  const commands = redis.duplicate()
+  commands.on('error', () => undefined)
+  /** what this process is about */
+  const held = new Map<string, Set<string>>(streams.map((stream) => [stream, new Set()]))
+  /** what others may have, as `stream entry` */
+  const unwanted = new Set<string>()
+  /** what it had when it was ended the last time comes first */
+  let behind: string[] = [...streams]
+  let lookedAt = performance.now()
+
+  const keeping = setInterval(() => {
+    for (const [stream, entries] of held) {
+      // only the idle time begins anew
+      if (entries.size > 0) commands.xclaim(stream, GROUP, name, 0, ...entries, 'JUSTID').catch(() => undefined)
+    }
+  }, KEEP_EVERY_MS)
+
+  function hold(stream: string, raw: readonly Raw[]): Entry[] {
+    const entries = held.get(stream)!
+    return raw.flatMap(([entry, flat]) => {
+      // null: it was taken out of the stream meanwhile
+      if (flat === null || entries.has(entry)) return []
+      entries.add(entry)
+      const fields = Object.fromEntries(flat.flatMap((field, at) => (at % 2 === 0 ? [[field, flat[at + 1] ?? '']] : [])))
+      return [{ stream, entry, fields }]
+    })
+  }
+
+  async function makeGroups(): Promise<void> {
+    for (const stream of streams) {
+      await commands.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch((error: Error) => {
+        if (!error.message.startsWith('BUSYGROUP')) throw error
+      })
+    }
+  }
+
+  /** What this name was given and did not acknowledge. */
+  async function readOwn(stream: string): Promise<Entry[]> {
+    const [read] = ((await commands.xreadgroup('GROUP', GROUP, name, 'STREAMS', stream, '0')) ?? []) as [string, Raw[]][]
+    return hold(stream, read?.[1] ?? [])
+  }
+
+  async function takeOver(most: number): Promise<Entry[]> {
+    const taken: Entry[] = []
+    for (const stream of streams) {
+      const pending = await commands.xpending(stream, GROUP, 'IDLE', SILENT_FOR_MS, '-', '+', PENDING_LOOKED_AT)
+      const silent = (pending as [entry: string, ...unknown[]][]).map(([entry]) => entry)
+      const wanted = silent.filter((entry) => !unwanted.has(`${stream} ${entry}`)).slice(0, most - taken.length)
+      if (wanted.length === 0) continue
+      const claimed = await commands.xclaim(stream, GROUP, name, SILENT_FOR_MS, ...wanted)
+      taken.push(...hold(stream, claimed as Raw[]))
+    }
+    return taken
+  }
+
+  async function read(most: number): Promise<Entry[]> {
+    for (const stream of behind.slice(0, 1)) {
+      behind = behind.slice(1)
+      return readOwn(stream)
+    }
+    if (performance.now() - lookedAt > KEEP_EVERY_MS) {
+      lookedAt = performance.now()
+      const taken = await takeOver(most)
+      if (taken.length > 0) return taken
+    }
+    const found = await redis.xreadgroup(
+      ...(['GROUP', GROUP, name, 'COUNT', most, 'BLOCK', BLOCK_MS, 'STREAMS'] as const),
+      ...streams,
+      ...streams.map(() => '>'),
+    )
+    return (found ?? []).flatMap(([stream, raw]) => hold(stream, raw))
+  }
+
+  return {
+    async next(most) {
+      try {
+        return await read(most)
+      } catch (error) {
+        // at the first time, and after Redis lost everything
+        if (!(error instanceof Error) || !error.message.startsWith('NOGROUP')) throw error
+        await makeGroups()
+        behind = [...streams]
+        return []
+      }
+    },
+    async acknowledge({ stream, entry }) {
+      held.get(stream)?.delete(entry)
+      await commands.xack(stream, GROUP, entry)
+    },
+    letGo({ stream, entry }, forGood = false) {
+      held.get(stream)?.delete(entry)
+      if (!forGood) return
+      unwanted.add(`${stream} ${entry}`)
+      if (unwanted.size > MOST_UNWANTED) unwanted.delete(unwanted.values().next().value!)
+    },
+    close() {
+      clearInterval(keeping)
+      commands.disconnect()
+      redis.disconnect()
+    },
+  }
+}

@@ -1,0 +1,154 @@
+/** `@sluice/agent`: what it is asked it answers, over GraphQL alone and over Redis; what it cannot is tried again, or left. */
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { createAgent } from '../../clients/agent/agent.ts'
+import type { AgentNotice, AgentOptions, AgentRequest } from '../../clients/agent/agent.ts'
+import { hasRedis } from '../harness/has-redis.ts'
+import { testRedis } from '../harness/redis.ts'
+import { runningServer } from './running-server.ts'
+
+const redis = hasRedis ? await testRedis() : undefined
+const { url, session, start, ownerQuery } = await runningServer(redis ? { REDIS_URL: redis.url } : {})
+const WAYS: readonly [way: string, options: { redis?: string }][] = [
+  ['GraphQL alone', {}],
+  ...(redis ? [['Redis', { redis: redis.url }] as [string, { redis?: string }]] : []),
+]
+
+/** A key for an agent of these roles; on the example they may answer. */
+async function keyFor(...agentRoles: string[]): Promise<{ id: string; secret: string }> {
+  const { createApiKey } = await session.run<{ createApiKey: { secret: string; apiKey: { id: string } } }>(
+    `mutation ($roles: [String!]!) { createApiKey(input: { name: "agent", scopes: [REQUESTS_ANSWER], agentRoles: $roles }) {
+      ... on CreateApiKeySuccess { secret apiKey { id } } } }`,
+    { roles: agentRoles },
+  )
+  return { id: createApiKey.apiKey.id, secret: createApiKey.secret }
+}
+
+beforeAll(async () => {
+  const { flow } = await session.run<{ flow: { id: string } }>(`{ flow(name: "feature_approval") { id } }`)
+  await session.run(
+    `mutation ($flowId: ID!) { grantFlowAccess(input: { flowId: $flowId, grants: [
+      { to: { agentRole: "ceo" }, action: EXECUTE }, { to: { agentRole: "product_manager" }, action: EXECUTE }] }) { __typename } }`,
+    { flowId: flow.id },
+  )
+})
+
+const stops: (() => Promise<void>)[] = []
+afterEach(async () => {
+  await Promise.all(stops.splice(0).map((stop) => stop()))
+})
+async function run(options: Partial<AgentOptions> & Pick<AgentOptions, 'onRequest'>, roles = ['ceo']) {
+  const key = await keyFor(...roles)
+  const agent = createAgent({ url, apiKey: key.secret, roles, ...options })
+  await agent.start()
+  stops.push(() => agent.stop(0))
+  return { agent, key }
+}
+
+const ask = (name = 'moon base') => start('feature_approval', { feature_name: name, estimated_cost: 2_000_000 })
+async function ended(id: string): Promise<{ status: string; output: Record<string, unknown> }> {
+  for (;;) {
+    const { execution } = await session.run<{ execution: { status: string; output: Record<string, unknown> } }>(
+      `query ($id: ID!) { execution(id: $id) { status output } }`,
+      { id },
+    )
+    if (execution.status !== 'WAITING' && execution.status !== 'RUNNING' && execution.status !== 'PENDING') return execution
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+describe.each(WAYS)('an agent over %s', (_way, way) => {
+  test('answers what it is asked, with what it was asked in hand, and is told what came of it (A14)', async () => {
+    const execution = await ask()
+    const seen: AgentRequest[] = []
+    const notices: AgentNotice[] = []
+    await run({ ...way, onRequest: () => undefined, onNotice: (notice) => void notices.push(notice) }, ['product_manager'])
+    const answered = Promise.withResolvers<string>()
+    await run({
+      ...way,
+      onRequest(request) {
+        seen.push(request)
+        return { decision: 'REJECT', data: { why: 'too early' } }
+      },
+      onAnswered: (_request, _answer, became) => answered.resolve(became),
+    })
+    expect(await answered.promise).toBe('ACCEPTED')
+    expect(await ended(execution)).toMatchObject({ status: 'SUCCEEDED', output: { approved: false, decided_by: 'ceo' } })
+    expect(seen).toMatchObject([
+      { role: 'ceo', step: 'ask_ceo', subject: 'Approve the high-cost feature moon base', body: { feature: 'moon base' } },
+    ])
+    expect(seen[0]!.deadlineAt.getTime()).toBeGreaterThan(Date.now())
+    await expect.poll(() => notices.at(-1)).toMatchObject({ role: 'product_manager', body: { approved: false } })
+    // who may not see the execution is not told which it is, but in a message
+    for (const { execution: shown } of seen) expect(shown).toBe('redis' in way ? execution : undefined)
+  })
+
+  test('tries again what it failed at, a few at a time, and leaves what it does not want to another', async () => {
+    const errors: unknown[] = []
+    let tries = 0
+    let atOnce = 0
+    let most = 0
+    await run({
+      ...way,
+      concurrency: 2,
+      async onRequest({ subject }) {
+        most = Math.max(most, (atOnce += 1))
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        atOnce -= 1
+        if (subject.endsWith('flaky') && (tries += 1) < 3) throw new Error('not now')
+        return subject.endsWith('not mine') ? undefined : { decision: 'APPROVE' }
+      },
+      onError: (error) => errors.push(error),
+    })
+    const executions = await Promise.all(['flaky', 'one', 'two', 'three', 'four'].map(ask))
+    for (const id of executions) expect(await ended(id)).toMatchObject({ status: 'SUCCEEDED' })
+    expect(errors.map(String)).toEqual(['Error: not now', 'Error: not now'])
+    expect(most).toBe(2)
+    if ('redis' in way) return
+    const left = await ask('not mine')
+    await run({ ...way, onRequest: () => ({ decision: 'APPROVE' }) })
+    expect(await ended(left)).toMatchObject({ status: 'SUCCEEDED' })
+  })
+
+  test('stops what nobody waits for any more; ended gracefully it answers what it was about', async () => {
+    const begun = Promise.withResolvers<AbortSignal>()
+    const goOn = Promise.withResolvers<void>()
+    const { agent } = await run({
+      ...way,
+      async onRequest(_request, { signal }) {
+        begun.resolve(signal)
+        await goOn.promise
+        return { decision: 'APPROVE' }
+      },
+    })
+    const execution = await ask()
+    expect((await begun.promise).aborted).toBe(false)
+    const stopped = agent.stop()
+    goOn.resolve()
+    await stopped
+    expect(await agent.ended).toBeUndefined()
+    expect(await ended(execution)).toMatchObject({ status: 'SUCCEEDED' })
+  })
+})
+
+test('an agent whose request somebody else answers is told by its signal; one whose key is no good ends, and says why', async () => {
+  const aborted = Promise.withResolvers<void>()
+  await run({
+    onRequest: (_request, { signal }) =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', () => {
+          aborted.resolve()
+          resolve(undefined)
+        })
+      }),
+  })
+  const execution = await ask()
+  const [row] = await ownerQuery<{ id: string }>(
+    `select id from sluice.agent_requests where status = 'OPEN' order by id desc limit 1`,
+  )
+  expect(row).toBeDefined()
+  await session.run('mutation ($id: ID!) { cancelExecution(input: { id: $id }) { __typename } }', { id: execution })
+  await aborted.promise
+  const agent = createAgent({ url, apiKey: `slk_${'x'.repeat(43)}`, roles: ['ceo'], onRequest: () => undefined })
+  await agent.start()
+  expect(await agent.ended).toMatchObject({ name: 'AgentRefused' })
+})
