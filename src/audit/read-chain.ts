@@ -21,11 +21,14 @@ type Query = Pick<Database, 'query'>
 /** Seals behind `position`, at most `limit`, until they hold `rows` rows or more. */
 export async function readSeals(database: Query, position: number, rows: number): Promise<Seal[]> {
   return database.query<Seal>(
-    `select position, ids, "lastXid", hash, "sealedAt" from (
-       select position, ids, last_xid::text as "lastXid", hash, sealed_at as "sealedAt",
-         coalesce(sum(cardinality(ids)) over (order by position rows between unbounded preceding and 1 preceding), 0) as held
-       from (select * from sluice.audit_seals where position > $1 order by position limit $2) as next) as s
-     where held < $2 order by position`,
+    // one after the other, each an index look: a seal may hold a thousand ids, and what lies beyond is not read
+    `with recursive walk as (
+       (select s.*, 0::bigint as held from sluice.audit_seals s where s.position > $1 order by s.position limit 1)
+       union all
+       select n.*, w.held + cardinality(w.ids) from walk w
+       cross join lateral (select * from sluice.audit_seals s where s.position > w.position order by s.position limit 1) n
+       where w.held + cardinality(w.ids) < $2)
+     select position, ids, last_xid::text as "lastXid", hash, sealed_at as "sealedAt" from walk order by position`,
     [position, rows],
   )
 }
