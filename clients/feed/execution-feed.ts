@@ -208,14 +208,21 @@ interface Part<Execution, Step, Event> {
   readonly events?: readonly Event[]
 }
 
-/** An own document selects `version` of the execution, `path` of steps and `seq` of events, if it selects these at all. */
+/** What is asked for of each; what is left out is not asked for. */
+export interface ExecutionFields {
+  readonly execution: string
+  readonly steps?: string
+  readonly events?: string
+}
+
+/** `wanted`: fields or a document, with `version` of the execution, `path` of steps and `seq` of events, if there are any of these. */
 export function executionFeedOf<
   Execution extends object = ExecutionState,
   Step extends { readonly path: string } = StepRun,
   Event extends { readonly seq: number } = ExecutionEvent,
->(document: string): FeedKind<ExecutionView<Execution, Step, Event>> {
+>(wanted: ExecutionFields | string): FeedKind<ExecutionView<Execution, Step, Event>> {
   return {
-    document,
+    document: typeof wanted === 'string' ? wanted : documentOf(wanted),
     empty: { execution: undefined, steps: [], events: [] },
     take(view, part) {
       const { execution: came, steps = [], events = [] } = part as Part<Execution, Step, Event>
@@ -229,6 +236,21 @@ export function executionFeedOf<
       }
     },
   }
+}
+
+function documentOf({ execution, steps, events }: ExecutionFields): string {
+  const [ofSteps, ofEvents] = [steps ? `steps { ${steps} }` : '', events ? `{ ${events} }` : '']
+  return `subscription ExecutionFeed($id: ID!, $after: String) {
+    executionFeed(id: $id, after: $after) {
+      __typename
+      ... on FeedFrame { cursor }
+      ... on FeedSnapshot { execution { ${execution} ${ofSteps} ${ofEvents && `events(first: 500) ${ofEvents}`} } }
+      ... on FeedDelta { execution { ${execution} } ${ofSteps} ${ofEvents && `events ${ofEvents}`} }
+      ... on FeedGap { reason }
+      ... on FeedEnd { reason execution { ${execution} } }
+      ... on FeedClosed { reason }
+    }
+  }`
 }
 
 /** One execution: variables `{ id }`. */

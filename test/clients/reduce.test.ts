@@ -160,9 +160,15 @@ test('faults that pass are waited for, an expired token is renewed, everything e
   expect(judge([])).toMatchObject({ final: true })
 })
 
-test.each([executionFeed, executionsFeed, agentRequestsFeed, auditFeed])('each document fits the schema', ({ document }) => {
-  expect(validate(schema, parse(document)).map(({ message }) => message)).toEqual([])
-})
+const fields = { execution: 'id status version picture' }
+const SOME = [fields, { ...fields, steps: 'path' }, { ...fields, events: 'seq at' }, { ...fields, steps: 'path', events: 'seq' }]
+const OWN = SOME.map((some) => executionFeedOf(some))
+test.each([executionFeed, executionsFeed, agentRequestsFeed, auditFeed, ...OWN])(
+  'each document fits the schema',
+  ({ document }) => {
+    expect(validate(schema, parse(document)).map(({ message }) => message)).toEqual([])
+  },
+)
 
 interface Numbered {
   readonly id: string

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { parseSync } from 'oxc-parser'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { parse, validate } from 'graphql'
+import { executionFeedOf } from '../../clients/feed/feed.ts'
 import { schema } from '../../src/api/schema.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
 
@@ -56,14 +57,12 @@ test('the page and all that it imports are served, and each import has its file'
 
 test('what it asks fits the schema, from an origin that servers allow by default', async () => {
   const script = await readFile(new URL('../../examples/clients/page/page.js', import.meta.url), 'utf8')
-  const constants = Object.fromEntries(
-    [...script.matchAll(/^const (STATE|EVENT) = '(.*)'$/gm)].map(([, name, text]) => [name, text]),
-  )
-  const documents = [...script.matchAll(/`((?:subscription|mutation) [^`]*)`/g)].map(([, text]) => text!)
+  const [, execution, events] = /^const execution = '(.*)'\nconst kind = .* events: '(.*)' \}\)$/m.exec(script)!
+  const feed = executionFeedOf({ execution: execution!, events: events! })
+  const documents = [feed.document, ...[...script.matchAll(/`(mutation [^`]*)`/g)].map(([, text]) => text!)]
   expect(documents).toHaveLength(3)
-  for (const text of documents) {
-    const document = text.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => constants[name]!)
-    expect(validate(schema, parse(document)).map(({ message }) => message)).toEqual([])
-  }
+  for (const document of documents) expect(validate(schema, parse(document)).map(({ message }) => message)).toEqual([])
+  // what is short is read
+  expect(script.split('\n').filter((line) => line.trim() !== '').length).toBeLessThanOrEqual(50)
   expect(SETTINGS.server.allowedOrigins.fallback?.split(',')).toContain('http://localhost:3000')
 })
