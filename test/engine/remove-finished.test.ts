@@ -242,6 +242,35 @@ test('weeks are dropped when nothing of them is left, and no sooner', async () =
   expect(await weeks(), 'those of now and of weeks to come stay').toEqual(before)
 })
 
+test('a week is made ahead while others write, and holds nobody up', async () => {
+  const made = () =>
+    ownerQuery<{ name: string; atRoot: boolean }>(
+      `select c.relname as name, c.relispartition as "atRoot" from pg_class c
+       where c.relnamespace = 'sluice'::regnamespace and c.relkind = 'r' and c.relname ~ '^(events|step_runs)_\\d{8}$'`,
+    )
+  const before = (await made()).length
+  await superuser.query('begin')
+  for (const table of ['events', 'step_runs']) await superuser.query(`lock table sluice.${table} in row exclusive mode`)
+  const [row] = await database.query<{ made: number }>('select sluice.ensure_partitions(6) as made')
+  await superuser.query('commit')
+  const weeks = await made()
+  expect(weeks.length).toBe(before + row!.made)
+  expect(row!.made).toBeGreaterThan(0)
+  expect(weeks.every(({ atRoot }) => atRoot)).toBe(true)
+  const [last] = weeks
+    .map(({ name }) => name)
+    .filter((name) => name.startsWith('events'))
+    .sort()
+    .slice(-1)
+  const indexes = (of: string) =>
+    ownerQuery<{ text: string }>(
+      `select regexp_replace(pg_get_indexdef(indexrelid), ' ON .* USING ', ' ') as text from pg_index where indrelid = to_regclass('sluice.' || $1)`,
+      [of],
+    )
+  const primary = (await indexes(last!)).map(({ text }) => text.replace(last!, 'events'))
+  expect(primary).toEqual((await indexes('events')).map(({ text }) => text))
+})
+
 test('dropping a week waits for nobody: whoever writes meanwhile is not held up', async () => {
   await makePartitions(superuser, [Date.now() - 300 * 86_400_000])
   await superuser.query('begin')

@@ -4,6 +4,12 @@ import { testDatabase } from '../harness/test-database.ts'
 
 const { database, ownerQuery } = await testDatabase()
 
+/** Found by themselves, by whom they concern or by their time: they are about an execution, and not part of it. */
+const KEPT_APART: readonly string[] = [
+  ...['agent_requests', 'approvals', 'audit_events', 'cached_results', 'execution_links', 'repairs'],
+  ...['schedule_firings', 'webhook_deliveries'],
+]
+
 test.each([
   ['engine/commit', 'commit_transitions'],
   ['engine/commit-waits', 'commit_waits'],
@@ -12,6 +18,7 @@ test.each([
   ['engine/commit-slots', 'refused_slots'],
   ['engine/claim', 'claim_executions'],
   ['engine/claim', 'claim_offered'],
+  ['engine/ensure-partitions', 'ensure_partitions'],
   ['engine/remove-finished', 'refuse_execution_change'],
   ['engine/remove-finished', 'lock_finished'],
   ['engine/remove-finished', 'remove_finished'],
@@ -28,6 +35,20 @@ test.each([
   const text = await readFile(new URL(`../../src/${file}.sql`, import.meta.url), 'utf8')
   const [row] = await ownerQuery<{ prosrc: string }>(`select prosrc from pg_proc where oid = $1::regproc`, [`sluice.${name}`])
   expect(text).toContain(row!.prosrc)
+})
+
+test('what belongs to an execution has its id first in its key, so that a distributed PostgreSQL can keep it together', async () => {
+  const keys = await ownerQuery<{ table: string; first: string }>(
+    `select c.relname as table, a.attname as first from pg_class c
+     join pg_index i on i.indrelid = c.oid and i.indisprimary
+     join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
+     where c.relnamespace = 'sluice'::regnamespace and not c.relispartition
+       and exists (select from pg_attribute x where x.attrelid = c.oid and x.attname = 'execution_id' and not x.attisdropped)
+     order by 1`,
+  )
+  const others = keys.filter(({ first }) => first !== 'execution_id').map(({ table }) => table)
+  expect(keys.length).toBeGreaterThan(others.length)
+  expect(others).toEqual(KEPT_APART)
 })
 
 test('a worker without a lease claims nothing', async () => {
