@@ -46,7 +46,7 @@ async function obey(order: ServerOrder): Promise<void> {
 
 /** Events come from outside: another process commits them and rings, as another node would. */
 async function openSluice(): Promise<Running> {
-  const config = loadConfig(process.env, { mode: 'serve' })
+  const config = loadConfig(process.env, { mode: 'start' })
   const app = await startApp({
     ...{ config, environment: {}, log: createLog('warn'), serve: true, work: false },
     onFatal: () => process.exit(1),

@@ -73,7 +73,7 @@ export async function openSluice(connection: string): Promise<System> {
     log,
   })
   const writeAudit = createAuditWriter(database)
-  const { security: securityLimits } = loadConfig({}, { mode: 'serve' })
+  const { security: securityLimits } = loadConfig({}, { mode: 'start' })
   const { refusals, watch: security } = createSecurityRoom({
     ...{ database, keys: auditKeys, limits: securityLimits, addressOf: addressKey, registry: new Registry(), log },
   })

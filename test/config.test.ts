@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { ConfigError, describeConfig, loadConfig } from '../src/config/config.ts'
+import { showConfig } from '../src/config/show-config.ts'
 import type { Environment, Mode } from '../src/config/config.ts'
 
 const STRONG = 'pZ4vN8q1Kx7Wd3Rt6Yb0Hs5Lm9Gc2Jf4Qa8Ue1Oi7'
 const directory = mkdtempSync(join(tmpdir(), 'sluice-config-'))
 afterAll(() => rmSync(directory, { recursive: true }))
 
-function mistakesOf(env: Environment, mode: Mode = 'serve'): readonly string[] {
+function mistakesOf(env: Environment, mode: Mode = 'start'): readonly string[] {
   try {
     loadConfig(env, { mode })
     return []
@@ -34,7 +35,7 @@ function secretFile(text: string, mode = 0o600): string {
 }
 
 describe('an environment with nothing set', () => {
-  const config = loadConfig({}, { mode: 'serve' })
+  const config = loadConfig({}, { mode: 'start' })
 
   test('gives the documented defaults (B3, A8, E4)', () => {
     expect(config.nodeEnv).toBe('development')
@@ -98,7 +99,7 @@ describe('mistakes', () => {
     for (const name of [...names, 'SLUICE_ADMIN_EMAIL'])
       expect(mistakes.filter((line) => line.startsWith(`${name} `))).toHaveLength(1)
     expect(mistakes).toHaveLength(8)
-    expect(() => loadConfig(env, { mode: 'serve' })).toThrow(/5 mistakes:\n {2}- /)
+    expect(() => loadConfig(env, { mode: 'start' })).toThrow(/5 mistakes:\n {2}- /)
   })
 
   test('show what was given, except in secrets (B13)', () => {
@@ -140,7 +141,7 @@ describe('mistakes', () => {
     ])
     const { server } = loadConfig(
       { SLUICE_PERSISTED_ONLY: 'true', SLUICE_PERSISTED_OPERATIONS: '/a, /b.json' },
-      { mode: 'serve' },
+      { mode: 'start' },
     )
     expect(server).toMatchObject({ persistedOnly: true, persistedOperations: ['/a', '/b.json'] })
   })
@@ -167,11 +168,11 @@ test.each([
   ['', []],
   ['127.0.0.1, 10.0.0.0/8,2001:db8::/32', ['127.0.0.1', '10.0.0.0/8', '2001:db8::/32']],
 ])('trusted proxies %j are addresses and networks (B3)', (SLUICE_TRUSTED_PROXIES, expected) => {
-  expect(loadConfig({ SLUICE_TRUSTED_PROXIES }, { mode: 'serve' }).server.trustedProxies).toEqual(expected)
+  expect(loadConfig({ SLUICE_TRUSTED_PROXIES }, { mode: 'start' }).server.trustedProxies).toEqual(expected)
 })
 
 test('what steps may call besides public addresses is a list of networks, addresses and hosts with a port (B15)', () => {
-  const { outbound } = loadConfig({ SLUICE_OUTBOUND_ALLOW: '10.1.0.0/16, billing.internal:8080' }, { mode: 'serve' })
+  const { outbound } = loadConfig({ SLUICE_OUTBOUND_ALLOW: '10.1.0.0/16, billing.internal:8080' }, { mode: 'start' })
   expect(outbound).toEqual({ allow: ['10.1.0.0/16', 'billing.internal:8080'], ports: [80, 443] })
   for (const SLUICE_OUTBOUND_ALLOW of ['0.0.0.0/0', 'billing.internal', 'http://billing.internal', '*'])
     expect(mistakesOf({ SLUICE_OUTBOUND_ALLOW })).toHaveLength(1)
@@ -186,7 +187,7 @@ test.each(['*', 'proxy.example', '10.0.0.0/33', '0.0.0.0/0', '::/0', '10.0.0.1/'
 )
 
 test('a name set to nothing counts as unset, and an empty list of origins as none', () => {
-  const config = loadConfig({ PORT: '', SLUICE_JWT_SECRET: '', HOST: '', CORS_ALLOWED_ORIGINS: '' }, { mode: 'serve' })
+  const config = loadConfig({ PORT: '', SLUICE_JWT_SECRET: '', HOST: '', CORS_ALLOWED_ORIGINS: '' }, { mode: 'start' })
   expect(config.server).toMatchObject({ port: 4000, host: '127.0.0.1', allowedOrigins: [] })
   expect(config.identity.jwtSecret).toBeUndefined()
 })
@@ -194,7 +195,7 @@ test('a name set to nothing counts as unset, and an empty list of origins as non
 describe('query sources', () => {
   test('are named URLs, and secret', () => {
     const SLUICE_QUERY_SOURCES = 'shop=postgres://reader:p@db/shop?a=b, memory=postgresql://r@%2Ftmp/m'
-    const { queries } = loadConfig({ SLUICE_QUERY_SOURCES }, { mode: 'serve' })
+    const { queries } = loadConfig({ SLUICE_QUERY_SOURCES }, { mode: 'start' })
     expect(queries).toEqual({
       sources: [
         { name: 'shop', url: 'postgres://reader:p@db/shop?a=b' },
@@ -203,7 +204,7 @@ describe('query sources', () => {
       poolSize: 4,
     })
     expect(
-      loadConfig({ SLUICE_QUERY_SOURCES_FILE: secretFile('a=postgres://r@db/a') }, { mode: 'serve' }).queries.sources,
+      loadConfig({ SLUICE_QUERY_SOURCES_FILE: secretFile('a=postgres://r@db/a') }, { mode: 'start' }).queries.sources,
     ).toHaveLength(1)
   })
 
@@ -227,7 +228,7 @@ describe('query sources', () => {
 
 describe('production', () => {
   test('starts with a strong secret and nothing else', () => {
-    expect(loadConfig(production(), { mode: 'serve' }).identity.jwtSecret).toBe(STRONG)
+    expect(loadConfig(production(), { mode: 'start' }).identity.jwtSecret).toBe(STRONG)
   })
 
   test('does not start without a signing secret (B1)', () => {
@@ -255,7 +256,7 @@ describe('production', () => {
     const previous = (...secrets: string[]) => production({ SLUICE_JWT_PREVIOUS_SECRETS: secrets.join(', ') })
     expect(mistakesOf(previous(STRONG, 'changeme'))).toEqual([expect.stringMatching(/^SLUICE_JWT_PREVIOUS_SECRETS must/)])
     expect(mistakesOf(previous(STRONG, randomBytes(48).toString('base64')))).toEqual([])
-    const { identity } = loadConfig(previous(STRONG), { mode: 'serve' })
+    const { identity } = loadConfig(previous(STRONG), { mode: 'start' })
     expect(identity.jwtPreviousSecrets).toEqual([STRONG])
   })
 
@@ -303,8 +304,15 @@ describe('production', () => {
   })
 })
 
-test('a worker needs a database of its own address, in production Redis too (E5)', () => {
-  expect(mistakesOf({}, 'work')).toEqual([expect.stringMatching(/^DATABASE_URL must be set/)])
+test('a worker or an API alone needs a database of its own address, in production Redis too; both in one process need neither (E5)', () => {
+  for (const mode of ['work', 'serve'] as const) {
+    expect(mistakesOf({}, mode)).toEqual([expect.stringMatching(/^DATABASE_URL must be set/)])
+    const fleet = production({ DATABASE_URL: 'postgres://u:p@localhost/sluice' })
+    expect(mistakesOf(fleet, mode)).toEqual([expect.stringMatching(/^REDIS_URL must be set/)])
+    expect(mistakesOf({ ...fleet, REDIS_URL: 'redis://localhost' }, mode)).toEqual([])
+    expect(mistakesOf({ ...fleet, NODE_ENV: '' }, mode)).toEqual([])
+  }
+  expect(mistakesOf(production(), 'start')).toEqual([])
   const remote = {
     NODE_ENV: 'production',
     DATABASE_URL: 'postgres://u:p@localhost/sluice',
@@ -321,11 +329,28 @@ test('a worker needs a database of its own address, in production Redis too (E5)
   expect(mistakesOf({ ...whole, SLUICE_AUDIT_KEY: '', SLUICE_SECRETS_KEY: STRONG }, 'work')).toEqual([])
 })
 
+test('what is configured can be shown, without what is secret (C6)', () => {
+  const path = secretFile(STRONG)
+  const env = {
+    ...{ PORT: '4100', SLUICE_AGENT_ROLES: 'ceo, cto', DATABASE_URL: 'postgres://u:hunter2@db/x' },
+    ...{ SLUICE_JWT_SECRET_FILE: path, SLUICE_RETAIN_FLOWS_DAYS: '7-30', SLUICE_LEASE_MS: '' },
+  }
+  const shown = showConfig(loadConfig(env, { mode: 'start' }), env, false)
+  const lines = ['PORT = 4100', 'DATABASE_URL is set', 'SLUICE_JWT_SECRET is set (SLUICE_JWT_SECRET_FILE)']
+  for (const line of [...lines, 'SLUICE_AGENT_ROLES = ceo,cto', 'SLUICE_RETAIN_FLOWS_DAYS = 7-30'])
+    expect(shown).toContain(`  ${line}\n`)
+  expect(shown).not.toMatch(/hunter2|SLUICE_LEASE_MS/)
+  expect(shown).not.toContain(STRONG)
+  const all = showConfig(loadConfig(env, { mode: 'start' }), env, true)
+  expect(all).toContain('  SLUICE_LEASE_MS = 10000 (default)\n')
+  expect(all).toContain('  REDIS_URL = unset (default)\n')
+})
+
 describe('a secret from a file (B13)', () => {
   test('is read without its last line end', () => {
     const config = loadConfig(
       { SLUICE_JWT_SECRET_FILE: secretFile(`${STRONG}\n`), DATABASE_URL_FILE: secretFile('postgres:///x') },
-      { mode: 'serve' },
+      { mode: 'start' },
     )
     expect(config.identity.jwtSecret).toBe(STRONG)
     expect(config.database.url).toBe('postgres:///x')

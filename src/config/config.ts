@@ -8,7 +8,7 @@ import { didYouMean } from '../language/nearest-name.ts'
 export type Environment = Record<string, string | undefined>
 
 /** What the process is to do: some settings are needed for some of it only. */
-export type Mode = 'serve' | 'work' | 'migrate' | 'schema'
+export type Mode = 'start' | 'serve' | 'work' | 'migrate' | 'schema'
 
 /** Thrown with every mistake found, each naming its variable and what to do, none quoting a secret. */
 export class ConfigError extends Error {
@@ -86,20 +86,28 @@ function readSecret(name: string, env: Environment, mistakes: string[]): string 
 function missing(env: Environment, mode: Mode, inProduction: boolean): string[] {
   const isSet = (name: string): boolean => Boolean(env[name] || env[fileName(name)])
   const mistakes: string[] = []
-  if (inProduction && mode === 'serve' && !isSet('SLUICE_JWT_SECRET')) {
+  const serves = mode === 'start' || mode === 'serve'
+  if (inProduction && serves && !isSet('SLUICE_JWT_SECRET')) {
     mistakes.push(
       'SLUICE_JWT_SECRET must be set in production, or SLUICE_JWT_SECRET_FILE: make one with `openssl rand -base64 48`',
     )
   }
-  if (inProduction && (mode === 'serve' || mode === 'work') && !isSet('SLUICE_SECRETS_KEY')) {
+  if (inProduction && (serves || mode === 'work') && !isSet('SLUICE_SECRETS_KEY')) {
     mistakes.push(
       'SLUICE_SECRETS_KEY must be set in production, or SLUICE_SECRETS_KEY_FILE: make one with `openssl rand -base64 48`, and keep it',
     )
   }
-  if (mode === 'work' && !isSet('DATABASE_URL')) {
-    mistakes.push('DATABASE_URL must be set for a worker: the embedded database belongs to `serve`, which works too')
+  if ((mode === 'work' || mode === 'serve') && !isSet('DATABASE_URL')) {
+    mistakes.push(
+      `DATABASE_URL must be set for ${mode === 'work' ? 'a worker' : 'an API'} alone: the embedded database belongs to one process, which is both (\`start\`)`,
+    )
   }
-  if (mode === 'work' && inProduction && !isSet('REDIS_URL')) mistakes.push('REDIS_URL must be set for workers in production')
+  // one process needs none (E5)
+  if ((mode === 'work' || mode === 'serve') && inProduction && !isSet('REDIS_URL')) {
+    mistakes.push(
+      `REDIS_URL must be set in production, where ${mode === 'work' ? 'a worker' : 'an API'} alone is one of several processes; \`start\` alone needs none`,
+    )
+  }
   if (mode === 'work' && inProduction && !['SLUICE_AUDIT_KEY', 'SLUICE_SECRETS_KEY', 'SLUICE_JWT_SECRET'].some(isSet)) {
     mistakes.push('SLUICE_AUDIT_KEY must be set in production, to the one of the other processes: workers sign the audit log too')
   }

@@ -9,7 +9,7 @@ export const SERVER_SETTINGS: Settings<ServerConfig> = {
   port: setting('PORT', 'Port the server listens on; 0 takes a free one.', '4000', whole(0, 65_535)),
   metricsPort: optional(
     'SLUICE_METRICS_PORT',
-    'Port of `/metrics`, on the same address; unset = no metrics are served.',
+    'Port of `/metrics` and `/health`, on the same address (a worker has no other); unset = no metrics are served.',
     whole(0, 65_535),
   ),
   publicUrl: {

@@ -24,7 +24,7 @@ test(
     context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
     const dataDir = await mkdtemp(join(tmpdir(), 'sluice-traced-'))
     onTestFinished(() => rm(dataDir, { recursive: true, force: true }))
-    const config = loadConfig({ ...env, SLUICE_DATA_DIR: dataDir, PORT: '0', SLUICE_LOG_LEVEL: 'fatal' }, { mode: 'serve' })
+    const config = loadConfig({ ...env, SLUICE_DATA_DIR: dataDir, PORT: '0', SLUICE_LOG_LEVEL: 'fatal' }, { mode: 'start' })
     const onFatal = (error: Error): void => expect.unreachable(error.message)
     const options = { config, environment: {}, log: createLog('fatal'), onFatal }
     const api = await startApp({ ...options, serve: true, work: false })

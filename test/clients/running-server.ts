@@ -23,7 +23,7 @@ export async function runningServer(more: Readonly<Record<string, string>> = {})
     ...{ SLUICE_DATA_DIR: directory, PORT: '0', SLUICE_LOG_LEVEL: 'fatal', SLUICE_JWT_SECRET: JWT_SECRET },
     ...{ SLUICE_ADMIN_PASSWORD: PASSWORD, SLUICE_LIMIT_API_PER_MINUTE: '100000', SLUICE_LIMIT_SIGN_IN_PER_MINUTE: '1000' },
   }
-  const config = loadConfig({ ...env, ...settings, ...more }, { mode: 'serve' })
+  const config = loadConfig({ ...env, ...settings, ...more }, { mode: 'start' })
   const onFatal = (error: Error): void => {
     throw error
   }

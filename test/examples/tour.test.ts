@@ -20,7 +20,7 @@ test(
   async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'sluice-tour-'))
     onTestFinished(() => rm(dataDir, { recursive: true, force: true }))
-    const config = loadConfig({ ...env, SLUICE_DATA_DIR: dataDir, PORT: '0', SLUICE_LOG_LEVEL: 'fatal' }, { mode: 'serve' })
+    const config = loadConfig({ ...env, SLUICE_DATA_DIR: dataDir, PORT: '0', SLUICE_LOG_LEVEL: 'fatal' }, { mode: 'start' })
     const onFatal = (error: Error): void => expect.unreachable(error.message)
     const app = await startApp({ config, environment: {}, log: createLog('fatal'), serve: true, work: true, onFatal })
     onTestFinished(() => app.stop())

@@ -19,6 +19,8 @@ export interface SluiceProcess {
   output(): string
   /** Resolves when it printed this; rejects with what it printed when it ends before. */
   said(what: RegExp): Promise<RegExpExecArray>
+  /** Its code, when it has ended by itself and all that it printed is here. */
+  ended(): Promise<number | null>
   /** Ends it with this signal and waits until it is gone. */
   end(signal: NodeJS.Signals): Promise<number | null>
 }
@@ -78,6 +80,8 @@ export function spawnSluice(command: string, dataDir: string, environment: Recor
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   children.push(child)
+  const exited = once(child, 'exit')
+  const closed = once(child, 'close')
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += String(text)))
   return {
@@ -97,8 +101,8 @@ export function spawnSluice(command: string, dataDir: string, environment: Recor
         for (const stream of [child.stdout, child.stderr]) stream.on('data', look)
         look()
       }),
+    ended: async () => (await closed, child.exitCode),
     async end(signal) {
-      const exited = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined
       child.kill(signal)
       await exited
       return child.exitCode

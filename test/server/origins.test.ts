@@ -57,7 +57,7 @@ test('unset, the list is localhost:3000 and internal-dashboard; empty, it is the
     'http://evil.example',
   ]
   const allowed = (environment: Record<string, string>) => {
-    const allows = createOriginRule(loadConfig(environment, { mode: 'serve' }).server, 4000)
+    const allows = createOriginRule(loadConfig(environment, { mode: 'start' }).server, 4000)
     return candidates.filter((origin) => allows(origin, 'evil.example'))
   }
   expect(allowed({})).toEqual([...own, 'http://localhost:3000', 'http://internal-dashboard'])
@@ -72,6 +72,6 @@ test('unset, the list is localhost:3000 and internal-dashboard; empty, it is the
 test.each(['*', 'null', 'https://*.example.com', 'https://app.example.com/', 'app.example.com', 'file:///'])(
   'the list cannot hold %s (E4, B13)',
   (origin) => {
-    expect(() => loadConfig({ CORS_ALLOWED_ORIGINS: origin }, { mode: 'serve' })).toThrow('CORS_ALLOWED_ORIGINS')
+    expect(() => loadConfig({ CORS_ALLOWED_ORIGINS: origin }, { mode: 'start' })).toThrow('CORS_ALLOWED_ORIGINS')
   },
 )
