@@ -27,6 +27,7 @@ import { Webhooks } from './026-webhooks.ts'
 import { FlowRetention } from './028-flow-retention.ts'
 import { ExecutionTraces } from './029-execution-traces.ts'
 import { Pools } from './030-pools.ts'
+import { Locks } from './032-locks.ts'
 import { AgentMessages } from './033-agent-messages.ts'
 import { Installation } from './036-installation.ts'
 import { Tokens } from './038-tokens.ts'
@@ -60,6 +61,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '028-flow-retention', class: FlowRetention },
   { name: '029-execution-traces', class: ExecutionTraces },
   { name: '030-pools', class: Pools },
+  { name: '032-locks', class: Locks },
   { name: '033-agent-messages', class: AgentMessages },
   { name: '036-installation', class: Installation },
   { name: '038-tokens', class: Tokens },

@@ -3,6 +3,8 @@ import type { Config } from '../config/config-types.ts'
 import type { Database, DatabaseOptions } from '../database/database.ts'
 import type { Bus } from '../fleet/bus.ts'
 import type { CreateLimiter } from '../fleet/limiter.ts'
+import { createSingleton } from '../fleet/lock.ts'
+import type { Singleton } from '../fleet/lock.ts'
 import type { Dispatch } from '../fleet/dispatch.ts'
 import { openFleet } from '../fleet/open-fleet.ts'
 import type { RedisConnection } from '../fleet/redis-connection.ts'
@@ -12,6 +14,9 @@ import { openAppDatabase } from './database.ts'
 import type { AppDatabaseOptions } from './database.ts'
 import type { Ports } from './ports.ts'
 
+/** How long nobody does it after the process that did has died. */
+const UPKEEP_MS = 30_000
+
 export interface Ground extends Ports {
   config: Config
   log: Logger
@@ -20,6 +25,8 @@ export interface Ground extends Ports {
   bus: Bus
   createLimiter: CreateLimiter
   dispatch: Dispatch
+  /** what one process does for all that share the database: removing what is over */
+  upkeep: Singleton
   /** of a fleet that has one */
   redis: RedisConnection | undefined
   /** what is opened is closed with it, last in, first out */
@@ -45,8 +52,10 @@ export async function openGround(
     ...{ registry, log: log.child({ room: 'fleet' }) },
   })
   stack.defer(() => fleet.close())
+  const upkeep = createSingleton(fleet.locks, 'upkeep', UPKEEP_MS)
+  stack.defer(() => upkeep.stop())
   openTracing()
   const { bus, createLimiter, dispatch, redis } = fleet
   const development = config.nodeEnv !== 'production'
-  return { ...ports, config, log, development, database, bus, createLimiter, dispatch, redis, stack }
+  return { ...ports, config, log, development, database, bus, createLimiter, dispatch, upkeep, redis, stack }
 }

@@ -19,7 +19,7 @@ export interface AppIdentityOptions {
 
 /** Started, and stopped with the stack. */
 export async function openIdentity(ground: Ground, options: AppIdentityOptions): Promise<IdentityServices> {
-  const { config, log, development, database, bus, createLimiter, stack } = ground
+  const { config, log, development, database, bus, createLimiter, upkeep, stack } = ground
   const { secretKeys, agentRoles } = options
   const authChanges = createAuthChanges({ database, bus, log })
   const mail = await openMail(config.mail, development)
@@ -30,7 +30,7 @@ export async function openIdentity(ground: Ground, options: AppIdentityOptions):
     jwtSecrets: { signing: options.jwtSecret, previous: config.identity.jwtPreviousSecrets },
     signInAttempts: createAttemptLimiter(createLimiter, config.limits.signInPerMinute),
   })
-  for (const loop of [authChanges, mailRoom, createCleanUp(database, log), identity.keyUse]) {
+  for (const loop of [authChanges, mailRoom, createCleanUp(database, log, upkeep.isMine), identity.keyUse]) {
     loop.start()
     stack.defer(() => loop.stop())
   }

@@ -10,7 +10,7 @@ import type { Ground } from './ground.ts'
 
 /** Started, and stopped with the stack. */
 export function openUpkeep(
-  { config, log, database, registry, bus, stack }: Ground,
+  { config, log, database, registry, bus, upkeep, stack }: Ground,
   { auditKeys, auditHead }: Pick<AppAudit, 'auditKeys' | 'auditHead'>,
   engine: RunningEngine,
   secretKeys: SecretKeys,
@@ -18,6 +18,7 @@ export function openUpkeep(
   const retention = createRetention({
     ...{ database, auditKeys, auditHead, log: log.child({ room: 'retention' }) },
     auditArchiveDir: config.retention.auditArchiveDir,
+    isMine: upkeep.isMine,
   })
   measureRetention(retention, registry)
   const invariants = createInvariantMonitor({ database, auditKeys, engine, bus, log: log.child({ room: 'invariants' }) })

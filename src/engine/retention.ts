@@ -22,6 +22,8 @@ export interface RetentionOptions {
   auditHead: SealedHead
   /** where the oldest part of the audit log is written to before it is removed; none = it is not */
   auditArchiveDir?: string | undefined
+  /** asked before each round; false: another process does it. By default this one does */
+  isMine?(): Promise<boolean>
   log: Logger
 }
 
@@ -36,6 +38,8 @@ export interface RetentionRun {
   readonly partitions: readonly string[]
 }
 
+const NOTHING: RetentionRun['removed'] = { executionPayloads: 0, executions: 0, idempotencyKeys: 0, auditEvents: 0 }
+
 export interface Retention {
   start(): void
   /** Ends after the batch under way. */
@@ -46,7 +50,8 @@ export interface Retention {
   onRun?: (run: RetentionRun) => void
 }
 
-export function createRetention({ database, auditKeys, auditHead, auditArchiveDir, log }: RetentionOptions): Retention {
+export function createRetention(options: RetentionOptions): Retention {
+  const { database, auditKeys, auditHead, auditArchiveDir, log, isMine = async () => true } = options
   let stopping = false
   const isStopping = (): boolean => stopping
   const ages = createLoop({
@@ -54,7 +59,8 @@ export function createRetention({ database, auditKeys, auditHead, auditArchiveDi
     log,
     retryMs: 60_000,
     async runOnce() {
-      await runOnce()
+      if (await isMine()) await runOnce()
+      else retention.onRun?.({ removed: NOTHING, oldest: await readOldest(database), partitions: [] })
       return EVERY_MS
     },
   })
@@ -62,13 +68,13 @@ export function createRetention({ database, auditKeys, auditHead, auditArchiveDi
     name: 'removing words to the dead',
     log,
     async runOnce() {
-      await removeDeadWords(database)
+      if (await isMine()) await removeDeadWords(database)
       return WORDS_EVERY_MS
     },
   })
 
   async function runOnce(): Promise<RetentionRun> {
-    const removed = { executionPayloads: 0, executions: 0, idempotencyKeys: 0, auditEvents: 0 }
+    const removed: Record<Aged, number> = { ...NOTHING }
     for (const what of REMOVABLE) removed[what] = await removeOld(what, { database, auditKeys, isStopping })
     const partitions = await dropPartitions(database)
     await trimCommitLog(database)

@@ -9,6 +9,9 @@ import { createLocalBus } from './local-bus.ts'
 import { createMemoryLimiter } from './memory-limiter.ts'
 import { createPostgresBus } from './postgres-bus.ts'
 import { createPostgresDispatch } from './postgres-dispatch.ts'
+import { createLocks } from './lock.ts'
+import type { Locks } from './lock.ts'
+import { createPostgresLocks } from './postgres-locks.ts'
 import type { RedisConnection } from './redis-connection.ts'
 
 export interface FleetOptions {
@@ -25,6 +28,7 @@ export interface FleetOptions {
 export interface Fleet {
   readonly bus: Bus
   readonly dispatch: Dispatch
+  readonly locks: Locks
   readonly createLimiter: CreateLimiter
   /** undefined where there is none */
   readonly redis?: RedisConnection
@@ -36,12 +40,14 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
   if (!redisUrl) {
     const bus = sharedDatabase ? createPostgresBus({ database, connection: sharedDatabase, log }) : createLocalBus(log)
     const dispatch = createPostgresDispatch(bus)
-    return { bus, dispatch, createLimiter: createMemoryLimiter, close: () => bus.close() }
+    const locks = createLocks(createPostgresLocks(database), log)
+    return { bus, dispatch, locks, createLimiter: createMemoryLimiter, close: () => bus.close() }
   }
   // read in here: most servers have no Redis, and its client takes 6 MB
   const { connectRedis } = await import('./redis-connection.ts')
   const { createRedisBus } = await import('./redis-bus.ts')
   const { createRedisLimiters } = await import('./redis-limiter.ts')
+  const { createRedisLocks } = await import('./redis-locks.ts')
   const redis = await connectRedis(redisUrl, log)
   const bus = createRedisBus({ redis, log })
   const byRedis = options.dispatch === 'redis' && (await import('./redis-dispatch.ts'))
@@ -49,6 +55,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
   return {
     bus,
     dispatch,
+    locks: createLocks(createRedisLocks(redis), log),
     redis,
     createLimiter: createRedisLimiters({ redis, registry, log }),
     async close() {

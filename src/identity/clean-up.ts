@@ -12,13 +12,18 @@ export interface CleanUp {
   stop(): Promise<void>
 }
 
-export function createCleanUp(database: Pick<Database, 'query'>, log: Logger): CleanUp {
+/** `isMine`: asked before each round; false: another process does it. */
+export function createCleanUp(
+  database: Pick<Database, 'query'>,
+  log: Logger,
+  isMine: () => Promise<boolean> = async () => true,
+): CleanUp {
   let running: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
 
   async function run(): Promise<void> {
     try {
-      for (const statement of STATEMENTS) {
+      for (const statement of (await isMine()) ? STATEMENTS : []) {
         while ((await database.query(statement)).length === BATCH);
       }
     } catch (error) {
