@@ -1,13 +1,20 @@
-/** `@sluice/agent`: what it is asked it answers, over GraphQL alone and over Redis; what it cannot is tried again, or left. */
+/** `@sluice/agent`: what it is asked it answers, over GraphQL alone and over Redis; what it cannot is tried again, or left; killed it goes on. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createAgent } from '../../clients/agent/agent.ts'
 import type { AgentNotice, AgentOptions, AgentRequest } from '../../clients/agent/agent.ts'
+import { decodeId } from '../../src/ids.ts'
 import { hasRedis } from '../harness/has-redis.ts'
 import { testRedis } from '../harness/redis.ts'
 import { runningServer } from './running-server.ts'
 
 const redis = hasRedis ? await testRedis() : undefined
-const { url, session, start, ownerQuery } = await runningServer(redis ? { REDIS_URL: redis.url } : {})
+const { url, session, start, ownerQuery } = await runningServer({
+  ...{ SLUICE_LIMIT_RUNNING_PER_INITIATOR: '1000', ...(redis && { REDIS_URL: redis.url }) },
+})
 const WAYS: readonly [way: string, options: { redis?: string }][] = [
   ['GraphQL alone', {}],
   ...(redis ? [['Redis', { redis: redis.url }] as [string, { redis?: string }]] : []),
@@ -24,12 +31,21 @@ async function keyFor(...agentRoles: string[]): Promise<{ id: string; secret: st
 }
 
 beforeAll(async () => {
-  const { flow } = await session.run<{ flow: { id: string } }>(`{ flow(name: "feature_approval") { id } }`)
   await session.run(
-    `mutation ($flowId: ID!) { grantFlowAccess(input: { flowId: $flowId, grants: [
-      { to: { agentRole: "ceo" }, action: EXECUTE }, { to: { agentRole: "product_manager" }, action: EXECUTE }] }) { __typename } }`,
-    { flowId: flow.id },
+    `mutation ($definition: JSON!) { createFlow(input: { definition: $definition, visibility: PRIVATE }) { __typename } }`,
+    {
+      definition: PATIENT,
+    },
   )
+  const { one, two } = await session.run<Record<'one' | 'two', { id: string }>>(
+    `{ one: flow(name: "feature_approval") { id } two: flow(name: "patient_approval") { id } }`,
+  )
+  for (const { id: flowId } of [one, two])
+    await session.run(
+      `mutation ($flowId: ID!) { grantFlowAccess(input: { flowId: $flowId, grants: [
+        { to: { agentRole: "ceo" }, action: EXECUTE }, { to: { agentRole: "product_manager" }, action: EXECUTE }] }) { __typename } }`,
+      { flowId },
+    )
 })
 
 const stops: (() => Promise<void>)[] = []
@@ -129,6 +145,79 @@ describe.each(WAYS)('an agent over %s', (_way, way) => {
     expect(await ended(execution)).toMatchObject({ status: 'SUCCEEDED' })
   })
 })
+
+const AGENT = fileURLToPath(new URL('../../examples/agents/agent.ts', import.meta.url))
+const children: ChildProcess[] = []
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+})
+
+/** The agent of the example, as a process; `said` resolves when it has printed so many lines like this. */
+function agentProcess(key: string, way: { redis?: string }) {
+  const env = { ...process.env, SLUICE_URL: url, AGENT_KEY: key, AGENT_ROLES: 'ceo', REDIS_URL: way.redis ?? '' }
+  const child = spawn(process.execPath, [AGENT], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  children.push(child)
+  let output = ''
+  child.stdout.on('data', (text: Buffer) => (output += String(text)))
+  return {
+    async said(pattern: RegExp, times: number): Promise<void> {
+      while ((output.match(pattern) ?? []).length < times) await once(child.stdout, 'data')
+    },
+    async kill(): Promise<void> {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    },
+  }
+}
+
+const OPEN = 200
+/** Asks the ceo as the example does, and waits for as long as a slow machine needs. */
+const PATIENT = {
+  ...{ version: 1, name: 'patient_approval' },
+  steps: {
+    ask_ceo: {
+      ...{ type: 'agent', role: 'ceo', subject: 'Approve ${{ input.feature }}', timeout: 'PT10M' },
+      request: { feature: '${{ input.feature }}', analysis: { complexity: 1 } },
+    },
+  },
+}
+const KILLED: readonly [what: string, way: { redis?: string }, redisToo: boolean][] = [
+  ['over GraphQL alone', {}, false],
+  ...(redis
+    ? ([
+        ['over Redis', { redis: redis.url }, false],
+        ['over a Redis that is killed too, and comes back empty', { redis: redis.url }, true],
+      ] as [string, { redis?: string }, boolean][])
+    : []),
+]
+
+test.each(KILLED)(
+  'an agent that is killed while 200 requests are open, %s: each is answered once (A14)',
+  async (_what, way, redisToo) => {
+    const { secret } = await keyFor('ceo')
+    const executions = await Promise.all(Array.from({ length: OPEN }, (_, at) => start('patient_approval', { feature: `${at}` })))
+    const first = agentProcess(secret, way)
+    await first.said(/APPROVE/g, 20)
+    await first.kill()
+    const open = await ownerQuery<{ n: number }>(`select count(*)::integer as n from sluice.agent_requests where status = 'OPEN'`)
+    expect(open[0]!.n).toBeGreaterThan(0)
+    const second = agentProcess(secret, way)
+    if (redisToo) {
+      await second.said(/APPROVE/g, 20)
+      await redis!.stop()
+      await redis!.start()
+    }
+    for (const id of executions) expect(await ended(id)).toMatchObject({ status: 'SUCCEEDED' })
+    const [answers] = await ownerQuery<{ events: number; executions: number; audited: number }>(
+      `select count(*)::integer as events, count(distinct v.execution_id)::integer as executions,
+      (select count(*) from sluice.audit_events a where a.type = 'agentRequest.answered' and a.execution_id = any($1))::integer as audited
+     from sluice.events v where v.type = 'agent.answered' and v.execution_id = any($1)`,
+      [executions.map((id) => decodeId('execution', id))],
+    )
+    expect(answers).toEqual({ events: OPEN, executions: OPEN, audited: OPEN })
+  },
+  90_000,
+)
 
 test('an agent whose request somebody else answers is told by its signal; one whose key is no good ends, and says why', async () => {
   const aborted = Promise.withResolvers<void>()
