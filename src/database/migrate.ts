@@ -60,6 +60,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<string[]
       await run(locked, 'select pg_advisory_lock($1)', [MIGRATION_LOCK])
       await run(locked, 'set lock_timeout = 0')
       await run(locked, 'create schema if not exists sluice')
+      await refuseNewer(locked, migrations)
       const versioned = (await orm.migrator.up()).map(({ name }) => name)
       const repeated = await applyRepeatables(locked, options.repeatables, nameAppRole)
       for (const { text, params } of options.settle ?? []) await run(locked, text, params)
@@ -71,6 +72,18 @@ export async function migrateDatabase(options: MigrateOptions): Promise<string[]
     // Ends the connection, and with it the lock.
     await orm.close(true)
   }
+}
+
+/** An older program would put its own functions over those that the newer one works with. */
+async function refuseNewer(locked: Kysely<unknown>, migrations: MigrationPlan['migrations']): Promise<void> {
+  const [there] = await run<{ there: boolean }>(locked, `select to_regclass('sluice.migrations') is not null as there`)
+  if (!there?.there) return
+  const names = migrations.map(({ name }) => name)
+  const newer = await run<{ name: string }>(locked, 'select name from sluice.migrations where name <> all ($1) order by id', [names])
+  if (newer.length === 0) return
+  throw new Error(
+    `a newer release of Sluice has been at this database (${newer.map(({ name }) => name).join(', ')}): run that one, or restore a backup from before`,
+  )
 }
 
 /** What the database lacks (`pending`) and what a newer program left there (`unknown`); changes nothing. */

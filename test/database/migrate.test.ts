@@ -41,10 +41,11 @@ test('what is pending is told without changing anything, and nothing is after mi
   expect(await checkMigrations(fresh.database, plan)).toEqual({ pending: [], unknown: [] })
 })
 
-test('a database that a newer program migrated is recognised', async () => {
+test('a database that a newer program migrated is recognised, and left as it is', async () => {
   const migrated = await testDatabase()
   await migrate(migrated, { migrations: [...migrations, { name: '999-later', class: Later }] })
   expect(await checkMigrations(migrated.database, plan)).toEqual({ pending: [], unknown: ['999-later'] })
+  await expect(migrate(migrated)).rejects.toThrow(/a newer release .*999-later/)
 })
 
 test('a migration that fails takes back those before it, and the next try applies all', async () => {
