@@ -79,7 +79,9 @@ async function refuseNewer(locked: Kysely<unknown>, migrations: MigrationPlan['m
   const [there] = await run<{ there: boolean }>(locked, `select to_regclass('sluice.migrations') is not null as there`)
   if (!there?.there) return
   const names = migrations.map(({ name }) => name)
-  const newer = await run<{ name: string }>(locked, 'select name from sluice.migrations where name <> all ($1) order by id', [names])
+  const newer = await run<{ name: string }>(locked, 'select name from sluice.migrations where name <> all ($1) order by id', [
+    names,
+  ])
   if (newer.length === 0) return
   throw new Error(
     `a newer release of Sluice has been at this database (${newer.map(({ name }) => name).join(', ')}): run that one, or restore a backup from before`,
