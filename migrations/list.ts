@@ -27,6 +27,7 @@ import { Webhooks } from './026-webhooks.ts'
 import { FlowRetention } from './028-flow-retention.ts'
 import { ExecutionTraces } from './029-execution-traces.ts'
 import { Pools } from './030-pools.ts'
+import { PooledSteps } from './031-pooled-steps.ts'
 import { Locks } from './032-locks.ts'
 import { AgentMessages } from './033-agent-messages.ts'
 import { Installation } from './036-installation.ts'
@@ -61,6 +62,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '028-flow-retention', class: FlowRetention },
   { name: '029-execution-traces', class: ExecutionTraces },
   { name: '030-pools', class: Pools },
+  { name: '031-pooled-steps', class: PooledSteps },
   { name: '032-locks', class: Locks },
   { name: '033-agent-messages', class: AgentMessages },
   { name: '036-installation', class: Installation },
@@ -73,6 +75,7 @@ export const repeatables: MigrationPlan['repeatables'] = [
   new URL('../src/engine/commit-slots.sql', import.meta.url),
   new URL('../src/engine/commit.sql', import.meta.url),
   new URL('../src/engine/claim.sql', import.meta.url),
+  new URL('../src/engine/claim-steps.sql', import.meta.url),
   new URL('../src/engine/ensure-partitions.sql', import.meta.url),
   new URL('../src/engine/remove-finished.sql', import.meta.url),
   new URL('../src/engine/trim-commit-log.sql', import.meta.url),

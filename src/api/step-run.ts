@@ -52,6 +52,7 @@ const WaitingKind = builder.enumType('WaitingKind', {
     CHILD: { description: 'The end of a child execution.' },
     START: { description: 'The `startAt` of its execution.' },
     SLOT: { description: 'Its turn: as many of its flow run as may; `slot` says behind whom.' },
+    POOL: { description: 'A worker of the pool that the step names, `pool`.' },
     PAUSED: { description: 'Somebody who resumes it.' },
     CANCELING: { description: 'The end of what still runs; at `until` it is over whatever that does.' },
     WORKER: { description: 'A worker: none has it, or the one that had it was lost.' },
@@ -101,6 +102,7 @@ export const WaitingFor = builder.objectRef<Waiting>('WaitingFor').implement({
       description: 'The execution whose end it waits for; null otherwise, and when you may not see it.',
       resolve: ({ childId }) => childId,
     }),
+    pool: t.exposeString('pool', { nullable: true, description: 'Whose workers it waits for.' }),
     by: t.exposeString('by', { nullable: true, description: 'The id of who paused or canceled it.' }),
     reason: t.exposeString('reason', { nullable: true, description: 'What they said.' }),
     ahead: t.exposeInt('ahead', {

@@ -51,6 +51,7 @@ begin
   delete from sluice.workers w where w.id in (
     select x.id from sluice.workers x
     where x.expires_at < now() - interval '1 hour' and not exists (select 1 from sluice.executions e where e.owner = x.id)
+      and not exists (select 1 from sluice.pooled_steps s where s.owner = x.id)
     limit 8 for update skip locked);
 
   while ready and cardinality(got) < wanted and visits < 64 loop

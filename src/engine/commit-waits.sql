@@ -1,4 +1,5 @@
--- The part of a commit that writes signals, approvals, what retries go on with, moves to other versions, failures, tokens and traces (commit.sql
+-- The part of a commit that writes signals, approvals, what retries go on with, moves to other versions, failures, tokens, traces and steps of
+-- pools (commit.sql
 -- calls it when there are any): rows of the kinds of `WaitRow` in src/engine/decide/wait-rows.ts, each a JSON object. Their keys are unique:
 -- what is written twice is refused with the whole transition.
 create or replace function sluice.commit_waits(waits sluice.wait_row[]) returns void
@@ -58,6 +59,16 @@ begin
   from unnest(waits) as w where w.kind = 'tokens' and e.id = w.execution_id;
   insert into sluice.execution_traces (execution_id, traceparent)
   select w.execution_id, w.body ->> 'traceparent' from unnest(waits) as w where w.kind = 'trace';
+
+  if exists (select from unnest(waits) as w where w.kind in ('pooled', 'unpooled', 'requeued')) then
+    delete from sluice.pooled_steps p using unnest(waits) as w
+    where w.kind = 'unpooled' and p.execution_id = w.execution_id and p.path = w.body ->> 'path';
+    insert into sluice.pooled_steps (execution_id, path, attempt, pool, initiator_id, priority, epoch)
+    select e.id, w.body ->> 'path', (w.body ->> 'attempt')::integer, w.body ->> 'pool', e.initiator_id, e.priority, (w.body ->> 'epoch')::integer
+    from unnest(waits) as w join sluice.executions e on e.id = w.execution_id where w.kind = 'pooled';
+    update sluice.pooled_steps p set owner = null from unnest(waits) as w
+    where w.kind = 'requeued' and p.execution_id = w.execution_id and p.path = w.body ->> 'path';
+  end if;
 
   select sum(json_array_length(w.body -> 'paths')) into wanted from unnest(waits) as w where w.kind = 'origin';
   if wanted is null then return; end if;

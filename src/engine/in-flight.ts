@@ -13,9 +13,7 @@ interface Common {
   firstAt?: number
 }
 
-/** Work outside of deciding that runs, or is to be run by whoever holds the execution. */
-export interface ActEntry extends Common {
-  kind: 'act'
+interface Attempt extends Common {
   /** the claim that launched it; 0 = nobody has launched it yet */
   epoch: number
   /** takeovers while it was in flight; 1 or more makes it a suspect */
@@ -23,13 +21,30 @@ export interface ActEntry extends Common {
   /** it runs alone on its worker, and crashed so often while alone */
   alone?: boolean
   aloneCrashes?: number
+  /** what it said last of how far it is */
+  progress?: Progress
+}
+
+/** Work outside of deciding that runs, or is to be run by whoever holds the execution. */
+export interface ActEntry extends Attempt {
+  kind: 'act'
   /** of a `flow` step: the child that it starts */
   childId?: string
   /** of a `map` step whose items have all ended: it reads their outputs */
   counts?: ItemCounts
-  /** what it said last of how far it is */
-  progress?: Progress
 }
+
+/** The same, run by a worker of a pool, whoever holds the execution. Its epochs are those of its own claims. */
+export interface PooledEntry extends Attempt {
+  kind: 'pooled'
+  pool: string
+  /** UUID: who claimed it last and has not given it back */
+  worker?: string
+  /** the epoch of that claim, or of the last one there was */
+  claims?: number
+}
+
+export type AttemptEntry = ActEntry | PooledEntry
 
 /** A question that waits for an agent or a person. */
 export interface AgentEntry extends Common {
@@ -131,7 +146,9 @@ export interface LoopEntry extends Composite {
 }
 
 export type CompositeEntry = MapEntry | LoopEntry
-export type InFlight = ActEntry | AgentEntry | TimerEntry | SignalEntry | ApprovalEntry | ChildEntry | CompositeEntry
+export type InFlight = AttemptEntry | AgentEntry | TimerEntry | SignalEntry | ApprovalEntry | ChildEntry | CompositeEntry
+
+export const isAttempt = (entry: InFlight): entry is AttemptEntry => entry.kind === 'act' || entry.kind === 'pooled'
 
 export const isComposite = (entry: InFlight): entry is CompositeEntry => entry.kind === 'map' || entry.kind === 'loop'
 
@@ -148,7 +165,7 @@ export function countsOf(entry: CompositeEntry): ItemCounts {
 
 /** How far it is, if it says so; of a map and a loop how many have ended. */
 export function progressOf(entry: InFlight): Progress | undefined {
-  if (!isComposite(entry)) return entry.kind === 'act' ? entry.progress : undefined
+  if (!isComposite(entry)) return isAttempt(entry) ? entry.progress : undefined
   const { total, succeeded, failed, skipped } = countsOf(entry)
   return entry.kind === 'map' ? { done: succeeded + failed + skipped, total } : { done: succeeded + failed }
 }
@@ -158,10 +175,10 @@ export function dueAtOf(entry: InFlight): number {
   return 'dueAt' in entry && entry.dueAt !== undefined ? entry.dueAt : Number.POSITIVE_INFINITY
 }
 
-/** The same for whoever holds the execution: for `keepMs` after it began a child may end any moment, and is waited for. */
+/** The same for whoever holds the execution: for `keepMs` after it began, what runs elsewhere may end any moment, and is waited for. */
 export function lookAgainAt(entry: InFlight, keepMs: number, now: number): number {
-  const isFresh = entry.kind === 'child' && entry.startedAt + keepMs > now
-  return isFresh ? Math.min(entry.startedAt + keepMs, entry.dueAt) : dueAtOf(entry)
+  const isFresh = (entry.kind === 'child' || entry.kind === 'pooled') && entry.startedAt + keepMs > now
+  return isFresh ? Math.min(entry.startedAt + keepMs, dueAtOf(entry)) : dueAtOf(entry)
 }
 
 /** Whether `path` lies somewhere inside of the step run at `outer`. */

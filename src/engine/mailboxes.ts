@@ -81,9 +81,12 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
   })
 
   return {
-    post(executionId, input, { extras = {}, urgent = false, then = [] } = {}) {
+    post(executionId, input, { extras = {}, urgent = false, keep = false, then = [] } = {}) {
       return new Promise((settle, abandon) => {
-        enqueue(open(executionId), [{ input, extras, urgent, settle, abandon }, ...then.map(silent)])
+        enqueue(open(executionId), [
+          { input, extras, urgent, keep, settle, abandon },
+          ...then.map((more) => ({ ...silent(more), keep })),
+        ])
       })
     },
     begin(snapshot, input, extras) {
@@ -162,7 +165,8 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
       } catch (error) {
         box.snapshot = undefined
         // callers may try again; what a holder has to record must not be lost because the database was away for a moment
-        const kept = held.has(box.id) && !(error instanceof Unstorable) ? posts.filter(({ urgent }) => !urgent) : []
+        const isHeld = held.has(box.id)
+        const kept = error instanceof Unstorable ? [] : posts.filter(({ urgent, keep }) => keep || (isHeld && !urgent))
         for (const post of posts) if (!kept.includes(post)) post.abandon(error)
         if (kept.length === 0) continue
         log.warn({ err: error }, 'an execution could not be decided on, trying again')

@@ -15,6 +15,8 @@ export interface PostOptions {
   extras?: Extras
   /** it goes before what workers commit */
   urgent?: boolean
+  /** it must not be lost because the database is away, though nobody here holds the execution */
+  keep?: boolean
   /** inputs that belong into the same transition */
   then?: readonly Input[]
 }
@@ -24,6 +26,7 @@ export interface Post {
   /** stored if the input is applied */
   extras: Extras
   urgent: boolean
+  keep?: boolean
   settle(posted: Posted): void
   abandon(error: unknown): void
 }

@@ -64,6 +64,7 @@ export const EVENT_TYPES = [
   'execution.canceled',
   'execution.timedOut',
   'step.started',
+  'step.claimed',
   'step.restarted',
   'step.isolated',
   'step.succeeded',

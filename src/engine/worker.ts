@@ -15,16 +15,18 @@ import type { Transition, World } from './decide/draft.ts'
 import { relaunches } from './decide/relaunch.ts'
 import type { Input } from './decide/input.ts'
 import type { Snapshot } from './decide/snapshot.ts'
-import { workerTopic, WORD_TOPIC } from './engine.ts'
+import { STEPS_TOPIC, workerTopic, WORD_TOPIC } from './engine.ts'
 import type { OpenSecrets } from './acts/run-with-secrets.ts'
 import { lookAgainAt } from './in-flight.ts'
 import { traceClaims } from './execution-traces.ts'
+import { drain } from './drain.ts'
 import { createLease } from './lease.ts'
 import type { StoredState } from './lease.ts'
 import { loadSnapshots } from './load-snapshots.ts'
 import { createLoop } from '../loop.ts'
 import { isTracing } from '../tracing.ts'
 import { createMailboxes } from './mailboxes.ts'
+import { createPooledSteps } from './pooled-steps.ts'
 import type { Mailboxes } from './mailboxes.ts'
 import { createOverdueSweep } from './overdue-sweep.ts'
 import type { Programs } from './programs.ts'
@@ -101,17 +103,22 @@ export function createWorker(options: WorkerOptions): Worker {
   const attempts = createAttempts({
     runners: options.runners,
     openSecrets: options.openSecrets,
-    ended(executionId, [first, ...rest]) {
-      const last = draining && attempts.running(executionId).size === 0 && mailboxes.isHeld(executionId)
+    ended(executionId, inputs, entry) {
+      if (steps.more) claimLoop.wake()
+      if (entry.kind === 'pooled') return steps.ended(executionId, entry, inputs)
+      const [first, ...rest] = inputs
+      const last = draining && attempts.running(executionId, 'act').size === 0 && mailboxes.isHeld(executionId)
       const then: Input[] = last ? [...rest, { kind: 'handBack' }] : rest
       if (first) void mailboxes.post(executionId, first, { then }).catch(logFailure)
     },
     reported(executionId, report) {
       void mailboxes.post(executionId, report).catch(logFailure)
     },
-    async isolate(executionId, path, attempt) {
+    async isolate(executionId, entry) {
+      if (entry.kind === 'pooled') return steps.isolate(executionId, entry)
+      const { path, attempt } = entry
       const posted = await mailboxes.post(executionId, { kind: 'isolated', path, attempt })
-      return posted.result === 'applied' && attempts.running(executionId).has(path)
+      return posted.result === 'applied' && attempts.running(executionId, 'act').has(path)
     },
     used: (...use) => worker.onUse?.(...use),
   })
@@ -123,15 +130,19 @@ export function createWorker(options: WorkerOptions): Worker {
       if (unread) claimLoop.wake()
       if (claimer.couldMore) lookForReady()
       else serving?.wake()
-      attempts.forget(executionId)
+      attempts.forget(executionId, 'act')
       wakeQueue.set(executionId, null)
     },
   })
   const claimer = createClaimer({
     ...{ database, workerId, pools: [...pools], maxHeld: options.maxHeld, hold: holdAll, log },
-    held: () => mailboxes.size,
+    held: () => mailboxes.size + steps.size,
     mayClaim: () => !committer.full && lease.alive && !draining,
     claimed: (count) => worker.onClaim?.(count),
+  })
+  const steps = createPooledSteps({
+    ...{ database, workerId, pools: [...pools], mailboxes, attempts, log },
+    room: () => claimer.room(),
   })
   const claimLoop = createLoop({ name: 'claim', log, runOnce: look })
   const tell = createTelling(bus, dispatch, workerId)
@@ -146,7 +157,8 @@ export function createWorker(options: WorkerOptions): Worker {
       await lease.start()
       unlisten.push(
         bus.listen(WORD_TOPIC, (id) => (id !== undefined && mailboxes.isHeld(id) ? mailboxes.hear(id) : claimLoop.wake())),
-        bus.listen(workerTopic(workerId), (executionId) => executionId !== undefined && mailboxes.reload(executionId)),
+        bus.listen(STEPS_TOPIC, (pool) => (pool === undefined || pools.has(pool)) && claimLoop.wake()),
+        bus.listen(workerTopic(workerId), (executionId) => executionId !== undefined && hear(executionId)),
       )
       serving = dispatch.serve([...pools], { room: claimer.room, take: claimer.take, look: lookForReady })
       claimLoop.start()
@@ -156,7 +168,7 @@ export function createWorker(options: WorkerOptions): Worker {
       for (const stop of unlisten) stop()
       draining = true
       await Promise.all([claimLoop.stop(), serving?.stop()])
-      await drain()
+      await drain({ mailboxes, steps, handBackIfIdle, drainMs: options.drainMs, leaseMs: options.leaseMs })
       wakeQueue.close()
       await lease.stop()
     },
@@ -170,7 +182,7 @@ export function createWorker(options: WorkerOptions): Worker {
   return worker
 
   function world(): World {
-    const adopt = enabled && !draining && lease.alive && mailboxes.size < options.maxHeld
+    const adopt = enabled && !draining && lease.alive && mailboxes.size + steps.size < options.maxHeld
     return { now: now(), worker: enabled ? workerId : null, adopt, pools, keepMs: KEEP_MS, fenceMs: options.fenceMs }
   }
 
@@ -180,13 +192,19 @@ export function createWorker(options: WorkerOptions): Worker {
     if (ready) readyLookAt = performance.now() + dispatch.lookEveryMs
     await claimer.look(ready)
     await fireOverdue()
-    const { wakeAt, deadlineAt } = await nextDue(database, [...pools])
+    const { wakeAt, deadlineAt, stepsWait } = await nextDue(database, [...pools])
+    if (stepsWait) await steps.look()
     const pause = Math.max(0, Math.min(POLL_MS, (wakeAt ?? Infinity) - now(), (deadlineAt ?? Infinity) - now()))
     nextLookAt = now() + pause
     // what is due stays due while it cannot be claimed
     if (claimer.room() === 0) return POLL_MS / 10
     serving?.wake()
     return pause
+  }
+
+  function hear(executionId: string): void {
+    mailboxes.reload(executionId)
+    steps.hear(executionId)
   }
 
   function lookForReady(): void {
@@ -208,11 +226,13 @@ export function createWorker(options: WorkerOptions): Worker {
     tell(transition)
     // a cancel fence may be nearer than the next look
     if (next.deadlineAt !== null && next.deadlineAt < nextLookAt) claimLoop.wake()
+    // a step of a pool is launched by whoever claimed it; whatever else, by whoever holds the execution
+    const mine = launches.filter(({ entry }) => entry.kind === 'pooled' || next.owner === workerId)
+    for (const launch of lease.alive ? mine : []) attempts.launch(next.id, launch, next)
     if (next.owner === workerId) {
       // also without a lease: it may come back, and then nobody else would look
       wakeQueue.set(next.id, earliestDue(next, now()))
       if (!lease.alive) return
-      for (const launch of launches) attempts.launch(next.id, launch, next)
       if (draining) handBackIfIdle(next.id)
     } else if (next.owner === null && next.wakeAt !== null && next.wakeAt < nextLookAt) claimLoop.wake()
   }
@@ -222,7 +242,7 @@ export function createWorker(options: WorkerOptions): Worker {
     if (snapshot.owner !== workerId) return
     wakeQueue.set(snapshot.id, earliestDue(snapshot, now()))
     if (!lease.alive) return
-    const running = attempts.running(snapshot.id)
+    const running = attempts.running(snapshot.id, 'act')
     for (const path of running) {
       const wanted =
         (snapshot.cancelReason === null || snapshot.ending !== null) &&
@@ -237,6 +257,7 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   function onRenewed(stored: ReadonlyMap<string, StoredState>): void {
+    void steps.reconcile().catch(logFailure)
     const here = mailboxes.held()
     for (const [id, snapshot] of here) {
       const now = stored.get(id)
@@ -256,29 +277,20 @@ export function createWorker(options: WorkerOptions): Worker {
 
   /** It says that it runs something here, and nothing runs: the lease was lost and came back. */
   function isIdle({ id, epoch, inFlight }: Snapshot): boolean {
-    const running = attempts.running(id)
+    const running = attempts.running(id, 'act')
     return inFlight.some((entry) => entry.kind === 'act' && entry.epoch === epoch && !running.has(entry.path))
   }
 
   function dropAll(): void {
     for (const id of mailboxes.held().keys()) {
-      attempts.forget(id)
+      attempts.forget(id, 'act')
       mailboxes.drop(id)
     }
-  }
-
-  async function drain(): Promise<void> {
-    for (const id of mailboxes.held().keys()) handBackIfIdle(id)
-    const until = performance.now() + options.drainMs
-    while (mailboxes.size > 0 && performance.now() < until) await tick()
-    const left = [...mailboxes.held().keys()]
-    const handedBack = Promise.allSettled(left.map((id) => mailboxes.post(id, { kind: 'handBack' })))
-    // when the database is away, the end of the lease does the same
-    await Promise.race([handedBack, tick(options.leaseMs)])
+    steps.dropAll()
   }
 
   function handBackIfIdle(executionId: string): void {
-    if (attempts.running(executionId).size > 0 || !mailboxes.isHeld(executionId)) return
+    if (attempts.running(executionId, 'act').size > 0 || !mailboxes.isHeld(executionId)) return
     void mailboxes.post(executionId, { kind: 'handBack' }).catch(logFailure)
   }
 
@@ -291,5 +303,3 @@ function earliestDue(snapshot: Snapshot, now: number): number | null {
   const due = Math.min(...snapshot.inFlight.map((entry) => lookAgainAt(entry, KEEP_MS, now)))
   return due === Number.POSITIVE_INFINITY || snapshot.pauseReason !== null ? null : due
 }
-
-const tick = (ms = 20): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

@@ -1,7 +1,7 @@
 /** From a definition to the program that the engine runs. */
 import type { Issue } from '../errors.ts'
 import { dependentsOf } from './graph.ts'
-import type { Program } from './program.ts'
+import type { Program, ProgramStep } from './program.ts'
 import type { AllowList } from './values.ts'
 import { readDefinition } from './read-definition.ts'
 import type { StepBody } from './steps/step-language.ts'
@@ -30,12 +30,20 @@ export function compile(definition: unknown, allow: AllowList): { program: Progr
     ...(compensated.length > 0 && { compensation: { steps: compensated, timeoutMs: compensationTimeoutMs } }),
     ...(read.definition.permissions && { permissions: read.definition.permissions }),
     ...read.around,
+    ...(namesPool(steps) && { usesPools: true }),
     ...(signals.size > 0 && { signals }),
     ...(sensitive && { sensitive }),
     checkInput: (value) => input?.check(value) ?? [],
   }
   return { program }
 }
+
+const namesPool = (steps: readonly StepBody[]): boolean =>
+  steps.some((step) => {
+    const { spec, compensate } = step as ProgramStep
+    const { step: inner } = spec as { step?: StepBody }
+    return step.pool !== undefined || (inner && namesPool([inner])) || (compensate && namesPool([compensate]))
+  })
 
 const marksOutputs = (steps: readonly StepBody[]): boolean =>
   steps.some(({ spec, returns }) => {

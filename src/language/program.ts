@@ -45,6 +45,8 @@ export interface Program {
   priority?: number
   /** whose workers run its executions; undefined: the default one */
   pool?: string
+  /** some of its steps name a pool of their own */
+  usesPools?: true
   /** what is started when an execution has failed or did not end in time */
   onFailure?: OnFailure
   /** how long an output is given again for the same input to the same person; undefined: never */

@@ -3,7 +3,7 @@ import type { AskRow, Launch, Transition } from '../engine/decide/draft.ts'
 import { derivedUuid } from '../engine/decide/derive.ts'
 import { runAt } from '../engine/decide/run.ts'
 import type { ChildEnd, Input, Outcome } from '../engine/decide/input.ts'
-import type { ActEntry, ItemCounts } from '../engine/in-flight.ts'
+import type { ActEntry, AttemptEntry, ItemCounts } from '../engine/in-flight.ts'
 import type { EndedStatus } from '../engine/states.ts'
 import { encodeId } from '../ids.ts'
 import { checkPayload, MAX_STATE_BYTES } from '../language/payload.ts'
@@ -108,7 +108,8 @@ export class SimulatedWorld {
   }
 
   /** It begins at once, and ends as the case says; what is due before ends the step by itself. */
-  #child({ path, attempt, epoch, childId = '' }: ActEntry, { output, error, never, after = 0 }: Result, now: number): undefined {
+  #child(entry: AttemptEntry, { output, error, never, after = 0 }: Result, now: number): undefined {
+    const { path, attempt, epoch, childId = '' } = entry as ActEntry
     this.agenda.add(now, { kind: 'outcome', path, attempt, epoch, outcome: { ok: true, output: null, bytes: 4 } })
     if (never) return
     const end: Pick<ChildEnd, 'status' | 'error'> = error
@@ -118,8 +119,13 @@ export class SimulatedWorld {
   }
 
   /** Nothing of what happens here happens to it: it is simulated to its end, and may be canceled before. */
-  *#simulateChild(entry: ActEntry, called: CalledFlow, input: Json, now: number): Generator<void, SimulationProblem | undefined> {
-    const { path, attempt, epoch, childId = '' } = entry
+  *#simulateChild(
+    entry: AttemptEntry,
+    called: CalledFlow,
+    input: Json,
+    now: number,
+  ): Generator<void, SimulationProblem | undefined> {
+    const { path, attempt, epoch, childId = '' } = entry as ActEntry
     const given = { ...called.given, input: input as JsonObject, seed: path, startAt: new Date(now).toISOString() }
     const [unfit] = called.program.checkInput(given.input)
     if (unfit) {

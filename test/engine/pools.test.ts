@@ -3,6 +3,7 @@ import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import { createLog } from '../../src/log.ts'
 import { readExecution, startFlow, storeFlow, unwrap } from '../harness/engine.ts'
 import type { StoredExecution } from '../harness/engine.ts'
+import { broken, isRenewal } from '../harness/intercept-queries.ts'
 import { breaches } from '../harness/invariants.ts'
 import { steeredEngine } from '../harness/steered-engine.ts'
 import type { SteeredEngine } from '../harness/steered-engine.ts'
@@ -57,16 +58,11 @@ test('timers, deadlines and cancels of a pool that nobody serves fire all the sa
   const timed = await storeFlow(database, { name: 'timed', pool: 'gpu', steps: { w: waits, then: { ...gated, after: ['w'] } } })
   const short = await storeFlow(database, { name: 'short', pool: 'gpu', timeout: 'PT0.3S', steps: { a: gated } })
   const usual = await worker('default')
-  const [late, over, canceled] = [
-    await startFlow(usual.engine, timed),
-    await startFlow(usual.engine, short),
-    await startFlow(usual.engine, inGpu),
-  ]
   const gpu = await worker('gpu')
-  const begun = await Promise.all([gpu.run(1), gpu.run(2)])
+  const late = await startFlow(usual.engine, timed)
   await hasStatus(late, 'WAITING')
   await gpu.engine.stop()
-  for (const run of begun) expect(run.signal.aborted).toBe(true)
+  const [over, canceled] = [await startFlow(usual.engine, short), await startFlow(usual.engine, inGpu)]
   // as if it had been due for long
   await database.query(
     `update sluice.executions set wake_at = now() - interval '1 minute', in_flight = jsonb_set(in_flight, '{0,dueAt}', '0')
@@ -78,6 +74,7 @@ test('timers, deadlines and cancels of a pool that nobody serves fire all the sa
   await hasStatus(canceled, 'CANCELED')
   await until(async () => expect((await read(late)).steps).toMatchObject([{ path: 'w', status: 'SUCCEEDED' }]))
   expect(await read(late)).toMatchObject({ status: 'RUNNING', owner: null })
+  unwrap(await usual.engine.cancel({ executionId: late }))
   expect(usual.runs).toEqual([])
   await sound()
 })
@@ -94,4 +91,158 @@ test('a worker of several pools takes from each of them in turn, however much wa
     ;(await both.run(n)).open()
     await hasStatus(both.runs[n - 1]!.executionId, 'SUCCEEDED')
   }
+})
+
+const render = { ...gated, pool: 'gpu' } as const
+const mixed = await storeFlow(database, {
+  name: 'mixed',
+  steps: {
+    a: { ...render, with: { of: '${{ input.n }}' } },
+    b: { type: 'handler', handler: 'quick', after: ['a'] },
+    c: { ...gated, after: ['b'] },
+  },
+})
+const queue = (): Promise<{ path: string; owner: string | null; epoch: number }[]> =>
+  database.query('select path, owner, epoch from sluice.pooled_steps order by path')
+const typesOf = ({ events }: StoredExecution, path: string): string[] =>
+  events.filter((event) => event.path === path).map(({ type }) => type)
+
+test('a step that names a pool runs on a worker of it, and all else of the execution where it is (D9)', async () => {
+  const usual = await worker('default')
+  const id = await startFlow(usual.engine, mixed, { n: 7 })
+  await until(async () => expect(await queue()).toEqual([{ path: 'a', owner: null, epoch: 0 }]))
+  const gpu = await worker('gpu')
+  const run = await gpu.run(1)
+  expect(run).toMatchObject({ executionId: id, path: 'a', attempt: 1 })
+  expect(await queue()).toEqual([{ path: 'a', owner: gpu.engine.workerId, epoch: 1 }])
+  run.open({ rendered: true })
+  ;(await usual.run(1)).open()
+  await hasStatus(id, 'SUCCEEDED')
+  const read = await readExecution(database, id)
+  expect(read.steps).toMatchObject([{ path: 'a', output: { rendered: true } }, { path: 'b' }, { path: 'c' }])
+  expect(typesOf(read, 'a')).toEqual(['step.started', 'step.claimed', 'step.succeeded'])
+  const [row] = await database.query<{ input: unknown }>(
+    'select input from sluice.step_runs where execution_id = $1 and path = $2',
+    [id, 'a'],
+  )
+  expect(row!.input).toEqual({ of: 7 })
+  expect(await queue()).toEqual([])
+  await sound()
+})
+
+test('a lost worker leaves its step to another one of the pool, with the next epoch, and what it says then is late (D9, A5)', async () => {
+  const usual = await worker('default')
+  const first = await worker('gpu')
+  const id = await startFlow(usual.engine, mixed, { n: 1 })
+  const slow = await first.run(1)
+  await expire(first)
+  await usual.engine.worker.runOnce()
+  expect(await queue()).toMatchObject([{ owner: first.engine.workerId }])
+  const second = await worker('gpu')
+  const again = await second.run(1)
+  slow.open({ from: 'the first' })
+  await until(async () => expect(typesOf(await read(id), 'a')).toContain('step.late'))
+  again.open({ from: 'the second' })
+  ;(await usual.run(1)).open()
+  await hasStatus(id, 'SUCCEEDED')
+  expect((await read(id)).steps).toContainEqual(expect.objectContaining({ path: 'a', output: { from: 'the second' } }))
+  expect(usual.runs.map(({ path }) => path)).toEqual(['c'])
+  await sound()
+})
+
+test('attempts, time-outs and the order of a step are those of its definition, wherever it runs (D4, E3)', async () => {
+  const [usual, gpu] = [await worker('default'), await worker('gpu')]
+  const flow = await storeFlow(database, {
+    name: 'tried',
+    steps: {
+      slow: { ...render, timeout: 'PT0.2S', retry: { attempts: 2, delay: 'PT0.01S' }, onError: 'continue' },
+      items: { type: 'map', over: [1, 2, 3], parallel: 2, step: { ...render, with: { item: '${{ item }}' } } },
+      bad: { type: 'fail', after: ['slow', 'items'], code: 'NO', message: 'no' },
+    },
+  })
+  const id = await startFlow(usual.engine, flow)
+  for (let n = 1; n <= 5; n++) {
+    const run = await gpu.run(n)
+    if (run.path === 'slow') await until(() => expect(run.signal.aborted).toBe(true))
+    run.open()
+  }
+  await hasStatus(id, 'FAILED')
+  const stored = await read(id)
+  expect(stored.steps).toContainEqual(expect.objectContaining({ path: 'slow', status: 'FAILED', attempt: 2 }))
+  expect(stored.steps.filter(({ path }) => path.startsWith('items.'))).toHaveLength(3)
+  expect(stored.steps.find(({ path }) => path === 'slow')!.error).toMatchObject({ code: 'TIMEOUT' })
+  expect(usual.runs).toEqual([])
+  expect(await queue()).toEqual([])
+  await sound()
+})
+
+test('a cancel reaches the worker of the pool, and one that does not hear it is left behind at the fence (A10)', async () => {
+  const [usual, gpu] = [await worker('default'), await worker('gpu')]
+  const [heard, waits] = [await startFlow(usual.engine, mixed, { n: 1 }), await startFlow(usual.engine, mixed, { n: 2 })]
+  const begun = [await gpu.run(1), await gpu.run(2)]
+  unwrap(await usual.engine.cancel({ executionId: heard }))
+  const run = begun.find(({ executionId }) => executionId === heard)!
+  await until(() => expect(run.signal.aborted).toBe(true))
+  await hasStatus(heard, 'CANCELED')
+  // what was canceled before anybody took it never runs
+  await gpu.engine.stop()
+  await until(async () => expect(await queue()).toMatchObject([{ owner: null }]))
+  unwrap(await usual.engine.cancel({ executionId: waits }))
+  await hasStatus(waits, 'CANCELED')
+  expect(await queue()).toEqual([])
+  await sound()
+})
+
+test('a worker that stops gives its steps back; one that may run at most once is not run again (D9)', async () => {
+  const [usual, first] = [await worker('default'), await worker('gpu')]
+  const once = await storeFlow(database, { name: 'once', steps: { a: { ...render, atMostOnce: true } } })
+  const [again, never] = [await startFlow(usual.engine, mixed, { n: 1 }), await startFlow(usual.engine, once)]
+  await first.run(2)
+  await first.engine.stop()
+  const second = await worker('gpu')
+  const run = await second.run(1)
+  expect(run).toMatchObject({ executionId: again, path: 'a', attempt: 1 })
+  await hasStatus(never, 'FAILED')
+  expect((await read(never)).error).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+  expect(second.runs).toHaveLength(1)
+  expect((await read(again)).steps).toEqual([])
+  unwrap(await usual.engine.cancel({ executionId: again }))
+  await hasStatus(again, 'CANCELED')
+  await sound()
+})
+
+test('of a paused execution no step begins in its pool; what runs ends, and the rest begins when it is resumed (A16)', async () => {
+  const usual = await worker('default')
+  const two = await storeFlow(database, { name: 'two', steps: { a: render, b: { ...render, after: ['a'] } } })
+  const id = await startFlow(usual.engine, two)
+  await until(async () => expect(await queue()).toHaveLength(1))
+  unwrap(await usual.engine.pause({ executionId: id }))
+  expect(await read(id)).toMatchObject({ status: 'PAUSED' })
+  expect(await queue()).toEqual([])
+  const gpu = await worker('gpu')
+  unwrap(await usual.engine.resume({ executionId: id }))
+  const run = await gpu.run(1)
+  unwrap(await usual.engine.pause({ executionId: id }))
+  expect(await read(id)).toMatchObject({ status: 'RUNNING' })
+  run.open()
+  await hasStatus(id, 'PAUSED')
+  unwrap(await usual.engine.resume({ executionId: id }))
+  ;(await gpu.run(2)).open()
+  await hasStatus(id, 'SUCCEEDED')
+  await sound()
+})
+
+test('a worker whose lease was lost runs its steps again when it comes back, and what it had run is late (D9)', async () => {
+  const usual = await worker('default')
+  const gpu = await steeredEngine(database, { bus, pools: ['gpu'], leaseMs: 400 })
+  const id = await startFlow(usual.engine, mixed, { n: 1 })
+  const run = await gpu.run(1)
+  gpu.intercept = (text, send) => (isRenewal(text) ? Promise.reject(broken()) : send())
+  await until(() => expect(run.signal.aborted).toBe(true))
+  gpu.intercept = undefined
+  ;(await gpu.run(2)).open()
+  ;(await usual.run(1)).open()
+  await hasStatus(id, 'SUCCEEDED')
+  expect(await queue()).toEqual([])
+  await sound()
 })

@@ -8,7 +8,7 @@ import type { Snapshot } from '../decide/snapshot.ts'
 import { maskOf } from '../execution-mask.ts'
 import type { ExecutionMask } from '../execution-mask.ts'
 import type { ResourceUse } from '../handlers/resource-limits.ts'
-import type { ActEntry } from '../in-flight.ts'
+import type { AttemptEntry } from '../in-flight.ts'
 import type { ActOutcome, ActRunner, ActRunners, RunningAct } from './act-runner.ts'
 import type { Report } from './reports.ts'
 import type { SecretValues } from './attempt-mask.ts'
@@ -20,11 +20,11 @@ export interface AttemptsOptions {
   runners: ActRunners
   openSecrets: OpenSecrets
   /** the last of these is its outcome */
-  ended(executionId: string, inputs: readonly Input[]): void
+  ended(executionId: string, inputs: readonly Input[], entry: AttemptEntry): void
   /** it says something while it runs */
   reported(executionId: string, report: Input): void
   /** asks for leave to run a suspect alone; true: its launch follows */
-  isolate(executionId: string, path: string, attempt: number): Promise<boolean>
+  isolate(executionId: string, entry: AttemptEntry): Promise<boolean>
   /** told what an attempt took of the machine, where that is measured */
   used?: NoteUse
 }
@@ -35,11 +35,15 @@ export interface Attempts {
   /** `of`: the execution as it is now */
   launch(executionId: string, launch: Launch, of: Launched): void
   abort(executionId: string, path: string, reason: string): void
-  /** Aborts all of an execution's attempts; their outcomes are not told any more. */
-  forget(executionId: string): void
-  running(executionId: string): ReadonlySet<string>
+  /** Aborts all of an execution's attempts of this kind; their outcomes are not told any more. */
+  forget(executionId: string, kind: Kind): void
+  /** Their paths. Those of pools run here whoever holds the execution, and do not end with that. */
+  running(executionId: string, kind: Kind): ReadonlySet<string>
+  /** those of pools that have not begun, because there is no room for them */
+  readonly pooledWaiting: number
 }
 
+type Kind = AttemptEntry['kind']
 type Launched = Pick<Snapshot, 'program' | 'input' | 'initiatorId' | 'flowId'>
 
 interface Running {
@@ -53,7 +57,7 @@ interface Running {
 }
 
 export function createAttempts({ runners, openSecrets, ended, reported, isolate, used }: AttemptsOptions): Attempts {
-  const byExecution = new Map<string, Map<string, Running>>()
+  const byKind: Record<Kind, Map<string, Map<string, Running>>> = { act: new Map(), pooled: new Map() }
   /** waiting for room, by type: their time has not begun */
   const queues = new Map<ActSpec['type'], { executionId: string; launch: Launch; running: Running }[]>()
   /**
@@ -61,7 +65,7 @@ export function createAttempts({ runners, openSecrets, ended, reported, isolate,
    * turn, and none is in front at every crash.
    */
   const lanes: { executionId: string; launch: Launch }[][] = [[], [], []]
-  let onLane: ActEntry | undefined
+  let onLane: AttemptEntry | undefined
   for (const type of Object.keys(runners) as ActSpec['type'][]) {
     queues.set(type, [])
     runnerOf(type)!.onRoom = () => runQueued(type)
@@ -77,6 +81,7 @@ export function createAttempts({ runners, openSecrets, ended, reported, isolate,
       }
       const { entry, spec } = launch
       const running: Running = { handle: undefined, hide: hider(of), used: (use) => used?.(of, spec, use), last: undefined }
+      const byExecution = byKind[entry.kind]
       let paths = byExecution.get(executionId)
       if (!paths) byExecution.set(executionId, (paths = new Map<string, Running>()))
       paths.set(entry.path, running)
@@ -85,12 +90,12 @@ export function createAttempts({ runners, openSecrets, ended, reported, isolate,
       else run(executionId, launch, running)
     },
     abort(executionId, path, reason) {
-      const running = byExecution.get(executionId)?.get(path)
+      const running = byKind.act.get(executionId)?.get(path) ?? byKind.pooled.get(executionId)?.get(path)
       if (running && !settleQueued(executionId, path, reason)) running.handle?.abort(reason)
     },
-    forget(executionId) {
-      const paths = byExecution.get(executionId)
-      byExecution.delete(executionId)
+    forget(executionId, kind) {
+      const paths = byKind[kind].get(executionId)
+      byKind[kind].delete(executionId)
       for (const [path, running] of paths ?? []) {
         const queued = dequeue(executionId, path)
         if (!queued) running.handle?.abort('This worker does not hold the execution any more.')
@@ -100,7 +105,11 @@ export function createAttempts({ runners, openSecrets, ended, reported, isolate,
         }
       }
     },
-    running: (executionId) => new Set(byExecution.get(executionId)?.keys()),
+    running: (executionId, kind) => new Set(byKind[kind].get(executionId)?.keys()),
+    get pooledWaiting() {
+      const waiting = [...queues.values()].flat()
+      return waiting.filter(({ launch }) => launch.entry.kind === 'pooled').length
+    },
   }
 
   /** A runner gets no other specs than those of its type. */
@@ -109,7 +118,7 @@ export function createAttempts({ runners, openSecrets, ended, reported, isolate,
   }
 
   /** Suspects; and beside one that was alone at a crash before everybody, so that it is not blamed for another's first crash. */
-  function mustIsolate(entry: ActEntry): boolean {
+  function mustIsolate(entry: AttemptEntry): boolean {
     return entry.alone === true || (entry.crashes ?? 0) > 0 || (onLane?.aloneCrashes ?? 0) > 0
   }
 
@@ -119,7 +128,7 @@ export function createAttempts({ runners, openSecrets, ended, reported, isolate,
     const isolated = mustIsolate(entry)
     const report = (said: Report, last: boolean): void => {
       if (last) running.last = said
-      else if (byExecution.get(executionId)?.get(path) === running)
+      else if (byKind[entry.kind].get(executionId)?.get(path) === running)
         reported(executionId, { kind: 'reported', path, attempt, epoch, report: said })
     }
     const begin = (secrets?: SecretValues): RunningAct =>
@@ -132,7 +141,7 @@ export function createAttempts({ runners, openSecrets, ended, reported, isolate,
         attempt,
         deadlineMs: launch.run.step.timeoutMs!,
         report,
-        childId: entry.childId,
+        childId: entry.kind === 'act' ? entry.childId : undefined,
         secrets,
         hide: running.hide,
         used: running.used,
@@ -151,6 +160,7 @@ export function createAttempts({ runners, openSecrets, ended, reported, isolate,
 
   function settle(executionId: string, { spec, entry, input }: Launch, running: Running, outcome: ActOutcome): void {
     const { path, attempt, epoch } = entry
+    const byExecution = byKind[entry.kind]
     const paths = byExecution.get(executionId)
     // forgotten, or replaced by a later attempt: what it did after that still counts as late, unless it just stopped as told
     const current = paths?.get(path) === running
@@ -161,7 +171,7 @@ export function createAttempts({ runners, openSecrets, ended, reported, isolate,
     if (current || outcome.ok || outcome.code !== 'CANCELED') {
       const { last } = running
       const said: Input[] = last && current ? [{ kind: 'reported', path, attempt, epoch, report: last }] : []
-      ended(executionId, [...said, { kind: 'outcome', path, attempt, epoch, outcome: asOutcome(outcome), input }])
+      ended(executionId, [...said, { kind: 'outcome', path, attempt, epoch, outcome: asOutcome(outcome), input }], entry)
     }
     if (entry.alone) {
       onLane = undefined
@@ -203,8 +213,7 @@ export function createAttempts({ runners, openSecrets, ended, reported, isolate,
     const next = lanes.find((lane) => lane.length > 0)?.shift()
     if (!next) return
     onLane = next.launch.entry
-    const { path, attempt } = next.launch.entry
-    const launched = await isolate(next.executionId, path, attempt).catch(() => false)
+    const launched = await isolate(next.executionId, next.launch.entry).catch(() => false)
     if (launched) return // its end frees the lane
     onLane = undefined
     void nextSuspect()

@@ -10,6 +10,7 @@ import { beginLoop } from '../steps/loop.ts'
 import { beginMap } from '../steps/map.ts'
 import type { Go } from '../steps/map.ts'
 import { beginNotify } from '../steps/notify.ts'
+import { beginPooled } from '../steps/pooled.ts'
 import { beginRoute } from '../steps/route.ts'
 import { beginSignal } from '../steps/signal.ts'
 import { beginTransform } from '../steps/transform.ts'
@@ -97,6 +98,8 @@ export function begin(draft: Draft, run: Run, attempt: number): void {
     case 'handler':
     case 'http':
     case 'query':
+      // a world that knows no pools runs everything in place
+      if (step.pool !== undefined && draft.world.pools) return beginPooled(draft, run, step.pool, attempt)
       return beginAct(draft, run, spec, attempt)
     case 'map':
       return beginMap(draft, run, spec, attempt)

@@ -4,11 +4,12 @@
  */
 import { isAct, runsOnce } from '../../language/steps/step-types.ts'
 import { hasEnded } from '../states.ts'
-import { isComposite } from '../in-flight.ts'
+import { isAttempt, isComposite } from '../in-flight.ts'
 import { endAgent } from '../steps/agent.ts'
 import { applyToApproval } from '../steps/approval.ts'
 import { receiveSignal, takeSignals } from '../steps/signal.ts'
 import { childEnded, childStarted } from '../steps/flow.ts'
+import { queueChanges, stepClaimed, stepGivenBack } from '../steps/pooled.ts'
 import { advance, MOST_WORK } from './advance.ts'
 import type { Draft, Transition, World } from './draft.ts'
 import { emit, emitOf, isStopping, mayAdopt } from './draft.ts'
@@ -16,14 +17,14 @@ import { compensate } from './compensate.ts'
 import { conclude, endExecution } from './end-execution.ts'
 import { fail, succeed } from './end-step.ts'
 import { fireWhatIsDue } from './fire-due.ts'
-import { cancelStep, tellChild } from './record-step.ts'
+import { abortOf, cancelStep, tellChild } from './record-step.ts'
 import type { Ending } from './record-step.ts'
 import type { Input, InputResult } from './input.ts'
 import { migrate } from './migrate.ts'
 import { runAt } from './run.ts'
 import { applyReport } from './report.ts'
 import { startOfRetry, tellReused } from './reuse.ts'
-import { hasChild, runsAny, settle } from './settle.ts'
+import { runsAny, runsElsewhere, settle } from './settle.ts'
 import { openDraft, snapshotAfter } from './open-draft.ts'
 import { NEVER_MS } from './snapshot.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -35,7 +36,7 @@ export function decide(snapshot: Snapshot, inputs: readonly Input[], world: Worl
   adopt(draft, inputs)
   for (const input of inputs) draft.results.push(apply(draft, input))
   if (!hasEnded(draft.status)) fireWhatIsDue(draft)
-  if (isStopping(draft) && !hasEnded(draft.status) && !runsAny(draft) && !hasChild(draft))
+  if (isStopping(draft) && !hasEnded(draft.status) && !runsAny(draft) && !runsElsewhere(draft))
     conclude(draft, 'CANCELED', draft.cancelReason!)
   if (!hasEnded(draft.status) && draft.startedAt !== null) {
     do advance(draft)
@@ -96,6 +97,10 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
       return 'applied'
     case 'isolated':
       return isolate(draft, input)
+    case 'stepClaimed':
+      return stepClaimed(draft, input)
+    case 'stepGivenBack':
+      return stepGivenBack(draft, input)
     case 'reported':
       return applyReport(draft, input)
     case 'answered': {
@@ -154,14 +159,14 @@ function applyOutcome(draft: Draft, input: Input & { kind: 'outcome' }): InputRe
   const { path, attempt, epoch, outcome } = input
   const entry = draft.inFlight.find((e) => e.path === path)
   const run = runAt(draft.from.program, path)
-  if (run && entry?.kind === 'act' && entry.attempt === attempt && entry.epoch === epoch && !hasEnded(draft.status)) {
+  if (run && entry && isAttempt(entry) && entry.attempt === attempt && entry.epoch === epoch && !hasEnded(draft.status)) {
     const ending: Ending = input.input === undefined ? entry : { ...entry, input: input.input }
-    if (outcome.ok && entry.childId !== undefined) childStarted(draft, run, entry)
+    if (outcome.ok && entry.kind === 'act' && entry.childId !== undefined) childStarted(draft, run, entry)
     else if (outcome.ok) succeed(draft, run, ending, outcome.output, { bytes: outcome.bytes })
     else if (outcome.code === 'CANCELED' && isStopping(draft)) cancelStep(draft, run, entry)
     else {
       // somebody else may have started it meanwhile: then it is not waited for
-      tellChild(draft, entry, 'The step that started it has failed.')
+      if (entry.kind === 'act') tellChild(draft, entry, 'The step that started it has failed.')
       fail(draft, run, ending, outcome.code, outcome.message, outcome)
     }
     return 'applied'
@@ -206,8 +211,8 @@ function cancel(draft: Draft, asked: { reason: string; by?: string }): InputResu
   draft.pauseReason = null
   emit(draft, 'execution.cancelRequested', { data: saidWith(asked) })
   for (const entry of draft.inFlight) {
-    if (entry.kind === 'act' && entry.epoch !== 0) {
-      draft.aborts.push({ path: entry.path, attempt: entry.attempt })
+    if (isAttempt(entry) && entry.epoch !== 0) {
+      draft.aborts.push(abortOf(entry))
       continue
     }
     // a child is told and waited for, until the fence; what is inside of a map or a loop ends before it
@@ -238,6 +243,7 @@ const goesOn = ({ from, stepRuns, inFlight }: Draft): boolean =>
 
 function close(draft: Draft, inputs: readonly Input[]): Transition {
   const { from, events, launches, readMessages } = draft
+  if (from.program.usesPools) draft.waits.push(...queueChanges(from, draft))
   const moved = draft.status !== from.status || draft.owner !== from.owner || draft.wakeAt !== from.wakeAt
   // what is not stored yet is stored, whatever it says
   const changed =

@@ -5,7 +5,7 @@ import type { Program } from '../../language/program.ts'
 import type { Json } from '../../language/values.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import { isComposite } from '../in-flight.ts'
-import type { ActEntry, InFlight } from '../in-flight.ts'
+import type { AttemptEntry, InFlight } from '../in-flight.ts'
 import type { AgentDecision, AgentRequestStatus, EndedStepStatus, EventType, ExecutionStatus, UnhappyStatus } from '../states.ts'
 import type { BufferedSignal } from '../steps/signal.ts'
 import type { Input, InputResult } from './input.ts'
@@ -76,9 +76,16 @@ export interface ClosedAsk {
 export interface Launch {
   run: Run
   spec: ActSpec
-  entry: ActEntry
+  entry: AttemptEntry
   input: Json
   suspect: boolean
+}
+
+/** An attempt to stop. `worker`: who runs it, when that is not whoever holds the execution. */
+export interface Abort {
+  path: string
+  attempt: number
+  worker?: string
 }
 
 /** A word to another execution: stored with the sender's transition, read with the receiver's. The key is unique to the receiver. */
@@ -129,7 +136,7 @@ export interface Draft {
   readonly closedAsks: ClosedAsk[]
   readonly waits: WaitRow[]
   readonly launches: Launch[]
-  readonly aborts: { path: string; attempt: number }[]
+  readonly aborts: Abort[]
   readonly readMessages: string[]
   readonly words: Word[]
   readonly lates: LateOutcome[]
@@ -154,7 +161,7 @@ export interface Transition {
   readonly lates: readonly LateOutcome[]
   /** to do once it is committed */
   readonly launches: readonly Launch[]
-  readonly aborts: readonly { path: string; attempt: number }[]
+  readonly aborts: readonly Abort[]
   /** the flow's output, when this transition ended it well */
   readonly output?: Json
   /** false: there is nothing to store */
@@ -190,6 +197,7 @@ export function emitOf(draft: Draft, run: Run, type: EventType, more: Pick<Event
 
 const QUIET: ReadonlySet<EventType> = new Set([
   'step.started',
+  'step.claimed',
   'step.succeeded',
   'step.skipped',
   'step.canceled',

@@ -70,7 +70,7 @@ const stepOf = (path: string): string => path.split(/[.[]/, 1)[0]!
 
 function ofEntry({ kind, path }: InFlight, to: Program, changed: ReadonlySet<string>): MigrationObstacle[] {
   const step = stepOf(path)
-  if (kind === 'act') return [obstacle('RUNNING', `${path} runs, or is about to: try again later.`, step)]
+  if (kind === 'act' || kind === 'pooled') return [obstacle('RUNNING', `${path} runs, or is about to: try again later.`, step)]
   if (!to.step(step)) return [obstacle('STEP_GONE', `${step} is under way, and not there any more.`, step)]
   return changed.has(step) ? [obstacle('STEP_CHANGED', `${step} is under way, and defined differently.`, step)] : []
 }

@@ -1,8 +1,8 @@
 /** A step that is over, however it ended: its row, and what cancelling leaves of one. */
 import type { Json } from '../../language/values.ts'
-import { countsOf, isComposite } from '../in-flight.ts'
-import type { CompositeEntry, InFlight } from '../in-flight.ts'
-import type { Draft, StepRunRow } from './draft.ts'
+import { countsOf, isAttempt, isComposite } from '../in-flight.ts'
+import type { AttemptEntry, CompositeEntry, InFlight } from '../in-flight.ts'
+import type { Abort, Draft, StepRunRow } from './draft.ts'
 import { emitOf, removeInFlight } from './draft.ts'
 import { leave, pathsInside } from './nested.ts'
 import { runAt } from './run.ts'
@@ -19,12 +19,18 @@ export interface Ending {
 export function cancelStep(draft: Draft, run: Run, entry: InFlight): void {
   takeOut(draft, run)
   if (entry.kind === 'agent' || entry.kind === 'approval') draft.closedAsks.push({ id: entry.requestId, status: 'CANCELED' })
-  if (entry.kind === 'act' && entry.epoch !== 0) draft.aborts.push({ path: entry.path, attempt: entry.attempt })
+  if (isAttempt(entry) && entry.epoch !== 0) draft.aborts.push(abortOf(entry))
   if ('childId' in entry) tellChild(draft, entry, 'The step that started it was canceled.')
   if (!run.within) draft.steps.set(run.path, { status: 'CANCELED', attempt: entry.attempt })
   record(draft, run, entry, { status: 'CANCELED' })
   emitOf(draft, run, 'step.canceled', { attempt: entry.attempt })
 }
+
+/** A worker of a pool hears of it by the bus. */
+export const abortOf = (entry: AttemptEntry): Abort => ({
+  ...{ path: entry.path, attempt: entry.attempt },
+  ...(entry.kind === 'pooled' && entry.worker !== undefined && { worker: entry.worker }),
+})
 
 /** Of a map and of a loop it says how far they came. */
 function inputOf(ending: Ending): Json | undefined {

@@ -2,50 +2,65 @@
 import type { ActSpec } from '../../language/steps/step-types.ts'
 import { isAct, runsOnce } from '../../language/steps/step-types.ts'
 import { launch } from '../steps/act.ts'
-import type { ActEntry } from '../in-flight.ts'
+import type { ActEntry, AttemptEntry } from '../in-flight.ts'
 import type { Draft } from './draft.ts'
 import { emitOf, isStopping, replaceInFlight } from './draft.ts'
 import { fail } from './end-step.ts'
 import { cancelStep } from './record-step.ts'
 import { runAt } from './run.ts'
+import type { Run } from './run.ts'
 
 /** A path that took its worker down this often while it ran alone there is the cause. */
 const POISON_CRASHES = 3
 
 /** All attempts in flight, or the one suspect whose turn alone has come. */
 export function takeUp(draft: Draft, isolated?: ActEntry): void {
+  const { epoch } = draft
   for (const entry of [...draft.inFlight]) {
     if (!draft.inFlight.includes(entry)) continue
-    if (entry.kind !== 'act' || (isolated && entry !== isolated) || entry.epoch === draft.epoch) continue
+    if (entry.kind !== 'act' || (isolated && entry !== isolated) || entry.epoch === epoch) continue
     const run = runAt(draft.from.program, entry.path)
     if (!run || !isAct(run.step.spec)) continue
     const { spec } = run.step
-    if (entry.epoch !== 0 && runsOnce(spec)) {
-      fail(draft, run, entry, 'OUTCOME_UNKNOWN', 'The worker was lost while the step ran, and it may run at most once.')
-      continue
-    }
-    const found = isolated ? { ...entry, alone: true } : countCrash(draft, entry, spec)
-    if ((found.aloneCrashes ?? 0) >= POISON_CRASHES) {
-      fail(draft, run, found, 'POISONED', `It crashed its worker ${found.aloneCrashes} times while it ran alone.`)
-    } else if (isStopping(draft)) {
-      cancelStep(draft, run, { ...found, epoch: 0 })
-    } else {
-      replaceInFlight(draft, found)
-      if (entry.epoch !== 0) emitOf(draft, run, 'step.restarted', { attempt: entry.attempt })
-      launch(draft, run, spec, found)
-    }
+    const found = mayGoOn(draft, run, spec, entry, { epoch, alone: isolated !== undefined })
+    if (found) launch(draft, run, spec, found)
   }
+}
+
+/** What is in flight now belongs to the claim `epoch`: as it goes on, or undefined when it has ended here. */
+export function mayGoOn<Entry extends AttemptEntry>(
+  draft: Draft,
+  run: Run,
+  spec: ActSpec,
+  entry: Entry,
+  claim: { epoch: number; alone: boolean },
+): Entry | undefined {
+  if (entry.epoch !== 0 && runsOnce(spec)) {
+    fail(draft, run, entry, 'OUTCOME_UNKNOWN', 'The worker was lost while the step ran, and it may run at most once.')
+    return undefined
+  }
+  const found = claim.alone ? { ...entry, alone: true } : countCrash(entry, spec, claim.epoch)
+  if ((found.aloneCrashes ?? 0) >= POISON_CRASHES) {
+    fail(draft, run, found, 'POISONED', `It crashed its worker ${found.aloneCrashes} times while it ran alone.`)
+  } else if (isStopping(draft)) {
+    cancelStep(draft, run, { ...found, epoch: 0 })
+  } else {
+    replaceInFlight(draft, found)
+    if (entry.epoch !== 0) emitOf(draft, run, 'step.restarted', { attempt: entry.attempt })
+    return found
+  }
+  return undefined
 }
 
 /**
  * Only the holder just before counts: a claim that crashed before it launched anything left the epochs as they were.
  * An attempt that nobody launched (epoch 0) did not crash anything.
  */
-function countCrash(draft: Draft, entry: ActEntry, spec: ActSpec): ActEntry {
+function countCrash<Entry extends AttemptEntry>(entry: Entry, spec: ActSpec, epoch: number): Entry {
   if (entry.epoch === 0) return entry
   // the engine's own work crashes nobody
   if (spec.type === 'map' || spec.type === 'flow') return { ...entry, epoch: 0 }
-  const counts = entry.epoch === draft.epoch - 1
+  const counts = entry.epoch === epoch - 1
   return {
     ...entry,
     epoch: 0,

@@ -26,6 +26,12 @@ export type WaitRow =
   | { kind: 'moved'; flowVersionId: string; stepsTotal: number; pool?: string }
   /** what its attempts took so far */
   | { kind: 'tokens'; tokens: number }
+  /** a step that is to be run by a worker of a pool; `epoch`: claims of it so far */
+  | { kind: 'pooled'; path: string; attempt: number; pool: string; epoch: number }
+  /** nobody is to run it any more */
+  | { kind: 'unpooled'; path: string }
+  /** whoever had it gives it back */
+  | { kind: 'requeued'; path: string }
   /** what began it, for those who trace */
   | { kind: 'trace'; traceparent: string }
 

@@ -7,7 +7,7 @@ import { replaceInFlight } from '../decide/draft.ts'
 import { evaluate } from '../decide/scope.ts'
 import { storable } from '../decide/end-step.ts'
 import type { Run } from '../decide/run.ts'
-import type { ActEntry } from '../in-flight.ts'
+import type { ActEntry, AttemptEntry } from '../in-flight.ts'
 
 export function beginAct(draft: Draft, run: Run, spec: ActSpec, attempt: number): void {
   const entry: ActEntry = { kind: 'act', path: run.path, attempt, startedAt: draft.lastEventAt, epoch: 0 }
@@ -30,7 +30,7 @@ export function launch(draft: Draft, run: Run, spec: ActSpec, entry: ActEntry): 
 }
 
 /** What the act gets, evaluated. */
-export function actInput(draft: Draft, run: Run, spec: ActSpec, entry: ActEntry): Evaluated<Json> {
-  if (entry.counts) return { ok: true, value: { ...entry.counts } }
+export function actInput(draft: Draft, run: Run, spec: ActSpec, entry: AttemptEntry): Evaluated<Json> {
+  if ('counts' in entry && entry.counts) return { ok: true, value: { ...entry.counts } }
   return evaluate(givenTo(spec)!, draft, run)
 }

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import type { Execution } from '../../engine/entities/execution.ts'
 import { StepRun } from '../../engine/entities/step-run.ts'
 import type { ExecutionMask } from '../../engine/execution-mask.ts'
-import { isComposite } from '../../engine/in-flight.ts'
+import { isAttempt, isComposite } from '../../engine/in-flight.ts'
 import type { InFlight } from '../../engine/in-flight.ts'
 import { compensationPath, runAt } from '../../engine/decide/run.ts'
 import { hasEnded } from '../../engine/states.ts'
@@ -69,7 +69,7 @@ export async function readSteps(call: Call, executions: readonly ExecutionSteps[
 }
 
 export const isTelling = (entry: InFlight): boolean =>
-  (entry.kind === 'act' && entry.progress?.message !== undefined) || (entry.kind === 'backoff' && entry.error !== undefined)
+  (isAttempt(entry) && entry.progress?.message !== undefined) || (entry.kind === 'backoff' && entry.error !== undefined)
 
 /** What its attempts say of how far they are, and why they failed, as it may be seen. */
 export function withMasked<Some extends Pick<ExecutionSteps, 'inFlight'>>(
@@ -80,7 +80,7 @@ export function withMasked<Some extends Pick<ExecutionSteps, 'inFlight'>>(
   const inFlight = execution.inFlight.map((entry) => {
     if (entry.kind === 'backoff' && entry.error)
       return { ...entry, error: { ...entry.error, message: mask.text(entry.error.message) } }
-    if (entry.kind !== 'act' || entry.progress?.message === undefined) return entry
+    if (!isAttempt(entry) || entry.progress?.message === undefined) return entry
     return { ...entry, progress: { ...entry.progress, message: mask.text(entry.progress.message) } }
   })
   return { ...execution, inFlight }
@@ -135,7 +135,7 @@ export function mergeSteps(execution: ExecutionSteps, ended: readonly EndedStep[
   for (const entry of execution.inFlight) {
     if (entry.path.includes('[')) continue
     const name = nameOf(entry.path)
-    const type = (program && runAt(program, entry.path)?.step.spec.type) ?? (entry.kind === 'act' ? 'handler' : entry.kind)
+    const type = (program && runAt(program, entry.path)?.step.spec.type) ?? (isAttempt(entry) ? 'handler' : entry.kind)
     views.set(entry.path, underWay(execution, entry, name, type))
   }
   // what has ended counts more than what was under way when the execution was read, a moment earlier
@@ -157,9 +157,12 @@ const notBegun = ({ id, status }: ExecutionSteps, name: string, type: string): S
   status: hasEnded(status) ? 'CANCELED' : 'PENDING',
 })
 
+/** What nobody of its pool has claimed yet waits. */
+const runs = (entry: InFlight): boolean => entry.kind === 'act' || (entry.kind === 'pooled' && entry.epoch !== 0)
+
 export const underWay = ({ id }: Pick<ExecutionSteps, 'id'>, entry: InFlight, name: string, type: string): StepView => ({
   ...{ executionId: id, path: entry.path, name, type, ...NOTHING },
-  status: entry.kind === 'act' || isComposite(entry) ? 'RUNNING' : 'WAITING',
+  status: runs(entry) || isComposite(entry) ? 'RUNNING' : 'WAITING',
   attempt: entry.attempt,
   startedAt: new Date(entry.startedAt),
   inFlight: entry,

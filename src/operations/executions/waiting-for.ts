@@ -8,7 +8,7 @@ import type { Slot } from './read-slots.ts'
 import { nameOf } from './read-steps.ts'
 
 export const WAITING_KINDS = [
-  ...(['AGENT', 'APPROVAL', 'SIGNAL', 'TIMER', 'RETRY', 'CHILD', 'START', 'SLOT'] as const),
+  ...(['AGENT', 'APPROVAL', 'SIGNAL', 'TIMER', 'RETRY', 'CHILD', 'START', 'SLOT', 'POOL'] as const),
   ...(['PAUSED', 'CANCELING', 'WORKER'] as const),
 ]
 
@@ -36,25 +36,37 @@ export interface Waiting {
   workers: number | null
   /** that its execution waits for */
   slot: Slot | null
+  /** whose workers take it; how many of them are alive, `workers`, and have room */
+  pool: string | null
+  free: number | null
 }
 
-const KINDS = { agent: 'AGENT', approval: 'APPROVAL', signal: 'SIGNAL', wait: 'TIMER', backoff: 'RETRY', child: 'CHILD' } as const
+const KINDS = {
+  agent: 'AGENT',
+  approval: 'APPROVAL',
+  signal: 'SIGNAL',
+  wait: 'TIMER',
+  backoff: 'RETRY',
+  child: 'CHILD',
+  pooled: 'POOL',
+} as const
 
 export const NO_MORE = {
   ...{ step: null, until: null, requestId: null, childId: null, signals: [], needed: null, attempt: null, error: null },
-  ...{ by: null, reason: null, ahead: null, workers: null, slot: null },
+  ...{ by: null, reason: null, ahead: null, workers: null, slot: null, pool: null, free: null },
 }
 
 /** Null when it runs. */
 export function waitingOf(entry: InFlight): Waiting | null {
-  if (entry.kind === 'act' || isComposite(entry)) return null
+  if (entry.kind === 'act' || isComposite(entry) || (entry.kind === 'pooled' && entry.epoch !== 0)) return null
   return {
     ...NO_MORE,
     kind: KINDS[entry.kind],
     step: nameOf(entry.path),
     since: new Date(entry.startedAt),
-    until: new Date(entry.dueAt),
+    until: 'dueAt' in entry ? new Date(entry.dueAt) : null,
     ...('requestId' in entry && { requestId: entry.requestId }),
+    ...(entry.kind === 'pooled' && { pool: entry.pool }),
     ...(entry.kind === 'child' && { childId: entry.childId }),
     ...(entry.kind === 'backoff' && { attempt: entry.attempt, error: entry.error ?? null }),
     ...(entry.kind === 'signal' && { signals: entry.signals, needed: entry.need }),
@@ -94,14 +106,16 @@ export function executionWaitsFor(execution: Waits): Waiting | null {
   if (status === 'PENDING' && wakeAt) return { ...NO_MORE, kind: 'START', since: createdAt, until: wakeAt }
   // a map or a loop waits for what is inside of it
   const waiting = inFlight.filter((entry) => !isComposite(entry)).map(waitingOf)
-  const first = waiting.includes(null) ? undefined : waiting.toSorted((a, b) => Number(a!.until) - Number(b!.until))[0]
+  const first = waiting.includes(null) ? undefined : waiting.toSorted((a, b) => dueOf(a!) - dueOf(b!))[0]
   if (first) return first
   return !owner && status !== 'WAITING' ? { ...NO_MORE, kind: 'WORKER', since: lastEventAt } : null
 }
 
+const dueOf = ({ until }: Waiting): number => until?.getTime() ?? Number.POSITIVE_INFINITY
+
 /** In one sentence, for people. */
 export function sayWaiting(waiting: Waiting): string {
-  const { kind, step, signals, needed, attempt, error, by, reason, ahead, workers, slot } = waiting
+  const { kind, step, signals, needed, attempt, error, by, reason, ahead, workers, slot, pool } = waiting
   const who = by === null ? '' : ` by ${by}`
   const why = reason === null ? '' : `: ${reason}`
   switch (kind) {
@@ -121,16 +135,26 @@ export function sayWaiting(waiting: Waiting): string {
       return 'It waits for the time that it is to start at.'
     case 'SLOT':
       return `It waits for others of its flow to end${slot ? `: ${slot.held} of ${slot.max} run, it is number ${slot.place} in the queue` : ''}.`
+    case 'POOL':
+      return `${step} waits for a worker of pool ${pool}${sayWorkers(waiting)}.`
     case 'PAUSED':
       return `It was paused${who}${why}`
     case 'CANCELING':
       return `It is being canceled${who}${why}`
     case 'WORKER':
-      if (workers === 0) return 'No worker is alive to run it.'
+      if (workers === 0)
+        return pool === null ? 'No worker is alive to run it.' : `It waits for a worker of pool ${pool}; none is running.`
       return ahead === null ? 'Its worker was lost; another one takes it over.' : `It waits for a worker; ${ahead} go first.`
     default:
       return kind satisfies never
   }
+}
+
+/** Of the pool, when it is known. */
+function sayWorkers({ workers, free }: Waiting): string {
+  if (workers === null) return ''
+  if (workers === 0) return '; none is running'
+  return free === 0 ? `; ${workers} running, all full` : `; ${workers} running`
 }
 
 /** First its time has to come, then its turn; at the latest the time that its flow has is over. */

@@ -303,7 +303,7 @@ export class ModelWorker {
     this.model.launched++
     this.running.push({
       ...{ path: entry.path, attempt: entry.attempt, epoch: entry.epoch },
-      ...(entry.childId !== undefined && { childId: entry.childId }),
+      ...(entry.kind === 'act' && entry.childId !== undefined && { childId: entry.childId }),
     })
   }
 

@@ -1,0 +1,26 @@
+/** How a worker that stops lets go: what runs may end, and what has not is given back for others. */
+import type { Mailboxes } from './mailboxes.ts'
+import type { PooledSteps } from './pooled-steps.ts'
+
+export interface DrainOptions {
+  mailboxes: Mailboxes
+  steps: PooledSteps
+  /** gives back an execution of which nothing runs */
+  handBackIfIdle(executionId: string): void
+  drainMs: number
+  /** after so long others take over anyway */
+  leaseMs: number
+}
+
+export async function drain({ mailboxes, steps, handBackIfIdle, drainMs, leaseMs }: DrainOptions): Promise<void> {
+  for (const id of mailboxes.held().keys()) handBackIfIdle(id)
+  const until = performance.now() + drainMs
+  const givenBack = steps.drain(until)
+  while (mailboxes.size > 0 && performance.now() < until) await tick()
+  const left = [...mailboxes.held().keys()]
+  const handedBack = Promise.allSettled(left.map((id) => mailboxes.post(id, { kind: 'handBack' })))
+  // when the database is away, the end of the lease does the same
+  await Promise.race([Promise.all([handedBack, givenBack]), tick(drainMs + leaseMs)])
+}
+
+const tick = (ms = 20): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
