@@ -158,7 +158,8 @@ export function createWorker(options: WorkerOptions): Worker {
       unlisten.push(
         bus.listen(WORD_TOPIC, (id) => (id !== undefined && mailboxes.isHeld(id) ? mailboxes.hear(id) : claimLoop.wake())),
         bus.listen(STEPS_TOPIC, (pool) => (pool === undefined || pools.has(pool)) && claimLoop.wake()),
-        bus.listen(workerTopic(workerId), (executionId) => executionId !== undefined && hear(executionId)),
+        bus.listen(workerTopic(workerId), (executionId) => executionId !== undefined && mailboxes.reload(executionId)),
+        bus.listen(workerTopic(workerId), (executionId) => executionId !== undefined && steps.hear(executionId)),
       )
       serving = dispatch.serve([...pools], { room: claimer.room, take: claimer.take, look: lookForReady })
       claimLoop.start()
@@ -200,11 +201,6 @@ export function createWorker(options: WorkerOptions): Worker {
     if (claimer.room() === 0) return POLL_MS / 10
     serving?.wake()
     return pause
-  }
-
-  function hear(executionId: string): void {
-    mailboxes.reload(executionId)
-    steps.hear(executionId)
   }
 
   function lookForReady(): void {

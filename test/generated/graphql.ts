@@ -135,6 +135,8 @@ export type WaitingKind =
   | 'CHILD'
   /** Somebody who resumes it. */
   | 'PAUSED'
+  /** A worker of the pool that the step names, `pool`. */
+  | 'POOL'
   /** The next attempt after a failure. */
   | 'RETRY'
   /** Signals; `signals` says which. */

@@ -43,6 +43,9 @@ function inputOf(ending: Ending): Json | undefined {
 export function takeOut(draft: Draft, { path }: Run): void {
   const entry = draft.inFlight.find((other) => other.path === path)
   removeInFlight(draft, path)
+  // one that was about to be launched is not
+  const launch = draft.launches.findIndex((other) => other.entry.path === path)
+  if (launch >= 0) draft.launches.splice(launch, 1)
   if (!entry || !isComposite(entry)) return
   for (const inside of pathsInside(draft, path)) {
     const inner = draft.inFlight.find((other) => other.path === inside)
