@@ -181,6 +181,16 @@ export function lookAgainAt(entry: InFlight, keepMs: number, now: number): numbe
   return isFresh ? Math.min(entry.startedAt + keepMs, dueAtOf(entry)) : dueAtOf(entry)
 }
 
+/** When its holder has to look at it again; null: never by itself. */
+export function earliestDue(
+  of: { inFlight: readonly InFlight[]; pauseReason: string | null },
+  keepMs: number,
+  now: number,
+): number | null {
+  const due = Math.min(...of.inFlight.map((entry) => lookAgainAt(entry, keepMs, now)))
+  return due === Number.POSITIVE_INFINITY || of.pauseReason !== null ? null : due
+}
+
 /** Whether `path` lies somewhere inside of the step run at `outer`. */
 export function isInside(path: string, outer: string): boolean {
   return path.startsWith(outer) && (path[outer.length] === '[' || path.startsWith('.items[', outer.length))

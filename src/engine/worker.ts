@@ -17,7 +17,7 @@ import type { Input } from './decide/input.ts'
 import type { Snapshot } from './decide/snapshot.ts'
 import { STEPS_TOPIC, workerTopic, WORD_TOPIC } from './engine.ts'
 import type { OpenSecrets } from './acts/run-with-secrets.ts'
-import { lookAgainAt } from './in-flight.ts'
+import { earliestDue } from './in-flight.ts'
 import { traceClaims } from './execution-traces.ts'
 import { drain } from './drain.ts'
 import { createLease } from './lease.ts'
@@ -227,7 +227,7 @@ export function createWorker(options: WorkerOptions): Worker {
     for (const launch of lease.alive ? mine : []) attempts.launch(next.id, launch, next)
     if (next.owner === workerId) {
       // also without a lease: it may come back, and then nobody else would look
-      wakeQueue.set(next.id, earliestDue(next, now()))
+      wakeQueue.set(next.id, earliestDue(next, KEEP_MS, now()))
       if (!lease.alive) return
       if (draining) handBackIfIdle(next.id)
     } else if (next.owner === null && next.wakeAt !== null && next.wakeAt < nextLookAt) claimLoop.wake()
@@ -236,7 +236,7 @@ export function createWorker(options: WorkerOptions): Worker {
   /** After a reload: another writer may have begun steps for us, or ended some that we run. */
   function reconcile(snapshot: Snapshot, untold: readonly Input[]): void {
     if (snapshot.owner !== workerId) return
-    wakeQueue.set(snapshot.id, earliestDue(snapshot, now()))
+    wakeQueue.set(snapshot.id, earliestDue(snapshot, KEEP_MS, now()))
     if (!lease.alive) return
     const running = attempts.running(snapshot.id, 'act')
     for (const path of running) {
@@ -293,9 +293,4 @@ export function createWorker(options: WorkerOptions): Worker {
   function logFailure(error: unknown): void {
     log.error({ err: error }, 'an input was not recorded')
   }
-}
-
-function earliestDue(snapshot: Snapshot, now: number): number | null {
-  const due = Math.min(...snapshot.inFlight.map((entry) => lookAgainAt(entry, KEEP_MS, now)))
-  return due === Number.POSITIVE_INFINITY || snapshot.pauseReason !== null ? null : due
 }
