@@ -161,8 +161,11 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
         streams.letGo(place, true)
       } else left.set(id, { message, at: Date.now() + forMs })
     },
-    // who else answers is told by the reply to our own answer
-    onClosed: () => undefined,
+    onClosed(listener) {
+      streams.onGone(({ stream, entry }) => {
+        for (const [id, place] of places) if (place.stream === stream && place.entry === entry) listener(id)
+      })
+    },
     async close() {
       answers.close()
       streams.close()

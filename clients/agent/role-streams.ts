@@ -11,10 +11,13 @@ const SILENT_FOR_MS = 15_000
 const PENDING_LOOKED_AT = 100
 const MOST_UNWANTED = 10_000
 
-/** A message as it lies in a stream. */
-export interface Entry {
+export interface Place {
   readonly stream: string
   readonly entry: string
+}
+
+/** A message as it lies in a stream. */
+export interface Entry extends Place {
   readonly fields: Readonly<Record<string, string>>
 }
 
@@ -22,9 +25,11 @@ export interface RoleStreams {
   /** The next ones, at most so many; none after a while without any. */
   next(most: number): Promise<Entry[]>
   /** It is done. */
-  acknowledge(entry: Pick<Entry, 'stream' | 'entry'>): Promise<void>
+  acknowledge(place: Place): Promise<void>
   /** Another may have it. `forGood`: this one does not want it again. */
-  letGo(entry: Pick<Entry, 'stream' | 'entry'>, forGood?: boolean): void
+  letGo(place: Place, forGood?: boolean): void
+  /** Called with what this process is about and is not in its stream any more. */
+  onGone(listener: (place: Place) => void): void
   close(): void
 }
 
@@ -43,12 +48,17 @@ export function openRoleStreams(redis: Redis, roles: readonly string[], name: st
   let behind: string[] = [...streams]
   let lookedAt = performance.now()
 
+  const gone = new Set<(place: Place) => void>()
   const keeping = setInterval(() => {
-    for (const [stream, entries] of held) {
-      // only the idle time begins anew
-      if (entries.size > 0) commands.xclaim(stream, GROUP, name, 0, ...entries, 'JUSTID').catch(() => undefined)
-    }
+    for (const [stream, entries] of held) void keep(stream, [...entries]).catch(() => undefined)
   }, KEEP_EVERY_MS)
+
+  /** Begins the idle time of these anew. What is not in the stream any more was answered, or nobody waits for it. */
+  async function keep(stream: string, entries: readonly string[]): Promise<void> {
+    if (entries.length === 0) return
+    const kept = new Set((await commands.xclaim(stream, GROUP, name, 0, ...entries, 'JUSTID')) as string[])
+    for (const entry of entries) if (!kept.has(entry)) for (const listener of gone) listener({ stream, entry })
+  }
 
   function hold(stream: string, raw: readonly Raw[]): Entry[] {
     const entries = held.get(stream)!
@@ -128,6 +138,7 @@ export function openRoleStreams(redis: Redis, roles: readonly string[], name: st
       unwanted.add(`${stream} ${entry}`)
       if (unwanted.size > MOST_UNWANTED) unwanted.delete(unwanted.values().next().value!)
     },
+    onGone: (listener) => void gone.add(listener),
     close() {
       clearInterval(keeping)
       commands.disconnect()
