@@ -102,7 +102,7 @@ function startError(error: unknown): string {
 function greeting(app: App, config: Config, mode: ProcessMode, ms: number): string {
   const lines = [`Sluice is ready (${(ms / 1000).toFixed(1)} s).`, '']
   if (app.url) lines.push(`  GraphiQL   ${app.url}/graphql`)
-  if (mode !== 'serve') lines.push(`  worker     ${app.engine.workerId}`)
+  if (mode === 'work') lines.push(`  worker     ${app.engine.workerId}`)
   if (app.metricsUrl) lines.push(`  metrics    ${app.metricsUrl}`)
   if (app.url) lines.push(`  sign in    ${config.identity.adminEmail}, ${passwordHint(app)}`)
   if (app.url) {

@@ -172,7 +172,7 @@ function checkRecovery({ faults, boundMs }: Facts): Check {
     'recovery',
     'whoever was hit went on in time',
     found,
-    slow.map(({ name, allMs }) => `${name}: ${inSeconds(allMs)}`),
+    slow.map(({ name, allMs, last }) => `${name}: ${[inSeconds(allMs), ...last].join(', ')}`),
   )
 }
 

@@ -2,10 +2,11 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { DRILL_POOL } from './flow.ts'
 import { createMember } from './member.ts'
 import type { Member } from './member.ts'
-import { openProxy } from './proxy.ts'
-import type { Proxy } from './proxy.ts'
+import { openProxy, together } from './proxy.ts'
+import type { OpenUpstream, Proxy, Way } from './proxy.ts'
 import type { Site } from './site.ts'
 import { throughProxy, toPostgres, toRedis } from './upstream.ts'
 
@@ -14,7 +15,7 @@ export interface Crew {
   /** stays the same, however often the API is started */
   readonly apiUrl: string
   readonly workers: readonly Member[]
-  readonly redis?: Proxy
+  readonly redis?: Way
   /** who ended though nobody had asked for it, and how */
   readonly lost: readonly string[]
 }
@@ -45,22 +46,28 @@ export async function startCrew(
   stack: AsyncDisposableStack,
 ): Promise<Crew> {
   const lost: string[] = []
-  const open = async (upstream: Parameters<typeof openProxy>[0]): Promise<Proxy> => {
+  const open = async (upstream: OpenUpstream): Promise<Proxy> => {
     const proxy = await openProxy(upstream)
     stack.defer(() => proxy.close())
     return proxy
   }
   const redis = site.redisUrl === undefined ? undefined : await open(toRedis(site.redisUrl))
   const make = async (name: string, command: 'serve' | 'work'): Promise<Member> => {
-    const database = await open(toPostgres(site.databaseUrl))
+    const ways = await Promise.all(
+      Object.entries(site.databases).map(async ([variable, url]) => {
+        const proxy = await open(toPostgres(url))
+        return { proxy, variable, url: throughProxy(url, proxy.port) }
+      }),
+    )
     const member = createMember({
-      ...{ name, command, database, logFile: join(directory, `${name}.log`) },
+      ...{ name, command, database: together(ways.map(({ proxy }) => proxy)), logFile: join(directory, `${name}.log`) },
       environment: {
         ...site.environment,
         ...UNLIMITED,
         ...{ HOST: '127.0.0.1', PORT: '0', SLUICE_LOG_LEVEL: 'info', SLUICE_DATABASE_POOL_SIZE: POOL_SIZE },
         SLUICE_OUTBOUND_ALLOW: witnessAddress,
-        DATABASE_URL: throughProxy(site.databaseUrl, database.port),
+        ...{ SLUICE_POOLS: DRILL_POOL, SLUICE_POOLS_ALLOWED: DRILL_POOL },
+        ...Object.fromEntries(ways.map(({ variable, url }) => [variable, url])),
         ...(redis && { REDIS_URL: throughProxy(site.redisUrl!, redis.port) }),
       },
       onLost: (who, how) => lost.push(`${who} ended by itself: ${how}`),

@@ -1,4 +1,6 @@
 /** `sluice drill`: breaks a set-up on purpose beside a load, and shows that nothing was lost. */
+import { mkdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { loadConfig } from '../config/config.ts'
 import type { Environment } from '../config/config.ts'
@@ -14,14 +16,16 @@ import type { DrillNews } from './perform.ts'
 import { DEFAULT_ORDER, planDrill } from './plan.ts'
 import type { DrillOrder, DrillPlan } from './plan.ts'
 import { runDrill } from './run-drill.ts'
-import { makeDirectory, openFleetSite, openOwnSite } from './site.ts'
+import { makeDirectory } from './own-directory.ts'
+import { openFleetSite, openOwnSite } from './site.ts'
 
-export const DRILL_USAGE = `usage: sluice drill [--only FAULT,...] [--executions N] [--seconds N] [--workers N] [--json] [--yes]
+export const DRILL_USAGE = `usage: sluice drill [--only FAULT,...] [--executions N] [--seconds N] [--workers N] [--logs DIRECTORY] [--json] [--yes]
 
   --only FAULT,...  of ${FAULT_NAMES.join(', ')}
   --executions N    how many are started (${DEFAULT_ORDER.executions}), evenly over
   --seconds N       this time (${DEFAULT_ORDER.seconds}); more, at the same rate, when the faults take longer
   --workers N       processes that work, 2 at least (${DEFAULT_ORDER.workers})
+  --logs DIRECTORY  keeps there what the processes logged
   --json            prints what was found as JSON
   --yes             also where NODE_ENV is production
 
@@ -48,7 +52,7 @@ export async function runDrillCommand(args: readonly string[], options: DrillCom
     terminal.write(DRILL_USAGE)
     return EXIT.usage
   }
-  const { json, yes, ...order } = asked
+  const { json, yes, logs, ...order } = asked
   const fleet = environment['DATABASE_URL'] !== undefined || environment['DATABASE_URL_FILE'] !== undefined
   const log = createLog('silent')
   const directory = await makeDirectory()
@@ -58,13 +62,23 @@ export async function runDrillCommand(args: readonly string[], options: DrillCom
     ? openFleetSite(environment, loadConfig(environment, { mode: 'serve' }))
     : await openOwnSite(environment, directory.path, log)
   stack.defer(() => site.close())
-  const config = loadConfig({ ...site.environment, DATABASE_URL: site.databaseUrl }, { mode: 'migrate' })
+  const config = loadConfig({ ...site.environment, ...site.databases, REDIS_URL: site.redisUrl }, { mode: 'migrate' })
   if (config.nodeEnv === 'production' && !yes) throw new Error('This is production: say --yes to do a drill there.')
-  const plan = planDrill(order, site)
+  if (asked.logs) await mkdir(asked.logs, { recursive: true })
+  const plan = planDrill(order, site, config.engine.leaseMs)
   const show = json ? SILENT : showNews(options, plan)
   try {
     const { workers } = order
-    const result = await runDrill({ site, config, plan, workers, log, signal, directory: directory.path, onNews: show.news })
+    const result = await runDrill({
+      site,
+      config,
+      plan,
+      workers,
+      log,
+      signal,
+      directory: logs ?? directory.path,
+      onNews: show.news,
+    })
     show.end()
     const report = { ...result, skipped: plan.skipped, boundMs: plan.boundMs }
     const look = { columns: terminal.columns || COLUMNS, colour: options.colour }
@@ -80,6 +94,7 @@ export async function runDrillCommand(args: readonly string[], options: DrillCom
 interface Asked extends DrillOrder {
   readonly json: boolean
   readonly yes: boolean
+  readonly logs: string | undefined
 }
 
 /** undefined: it is not used rightly. */
@@ -88,7 +103,7 @@ function readArguments(args: readonly string[]): Asked | undefined {
     args: [...args],
     options: {
       ...{ only: { type: 'string' }, executions: { type: 'string' }, seconds: { type: 'string' }, workers: { type: 'string' } },
-      ...{ json: { type: 'boolean' }, yes: { type: 'boolean' } },
+      ...{ logs: { type: 'string' }, json: { type: 'boolean' }, yes: { type: 'boolean' } },
     },
   })
   const only = values.only?.split(',')
@@ -98,14 +113,8 @@ function readArguments(args: readonly string[]): Asked | undefined {
   const whole = [executions, seconds, workers].every((value) => Number.isSafeInteger(value) && value > 0)
   const known = only?.every((name): name is FaultName => (FAULT_NAMES as string[]).includes(name)) ?? true
   if (!whole || !known || workers < 2) return undefined
-  return {
-    only: only as FaultName[] | undefined,
-    executions,
-    seconds,
-    workers,
-    json: values.json === true,
-    yes: values.yes === true,
-  }
+  const { json = false, yes = false, logs } = values
+  return { only: only as FaultName[] | undefined, executions, seconds, workers, json, yes, logs: logs && resolve(logs) }
 }
 
 const COLUMNS = 100

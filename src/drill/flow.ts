@@ -11,6 +11,8 @@ const CALL = {
 }
 
 const ITEMS = [1, 2, 3]
+/** Its executions are for the workers of drills, and those work for nobody else. */
+export const DRILL_POOL = 'sluice_drill'
 
 export const drillFlow = defineFlow({
   version: 1,
@@ -22,6 +24,7 @@ export const drillFlow = defineFlow({
     additionalProperties: false,
     properties: { number: { type: 'integer' }, witness: { type: 'string' } },
   },
+  pool: DRILL_POOL,
   timeout: 'PT10M',
   steps: {
     begin: { type: 'transform', set: { doubled: '${{ input.number + input.number }}' } },

@@ -6,7 +6,7 @@ import { closeSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { Proxy } from './proxy.ts'
+import type { Way } from './proxy.ts'
 
 const PROGRAM = fileURLToPath(new URL('./member-process.ts', import.meta.url))
 /** as in `scripts/bootstrap.mjs` */
@@ -22,14 +22,14 @@ export interface MemberOptions {
   /** absolute; where what it prints goes */
   readonly logFile: string
   /** what stands between it and PostgreSQL */
-  readonly database: Proxy
+  readonly database: Way
   /** it ended, and nobody had asked for it */
   onLost(name: string, how: string): void
 }
 
 export interface Member {
   readonly name: string
-  readonly database: Proxy
+  readonly database: Way
   /** of the API; another one after each start */
   readonly url: string
   /** of a worker, as `owner` of executions; another one after each start */

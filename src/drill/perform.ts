@@ -83,8 +83,8 @@ export async function perform({ onNews, ...given }: Performance): Promise<Perfor
       fault = planned
       const onRecovered = (record: Omit<FaultRecord, 'name'>): void => void faults.push({ name, ...record })
       const stage = createStage({
-        ...{ site, crew, progress, signal, beganAt, onRecovered },
-        ...{ boundMs: plan.boundMs, lastStart: () => lastStart },
+        ...{ site, crew, progress, witness, signal, beganAt, onRecovered },
+        ...{ leaseMs: plan.leaseMs, boundMs: plan.boundMs, lastStart: () => lastStart },
       })
       await (FAULTS[name] satisfies Fault).run(stage)
       fault = undefined

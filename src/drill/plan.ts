@@ -28,6 +28,7 @@ export interface DrillPlan {
   /** executions a second */
   readonly rate: number
   readonly lengthMs: number
+  readonly leaseMs: number
   /** from a fault, or from when there is again what was missing, until all who were hit go on */
   readonly boundMs: number
 }
@@ -39,7 +40,7 @@ const GRACE_MS = 2_000
 /** Nothing is broken at first, so that there is something to compare with. */
 const QUIET_MS = 4_000
 
-export function planDrill({ only = FAULT_NAMES, executions, seconds }: DrillOrder, site: Site): DrillPlan {
+export function planDrill({ only = FAULT_NAMES, executions, seconds }: DrillOrder, site: Site, leaseMs: number): DrillPlan {
   const judged = FAULT_NAMES.filter((name) => only.includes(name)).map((name) => {
     const fault: Fault = FAULTS[name]
     return { name, what: fault.what(site), why: fault.impossible?.(site) }
@@ -53,6 +54,7 @@ export function planDrill({ only = FAULT_NAMES, executions, seconds }: DrillOrde
     skipped: judged.flatMap(({ name, why }) => (why === undefined ? [] : [{ name, why }])),
     rate: executions / seconds,
     lengthMs,
-    boundMs: site.leaseMs + GRACE_MS,
+    leaseMs,
+    boundMs: leaseMs + GRACE_MS,
   }
 }

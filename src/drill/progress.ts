@@ -1,6 +1,7 @@
 /** Who was hit by a fault, and when each of them went on: read from what PostgreSQL has, by its own clock. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Database } from '../database/database.ts'
+import { encodeId } from '../ids.ts'
 
 /** UUIDs of those that had not ended, and when the harm was done, ms by PostgreSQL's clock. */
 export interface Hit {
@@ -12,6 +13,8 @@ export interface Recovery {
   /** ms from the harm until the first and until the last of them went on; infinite = they did not */
   readonly firstMs: number
   readonly allMs: number
+  /** readable ids of the last of them */
+  readonly last: readonly string[]
 }
 
 const UNENDED = `select id from sluice.executions where flow_id = $1 and ended_at is null and created_at >= $2`
@@ -31,6 +34,8 @@ export interface Progress {
   now(): number
 }
 
+/** So many are named. */
+const LAST = 3
 const LOOK_MS = 100
 
 /** Of the executions of this flow since the drill began. The database may be away at any time: it is asked again. */
@@ -68,7 +73,11 @@ export function watchProgress(database: Database, flowId: string, signal: AbortS
         await pause(LOOK_MS, undefined, { signal })
       }
       const times = [...moved.values()]
+      const late = executions.toSorted(
+        (a, b) => (moved.get(b) ?? Number.POSITIVE_INFINITY) - (moved.get(a) ?? Number.POSITIVE_INFINITY),
+      )
       return {
+        last: late.slice(0, LAST).map((id) => encodeId('execution', id)),
         firstMs: times.length > 0 ? Math.min(...times) : Number.POSITIVE_INFINITY,
         allMs: moved.size === executions.length ? Math.max(0, ...times) : Number.POSITIVE_INFINITY,
       }

@@ -7,13 +7,17 @@ import type { Duplex } from 'node:stream'
 /** Opens a connection to the server behind the proxy. */
 export type OpenUpstream = () => Promise<Duplex>
 
-export interface Proxy {
-  readonly port: number
+/** What can be done to connections. */
+export interface Way {
   /** Ends all connections, as when a cable is pulled; new ones are refused until `mend`. */
   cut(): void
   /** Keeps the connections, and lets nothing through until `mend`: as when a network swallows packets. */
   silence(): void
   mend(): void
+}
+
+export interface Proxy extends Way {
+  readonly port: number
   close(): void
 }
 
@@ -67,6 +71,13 @@ export async function openProxy(openUpstream: OpenUpstream): Promise<Proxy> {
     },
   }
 }
+
+/** Several of them as one. */
+export const together = (ways: readonly Way[]): Way => ({
+  cut: () => ways.forEach((way) => way.cut()),
+  silence: () => ways.forEach((way) => way.silence()),
+  mend: () => ways.forEach((way) => way.mend()),
+})
 
 function pairOf(near: Duplex, far: Duplex): Pair {
   const ways = [

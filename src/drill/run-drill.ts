@@ -1,9 +1,11 @@
 /** One drill from beginning to end: the processes, the load, the followers, one fault after the other, and what is found afterwards. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { signIn } from '../../clients/feed/session.ts'
-import type { Session, SessionOptions } from '../../clients/feed/session.ts'
+import type { SessionOptions } from '../../clients/feed/session.ts'
+import { waitsFor } from '../app/database.ts'
 import type { Config } from '../config/config-types.ts'
 import { openDatabase } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
 import { decodeId, newUuid } from '../ids.ts'
 import type { Logger } from '../log.ts'
 import { openChain } from './chain.ts'
@@ -11,7 +13,7 @@ import { checkAll } from './check.ts'
 import type { Check, FaultRecord } from './check.ts'
 import { startCrew } from './crew.ts'
 import { openDrillUser } from './drill-user.ts'
-import { drillFlow } from './flow.ts'
+import { ensureFlow } from './ensure-flow.ts'
 import { startFollowers } from './followers.ts'
 import { readHistory } from './history.ts'
 import { LABEL } from './load.ts'
@@ -59,6 +61,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   await using stack = new AsyncDisposableStack()
   const database = await openDatabase({ connection: site.databaseUrl, entities: [], poolSize: 4, log })
   stack.defer(() => database.close())
+  if (site.kind === 'FLEET') await requireReady(database)
   const witness = await openWitness({ workMs: WORK_MS, now: () => database.clock.now() })
   stack.defer(() => witness.close())
   const crew = await startCrew({ ...options, witnessAddress: witness.address }, stack)
@@ -67,7 +70,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   const user = await openDrillUser(database, chain.keys)
   stack.defer(() => user.close())
   const session = await signIn({ url: crew.apiUrl, fetch: impatient }, user)
-  const flow = await findFlow(session)
+  const flow = await ensureFlow(session)
   const drill = newUuid()
   const progress = watchProgress(database, decodeId('flow', flow)!, signal)
   const followers = startFollowers({ url: crew.apiUrl, token: session.token, drill })
@@ -85,20 +88,10 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   return { checks, faults, calls, lengthMs, executions: history.executions.size }
 }
 
-const FIND = `query ($name: String!) { flow(name: $name) { id } }`
-const CREATE = `mutation ($input: CreateFlowInput!) {
-  createFlow(input: $input) { ... on CreateFlowSuccess { flow { id } } ... on Problem { message } }
-}`
-
-/** The id of the flow of drills, which is made by the first of them. */
-async function findFlow(session: Session): Promise<string> {
-  const { name } = drillFlow
-  const found = await session.run<{ flow: { id: string } | null }>(FIND, { name })
-  if (found.flow) return found.flow.id
-  const input = { definition: drillFlow }
-  const { createFlow } = await session.run<{ createFlow: { flow?: { id: string }; message?: string } }>(CREATE, { input })
-  if (!createFlow.flow) throw new Error(`the flow of the drill cannot be made: ${createFlow.message}`)
-  return createFlow.flow.id
+/** The API of the drill would bring it up to date, which is for its operator to do. */
+async function requireReady(database: Database): Promise<void> {
+  const missing = await waitsFor(database)
+  if (missing.length > 0) throw new Error(`The database is not ready for a drill: it waits for ${missing.join(', ')}.`)
 }
 
 /** Those that have not ended in time are found by the checks. */

@@ -1,6 +1,4 @@
 /** Where a drill takes place: a database and a Redis of its own on this machine, or those of a fleet, which it shares with others. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../config/config-types.ts'
 import { startEmbedded } from '../database/embedded.ts'
@@ -13,10 +11,11 @@ export interface Site {
   readonly kind: 'OWN' | 'FLEET'
   /** of the drill's processes; their URLs lead through proxies instead */
   readonly environment: Readonly<Record<string, string>>
-  /** as the application's role reaches it, without a proxy */
+  /** the server itself, as the application's role reaches it: for the drill's own eyes */
   readonly databaseUrl: string
+  /** the settings by which processes find it, each of which leads through a proxy: `DATABASE_URL`, and `DATABASE_DIRECT_URL` if there is one */
+  readonly databases: Readonly<Record<string, string>>
   readonly redisUrl?: string | undefined
-  readonly leaseMs: number
   /** Ends PostgreSQL at once, without a checkpoint; resolves when it is gone. It comes back by itself. */
   crashPostgres?(): Promise<void>
   /** Ends Redis with everything in it. */
@@ -28,6 +27,8 @@ export interface Site {
 /** Short, so that a drill takes a minute; what it shows holds for a longer one too. */
 const OWN_LEASE_MS = 3_000
 const GONE_WITHIN_MS = 10_000
+/** What may be set for a drill as for any fleet, to see what comes of it. */
+const TO_TRY = ['SLUICE_LEASE_MS', 'SLUICE_DISPATCH']
 /** What a process needs of the machine, and nothing of what it is told to do. */
 const OF_THE_MACHINE = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'USER']
 
@@ -47,14 +48,14 @@ export async function openOwnSite(
     return {
       kind: 'OWN',
       environment: {
-        ...only(environment, OF_THE_MACHINE),
+        SLUICE_LEASE_MS: String(OWN_LEASE_MS),
+        ...only(environment, [...OF_THE_MACHINE, ...TO_TRY]),
         DATABASE_OWNER_URL: postgres.ownerUrl,
         SLUICE_DATA_DIR: dataDir,
-        SLUICE_LEASE_MS: String(OWN_LEASE_MS),
       },
       databaseUrl: postgres.appUrl,
-      redisUrl: redis?.url,
-      leaseMs: OWN_LEASE_MS,
+      databases: { DATABASE_URL: postgres.appUrl },
+      redisUrl: redis?.url ?? environment['REDIS_URL'],
       async crashPostgres() {
         const { pid } = postgres
         process.kill(pid, 'SIGQUIT')
@@ -70,26 +71,29 @@ export async function openOwnSite(
 }
 
 /** Settings that are about one process alone. */
-const OF_OTHERS = ['PORT', 'HOST', 'SLUICE_METRICS_PORT', 'SLUICE_PUBLIC_URL', 'DATABASE_URL', 'REDIS_URL']
+const OF_OTHERS = [
+  'PORT',
+  'HOST',
+  'SLUICE_METRICS_PORT',
+  'SLUICE_PUBLIC_URL',
+  'DATABASE_URL',
+  'DATABASE_DIRECT_URL',
+  'REDIS_URL',
+  'SLUICE_POOLS',
+]
 
 export function openFleetSite(environment: Readonly<Record<string, string | undefined>>, config: Config): Site {
-  const { database, fleet, engine } = config
+  const { database, fleet } = config
   const names = Object.keys(environment).filter((name) => !OF_OTHERS.some((other) => name === other || name === `${other}_FILE`))
   return {
     kind: 'FLEET',
     environment: only(environment, names),
-    databaseUrl: database.url!,
+    databaseUrl: database.directUrl ?? database.url!,
+    databases: { DATABASE_URL: database.url!, ...(database.directUrl && { DATABASE_DIRECT_URL: database.directUrl }) },
     redisUrl: fleet.redisUrl,
-    leaseMs: engine.leaseMs,
     close: async () => undefined,
   }
 }
 
 const only = (environment: Readonly<Record<string, string | undefined>>, names: readonly string[]): Record<string, string> =>
   Object.fromEntries(names.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])))
-
-/** A directory of the drill's own; `remove` takes it away with all that is in it. */
-export async function makeDirectory(): Promise<{ path: string; remove(): Promise<void> }> {
-  const path = await mkdtemp(join(tmpdir(), `sluice-drill-${process.pid}-`))
-  return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }) }
-}

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { FaultRecord } from './check.ts'
 import type { Stage } from './faults/fault.ts'
 
-export interface StageOptions extends Pick<Stage, 'site' | 'crew' | 'progress' | 'signal'> {
+export interface StageOptions extends Pick<Stage, 'site' | 'leaseMs' | 'crew' | 'progress' | 'witness' | 'signal'> {
   /** by `progress.now` */
   readonly beganAt: number
   readonly boundMs: number
@@ -35,7 +35,7 @@ export function createStage({ beganAt, boundMs, lastStart, onRecovered, ...stage
       const until = backAt + PATIENCE * boundMs
       while (lastStart() <= backAt && progress.now() < until) await pause(LOOK_MS, undefined, { signal })
       const tookMs = lastStart() > backAt ? lastStart() - hit.at : Number.POSITIVE_INFINITY
-      onRecovered({ atMs: hit.at - beganAt, hit: hit.executions.length, backMs, firstMs: tookMs, allMs: tookMs })
+      onRecovered({ atMs: hit.at - beganAt, hit: hit.executions.length, backMs, firstMs: tookMs, allMs: tookMs, last: [] })
     },
   }
 }

@@ -7,7 +7,7 @@ import type { Facts } from '../../src/drill/check.ts'
 import { drawReport } from '../../src/drill/draw/report.ts'
 import { timeline } from '../../src/drill/draw/timeline.ts'
 import { FAULT_NAMES } from '../../src/drill/faults/all.ts'
-import { CALLING_PATHS, drillFlow, expectedOutput, RECORDED_PATHS } from '../../src/drill/flow.ts'
+import { CALLING_PATHS, DRILL_POOL, drillFlow, expectedOutput, RECORDED_PATHS } from '../../src/drill/flow.ts'
 import { DEFAULT_ORDER, planDrill } from '../../src/drill/plan.ts'
 import type { Site } from '../../src/drill/site.ts'
 import { throughputAround } from '../../src/drill/draw/throughput.ts'
@@ -17,10 +17,15 @@ import { validateDefinition } from '../../src/language/validate.ts'
 import { widthOf } from '../../src/watch/draw/paint.ts'
 
 const SITE: Site = {
-  ...{ kind: 'OWN', environment: {}, databaseUrl: 'postgres://localhost/', redisUrl: 'redis://localhost', leaseMs: 3_000 },
+  ...{ kind: 'OWN', environment: {}, databaseUrl: '', databases: {}, redisUrl: 'redis://localhost' },
   close: async () => undefined,
 }
-const NOTHING = { roles: new Set<string>(), handlers: new Set<string>(), sources: new Set<string>() }
+const NOTHING = {
+  roles: new Set<string>(),
+  handlers: new Set<string>(),
+  sources: new Set<string>(),
+  pools: new Set([DRILL_POOL]),
+}
 
 /** Two executions of which all is well. */
 function goodFacts() {
@@ -38,7 +43,7 @@ function goodFacts() {
     calls: new Map(ids.flatMap((id) => CALLING_PATHS.map((path) => [`${id}/${path}`, 1] as const))),
     followed: { all: { ...initialState(executionsFeed), view: { executions } }, each: new Map([['exec_a', seen]]), resumed: 0 },
     audit: { intact: true, checked: 4 },
-    faults: [{ name: 'kill-worker', atMs: 1_000, hit: 3, backMs: 0, firstMs: 900, allMs: 1_000 }],
+    faults: [{ name: 'kill-worker', atMs: 1_000, hit: 3, backMs: 0, firstMs: 900, allMs: 1_000, last: ['exec_b'] }],
     ...{ boundMs: 5_000, lost: [] as string[] },
   }
   return { facts, first: stored[0]!, asFacts: () => facts as unknown as Facts }
@@ -117,7 +122,7 @@ const DAMAGES: Record<string, { damage(good: Good): unknown; finds: string; says
   },
   'a recovery that took too long': {
     damage: ({ facts }) => (facts.faults[0]!.allMs = 5_001),
-    ...{ finds: 'recovery', says: /kill-worker: 5.0 s/ },
+    ...{ finds: 'recovery', says: /kill-worker: 5.0 s, exec_b/ },
   },
   'a recovery that never came': {
     damage: ({ facts }) => (facts.faults[0]!.allMs = Number.POSITIVE_INFINITY),
@@ -146,20 +151,20 @@ test('the flow of drills is valid, and its steps are those that are looked for',
 })
 
 test('what is possible is planned one after the other, what is not is left out with a reason', () => {
-  const { faults, skipped, rate, boundMs } = planDrill(DEFAULT_ORDER, SITE)
+  const { faults, skipped, rate, boundMs } = planDrill(DEFAULT_ORDER, SITE, 3_000)
   expect(faults.map(({ name }) => name)).toEqual(FAULT_NAMES)
   expect(faults.every(({ atMs }, index) => atMs > (faults[index - 1]?.atMs ?? 0) && atMs < DEFAULT_ORDER.seconds * 1_000)).toBe(
     true,
   )
   expect([skipped, rate, boundMs]).toEqual([[], 20, 5_000])
 
-  const without = planDrill({ ...DEFAULT_ORDER, only: ['drop-redis', 'kill-api'] }, { ...SITE, redisUrl: undefined })
+  const without = planDrill({ ...DEFAULT_ORDER, only: ['drop-redis', 'kill-api'] }, { ...SITE, redisUrl: undefined }, 3_000)
   expect(without.faults.map(({ name }) => name)).toEqual(['kill-api'])
   expect(without.skipped).toEqual([{ name: 'drop-redis', why: expect.stringContaining('redis-server') as string }])
 })
 
 test('a fleet is told what is done to the drill alone', () => {
-  const { faults } = planDrill({ ...DEFAULT_ORDER, only: ['restart-postgres', 'drop-redis'] }, { ...SITE, kind: 'FLEET' })
+  const { faults } = planDrill({ ...DEFAULT_ORDER, only: ['restart-postgres', 'drop-redis'] }, { ...SITE, kind: 'FLEET' }, 3_000)
   expect(faults.map(({ what }) => what)).toEqual([
     'Redis is away from the drill for two seconds',
     'PostgreSQL ends every connection of the drill, and takes none for two seconds',

@@ -1,4 +1,5 @@
 /** PostgreSQL ends at once and comes back. The one of a fleet is left alone: for the drill's processes alone it is as if it had. */
+import { together } from '../proxy.ts'
 import { AWAY_MS, lasting } from './fault.ts'
 import type { Fault } from './fault.ts'
 
@@ -13,10 +14,10 @@ export const restartPostgres: Fault = {
       const hit = await stage.hit(site.crashPostgres)
       return stage.recovered(hit, await progress.answers())
     }
-    const ways = [crew.api, ...crew.workers].map(({ database }) => database)
-    const hit = await stage.hit(() => ways.forEach((way) => way.cut()))
+    const ways = together([crew.api, ...crew.workers].map(({ database }) => database))
+    const hit = await stage.hit(ways.cut)
     await lasting(AWAY_MS, stage)
-    for (const way of ways) way.mend()
+    ways.mend()
     await stage.recovered(hit, progress.now())
   },
 }
