@@ -11,7 +11,7 @@ import { createExecutionsFeeds } from '../live/executions-topic.ts'
 import type { Services } from '../operations/call.ts'
 import { changedAgentRequests, showAgentRequests } from '../operations/agent-requests/follow-agent-requests.ts'
 import type { ChangedRequests, ShownRequests, WantedRequests } from '../operations/agent-requests/follow-agent-requests.ts'
-import { changedExecutions, showExecutions } from '../operations/executions/follow-executions.ts'
+import { createChangedExecutions, showExecutions } from '../operations/executions/follow-executions.ts'
 import type { FollowedExecutions } from '../operations/executions/follow-executions.ts'
 import { mayReadAudit } from '../operations/permissions.ts'
 import { whoMaySee } from '../operations/executions/who-may-see.ts'
@@ -45,7 +45,7 @@ export function feedOpeners(feeds: Pick<Feeds<string>, 'open'>, services: Servic
       ...{ database, feeds, paceMs },
       sight: {
         show: async (principal, wanted) => ({ executions: await showExecutions(services, principal, wanted) }),
-        changed: (principal, wanted, ids) => changedExecutions(services, principal, wanted, ids),
+        changed: createChangedExecutions(services),
       },
     }),
     openAgentRequestsFeed: createAgentRequestsFeeds<string, WantedRequests, ShownRequests, ChangedRequests>({

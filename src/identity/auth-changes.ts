@@ -14,6 +14,9 @@ import type { Logger } from '../log.ts'
 /** What changed; `flow` stands for its grants, its visibility and its owner. The rest is a UUID. */
 export type AuthSubject = `${'user' | 'session' | 'key' | 'link' | 'flow'}:${string}`
 
+/** Some flow, whichever: told with each. */
+export const ANY_FLOW: AuthSubject = 'flow:*'
+
 /** EVERYTHING: what changed is not known, since this process could not look for too long. */
 export type Changed = ReadonlySet<string> | 'EVERYTHING'
 export type AuthListener = (changed: Changed) => void
@@ -82,8 +85,10 @@ export function createAuthChanges(options: AuthChangesOptions): AuthChanges {
   let timer: NodeJS.Timeout | undefined
   const unlisten: (() => void)[] = []
 
-  function apply(changed: Changed): void {
+  function apply(news: 'EVERYTHING' | readonly string[]): void {
     const now = monotonic()
+    const someFlow = news !== 'EVERYTHING' && news.some((subject) => subject.startsWith('flow:'))
+    const changed = news === 'EVERYTHING' ? news : new Set(someFlow ? [...news, ANY_FLOW] : news)
     if (changed === 'EVERYTHING') everythingChangedAt = now
     else {
       for (const subject of changed) {
@@ -110,7 +115,7 @@ export function createAuthChanges(options: AuthChangesOptions): AuthChanges {
     seen = new Set(ids)
     lastTime = time
     if (tooOld) apply('EVERYTHING')
-    else if (news.length > 0) apply(new Set(news))
+    else if (news.length > 0) apply(news)
     asOf = began
     forget(began)
     if (began - cleanedAt < CLEAN_EVERY_MS) return
@@ -137,7 +142,7 @@ export function createAuthChanges(options: AuthChangesOptions): AuthChanges {
   const isFresh = (): boolean => monotonic() - asOf < FRESH_MS
 
   database.onCommitted(TOPIC, (subjects) => {
-    apply(new Set(subjects))
+    apply(subjects)
     bus.ring(TOPIC)
   })
 

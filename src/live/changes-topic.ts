@@ -1,6 +1,7 @@
 /** Many things as one topic: what there is now, then what has changed, as far as the viewer may see it. Only states, no histories. */
 import { canonicalJson } from '../canonical-json.ts'
 import { Fault } from '../errors.ts'
+import { ANY_FLOW } from '../identity/auth-changes.ts'
 import { viewerKeyOf } from '../identity/principal.ts'
 import type { Principal } from '../identity/principal.ts'
 import { compareChangeCursors, decodeChangeCursor } from './change-cursor.ts'
@@ -28,7 +29,7 @@ export interface ChangesOptions<Wanted, Shown, Changed> {
   readonly log: ChangeLog
   readonly sight: Sight<Wanted, Shown, Changed>
   readonly mayFollow: (principal: Principal) => boolean
-  /** ms: what is told at once stays so long at least, and what changes meanwhile is told once, as it is then */
+  /** ms: what changes is told once in so long, as it is then */
   readonly paceMs: number
 }
 
@@ -72,18 +73,20 @@ export function changesTopics<Wanted, Shown extends object, Changed extends obje
     }
   }
 
+  /** All walls of this process look at the same moments, so that one statement answers them. */
+  const tickOf = (time: number): number => Math.floor(time / paceMs)
+
   /** Whoever may see the same shares a topic: administrators, who see everything; everybody else sees for themselves. */
   return function topicOf(wanted, principal, start) {
-    let readyAt = 0
+    let toldAt = -1
 
     async function read(after: string | undefined, { upTo }: ReadOptions): Promise<Page<ChangesFrame<Shown, Changed>>> {
       if (after === undefined) return snapshot(wanted, principal)
-      const wait = readyAt - performance.now()
-      if (wait > 0) await pause(wait)
+      if (paceMs > 0 && tickOf(performance.now()) === toldAt) await pause((toldAt + 1) * paceMs - performance.now())
       const changes = await readNext(after, upTo)
       if (typeof changes === 'string') return snapshot(wanted, principal, changes)
       const { ids, cursor, more } = changes
-      if (!more) readyAt = performance.now() + paceMs
+      if (!more) toldAt = tickOf(performance.now())
       const changed = ids.length === 0 ? [] : await sight.changed(principal, wanted, ids)
       if (changed === 'TOO_MANY_CHANGES') return snapshot(wanted, principal, changed)
       // one commit is one place: whoever is cut off between its frames gets all of them again
@@ -94,11 +97,13 @@ export function changesTopics<Wanted, Shown extends object, Changed extends obje
       return { frames, cursor, more, ends: false }
     }
 
+    const seesAll = principal.role === 'ADMIN'
     return {
       kind,
-      key: `${name} ${principal.role === 'ADMIN' ? 'ADMIN' : viewerKeyOf(principal)} ${canonicalJson(wanted)}`,
+      key: `${name} ${seesAll ? 'ADMIN' : viewerKeyOf(principal)} ${canonicalJson(wanted)}`,
       bell,
-      subjects: [],
+      subjects: seesAll ? [] : [ANY_FLOW],
+      showsByRights: !seesAll,
       start,
       read,
       compare: compareChangeCursors,

@@ -169,9 +169,10 @@ export function createFeeds<Rendered>(options: FeedsOptions): Feeds<Rendered> {
     const wanted = wantedBy(group)
     const [before, saw] = [groupKey(member.principal, wanted), seenBy(member.principal, wanted.topic).key]
     member.confirm(principal)
-    if (groupKey(principal, wanted) === before) return
-    // it sees other things now, and what it was shown before is not among them: a snapshot takes its place
-    if (seenBy(principal, wanted.topic).key !== saw) member.cursor = undefined
+    const { showsByRights } = wanted.topic
+    if (groupKey(principal, wanted) === before && !showsByRights) return
+    // it sees other things now, and what it was shown before may not be among them: a snapshot takes its place
+    if (showsByRights || seenBy(principal, wanted.topic).key !== saw) member.cursor = undefined
     group.release(member)
     place(member, wanted)
   }

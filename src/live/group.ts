@@ -180,30 +180,30 @@ export class Group<Rendered> implements SourceMember {
     const chase = (member.chase += 1)
     let turn = this.#turn.promise
     try {
-      while (member.chase === chase && this.#awaits(member)) {
+      while (this.#awaits(member, chase)) {
         turn = this.#turn.promise
-        await this.#catchUpStep(member)
+        await this.#catchUpStep(member, chase)
       }
     } catch (error) {
       if (member.chase === chase) this.#failed(error, turn, member)
     }
   }
 
-  #awaits(member: Member<Rendered>): boolean {
-    return this.members.has(member) && !member.closing && !member.live
+  #awaits(member: Member<Rendered>, chase: number): boolean {
+    return member.chase === chase && this.members.has(member) && !member.closing && !member.live
   }
 
-  async #catchUpStep(member: Member<Rendered>): Promise<void> {
+  async #catchUpStep(member: Member<Rendered>, chase: number): Promise<void> {
     const { source, conflates, fresh } = this.options
     await member.ready()
-    if (!this.#awaits(member)) return
+    if (!this.#awaits(member, chase)) return
     const generation = this.#generation
     const follows = this.#live > 0 && member.cursor !== undefined && this.#isBefore(member.cursor, this.#cursor)
     const page = await source.read(member.cursor, { conflate: conflates, ...(follows && { upTo: this.#cursor }) })
     if (!page) return this.close(member, 'ACCESS_REVOKED')
     const rendered = await Promise.all(page.frames.map((frame) => this.#render(frame)))
     if (rendered.length > 0) await fresh()
-    if (!this.#awaits(member) || member.doubted) return
+    if (!this.#awaits(member, chase) || member.doubted) return
     this.#patience.worked()
     this.#send(member, rendered, page)
     if (member.gone || page.more) return
@@ -288,7 +288,7 @@ export class Group<Rendered> implements SourceMember {
     this.#fallBehind(member)
     const chase = (member.chase += 1)
     await turn
-    if (member.chase === chase && this.#awaits(member)) void this.#catchUp(member)
+    if (this.#awaits(member, chase)) void this.#catchUp(member)
   }
 
   #splitUp(): void {

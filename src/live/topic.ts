@@ -43,6 +43,8 @@ export interface Topic<F extends Frame = Frame> {
   compare(a: string, b: string): number
   /** whether a ring with this payload tells of something after the cursor; in doubt it does */
   isNews(cursor: string, payload: string | undefined): boolean
+  /** What is shown is what somebody has rights on: when one of `subjects` changes, a snapshot takes the place of what was shown. */
+  readonly showsByRights?: boolean
   /** What it is for somebody else, where what is shown depends on who looks. */
   seenBy?(principal: Principal): Topic<F>
 }

@@ -43,6 +43,7 @@ import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import { loadSqlParser } from '../../src/language/sql/sql-parser.ts'
 import { createLog } from '../../src/log.ts'
 import { createFeeds } from '../../src/live/feeds.ts'
+import { queryIn } from '../../src/database/database.ts'
 import { auditReads } from '../../src/operations/audit/audit-reads.ts'
 import { pulledFeeds } from './pulled-feeds.ts'
 import type { WhoMaySee } from '../../src/live/execution-topic.ts'
@@ -202,9 +203,15 @@ export async function testApi({
   async function person(role: Role = 'USER'): Promise<UserPrincipal> {
     const handle = `p-${randomBytes(8).toString('hex')}`
     const user = { email: `${handle}@example.com`, handle, name: 'Somebody', role, passwordHash: 'none' }
-    const stored = await database.transaction((em) => insertUser(em, user))
-    if ('taken' in stored) throw new Error(`taken: ${stored.taken.join()}`)
-    const { id } = stored
+    const { id } = await database.transaction(async (em) => {
+      const stored = await insertUser(em, user)
+      if ('taken' in stored) throw new Error(`taken: ${stored.taken.join()}`)
+      // what stands on it is looked at again whenever a right changes
+      await queryIn(em, `insert into sluice.sessions (id, user_id, expires_at) values ($1, $1, now() + interval '1 day')`, [
+        stored.id,
+      ])
+      return stored
+    })
     return { kind: 'USER', id, actsAs: id, role, handle, sessionId: id, expiresAt: Number.MAX_SAFE_INTEGER }
   }
 

@@ -115,9 +115,6 @@ test('revoking a link or a key, and un-sharing, closes the feeds that stand on i
   const { link, token } = await make(id, 'READ')
   const { apiKey, secret } = unwrap(await createApiKey(call(owner), { name: 'watcher', scopes: ['EXECUTIONS_READ'] }))
   const manager = await person()
-  // looked at again because of the grant, it has a session to stand on
-  const session = `insert into sluice.sessions (id, user_id, expires_at) values ($1, $2, now() + interval '1 day')`
-  await database.query(session, [manager.sessionId, manager.id])
   unwrap(await grantFlowAccess(call(owner), { flowId, grants: [{ to: { user: manager.handle }, action: 'MANAGE' }] }))
   /** Opens a feed and takes its snapshot; what comes next, and when. */
   const follow = async (principal: Principal) => {

@@ -5,7 +5,8 @@ import type { AgentPrincipal, Scope } from '../../src/identity/principal.ts'
 import { agentRequestChanges, executionChanges } from '../../src/live/change-log.ts'
 import type { Changes } from '../../src/live/change-log.ts'
 import { changedAgentRequests } from '../../src/operations/agent-requests/follow-agent-requests.ts'
-import { changedExecutions } from '../../src/operations/executions/follow-executions.ts'
+import { createChangedExecutions } from '../../src/operations/executions/follow-executions.ts'
+import type { ChangedExecutions } from '../../src/operations/executions/follow-executions.ts'
 import { listAgentRequests } from '../../src/operations/agent-requests/list-agent-requests.ts'
 import { listExecutions } from '../../src/operations/executions/list-executions.ts'
 import { listFlows } from '../../src/operations/flows/list-flows.ts'
@@ -129,11 +130,41 @@ test.each([
   ['agent_requests', () => agent, 0],
 ] as const)('of %s that changed, a feed reads these alone', async (table, who, found) => {
   const ids = [...(await some(table, me.id)), ...(await some(table, other.id))]
-  const read = table === 'executions' ? changedExecutions : changedAgentRequests
-  const { result, statements } = await recordStatements<unknown>(() => read(services, who(), {}, ids))
+  const changed = createChangedExecutions(services)
+  const { result, statements } = await recordStatements<unknown>(() =>
+    table === 'executions' ? changed(who(), {}, ids) : changedAgentRequests(services, who(), {}, ids),
+  )
   const pieces = result as { executions?: unknown[]; requests?: unknown[] }[]
   expect(pieces.flatMap(({ executions, requests = executions }) => requests!).length).toBeGreaterThanOrEqual(found)
   expect(await buffersOf(statements[0]!)).toBeLessThan(800)
+})
+
+test('wall screens that look at one time take two statements, however many, and each shows what its viewer may see (B4)', async () => {
+  const [mine, others] = [await some('executions', me.id), await some('executions', other.id)]
+  const ids = [...mine, ...others]
+  const changed = createChangedExecutions(services)
+  const viewers = Array.from({ length: 100 }, (_, at) => [me, other, admin, agent][at % 4]!)
+  const wanted = { status: [], initiatorId: me.id }
+  const { result, statements } = await recordStatements(() =>
+    Promise.all(viewers.flatMap((viewer) => [changed(viewer, {}, ids), changed(viewer, wanted, ids)])),
+  )
+  expect(statements).toHaveLength(2)
+  expect(await buffersOf(statements[0]!)).toBeLessThan(100 * 800)
+  const shown = result.map((pieces) =>
+    (pieces as ChangedExecutions[]).flatMap(({ executions }) => executions.map(({ id }) => id)),
+  )
+  const left = result.map((pieces) => (pieces as ChangedExecutions[]).flatMap(({ left }) => left))
+  const sees = new Map<unknown, string[]>([
+    [me, mine],
+    [other, others],
+    [admin, ids],
+    [agent, []],
+  ])
+  for (const [at, viewer] of viewers.entries()) {
+    const all = sees.get(viewer)!.toSorted()
+    expect([shown[2 * at], left[2 * at]]).toEqual([all, []])
+    expect([shown[2 * at + 1], left[2 * at + 1]]).toEqual([[], all.filter((id) => mine.includes(id))])
+  }
 })
 
 test('what changed is found in the order of commits, without reading what changed before', async () => {
