@@ -46,6 +46,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<string[]
     entities: [],
     // One connection holds the lock, the other works.
     poolSize: 2,
+    patient: true,
     log,
     name: 'sluice migrate',
     onConnect: 'set statement_timeout = 0',

@@ -3,15 +3,18 @@ import { MikroORM } from '@mikro-orm/postgresql'
 import type { Options } from '@mikro-orm/postgresql'
 import { CompiledQuery } from 'kysely'
 import type { DatabaseConnection } from 'kysely'
-import { types } from 'pg'
+import { Client, types } from 'pg'
 import type { Logger } from '../log.ts'
 import { PreparingClient } from './prepared.ts'
+import { steady } from './steady-client.ts'
 
 export interface OrmOptions {
   /** `postgres://user:password@host:port/database`; a percent-encoded directory as the host is a Unix socket */
   readonly connection: string
   readonly entities: NonNullable<Options['entities']>
   readonly poolSize: number
+  /** waits for answers as long as it takes */
+  readonly patient?: boolean
   readonly log: Logger
   /** what its connections are called in the server, `sluice` */
   readonly name?: string
@@ -27,6 +30,8 @@ export interface OrmOptions {
 /** Connects lazily: a wrong address shows at the first query. */
 export async function openOrm(options: OrmOptions): Promise<MikroORM> {
   const { log } = options
+  // a pooler gives each transaction another connection, which knows no statement of ours
+  const Statements = options.pooled ? Client : PreparingClient
   return MikroORM.init({
     entities: options.entities,
     discovery: { warnWhenNoEntities: false },
@@ -36,8 +41,7 @@ export async function openOrm(options: OrmOptions): Promise<MikroORM> {
       connectionString: options.connection,
       application_name: options.name ?? 'sluice',
       types: { getTypeParser },
-      // a pooler gives each transaction another connection, which knows no statement of ours
-      ...(!options.pooled && { Client: PreparingClient }),
+      Client: options.patient ? Statements : steady(Statements),
     },
     pool: { min: 0, max: options.poolSize },
     onCreateConnection: async (connection: unknown) => {

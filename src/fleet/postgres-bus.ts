@@ -4,12 +4,14 @@
  */
 import { Client } from 'pg'
 import type { Database } from '../database/database.ts'
+import { SILENT_MS, steady } from '../database/steady-client.ts'
 import type { Logger } from '../log.ts'
 import { createBatchedBus } from './batched-bus.ts'
 import type { Bus } from './bus.ts'
 import { keepListening } from './keep-listening.ts'
 import type { Ear } from './keep-listening.ts'
 
+const SteadyClient = steady(Client)
 const CHANNEL = 'sluice_bus'
 
 export interface PostgresBusOptions {
@@ -50,13 +52,16 @@ export function createPostgresBus({ database, connection, log }: PostgresBusOpti
 }
 
 async function listen(connection: string, receive: (message: string) => void): Promise<Ear> {
-  const client = new Client({ connectionString: connection, application_name: 'sluice bus', keepAlive: true })
+  const client = new SteadyClient({ connectionString: connection, application_name: 'sluice bus' })
   const lost = new Promise<void>((resolve, reject) => {
     client.once('end', resolve)
     client.on('error', reject)
   })
   lost.catch(() => undefined)
   client.on('notification', ({ payload = '' }) => receive(payload))
+  // nothing may come for hours: only whoever asks learns that nobody is there any more
+  const beat = setInterval(() => void client.query('select 1').catch(() => undefined), SILENT_MS)
+  client.once('end', () => clearInterval(beat))
   try {
     await client.connect()
     await client.query(`listen ${CHANNEL}`)

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll } from 'vitest'
 import { migrations, repeatables } from '../../migrations/list.ts'
 import { createAuditKeys } from '../../src/audit/audit-keys.ts'
 import type { AuditKeys } from '../../src/audit/audit-keys.ts'
@@ -45,6 +45,7 @@ export interface Fleet {
   kill(member: ServerProcess): Promise<void>
   /** Once, by one server, as the administrator. Throws when it is down, and on top-level errors. */
   ask: Ask
+  askOf(server: ServerProcess, ...question: Parameters<Ask>): ReturnType<Ask>
   /** Again until it is answered, by whichever server is up. */
   insist: Ask
   token(): Promise<string>
@@ -54,43 +55,36 @@ export interface Fleet {
 // oxlint-disable-next-line no-explicit-any
 type Ask = (document: string, variables?: object) => Promise<any>
 
-/** To be called at the top of a test file; it is there when the tests begin, without any process yet, and gone at the end of the file. */
-export function testFleet(environment: Record<string, string> = {}): Fleet {
+/** To be called at the top of a test file: without any process yet, and gone at the end of the file. */
+export async function testFleet(environment: Record<string, string> = {}): Promise<Fleet> {
   const auditKey = randomBytes(48).toString('base64url')
   const auditKeys = createAuditKeys(auditKey)
+  const headPath = join(await dataDirectory(), 'head')
   const log = createLog('silent')
+  const noDisk = { fsync: 'off', full_page_writes: 'off', max_connections: '300' }
+  const postgres = await startEmbedded({ dataDir: await dataDirectory(), log, settings: noDisk })
+  await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', migrations, repeatables, log })
+  const database = await openDatabase({ connection: postgres.ownerUrl, entities: [], poolSize: 4, log })
+  const redis = hasRedis ? await testRedis() : undefined
+  const settings: Record<string, string> = {
+    ...{ DATABASE_URL: postgres.appUrl, DATABASE_OWNER_URL: postgres.ownerUrl, SLUICE_DATABASE_POOL_SIZE: '10' },
+    ...(redis && { REDIS_URL: redis.url }),
+    ...{ SLUICE_JWT_SECRET: randomBytes(48).toString('base64url'), SLUICE_ADMIN_PASSWORD: ADMIN.password },
+    ...{ SLUICE_AUDIT_KEY: auditKey, SLUICE_AUDIT_HEAD_PATH: headPath },
+    ...{ SLUICE_LEASE_MS: String(LEASE_MS), SLUICE_HANDLERS_DIR: HANDLERS, SLUICE_LOG_LEVEL: 'error' },
+    ...{ SLUICE_LIMIT_API_PER_MINUTE: '10000000', SLUICE_LIMIT_SIGN_IN_PER_MINUTE: '10000' },
+    ...{ SLUICE_LIMIT_RUNNING_PER_INITIATOR: '100000', SLUICE_LIMIT_CHILDREN_PER_INITIATOR: '100000' },
+    ...environment,
+  }
   const servers: ServerProcess[] = []
   const workers: WorkerProcess[] = []
-  const fleet = { auditKeys, servers, workers } as { -readonly [Key in keyof Fleet]: Fleet[Key] }
-  let settings: Record<string, string>
-  let headDirectory: string
   let token: Promise<string> | undefined
   let last: Promise<unknown> = Promise.resolve()
 
-  beforeAll(async () => {
-    const noDisk = { fsync: 'off', full_page_writes: 'off', max_connections: '300' }
-    const postgres = await startEmbedded({ dataDir: await dataDirectory(), log, settings: noDisk })
-    await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', migrations, repeatables, log })
-    const database = await openDatabase({ connection: postgres.ownerUrl, entities: [], poolSize: 4, log })
-    const redis = hasRedis ? await testRedis() : undefined
-    headDirectory = await dataDirectory()
-    const auditHead = createSealedHead(auditKeys, join(headDirectory, 'head'))
-    Object.assign(fleet, { postgres, database, redis, auditHead })
-    settings = {
-      ...{ DATABASE_URL: postgres.appUrl, DATABASE_OWNER_URL: postgres.ownerUrl, SLUICE_DATABASE_POOL_SIZE: '10' },
-      ...(redis && { REDIS_URL: redis.url }),
-      ...{ SLUICE_JWT_SECRET: randomBytes(48).toString('base64url'), SLUICE_ADMIN_PASSWORD: ADMIN.password },
-      ...{ SLUICE_AUDIT_KEY: auditKey, SLUICE_AUDIT_HEAD_PATH: join(headDirectory, 'head') },
-      ...{ SLUICE_LEASE_MS: String(LEASE_MS), SLUICE_HANDLERS_DIR: HANDLERS, SLUICE_LOG_LEVEL: 'error' },
-      ...{ SLUICE_LIMIT_API_PER_MINUTE: '10000000', SLUICE_LIMIT_SIGN_IN_PER_MINUTE: '10000' },
-      ...{ SLUICE_LIMIT_RUNNING_PER_INITIATOR: '100000', SLUICE_LIMIT_CHILDREN_PER_INITIATOR: '100000' },
-      ...environment,
-    }
-  }, 120_000)
   afterAll(async () => {
     await Promise.all([...servers, ...workers].map(kill))
-    await fleet.database?.close()
-    await fleet.postgres?.stop()
+    await database.close()
+    await postgres.stop()
   })
 
   async function kill(member: ServerProcess): Promise<void> {
@@ -101,9 +95,13 @@ export function testFleet(environment: Record<string, string> = {}): Fleet {
   async function ask(document: string, variables: object = {}): Promise<unknown> {
     const server = servers[Math.floor(Math.random() * servers.length)]
     if (!server) throw new Error('no server is up')
-    token ??= signIn(server.url)
+    return askOf(server, document, variables)
+  }
+
+  async function askOf({ url }: ServerProcess, document: string, variables: object = {}): Promise<unknown> {
+    token ??= signIn(url)
     token.catch(() => (token = undefined))
-    return post(server.url, document, variables, await token)
+    return post(url, document, variables, await token)
   }
 
   async function signIn(url: string): Promise<string> {
@@ -135,29 +133,32 @@ export function testFleet(environment: Record<string, string> = {}): Fleet {
   }
 
   const leases = async (): Promise<string[]> =>
-    (await fleet.database.query<{ id: string }>('select id from sluice.workers')).map(({ id }) => id)
+    (await database.query<{ id: string }>('select id from sluice.workers')).map(({ id }) => id)
 
-  return Object.assign(fleet, {
-    startWorker,
+  const insist = async (document: string, variables: object = {}): Promise<unknown> => {
+    for (const until = performance.now() + INSIST_MS; ;) {
+      try {
+        return await ask(document, variables)
+      } catch (error) {
+        if (performance.now() > until) throw error
+        await pause(50)
+      }
+    }
+  }
+
+  return {
+    ...{ postgres, redis, database, auditKeys, servers, workers, kill, ask, askOf, insist, startWorker },
+    auditHead: createSealedHead(auditKeys, headPath),
     async startServer(more: Record<string, string> = {}) {
       const server = await start('serve', more)
       servers.push(server)
       return server
     },
-    kill,
-    ask,
-    async insist(document: string, variables: object = {}) {
-      for (const until = performance.now() + INSIST_MS; ;) {
-        try {
-          return await ask(document, variables)
-        } catch (error) {
-          if (performance.now() > until) throw error
-          await pause(50)
-        }
-      }
+    async token() {
+      await insist('{ viewer { id } }')
+      return token!
     },
-    token: async () => (await fleet.insist('{ viewer { id } }'), token!),
-  })
+  }
 }
 
 const INSIST_MS = 60_000
