@@ -21,6 +21,7 @@ import { waitsFor } from './database.ts'
 import type { AppDatabaseOptions } from './database.ts'
 import { openEngine } from './engine.ts'
 import type { AppEngineOptions } from './engine.ts'
+import { openReplica } from './replica.ts'
 import { openFeeds } from './feeds.ts'
 import { openGround } from './ground.ts'
 import type { Ground } from './ground.ts'
@@ -85,6 +86,7 @@ async function openRooms(ground: Ground, { environment, work }: AppOptions): Pro
   const { runningPerInitiator, flowWritesPerMinute, balancedTokens } = config.limits
   const services: Services = {
     ...{ database, engine, scheduler, identity, allow, auditKeys, auditHead, writeAudit },
+    replica: openReplica(ground),
     ...{ refusals: security.refusals, security: security.watch },
     ...{ patterns: triggers.patterns, patternUses: triggers.patternUses },
     wakeDeliveries: () => bus.ring(DELIVERIES_TOPIC),

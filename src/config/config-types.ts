@@ -34,6 +34,10 @@ export interface DatabaseConfig {
   readonly ownerUrl?: string
   /** the server itself, where `url` is a pooler that shares connections between transactions; none = it is none */
   readonly directUrl?: string
+  /** a streaming standby, for what may be stale; none = everything is read where it is written */
+  readonly readUrl?: string
+  /** further behind the standby is not read, 5,000 */
+  readonly readLagMs: number
   /** most connections of one process, 20 */
   readonly poolSize: number
 }

@@ -114,6 +114,7 @@ function missing(env: Environment, mode: Mode, inProduction: boolean): string[] 
   if (isSet('DATABASE_OWNER_URL') && !isSet('DATABASE_URL')) mistakes.push('DATABASE_URL must be set when DATABASE_OWNER_URL is')
   if (isSet('DATABASE_DIRECT_URL') && !isSet('DATABASE_URL'))
     mistakes.push('DATABASE_URL must be set when DATABASE_DIRECT_URL is')
+  if (isSet('DATABASE_READ_URL') && !isSet('DATABASE_URL')) mistakes.push('DATABASE_URL must be set when DATABASE_READ_URL is')
   if (isSet('SLUICE_ALERT_WEBHOOK_URL') && !isSet('SLUICE_ALERT_WEBHOOK_SECRET')) {
     mistakes.push(
       'SLUICE_ALERT_WEBHOOK_SECRET must be set when SLUICE_ALERT_WEBHOOK_URL is: make one with `openssl rand -base64 48`',

@@ -61,6 +61,18 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
       databaseUrl,
       verifiedPostgres,
     ),
+    readUrl: secret(
+      'DATABASE_READ_URL',
+      'A streaming standby of `DATABASE_URL`, as the same role, for lists that may be a little stale (docs/operating.md#read-replicas); unset = everything is read where it is written.',
+      databaseUrl,
+      verifiedPostgres,
+    ),
+    readLagMs: setting(
+      'SLUICE_DATABASE_READ_LAG_MS',
+      'How far the standby may be behind and still be read, ms.',
+      '5000',
+      whole(100, 600_000),
+    ),
     // a loop may hold one while it asks for another: the scheduler, the slots
     poolSize: setting(
       'SLUICE_DATABASE_POOL_SIZE',

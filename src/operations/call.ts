@@ -7,6 +7,7 @@ import type { SealedHead } from '../audit/sealed-head.ts'
 import type { Refusals } from '../audit/refusals.ts'
 import type { SecurityWatch } from '../audit/security-watch.ts'
 import type { Database } from '../database/database.ts'
+import type { Replica } from '../database/replica.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Limiter } from '../fleet/limiter.ts'
 import type { IdentityServices } from '../identity/identity.ts'
@@ -37,6 +38,8 @@ export type Reader = Pick<Call, 'principal' | 'em' | 'frame' | 'services'>
 /** What use cases work with; made once by `app.ts`. */
 export interface Services {
   readonly database: Database
+  /** what may be a little stale, and is not told apart by who asks, is read there; none = on the primary */
+  readonly replica?: Pick<Replica, 'read'> | undefined
   readonly engine: Engine
   readonly scheduler: Pick<Scheduler, 'wake' | 'startWaiting'>
   readonly identity: IdentityServices

@@ -35,16 +35,20 @@ interface Walk<Row, Without extends keyof Row> {
   page: Page
   /** large columns that are not wanted */
   without?: readonly Without[]
+  /** they may be a little stale: the replica is asked, where there is one */
+  mayBeStale?: boolean
 }
 
 /** Rows that several ways lead to are there once. `filters` speak of `t`. At most `page.limit` rows are read by each walk. */
 export async function readRows<Row extends { id: string }, Without extends keyof Row & string = never>(
   call: Reader,
   entity: EntityClass<Row>,
-  { table, ways, filters, page, without = [] }: Walk<Row, Without>,
+  { table, ways, filters, page, without = [], mayBeStale = false }: Walk<Row, Without>,
 ): Promise<Omit<Row, Without>[]> {
   const where = sql`t.id = any(${idsOf({ table, ways, filters, page })})`
-  const rows = await selectRows(call, entity, { where, then: inOrderOf(page), without })
+  const { services } = call
+  const read = (em: Reader['em']) => selectRows<Row, Without>({ em, services }, entity, { where, then: inOrderOf(page), without })
+  const rows = await (mayBeStale && services.replica ? services.replica.read(call.em, read) : read(call.em))
   noteRows(call, entity, rows.slice(0, page.shown) as unknown as Row[])
   if (!call.frame && call.principal)
     call.services.security.count('BULK_READS', [call.principal], rows.slice(0, page.shown).length)

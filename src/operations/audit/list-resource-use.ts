@@ -57,7 +57,7 @@ export async function listResourceUse(call: Call, { by, orderBy, windowMs, first
   const running = sql`(select count(*) from (
     select from sluice.executions as e
     where e.initiator_id = top.id and e.ended_at is null and e.parent_id is null limit ${MAX_RUNNING}) as living)::float8`
-  const { rows } = await sql<Omit<ResourceUseRow, 'by'>>`
+  const query = sql<Omit<ResourceUseRow, 'by'>>`
     select top.*, ${by === 'INITIATOR' ? running : sql`null`} as running
     from (
       select ${sql.ref(COLUMN[by])} as id, sum(executions)::float8 as executions, sum(payload_bytes)::float8 as "payloadBytes",
@@ -66,7 +66,9 @@ export async function listResourceUse(call: Call, { by, orderBy, windowMs, first
       from sluice.resource_use
       where hour = any(array(
         select date_trunc('hour', now(), 'UTC') - make_interval(hours => n) from generate_series(0, ${hours}::integer) as n))
-      group by 1 order by sum(${sql.ref(SUM[orderBy])}) desc, 1 limit ${first}) as top`.execute(call.em.getKysely<unknown>())
+      group by 1 order by sum(${sql.ref(SUM[orderBy])}) desc, 1 limit ${first}) as top`
+  const read = (em: Call['em']) => query.execute(em.getKysely<unknown>())
+  const { rows } = await (call.services.replica?.read(call.em, read) ?? read(call.em))
   noteOther(call, 'resourceUse', rows.length)
   return rows.map((row) => ({ by, ...row }))
 }

@@ -32,5 +32,5 @@ export async function listSecurityEvents(call: Call, filter: SecurityEventFilter
     since ? [sql`t.last_at >= ${since}`] : [],
     until ? [sql`t.first_at < ${until}`] : [],
   ].flat()
-  return readRows(call, SecurityEvent, { table: 'sluice.security_events', ways: [EVERYWHERE], filters, page })
+  return readRows(call, SecurityEvent, { table: 'sluice.security_events', ways: [EVERYWHERE], filters, page, mayBeStale: true })
 }

@@ -1,0 +1,137 @@
+/** A server with a streaming standby: what may be stale is read there, while it is near. */
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { migrations, repeatables } from '../../migrations/list.ts'
+import { openDatabase } from '../../src/database/database.ts'
+import type { Database } from '../../src/database/database.ts'
+import { startEmbedded } from '../../src/database/embedded.ts'
+import type { EmbeddedPostgres } from '../../src/database/embedded.ts'
+import { migrateDatabase } from '../../src/database/migrate.ts'
+import { createReplica } from '../../src/database/replica.ts'
+import { createLog } from '../../src/log.ts'
+import { dataDirectory, startServerProcess } from '../harness/server-process.ts'
+import { startStandby } from '../harness/standby.ts'
+import type { Standby } from '../harness/standby.ts'
+
+const PASSWORD = 'Correct-horse-1'
+const log = createLog('silent')
+const dataDir = await dataDirectory()
+let postgres: EmbeddedPostgres
+let standby: Standby
+let primary: Database
+
+beforeAll(async () => {
+  postgres = await startEmbedded({ dataDir, log, settings: { fsync: 'off' } })
+  await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', migrations, repeatables, log })
+  primary = await openDatabase({ connection: postgres.appUrl, entities: [], poolSize: 4, log })
+  standby = await startStandby({ dataDir, superuserUrl: postgres.superuserUrl })
+}, 60_000)
+afterAll(async () => {
+  await primary.close()
+  await standby.end()
+  await postgres.stop()
+})
+
+const write = () => primary.query(`insert into sluice.auth_changes (subject) values ('user:' || gen_random_uuid())`)
+
+test(
+  'the standby is read while it is near; what fails there, or is too old, is read on the primary',
+  { timeout: 60_000 },
+  async () => {
+    const connection = standby.at(postgres.appUrl)
+    const replica = createReplica({ primary, connection, mostLagMs: 200, poolSize: 2, log })
+    const standsBy = async () =>
+      replica.read(primary.fork(), async (em) => {
+        const rows = await em
+          .getKysely<unknown>()
+          .selectNoFrom(({ fn }) => fn<boolean>('pg_is_in_recovery').as('there'))
+          .execute()
+        return rows[0]!.there
+      })
+    expect(await standsBy(), 'nobody has looked').toBe(false)
+    await replica.runOnce()
+    await vi.waitFor(async () => {
+      await replica.runOnce()
+      expect(await standsBy()).toBe(true)
+    })
+
+    await standby.superuser.query('select pg_wal_replay_pause()')
+    await write()
+    await vi.waitFor(
+      async () => {
+        await replica.runOnce()
+        expect(await standsBy()).toBe(false)
+      },
+      { timeout: 10_000, interval: 100 },
+    )
+    expect(replica.lagMs).toBeGreaterThan(1_000)
+    await standby.superuser.query('select pg_wal_replay_resume()')
+    await vi.waitFor(async () => {
+      await replica.runOnce()
+      expect(await standsBy()).toBe(true)
+    })
+
+    await standby.superuser.query(`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'sluice_app'`)
+    let tries = 0
+    const answer = await replica.read(primary.fork(), async () => {
+      tries += 1
+      if (tries === 1) throw new Error('canceled in favour of what is replayed')
+      return 'the primary says'
+    })
+    expect(answer).toBe('the primary says')
+    expect(replica.lagMs, 'until somebody has looked again').toBe(undefined)
+    await replica.close()
+
+    const wrong = createReplica({ primary, connection: postgres.appUrl, mostLagMs: 200, poolSize: 2, log })
+    await wrong.runOnce()
+    expect(wrong.lagMs, 'the primary is no standby').toBe(undefined)
+    await wrong.close()
+  },
+)
+
+test(
+  'a server shows the audit log as the standby has it, and as it is when the standby is gone',
+  { timeout: 60_000 },
+  async () => {
+    const server = await startServerProcess(await dataDirectory(), {
+      ...{ DATABASE_URL: postgres.appUrl, DATABASE_OWNER_URL: postgres.ownerUrl, DATABASE_READ_URL: standby.at(postgres.appUrl) },
+      ...{ SLUICE_DATABASE_READ_LAG_MS: '60000', SLUICE_ADMIN_PASSWORD: PASSWORD, SLUICE_METRICS_PORT: '0' },
+      ...{ SLUICE_JWT_SECRET: randomBytes(48).toString('base64url'), SLUICE_SECRETS_KEY: randomBytes(48).toString('base64url') },
+    })
+    let token = ''
+    // what a document asks for is what its test reads
+    // oxlint-disable-next-line no-explicit-any
+    const ask = async (query: string, variables: object = {}): Promise<any> => {
+      const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) }
+      const answer = await fetch(`${server.url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) })
+      const { data, errors } = (await answer.json()) as { data: unknown; errors?: unknown }
+      if (errors) throw new Error(JSON.stringify(errors))
+      return data
+    }
+    const signIn = async () =>
+      (
+        await ask(`mutation ($input: SignInInput!) { signIn(input: $input) { ... on SignInSuccess { accessToken } } }`, {
+          input: { email: 'admin@sluice.local', password: PASSWORD },
+        })
+      ).signIn.accessToken as string
+    token = await signIn()
+    const signIns = async (): Promise<number> =>
+      (await ask('{ auditEvents(first: 100, filter: { type: "signIn.succeeded" }) { edges { node { id } } } }')).auditEvents.edges
+        .length
+    const metrics = /metrics +(\S+)/.exec(server.output())![1]!
+    await vi.waitFor(async () => expect(await (await fetch(metrics)).text()).toMatch(/^sluice_replica_lag_seconds \d/m), 10_000)
+    const before = await signIns()
+    expect(before).toBeGreaterThan(0)
+
+    await standby.superuser.query('select pg_wal_replay_pause()')
+    await signIn()
+    expect(await signIns(), 'what the standby has').toBe(before)
+    await standby.superuser.query('select pg_wal_replay_resume()')
+    await vi.waitFor(async () => expect(await signIns()).toBe(before + 1), 10_000)
+
+    await standby.end()
+    await signIn()
+    expect(await signIns()).toBe(before + 2)
+    expect(await server.end('SIGTERM')).toBe(0)
+  },
+)
