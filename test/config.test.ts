@@ -129,7 +129,7 @@ describe('mistakes', () => {
   test('include dispatch by a Redis that is not named', () => {
     expect(mistakesOf({ SLUICE_DISPATCH: 'redis' })).toEqual(['REDIS_URL must be set when SLUICE_DISPATCH is redis'])
     expect(mistakesOf({ SLUICE_DISPATCH: 'redis', REDIS_URL: 'redis://localhost' })).toEqual([])
-    expect(loadConfig({}, { mode: 'serve' }).fleet.dispatch).toBe('postgres')
+    expect(loadConfig({}, { mode: 'start' }).fleet.dispatch).toBe('postgres')
   })
 
   test('include that only persisted operations run and there are none', () => {

@@ -2,7 +2,7 @@
 import { loadConfig } from '../../src/config/config.ts'
 import type { SecurityConfig } from '../../src/config/config-types.ts'
 
-export const DEFAULTS: SecurityConfig = loadConfig({}, { mode: 'serve' }).security
+export const DEFAULTS: SecurityConfig = loadConfig({}, { mode: 'start' }).security
 
 /** Nothing raises one. */
 export const NO_SECURITY_EVENTS: SecurityConfig = {
