@@ -94,8 +94,10 @@ export async function checkMigrations(
   database: Database,
   plan: MigrationPlan,
 ): Promise<{ pending: string[]; unknown: string[] }> {
+  // while somebody migrates there is a schema already, which this role may not look into
   const [there] = await database.query<{ there: boolean }>(
-    `select to_regclass('sluice.repeatable_migrations') is not null as there`,
+    `select case when has_schema_privilege(to_regnamespace('sluice'), 'USAGE')
+       then to_regclass('sluice.repeatable_migrations') is not null else false end as there`,
   )
   if (!there?.there) return { pending: plan.migrations.map(({ name }) => name), unknown: [] }
   const applied = new Set((await database.query<{ name: string }>('select name from sluice.migrations')).map(({ name }) => name))
