@@ -50,9 +50,11 @@ export async function connectRedis(url: string, log: Logger): Promise<RedisConne
   async function recognise(): Promise<void> {
     if (client) return
     if (await isOfCluster(first)) {
-      open = clusterOf(first)
-      tellErrors(open, log)
-      await once(open, 'ready', { signal: AbortSignal.timeout(CONNECT_WITHIN_MS) }).catch(() => undefined)
+      const cluster = clusterOf(first)
+      tellErrors((open = cluster), log)
+      await once(cluster, 'ready', { signal: AbortSignal.timeout(CONNECT_WITHIN_MS) }).catch(() => undefined)
+      // a node that is just connecting would refuse what comes first
+      await Promise.allSettled(cluster.nodes('master').map((node) => node.ping()))
       first.disconnect()
     }
     client = open
