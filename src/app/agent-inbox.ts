@@ -29,7 +29,7 @@ export interface AgentInboxOptions {
 }
 
 export function createAgentInbox({ messages, door, log }: AgentInboxOptions): AgentInbox {
-  let reclaimedAt = performance.now()
+  let reclaimedAt = Number.NEGATIVE_INFINITY
 
   async function runOnce(): Promise<number> {
     if (!messages.ready) return POLL_MS

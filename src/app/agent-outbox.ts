@@ -5,6 +5,7 @@
  */
 import type { AgentMessages } from '../fleet/agent-messages.ts'
 import type { Bus } from '../fleet/bus.ts'
+import type { Singleton } from '../fleet/lock.ts'
 import { AGENT_REQUESTS_TOPIC } from '../engine/engine.ts'
 import type { ChangeLog } from '../live/change-log.ts'
 import type { Logger } from '../log.ts'
@@ -35,10 +36,12 @@ export interface AgentOutboxOptions {
   readonly messages: AgentMessages
   readonly changes: ChangeLog
   readonly bus: Bus
+  /** one process delivers for all; two at once would do no harm */
+  readonly leader: Pick<Singleton, 'isMine'>
   readonly log: Logger
 }
 
-export function createAgentOutbox({ services, messages, changes, bus, log }: AgentOutboxOptions): AgentOutbox {
+export function createAgentOutbox({ services, messages, changes, bus, leader, log }: AgentOutboxOptions): AgentOutbox {
   const { sign } = services.identity.messageKeys
   /** everything up to here is in the streams; undefined: nobody knows */
   let cursor: string | undefined
@@ -46,9 +49,11 @@ export function createAgentOutbox({ services, messages, changes, bus, log }: Age
   let unlisten: (() => void) | undefined
 
   async function runOnce(): Promise<number> {
-    const leads = messages.ready ? await messages.lead() : 'NOT'
-    if (leads !== 'STILL') cursor = undefined
-    if (leads === 'NOT') return POLL_MS
+    if (!messages.ready || !(await leader.isMine())) {
+      cursor = undefined
+      return POLL_MS
+    }
+    if (!(await messages.intact())) cursor = undefined
     if (cursor === undefined || performance.now() - comparedAt > COMPARE_EVERY_MS) await compareAll()
     const read = await changes.read(cursor!)
     if (typeof read === 'string') {

@@ -1,5 +1,6 @@
 /** The part of the composition root that reaches agents over Redis, where there is one: messages to them, and their answers (A14). */
 import { Counter } from 'prom-client'
+import { createSingleton } from '../fleet/lock.ts'
 import { agentRequestChanges } from '../live/change-log.ts'
 import type { Services } from '../operations/call.ts'
 import { createAgentInbox } from './agent-inbox.ts'
@@ -8,10 +9,12 @@ import type { Ground } from './ground.ts'
 
 /** Of one key; what the API lets it ask comes on top. */
 const ANSWERS_PER_MINUTE = 6_000
+/** How long nobody delivers after the process that did has died. */
+const LEAD_MS = 10_000
 
 /** Started, and stopped with the stack. */
 export async function openAgents(ground: Ground, services: Services): Promise<void> {
-  const { redis, database, bus, createLimiter, registry, stack } = ground
+  const { redis, database, bus, locks, createLimiter, registry, stack } = ground
   if (!redis) return
   // read in here: most servers have no Redis
   const { createAgentMessages } = await import('../fleet/agent-messages.ts')
@@ -19,7 +22,9 @@ export async function openAgents(ground: Ground, services: Services): Promise<vo
   const messages = createAgentMessages({ redis, log })
   stack.defer(() => messages.close())
   const limiter = createLimiter({ name: 'agent-answers', points: ANSWERS_PER_MINUTE })
-  const outbox = createAgentOutbox({ services, messages, changes: agentRequestChanges(database), bus, log })
+  const leader = createSingleton(locks, 'agent-messages', LEAD_MS)
+  stack.defer(() => leader.stop())
+  const outbox = createAgentOutbox({ services, messages, changes: agentRequestChanges(database), bus, leader, log })
   const inbox = createAgentInbox({ messages, door: { services, messages, limiter, log }, log })
   const registers = [registry]
   const delivered = new Counter({

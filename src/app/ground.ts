@@ -4,7 +4,7 @@ import type { Database, DatabaseOptions } from '../database/database.ts'
 import type { Bus } from '../fleet/bus.ts'
 import type { CreateLimiter } from '../fleet/limiter.ts'
 import { createSingleton } from '../fleet/lock.ts'
-import type { Singleton } from '../fleet/lock.ts'
+import type { Locks, Singleton } from '../fleet/lock.ts'
 import type { Dispatch } from '../fleet/dispatch.ts'
 import { openFleet } from '../fleet/open-fleet.ts'
 import type { RedisConnection } from '../fleet/redis-connection.ts'
@@ -25,6 +25,7 @@ export interface Ground extends Ports {
   bus: Bus
   createLimiter: CreateLimiter
   dispatch: Dispatch
+  locks: Locks
   /** what one process does for all that share the database: removing what is over */
   upkeep: Singleton
   /** of a fleet that has one */
@@ -55,7 +56,7 @@ export async function openGround(
   const upkeep = createSingleton(fleet.locks, 'upkeep', UPKEEP_MS)
   stack.defer(() => upkeep.stop())
   openTracing()
-  const { bus, createLimiter, dispatch, redis } = fleet
+  const { bus, createLimiter, dispatch, locks, redis } = fleet
   const development = config.nodeEnv !== 'production'
-  return { ...ports, config, log, development, database, bus, createLimiter, dispatch, upkeep, redis, stack }
+  return { ...ports, config, log, development, database, bus, createLimiter, dispatch, locks, upkeep, redis, stack }
 }

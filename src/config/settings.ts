@@ -84,7 +84,7 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
   fleet: {
     redisUrl: secret(
       'REDIS_URL',
-      'Redis or Redis Cluster of a fleet, for limits and the bus; unset = PostgreSQL rings, and each process counts limits for itself.',
+      'Redis or Redis Cluster of a fleet, for limits, the bus and agents; unset = PostgreSQL rings, and each process counts limits for itself.',
       url('redis', 'rediss'),
       verifiedRedis,
     ),

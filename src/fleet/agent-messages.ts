@@ -5,20 +5,7 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import type { Logger } from '../log.ts'
-import {
-  CLAIM_NONCES,
-  DELIVER,
-  HEAR,
-  HELD,
-  LEAD,
-  LET_LEAD,
-  RECEIVE,
-  RECLAIM,
-  REPLY,
-  SETTLE,
-  TAKEN,
-  WITHDRAW,
-} from './agent-scripts.ts'
+import { CLAIM_NONCES, DELIVER, HEAR, HELD, RECEIVE, RECLAIM, REPLY, SETTLE, TAKEN, WITHDRAW } from './agent-scripts.ts'
 import { keepListening } from './keep-listening.ts'
 import type { RedisClient, RedisConnection } from './redis-connection.ts'
 import { listenToRedis } from './redis-ear.ts'
@@ -30,7 +17,8 @@ const repliesTo = (fingerprint: string): string => `workflow:agent_replies:${fin
 /** The group that all agents of a role read in. */
 const AGENTS = 'agents'
 const SERVERS = 'sluice'
-const LEADER = 'sluice:agents:leader'
+/** It is there as long as Redis loses nothing. */
+const KEPT = 'sluice:agents:kept'
 
 /** Of all fields of one answer: `data` of 1,000,000 bytes, and what stands around it. */
 export const MAX_ANSWER_BYTES = 1_004_000
@@ -42,8 +30,6 @@ const MOST_FOREIGN = 10_000
 const HEARD_FOR_MS = 5_000
 const MOST_REPLIES = 1_000
 const REPLIES_KEPT_MS = 3_600_000
-/** A process that leads and goes silent is followed by another after so long. */
-const LEAD_MS = 10_000
 /** What a process took and did not settle within this, another takes. */
 const SETTLED_WITHIN_MS = 30_000
 
@@ -63,17 +49,12 @@ export interface IncomingMessage {
   readonly failures: number
 }
 
-export type Leadership = 'SINCE_NOW' | 'STILL' | 'NOT'
-
 /** All but the listeners reject while Redis is away. */
 export interface AgentMessages {
   /** Whether Redis is there now. */
   readonly ready: boolean
-  /**
-   * Whether this process is the one that delivers: one of a fleet does, for the next seconds. Two at once would do no harm. SINCE_NOW: also
-   * when Redis has forgotten that it did, and who knows what else.
-   */
-  lead(): Promise<Leadership>
+  /** false: Redis has lost what was put into it, since this was asked the last time, by any process. */
+  intact(): Promise<boolean>
   /** Adds what is not in the role's stream; how many were not. */
   deliver(role: string, messages: readonly (SignedMessage & { readonly id: string })[]): Promise<number>
   withdraw(role: string, ids: readonly string[]): Promise<void>
@@ -109,10 +90,12 @@ export function createAgentMessages({ redis, log }: AgentMessagesOptions): Agent
   let closed = false
   const tellBack = (): void => back.forEach((listener) => listener())
 
-  async function run(script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+  function reached(): RedisClient {
     if (!redis.client) throw new Error('Redis was not reached yet')
-    return redis.client.eval(script, keys.length, ...keys, ...args)
+    return redis.client
   }
+  const run = async (script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> =>
+    reached().eval(script, keys.length, ...keys, ...args)
   const ofRole = (role: string): string[] => [messagesTo(role), `{${messagesTo(role)}}:held`]
   const read = async (script: string, most: number, more: readonly number[] = []): Promise<IncomingMessage[]> =>
     ((await run(script, [RESPONSES], [SERVERS, self, most, MAX_ANSWER_BYTES, ...more])) as RawEntry[]).map(incoming)
@@ -147,7 +130,7 @@ export function createAgentMessages({ redis, log }: AgentMessagesOptions): Agent
     get ready() {
       return redis.client?.status === 'ready'
     },
-    lead: async () => (await run(LEAD, [LEADER], [self, LEAD_MS])) as Leadership,
+    intact: async () => (await reached().set(KEPT, '1', 'NX')) === null,
     async deliver(role, messages) {
       const args = messages.flatMap(({ id, text, signature }) => [id, text, signature])
       return args.length === 0 ? 0 : ((await run(DELIVER, ofRole(role), args)) as number)
@@ -176,7 +159,6 @@ export function createAgentMessages({ redis, log }: AgentMessagesOptions): Agent
     async close() {
       closed = true
       heard.clear()
-      await run(LET_LEAD, [LEADER], [self]).catch(() => undefined)
       if (redis.client) await (await listener)?.()
     },
   }

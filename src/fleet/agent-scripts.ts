@@ -128,13 +128,3 @@ export const REPLY = `
 redis.call('xadd', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'message', ARGV[1], 'signature', ARGV[2])
 redis.call('pexpire', KEYS[1], ARGV[4])
 redis.call('publish', KEYS[1], cjson.encode({ message = ARGV[1], signature = ARGV[2] }))`
-
-/** KEYS: who leads. ARGV: who asks, for how many ms. It does since just now, still does, or does not. */
-export const LEAD = `
-if redis.call('set', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 'SINCE_NOW' end
-if redis.call('get', KEYS[1]) ~= ARGV[1] then return 'NOT' end
-redis.call('pexpire', KEYS[1], ARGV[2])
-return 'STILL'`
-
-/** KEYS: who leads. ARGV: who does not want to any more. */
-export const LET_LEAD = `if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end`

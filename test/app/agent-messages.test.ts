@@ -37,7 +37,9 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
   const connection = await connectRedis(server.url, log)
   const redis = new Redis(server.url)
   const messages = createAgentMessages({ redis: connection, log })
-  const outbox = createAgentOutbox({ services, messages, changes: agentRequestChanges(database), bus, log })
+  const leader = { isMine: () => Promise.resolve(true) }
+  const newOutbox = () => createAgentOutbox({ services, messages, changes: agentRequestChanges(database), bus, leader, log })
+  const outbox = newOutbox()
   const allowed: LimitState = { allowed: true, limit: 1, remaining: 1, resetMs: 1 }
   const limits = { next: allowed }
   const limiter = { ...createMemoryLimiter({ name: 'test', points: 1 }), take: () => Promise.resolve(limits.next) }
@@ -373,7 +375,7 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
     ][]
     const entries = read[0]![1].map(([entry]) => entry)
     await redis.xack('messages:product_manager', 'agents', ...entries.slice(0, -1))
-    const fresh = () => createAgentOutbox({ services, messages, changes: agentRequestChanges(database), bus, log }).runOnce()
+    const fresh = () => newOutbox().runOnce()
     await fresh()
     expect(await idsOf('product_manager')).toEqual(notices.slice(-1))
 
@@ -385,6 +387,39 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
     await redis.del('messages:ceo')
     await fresh()
     expect(await idsOf('ceo')).toContain(request)
+  })
+
+  test('what a process took and did not settle another takes; what nobody can judge is dropped in the end', async () => {
+    const by = await agent('ceo')
+    const { request } = await ask()
+    const takeAndDie = async (entry: string | null, times: number) => {
+      await redis.xreadgroup('GROUP', 'sluice', 'dead', 'STREAMS', RESPONSES, '>')
+      await redis.xclaim(RESPONSES, 'sluice', 'dead', 0, entry!, 'IDLE', 40_000, 'RETRYCOUNT', times, 'JUSTID')
+    }
+    const outcomes: string[] = []
+    const takeOver = async () => {
+      const other = createAgentInbox({ messages, door: { services, messages, limiter, log }, log })
+      other.onAnswer = (outcome) => outcomes.push(outcome)
+      await other.runOnce()
+    }
+    await take()
+    await takeAndDie(await sendSigned(by, answerTo(request)), 1)
+    await takeOver()
+    expect(await rowOf(request)).toMatchObject({ status: 'ANSWERED' })
+    await takeAndDie(await sendSigned(by, answerTo(request)), 5)
+    await takeOver()
+    expect(outcomes).toEqual(['ACCEPTED', 'DROPPED'])
+    expect(await redis.xlen(RESPONSES)).toBe(0)
+  })
+
+  test('a stream that somebody fills with what no server signed is made anew', async () => {
+    const { request } = await ask()
+    const pipeline = redis.pipeline()
+    for (let at = 0; at < 11_000; at += 1) pipeline.xadd('messages:ceo', '*', 'message', '{}', 'signature', '')
+    await pipeline.exec()
+    await newOutbox().runOnce()
+    expect(await redis.xlen('messages:ceo')).toBeLessThan(1_000)
+    expect((await streamOf('ceo')).map(({ id }) => id)).toContain(request)
   })
 
   test('plain pub/sub does as well: requests are published, an answer that is published counts once, whoever hears it', async () => {

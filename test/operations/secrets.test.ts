@@ -1,9 +1,13 @@
+import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { schema } from '../../src/api/schema.ts'
 import { createSecretKeys } from '../../src/identity/secret-keys.ts'
+import { findSigners, signatureKeyOf } from '../../src/identity/agent-signatures.ts'
 import { rekeySecrets } from '../../src/identity/rekey-secrets.ts'
 import { decodeId } from '../../src/ids.ts'
+import { createApiKey } from '../../src/operations/people/create-api-key.ts'
 import { testApi } from '../harness/api.ts'
+import { unwrap } from '../harness/engine.ts'
 
 const secretKeys = createSecretKeys('the key of this test')
 const given: string[] = []
@@ -281,6 +285,9 @@ test('after a change of the key everything is sealed anew in batches, once, and 
     nonce,
     sealed,
   ])
+  const agent = unwrap(
+    await createApiKey(api.call(await api.person('ADMIN')), { name: 'agent', agentRoles: ['ceo'], scopes: ['REQUESTS_ANSWER'] }),
+  )
   const next = createSecretKeys('the next key of this test', ['the key of this test'])
   const [one, two] = await Promise.all([rekeySecrets(database, next), rekeySecrets(database, next)])
   const rows = await database.query<{ id: string; name: string; version: number; keyId: string; nonce: Buffer; sealed: Buffer }>(
@@ -290,8 +297,11 @@ test('after a change of the key everything is sealed anew in batches, once, and 
   const all = await database.query<{ count: number }>(`select count(*)::integer as count from sluice.secrets where key_id = $1`, [
     next.currentId,
   ])
-  expect(one.sealedAnew + two.sealedAnew).toBe(all[0]!.count)
+  expect(one.sealedAnew + two.sealedAnew).toBe(all[0]!.count + 1)
   const alone = createSecretKeys('the next key of this test')
+  const fingerprint = createHash('sha256').update(agent.secret).digest('hex')
+  const signer = { id: agent.apiKey.id, signatureKey: signatureKeyOf(agent.secret) }
+  expect((await findSigners(database, alone, [fingerprint])).get(fingerprint)).toEqual(signer)
   expect(rows).toHaveLength(220)
   for (const row of rows) expect(alone.unseal(row, { ...row, ownerId: who.id })).toBe(value(Number(row.name.slice(5))))
   const again = await rekeySecrets(database, next)
