@@ -40,6 +40,10 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
   const leader = { isMine: () => Promise.resolve(true) }
   const newOutbox = () => createAgentOutbox({ services, messages, changes: agentRequestChanges(database), bus, leader, log })
   const outbox = newOutbox()
+  /** What is committed while an older transaction runs, of another database too, is told when that has ended. */
+  const deliver = async (by = outbox): Promise<void> => {
+    while ((await by.runOnce()) < 1_000) await new Promise((resolve) => setTimeout(resolve, 10))
+  }
   const allowed: LimitState = { allowed: true, limit: 1, remaining: 1, resetMs: 1 }
   const limits = { next: allowed }
   const limiter = { ...createMemoryLimiter({ name: 'test', points: 1 }), take: () => Promise.resolve(limits.next) }
@@ -117,7 +121,7 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
   test('a request lies in the stream of its role, signed, until it is answered; the answer ends the step, the notice follows', async () => {
     const ceo = await agent('ceo')
     const { executionId, request } = await ask()
-    await outbox.runOnce()
+    await deliver()
     const [message] = await streamOf('ceo')
     expect(message).toEqual({
       ...{ v: 1, type: 'request', id: request, role: 'ceo', subject: 'Approve the high-cost feature moon base' },
@@ -128,7 +132,7 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
       flow: { id: encodeId('flow', flowId), name: 'feature_approval' },
       ...{ step: 'ask_ceo', attempt: 1, createdAt: expect.any(String), deadlineAt: expect.any(String) },
     })
-    await outbox.runOnce()
+    await deliver()
     expect(await streamOf('ceo')).toHaveLength(1)
 
     await sendSigned(ceo, answerTo(request))
@@ -137,7 +141,7 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
     expect(await repliesTo(ceo)).toMatchObject([{ v: 1, type: 'reply', request, ok: true, replayed: false }])
     expect(await redis.xlen(RESPONSES)).toBe(0)
     await engine.ended(executionId, 5_000)
-    await outbox.runOnce()
+    await deliver()
     expect(await streamOf('ceo')).toEqual([])
     expect(await streamOf('product_manager')).toMatchObject([
       { type: 'notice', subject: 'Decided: moon base', body: { approved: true, decided_by: 'ceo' }, deadlineAt: null },
@@ -163,7 +167,7 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
     unwrap(await grantFlowAccess(call(owner), { flowId: flow.id, grants }))
     const input = { card: '4111 1111 1111 1111' }
     unwrap(await startExecution(call(owner), { flow: encodeId('flow', flow.id), input, waitMs: 0 }))
-    await outbox.runOnce()
+    await deliver()
     const message = (await streamOf('ceo')).find(({ flow: { name } }) => name === 'refund')!
     expect(JSON.stringify(message)).not.toContain('4111')
     expect(message).toMatchObject({ body: { why: 'late' }, redacted: ['/body/card'] })
@@ -363,7 +367,7 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
     await sendSigned(await agent('ceo'), answerTo(approved.request))
     await take()
     await engine.ended(approved.executionId, 5_000)
-    await outbox.runOnce()
+    await deliver()
     const idsOf = async (role: string) => (await streamOf(role)).map(({ id }) => id)
     const notices = await idsOf('product_manager')
     expect(notices.length).toBeGreaterThan(0)
@@ -375,12 +379,12 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
     ][]
     const entries = read[0]![1].map(([entry]) => entry)
     await redis.xack('messages:product_manager', 'agents', ...entries.slice(0, -1))
-    const fresh = () => newOutbox().runOnce()
+    const fresh = () => deliver(newOutbox())
     await fresh()
     expect(await idsOf('product_manager')).toEqual(notices.slice(-1))
 
     await redis.flushall()
-    await outbox.runOnce()
+    await deliver()
     expect(await idsOf('ceo')).toContain(request)
     expect(await idsOf('product_manager')).toEqual(notices.slice(-1))
     // somebody took an entry out of a stream
@@ -417,7 +421,7 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
     const pipeline = redis.pipeline()
     for (let at = 0; at < 11_000; at += 1) pipeline.xadd('messages:ceo', '*', 'message', '{}', 'signature', '')
     await pipeline.exec()
-    await newOutbox().runOnce()
+    await deliver(newOutbox())
     expect(await redis.xlen('messages:ceo')).toBeLessThan(1_000)
     expect((await streamOf('ceo')).map(({ id }) => id)).toContain(request)
   })
@@ -430,7 +434,7 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
     const published = new Promise<string>((resolve) => subscriber.on('message', (_channel, text: string) => resolve(text)))
     const by = await agent('ceo')
     const { request } = await ask()
-    await outbox.runOnce()
+    await deliver()
     const { message, signature } = JSON.parse(await published)
     expect(verified(['message', message, 'signature', signature])).toMatchObject({ type: 'request', role: 'ceo' })
     const heard = Promise.all([messages, other].map((one) => new Promise<void>((resolve) => one.onAnswer(resolve))))
