@@ -1,8 +1,9 @@
 /**
- * `node scripts/bootstrap.mjs run bench/claims.ts`: what a claim reads and takes with 1,000 to 1,000,000 executions ready and no
- * statistics; and the same without the planner settings that the function carries.
+ * `npm run bench:claims`: claims a second by many workers; then what a claim reads and takes with 1,000 to 1,000,000 executions ready
+ * and no statistics, and the same without the planner settings that the function carries. `-- --quick`: the first part, shorter.
  */
 import { newUuid } from '../src/ids.ts'
+import { measureRates } from './claim-rates.ts'
 import { fillReadyExecutions, isNeverAnalysed, readingsOf, stopAnalysing } from './ready-executions.ts'
 import type { Query } from './ready-executions.ts'
 import { quantile } from './report.ts'
@@ -13,13 +14,19 @@ const WANTED = [1, 32, 256]
 const CLAIMS = 20
 
 const server = await startServer()
+const quick = process.argv.includes('--quick')
 try {
+  await measureRates(server, quick ? { rounds: 3, backlog: 3_000, oneByOne: 50 } : { rounds: 7, backlog: 20_000, oneByOne: 500 })
+  if (!quick) await measurePages()
+} finally {
+  await server.stop()
+}
+
+async function measurePages(): Promise<void> {
   console.log(
     `Buffers (8 kB pages looked at) and ms of a claim, median of ${CLAIMS}; half of the executions are of one initiator.`,
   )
   for (const size of SIZES) console.log(await measure(size))
-} finally {
-  await server.stop()
 }
 
 async function measure(size: number): Promise<string> {

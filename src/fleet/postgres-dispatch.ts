@@ -1,28 +1,49 @@
-/** Dispatch without a queue: the ready executions in PostgreSQL are the queue, and the bus rings for workers to look. */
+/**
+ * Dispatch without a queue: the ready executions in PostgreSQL are the queue, and the bus rings for a worker to look. One is woken for
+ * an offer, not all: sixteen would claim sixteen times, for one to find it.
+ */
 import type { Bus } from './bus.ts'
 import type { Dispatch } from './dispatch.ts'
+import { createPeers } from './peers.ts'
 
-/** Rung when there may be something to claim; the payload is the pool where. */
+/** Rung for all workers when there may be something to claim and it is not known who they are; the payload is the pool where. */
 export const WORK_TOPIC = 'work'
 
 export function createPostgresDispatch(bus: Bus): Dispatch {
+  const peers = createPeers(bus)
   let closed = false
   return {
     offer({ pool }) {
-      if (!closed) bus.ring(WORK_TOPIC, pool)
+      if (!closed && !peers.wakeOne(pool)) bus.ring(WORK_TOPIC, pool)
     },
     serve(pools, taker) {
       const unlisten = bus.listen(WORK_TOPIC, (pool) => (pool === undefined || pools.includes(pool)) && taker.look())
+      const peer = peers.join(
+        pools,
+        () => taker.room() > 0,
+        () => {
+          taker.look()
+          if (taker.room() > 0) return
+          // it filled up meanwhile: somebody else's turn, and nobody else's mistake
+          peer.tellRoom()
+          for (const pool of pools) peers.wakeOne(pool)
+        },
+      )
       return {
-        wake() {},
+        wake() {
+          // while all were full nobody was woken
+          if (peer.tellRoom()) taker.look()
+        },
         async stop() {
           unlisten()
+          peer.leave()
         },
       }
     },
     lookEveryMs: 0,
     async close() {
       closed = true
+      peers.close()
     },
   }
 }

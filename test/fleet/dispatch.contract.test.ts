@@ -162,6 +162,96 @@ for (const { name, open, here } of dispatches)
     })
   })
 
+describe('by PostgreSQL', () => {
+  /** Workers that only count how often they are told to look. */
+  function listen(rooms: readonly number[]) {
+    const looks = rooms.map(() => 0)
+    const room = [...rooms]
+    const servings = rooms.map((_, at) => {
+      const dispatch = createPostgresDispatch(ownBus)
+      const serving = dispatch.serve([DEFAULT_POOL], {
+        ...{ room: () => room[at]!, take: () => Promise.resolve() },
+        look: () => void (looks[at]! += 1),
+      })
+      onTestFinished(async () => {
+        await serving.stop()
+        await dispatch.close()
+      })
+      return serving
+    })
+    return { looks, room, servings }
+  }
+  const ownBus = createLocalBus(silent)
+  const rings = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5))
+  const offer = (dispatch: Dispatch): void => offerAll(dispatch, [newUuid()])
+  function openApi(): Dispatch {
+    const api = createPostgresDispatch(ownBus)
+    onTestFinished(() => api.close())
+    return api
+  }
+
+  test('an offer wakes one worker, each in its turn, and none that is full', async () => {
+    const api = openApi()
+    const { looks } = listen([1, 0, 1, 1])
+    await rings()
+    for (let times = 0; times < 6; times += 1) {
+      offer(api)
+      await rings()
+    }
+    expect(looks).toEqual([2, 0, 2, 2])
+  })
+
+  test('as long as nobody is known, all are woken', async () => {
+    const { looks } = listen([1, 1])
+    await rings()
+    offer(openApi())
+    await rings()
+    expect(looks).toEqual([1, 1])
+  })
+
+  test('a worker that filled up since it was heard of wakes another; when all are full nobody rings on, and who has room again looks', async () => {
+    const api = openApi()
+    const { looks, room, servings } = listen([1, 1])
+    await rings()
+    room[0] = 0
+    offer(api)
+    await rings()
+    expect(looks).toEqual([1, 1])
+    room[1] = 0
+    offer(api)
+    await rings()
+    const full = [...looks]
+    offer(api)
+    await rings()
+    expect(looks).toEqual(full)
+    room[0] = 1
+    servings[0]!.wake()
+    servings[0]!.wake()
+    expect(looks).toEqual([full[0]! + 1, full[1]])
+  })
+
+  test('who leaves is woken no more, and what is no announcement is none', async () => {
+    const api = openApi()
+    const { looks, servings } = listen([1, 1])
+    await rings()
+    for (const said of [
+      '',
+      'no',
+      '{}',
+      '[1,true,"default"]',
+      '["x","yes","default"]',
+      `["${'x'.repeat(100)}",true,"default"]`,
+      undefined,
+    ])
+      ownBus.ring('work:peers', said)
+    await servings[0]!.stop()
+    await rings()
+    for (let times = 0; times < 3; times += 1) offer(api)
+    await rings()
+    expect(looks).toEqual([0, 3])
+  })
+})
+
 describe.skipIf(!hasRedis)('by BullMQ', () => {
   async function openQueue(pool: string): Promise<{ queue: Queue; client: RedisClient }> {
     const redis = await connectRedis(redisServer!.url, silent)
