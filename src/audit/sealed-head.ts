@@ -73,9 +73,10 @@ export function createSealedHead(keys: AuditKeys, path?: string): SealedHead {
     const hash = Buffer.from(bytes).toString('hex')
     const signature = keys.sign(textOf(position, hash, checkpoint)).toString('hex')
     const kept: Kept = { position, hash, ...(checkpoint > 0 && { checkpoint }), signature }
-    // whole or not at all, also when the process dies
-    await writeFile(`${path}.new`, `${JSON.stringify(kept)}\n`, { mode: 0o600 })
-    await rename(`${path}.new`, path)
+    // whole or not at all, also when the process dies; processes may share the directory
+    const draft = `${path}.${process.pid}`
+    await writeFile(draft, `${JSON.stringify(kept)}\n`, { mode: 0o600 })
+    await rename(draft, path)
   }
 
   return {

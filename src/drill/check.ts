@@ -12,8 +12,6 @@ export interface FaultRecord extends Recovery {
   readonly name: FaultName
   /** ms since the load began */
   readonly atMs: number
-  /** how many executions were in the way */
-  readonly hit: number
   /** ms from the harm until there was again what they need; 0 = nothing was missing but the worker */
   readonly backMs: number
 }
@@ -165,15 +163,14 @@ function checkInvariants({ history: { repairs, late } }: Facts): Check {
 }
 
 function checkRecovery({ faults, boundMs }: Facts): Check {
-  const slow = faults.filter(({ allMs, backMs }) => !(allMs - backMs <= boundMs))
-  const slowest = Math.max(0, ...faults.map(({ allMs, backMs }) => allMs - backMs))
-  const found = `${inSeconds(slowest)} at most, ${inSeconds(boundMs)} are allowed`
-  return check(
-    'recovery',
-    'whoever was hit went on in time',
-    found,
-    slow.map(({ name, allMs, last }) => `${name}: ${[inSeconds(allMs), ...last].join(', ')}`),
-  )
+  const took = ({ takenUpMs, backMs }: FaultRecord): number => takenUpMs - backMs
+  const wrong = faults.flatMap((fault) => {
+    const { name, gotOnMs, last } = fault
+    if (took(fault) <= boundMs && Number.isFinite(gotOnMs)) return []
+    return [`${name}: ${inSeconds(took(fault))}, a step further ${Number.isFinite(gotOnMs) ? `after ${inSeconds(gotOnMs)}` : 'never'}, at last ${last.join(', ')}`]
+  })
+  const found = `after ${inSeconds(Math.max(0, ...faults.map(took)))} at most, ${inSeconds(boundMs)} are allowed`
+  return check('recovery', 'whoever was hit is taken up in time', found, wrong)
 }
 
 const inSeconds = (ms: number): string => (Number.isFinite(ms) ? `${(ms / 1_000).toFixed(1)} s` : 'never')

@@ -11,7 +11,7 @@ import type { Way } from './proxy.ts'
 const PROGRAM = fileURLToPath(new URL('./member-process.ts', import.meta.url))
 /** as in `scripts/bootstrap.mjs` */
 const FLAGS = ['--max-semi-space-size=8']
-const READY_WITHIN_MS = 60_000
+const READY_WITHIN_MS = 120_000
 const DRAINED_WITHIN_MS = 15_000
 const LOOK_MS = 25
 
@@ -67,7 +67,7 @@ export function createMember({ name, command, environment, logFile, database, on
     url = workerId = ''
     for (const deadline = performance.now() + READY_WITHIN_MS; ; await pause(LOOK_MS)) {
       const text = (await readFile(logFile, 'utf8')).slice(said)
-      if (over !== undefined || performance.now() > deadline) throw new Error(`${name} did not start: ${text.trim() || over}`)
+      if (over !== undefined || performance.now() > deadline) throw new Error(`${name} did not start: ${text.trim() || (over ?? 'it took too long')}`)
       const found = (command === 'serve' ? /^ +GraphiQL +(\S+)\/graphql$/m : /^ +worker +(\S+)$/m).exec(text)?.[1]
       if (!found) continue
       if (command === 'serve') url = found

@@ -28,14 +28,15 @@ export function createStage({ beganAt, boundMs, lastStart, onRecovered, ...stage
     async recovered(hit, backAt = hit.at) {
       const backMs = backAt - hit.at
       const recovery = await progress.recovered(hit, backMs + PATIENCE * boundMs)
-      onRecovered({ atMs: hit.at - beganAt, hit: hit.executions.length, backMs, ...recovery })
+      onRecovered({ atMs: hit.at - beganAt, backMs, ...recovery })
     },
     async answered(hit, backAt) {
       const backMs = backAt - hit.at
       const until = backAt + PATIENCE * boundMs
       while (lastStart() <= backAt && progress.now() < until) await pause(LOOK_MS, undefined, { signal })
       const tookMs = lastStart() > backAt ? lastStart() - hit.at : Number.POSITIVE_INFINITY
-      onRecovered({ atMs: hit.at - beganAt, hit: hit.executions.length, backMs, firstMs: tookMs, allMs: tookMs, last: [] })
+      const { length } = hit.executions
+      onRecovered({ atMs: hit.at - beganAt, hit: length, backMs, takenUpMs: tookMs, gotOnMs: tookMs, last: [] })
     },
   }
 }

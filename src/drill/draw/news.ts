@@ -37,9 +37,11 @@ export function tellNews(before: DrillNews | undefined, { atMs, started, ended, 
   return [
     ...faults
       .slice(before?.faults.length ?? 0)
-      .map(({ name, hit, allMs }): Piece[] => [
+      .map(({ name, hit, takenUpMs, gotOnMs }): Piece[] => [
         ...[at, `  ${name}: ${hit} hit, `],
-        Number.isFinite(allMs) ? `all went on after ${lasting(allMs)}` : toned('red', 'not all went on'),
+        Number.isFinite(gotOnMs)
+          ? `taken up after ${lasting(takenUpMs)}, a step further after ${lasting(gotOnMs)}`
+          : toned('red', 'not all got on'),
         toned('dim', `  (${started} started, ${ended} ended)`),
       ]),
     ...(fault !== undefined && fault !== before?.fault ? [[at, '  ', toned('yellow', fault.what)]] : []),

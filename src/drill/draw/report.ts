@@ -42,8 +42,8 @@ export function drawReport(report: Report, look: Look): string[] {
   return pieces.map((one) => line(one, look))
 }
 
-const HEADINGS = ['at', 'hit', 'back', 'first', 'all went on', 'calls/s before', 'worst', 'after']
-const WIDTHS = [8, 6, 9, 9, 13, 16, 7, 7]
+const HEADINGS = ['at', 'hit', 'back', 'taken up', 'got on', 'calls/s before', 'worst', 'after']
+const WIDTHS = [9, 6, 9, 10, 10, 16, 7, 7]
 
 export function faultTable({
   faults,
@@ -56,20 +56,20 @@ export function faultTable({
   return [
     [toned('dim', `    ${padded('fault', NAME)}${heading}`)],
     ...faults.map((fault, index): Piece[] => {
-      const { name, atMs, hit, backMs, firstMs, allMs } = fault
+      const { name, atMs, hit, backMs, takenUpMs, gotOnMs } = fault
       const { before, worst, after } = throughputAround(calls, fault, lengthMs)
       const cells = [
         lasting(atMs),
         String(hit),
         backMs > 0 ? lasting(backMs) : '',
-        took(firstMs),
-        took(allMs),
+        took(takenUpMs),
+        took(gotOnMs),
         before,
         worst,
         after,
       ]
       const text = cells.map((cell, at) => String(cell).padStart(WIDTHS[at]!)).join('')
-      return [...mark(allMs - backMs <= boundMs, ` ${index + 1}`), ` ${padded(name, NAME)}${text}`]
+      return [...mark(takenUpMs - backMs <= boundMs && Number.isFinite(gotOnMs), ` ${index + 1}`), ` ${padded(name, NAME)}${text}`]
     }),
   ]
 }

@@ -16,10 +16,10 @@ const STEP_MS = 100
 /** `lengthMs`: how long was counted. */
 export function throughputAround(
   calls: readonly number[],
-  { atMs, allMs }: Pick<FaultRecord, 'atMs' | 'allMs'>,
+  { atMs, gotOnMs }: Pick<FaultRecord, 'atMs' | 'gotOnMs'>,
   lengthMs: number,
 ): Throughput {
-  const over = atMs + (Number.isFinite(allMs) ? allMs : 0)
+  const over = atMs + (Number.isFinite(gotOnMs) ? gotOnMs : 0)
   let worst = Number.POSITIVE_INFINITY
   for (let from = atMs; from <= over; from += STEP_MS) worst = Math.min(worst, rateBetween(calls, from, from + WORST_MS))
   const since = Math.max(0, atMs - AROUND_MS)

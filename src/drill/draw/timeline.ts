@@ -4,8 +4,8 @@ import type { Piece } from '../../watch/draw/paint.ts'
 
 export interface TimelineFault {
   readonly atMs: number
-  /** until all went on; undefined = it lasts */
-  readonly allMs?: number | undefined
+  /** until all got on; undefined = it lasts */
+  readonly gotOnMs?: number | undefined
 }
 
 export interface TimelineOptions {
@@ -35,8 +35,8 @@ export function timeline({ calls, faults, lengthMs, untilMs, columns, rows }: Ti
   const rates = counts.map((count) => count / (columnMs / 1_000))
   const most = Math.max(1, ...rates)
   const marks = Array.from({ length: width }, () => ' ')
-  for (const [index, { atMs, allMs }] of faults.entries()) {
-    const [from, to] = [columnOf(atMs), columnOf(allMs === undefined ? untilMs : atMs + finite(allMs, untilMs - atMs))]
+  for (const [index, { atMs, gotOnMs }] of faults.entries()) {
+    const [from, to] = [columnOf(atMs), columnOf(gotOnMs === undefined ? untilMs : atMs + finite(gotOnMs, untilMs - atMs))]
     for (let column = from + 1; column <= to && column < width; column += 1) marks[column] = '─'
     if (from < width) marks[from] = String(index + 1)
   }
