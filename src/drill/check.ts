@@ -167,7 +167,9 @@ function checkRecovery({ faults, boundMs }: Facts): Check {
   const wrong = faults.flatMap((fault) => {
     const { name, gotOnMs, last } = fault
     if (took(fault) <= boundMs && Number.isFinite(gotOnMs)) return []
-    return [`${name}: ${inSeconds(took(fault))}, a step further ${Number.isFinite(gotOnMs) ? `after ${inSeconds(gotOnMs)}` : 'never'}, at last ${last.join(', ')}`]
+    return [
+      `${name}: ${inSeconds(took(fault))}, a step further ${Number.isFinite(gotOnMs) ? `after ${inSeconds(gotOnMs)}` : 'never'}, at last ${last.join(', ')}`,
+    ]
   })
   const found = `after ${inSeconds(Math.max(0, ...faults.map(took)))} at most, ${inSeconds(boundMs)} are allowed`
   return check('recovery', 'whoever was hit is taken up in time', found, wrong)

@@ -67,7 +67,8 @@ export function createMember({ name, command, environment, logFile, database, on
     url = workerId = ''
     for (const deadline = performance.now() + READY_WITHIN_MS; ; await pause(LOOK_MS)) {
       const text = (await readFile(logFile, 'utf8')).slice(said)
-      if (over !== undefined || performance.now() > deadline) throw new Error(`${name} did not start: ${text.trim() || (over ?? 'it took too long')}`)
+      if (over !== undefined || performance.now() > deadline)
+        throw new Error(`${name} did not start: ${text.trim() || (over ?? 'it took too long')}`)
       const found = (command === 'serve' ? /^ +GraphiQL +(\S+)\/graphql$/m : /^ +worker +(\S+)$/m).exec(text)?.[1]
       if (!found) continue
       if (command === 'serve') url = found

@@ -83,7 +83,8 @@ export function watchProgress(database: Database, flowId: string, signal: AbortS
     async recovered({ at, executions }, withinMs) {
       for (;;) {
         const standings = await ask<Standing>(STANDINGS, [executions, at, NO_PROGRESS])
-        if (standings.every(({ gotOn }) => gotOn !== null) || database.clock.now() > at + withinMs) return recoveryOf(standings, at)
+        if (standings.every(({ gotOn }) => gotOn !== null) || database.clock.now() > at + withinMs)
+          return recoveryOf(standings, at)
         await pause(LOOK_MS, undefined, { signal })
       }
     },

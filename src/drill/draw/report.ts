@@ -69,7 +69,10 @@ export function faultTable({
         after,
       ]
       const text = cells.map((cell, at) => String(cell).padStart(WIDTHS[at]!)).join('')
-      return [...mark(takenUpMs - backMs <= boundMs && Number.isFinite(gotOnMs), ` ${index + 1}`), ` ${padded(name, NAME)}${text}`]
+      return [
+        ...mark(takenUpMs - backMs <= boundMs && Number.isFinite(gotOnMs), ` ${index + 1}`),
+        ` ${padded(name, NAME)}${text}`,
+      ]
     }),
   ]
 }
