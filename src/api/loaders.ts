@@ -30,6 +30,8 @@ import type { Firing, FiringsWanted } from '../operations/triggers/read-schedule
 import { readSteps } from '../operations/executions/read-steps.ts'
 import type { StepView } from '../operations/executions/read-steps.ts'
 import { readWaiting } from '../operations/executions/read-waiting.ts'
+import { readPools } from '../operations/workers/read-pools.ts'
+import type { PoolWorkers } from '../operations/workers/read-pools.ts'
 import { readTriggerStatistics } from '../operations/triggers/read-trigger-statistics.ts'
 import type { TriggerStatistics } from '../operations/triggers/read-trigger-statistics.ts'
 import type { View } from '../operations/executions/unmask.ts'
@@ -69,6 +71,8 @@ export interface Loaders {
   firings: DataLoader<FiringsWanted, Firing[]>
   firingsOf: DataLoader<string, Firing | null>
   waiting: DataLoader<Execution, Waiting | null, string>
+  /** by name: who serves it */
+  pools: DataLoader<string, PoolWorkers>
   triggerStatistics: DataLoader<Trigger, TriggerStatistics | null>
 }
 
@@ -120,6 +124,7 @@ function createLoaders(call: Call, view: View): Loaders {
     firings: new DataLoader((wanted) => readFirings(call, wanted), { cache: false }),
     firingsOf: anew((ids) => readFiringsOf(call, ids)),
     waiting: batch((executions: readonly Execution[]) => readWaiting(call, executions), asOf),
+    pools: anew((pools) => readPools(call, pools)),
     newestVersions: batch(
       (flows) => loadNewestVersions(call, flows),
       (flow) => `${flow.id} ${flow.latestNumber}`,

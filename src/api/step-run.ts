@@ -6,6 +6,7 @@ import type { STEP_STATUSES } from '../engine/states.ts'
 import type { Waiting } from '../operations/executions/waiting-for.ts'
 import { sayWaiting, waitingOf } from '../operations/executions/waiting-for.ts'
 import { builder } from './builder.ts'
+import { loadersOf } from './loaders.ts'
 import { payloadBytesField, payloadField, redactedField } from './payload-field.ts'
 import { AgentRequest, Execution, StepRun } from './refs.ts'
 import { Slot } from './slot.ts'
@@ -151,7 +152,10 @@ StepRun.implement({
       type: WaitingFor,
       nullable: true,
       description: 'What it waits for, while it waits.',
-      resolve: ({ inFlight }) => (inFlight ? waitingOf(inFlight) : null),
+      async resolve({ inFlight }, _args, call) {
+        const waiting = inFlight && waitingOf(inFlight)
+        return waiting?.pool ? { ...waiting, ...(await loadersOf(call).pools.load(waiting.pool)) } : waiting
+      },
     }),
     progress: t.field({
       type: StepProgress,

@@ -21,10 +21,20 @@ export interface LeaseOptions {
   database: Database
   leaseMs: number
   log: Logger
+  /** what it says of itself with each renewal */
+  about(): About
   /** after each renewal: what this worker holds, as stored */
   onRenewed(stored: ReadonlyMap<string, StoredState>): void
   /** once, when the lease could not be renewed in time; it may come back */
   onLost(): void
+}
+
+/** For people, and for who waits: `held` of `capacity` places are taken. */
+interface About {
+  pools: readonly string[]
+  capacity: number
+  held: number
+  version?: string | undefined
 }
 
 /** `unread`: a word from another execution waits in its inbox. */
@@ -35,12 +45,13 @@ export interface StoredState {
 
 const RENEW_TEXT = `
   with renewed as (
-    insert into sluice.workers (id, expires_at) values ($1, clock_timestamp() + $2 * interval '1 millisecond')
-    on conflict (id) do update set expires_at = excluded.expires_at returning id)
+    insert into sluice.workers (id, expires_at, pools, capacity, held, version)
+    values ($1, clock_timestamp() + $2 * interval '1 millisecond', $3, $4, $5, $6)
+    on conflict (id) do update set expires_at = excluded.expires_at, held = excluded.held returning id)
   select e.id, e.version, exists (select from sluice.inbox i where i.execution_id = e.id) as unread
   from renewed left join sluice.executions e on e.owner = renewed.id`
 
-export function createLease({ workerId, database, leaseMs, log, onRenewed, onLost }: LeaseOptions): Lease {
+export function createLease({ workerId, database, leaseMs, log, about, onRenewed, onLost }: LeaseOptions): Lease {
   let renewedAt = Number.NEGATIVE_INFINITY
   let lost = false
   let watch: NodeJS.Timeout | undefined
@@ -49,7 +60,9 @@ export function createLease({ workerId, database, leaseMs, log, onRenewed, onLos
 
   async function renew(): Promise<void> {
     const asked = performance.now()
-    const rows = await database.query<StoredState & { id: string | null }>(RENEW_TEXT, [workerId, leaseMs])
+    const { pools, capacity, held, version } = about()
+    const said = [pools, capacity, held, version ?? null]
+    const rows = await database.query<StoredState & { id: string | null }>(RENEW_TEXT, [workerId, leaseMs, ...said])
     // counted from the question: an answer that comes too late renews nothing
     renewedAt = asked
     watchOver()

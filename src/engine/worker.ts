@@ -41,6 +41,8 @@ export interface WorkerSettings {
   maxHeld: number
   /** whose executions it takes; the default one */
   pools?: readonly string[]
+  /** of the program, for people */
+  version?: string
   /** how long a canceled execution may take to stop what runs */
   fenceMs: number
   /** how long a stopping worker lets its handlers finish */
@@ -98,7 +100,10 @@ export function createWorker(options: WorkerOptions): Worker {
   /** owned by us in the database but unknown here at the last heartbeat: a claim under way, or an orphan */
   let unknown = new Set<string>()
 
-  const lease = createLease({ workerId, database, leaseMs: options.leaseMs, log, onRenewed, onLost: dropAll })
+  const lease = createLease({
+    ...{ workerId, database, leaseMs: options.leaseMs, log, onRenewed, onLost: dropAll },
+    about: () => ({ pools: [...pools], capacity: options.maxHeld, held: mailboxes.size + steps.size, version: options.version }),
+  })
   const wakeQueue = createWakeQueue(now, (id) => void mailboxes.post(id, { kind: 'tick' }).catch(logFailure))
   const attempts = createAttempts({
     runners: options.runners,
@@ -176,9 +181,7 @@ export function createWorker(options: WorkerOptions): Worker {
     get holdsLease() {
       return lease.alive
     },
-    async runOnce() {
-      await look()
-    },
+    runOnce: async () => void (await look()),
   }
   return worker
 

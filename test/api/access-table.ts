@@ -76,6 +76,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
     cells: 'u.... ..... ffff.ffff ff',
   },
   'Query.resourceUse': { ask: () => `resourceUse { executions }`, cells: 'ufff. fffff fffffffff ff' },
+  'Query.workers': { ask: () => `workers { id }`, cells: 'ufff+ fffff fffffffff ff' },
   'Query.outbox': { ask: () => `outbox { ${ANY} }`, cells: 'ufff. fffff fffffffff ff' },
 
   'Mutation.signIn': {

@@ -396,6 +396,35 @@ test('why an execution does not move: retries with what failed, masked; who is a
   })
 })
 
+test('who waits for a worker of a pool is told how many serve it; administrators see the workers themselves (A9)', async () => {
+  const [owner, admin] = [await person(), await person('ADMIN')]
+  const flow = await createFlow(owner, { render: handler('x', { pool: 'gpu' }) })
+  const id = await start(owner, flow, {}, 0)
+  const message = 'render waits for a worker of pool gpu; none is running.'
+  await expect.poll(async () => (await why(owner, id)).waitingFor?.message, { timeout: 5_000 }).toBe(message)
+  const waiting = await why(owner, id)
+  expect(waiting).toMatchObject({ status: 'WAITING', waitingFor: { kind: 'POOL', step: 'render', workers: 0, until: null } })
+  expect(waiting.steps[0].waitingFor).toMatchObject({ kind: 'POOL' })
+
+  const there = await start(owner, await createFlow(owner, { a: { type: 'transform', set: {} } }, { pool: 'gpu' }), {}, 0)
+  await expect
+    .poll(async () => (await why(owner, there)).waitingFor?.message, { timeout: 5_000 })
+    .toBe('It waits for a worker of pool gpu; none is running.')
+
+  const busy = `insert into sluice.workers (id, expires_at, pools, capacity, held, version)
+    values ('01900000-0000-7000-8000-000000000001', now() + interval '1 minute', '{gpu}', 2, 2, '9.9.9')`
+  await api.database.query(busy)
+  expect((await why(owner, id)).waitingFor.message).toBe('render waits for a worker of pool gpu; 1 running, all full.')
+  const { data } = await run(admin, `{ workers { id name pools held capacity alive programVersion startedAt leaseExpiresAt } }`)
+  expect(data.workers).toHaveLength(2)
+  expect(data.workers).toContainEqual(
+    expect.objectContaining({ pools: ['gpu'], held: 2, capacity: 2, alive: true, programVersion: '9.9.9', name: 'gpu-00001' }),
+  )
+  expect(data.workers).toContainEqual(expect.objectContaining({ id: encodeId('worker', engine.workerId), pools: ['default'] }))
+  await api.database.query(`delete from sluice.workers where version = '9.9.9'`)
+  for (const one of [id, there]) expect(await control(owner, 'cancel', one)).toBe('CancelExecutionSuccess')
+})
+
 const BULK = (
   verb: string,
 ) => `mutation ($input: ${verb[0]!.toUpperCase()}${verb.slice(1)}ExecutionsInput!) { ${verb}Executions(input: $input) {

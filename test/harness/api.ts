@@ -112,6 +112,7 @@ export async function testApi({
     roles: new Set(DEFAULT_ROLES),
     handlers: new Set(registry.keys()),
     sources: new Set(sources.map(({ name }) => name)),
+    pools: new Set(['gpu']),
   }
   if (sources.length > 0) await loadSqlParser()
   const bus = createLocalBus(log)

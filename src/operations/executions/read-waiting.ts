@@ -2,6 +2,7 @@
 import type { Execution } from '../../engine/entities/execution.ts'
 import type { EventType } from '../../engine/states.ts'
 import type { Call } from '../call.ts'
+import { readPools } from '../workers/read-pools.ts'
 import { readSlots } from './read-slots.ts'
 import { executionWaitsFor, NO_MORE, waitsForTurn } from './waiting-for.ts'
 import type { Waiting } from './waiting-for.ts'
@@ -20,7 +21,13 @@ export async function readWaiting(call: Call, executions: readonly Execution[]):
   }
   // what nobody holds any more waits for that, whatever it waited for before
   await findLost(call, found)
-  await Promise.all([findSlots(call, found), findHolders(call, found), findQueues(call, found), hideErrors(call, found)])
+  await Promise.all([
+    findSlots(call, found),
+    findHolders(call, found),
+    findQueues(call, found),
+    findPools(call, found),
+    hideErrors(call, found),
+  ])
   return found.map(({ waiting }) => waiting)
 }
 
@@ -82,16 +89,26 @@ async function findHolders({ services }: Call, found: Found[]): Promise<void> {
 async function findQueues({ services }: Call, found: Found[]): Promise<void> {
   const asked = found.filter(({ waiting, execution }) => waiting?.kind === 'WORKER' && !execution.owner)
   if (asked.length === 0) return
-  const rows = await services.database.query<{ id: string; ahead: number; workers: number }>(
-    `select e.id, (select count(*) from sluice.workers where expires_at > now())::integer as workers,
+  const rows = await services.database.query<{ id: string; ahead: number; workers: number; pool: string | null }>(
+    `select e.id, nullif(e.pool, 'default') as pool,
+       (select count(*) from sluice.workers w where w.expires_at > now() and e.pool = any (w.pools))::integer as workers,
        (select count(*) from (select from sluice.executions x
-         where x.owner is null and x.wake_at is null and x.status in ('PENDING', 'RUNNING') and x.initiator_id = e.initiator_id
+         where x.owner is null and x.wake_at is null and x.status in ('PENDING', 'RUNNING') and x.pool = e.pool
+           and x.initiator_id = e.initiator_id
            and (x.priority > e.priority or (x.priority = e.priority and x.id < e.id)) limit 1000) as first)::integer as ahead
      from sluice.executions e where e.id = any($1)`,
     [asked.map(({ execution }) => execution.id)],
   )
   const queues = new Map(rows.map(({ id, ...queue }) => [id, queue]))
   for (const one of asked) one.waiting = { ...one.waiting!, ...queues.get(one.execution.id) }
+}
+
+/** Who serves the pools that steps wait for. */
+async function findPools(call: Call, found: Found[]): Promise<void> {
+  const asked = found.filter(({ waiting }) => waiting?.kind === 'POOL')
+  const pools = [...new Set(asked.map(({ waiting }) => waiting!.pool!))]
+  const byPool = new Map((await readPools(call, pools)).map((row) => [row.pool, row]))
+  for (const one of asked) one.waiting = { ...one.waiting!, ...byPool.get(one.waiting!.pool!) }
 }
 
 /** Messages of failures may quote what is sensitive. */

@@ -108,7 +108,8 @@ export function executionWaitsFor(execution: Waits): Waiting | null {
   const waiting = inFlight.filter((entry) => !isComposite(entry)).map(waitingOf)
   const first = waiting.includes(null) ? undefined : waiting.toSorted((a, b) => dueOf(a!) - dueOf(b!))[0]
   if (first) return first
-  return !owner && status !== 'WAITING' ? { ...NO_MORE, kind: 'WORKER', since: lastEventAt } : null
+  const isElsewhere = inFlight.some((entry) => entry.kind === 'pooled' && entry.epoch !== 0)
+  return !owner && status !== 'WAITING' && !isElsewhere ? { ...NO_MORE, kind: 'WORKER', since: lastEventAt } : null
 }
 
 const dueOf = ({ until }: Waiting): number => until?.getTime() ?? Number.POSITIVE_INFINITY
