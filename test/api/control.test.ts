@@ -402,8 +402,10 @@ test('who waits for a worker of a pool is told how many serve it; administrators
   const id = await start(owner, flow, {}, 0)
   const message = 'render waits for a worker of pool gpu; none is running.'
   await expect.poll(async () => (await why(owner, id)).waitingFor?.message, { timeout: 5_000 }).toBe(message)
+  // its worker waits a moment for the other one
+  await expect.poll(async () => (await why(owner, id)).status, { timeout: 5_000 }).toBe('WAITING')
   const waiting = await why(owner, id)
-  expect(waiting).toMatchObject({ status: 'WAITING', waitingFor: { kind: 'POOL', step: 'render', workers: 0, until: null } })
+  expect(waiting).toMatchObject({ waitingFor: { kind: 'POOL', step: 'render', workers: 0, until: null } })
   expect(waiting.steps[0].waitingFor).toMatchObject({ kind: 'POOL' })
 
   const there = await start(owner, await createFlow(owner, { a: { type: 'transform', set: {} } }, { pool: 'gpu' }), {}, 0)
