@@ -11,7 +11,7 @@ import { afterAll } from 'vitest'
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 /** as in `scripts/bootstrap.mjs` */
 const FLAGS = ['--max-semi-space-size=8']
-const START_MS = 60_000
+const START_MS = 120_000
 
 export interface SluiceProcess {
   readonly process: ChildProcess

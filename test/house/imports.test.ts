@@ -224,3 +224,18 @@ test('the package for agents imports nothing of the server, and of others only t
   expect(imports.length).toBeGreaterThan(20)
   expect(imports.filter(({ target }) => !/^(clients\/(agent|feed)\/|node:|ioredis$)/.test(target))).toEqual([])
 })
+
+test('what an image runs needs no package that only development has (B16)', () => {
+  const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> }
+  const beside = ['migrations', 'clients/feed', 'examples/flows', 'examples/handlers'].flatMap((room) => filesUnder(room, /\.ts$/))
+  // React is brought by the pages that use it
+  const all = new Map([...IMPORTS, ...beside.filter((path) => !path.endsWith('/react.ts')).map((path) => [path, importsOf(path)] as const)])
+  const missing = (_path: string, { target, line }: Import): string | undefined => {
+    const isFile = /^(src|migrations|clients|examples)\//.test(target)
+    const [name = ''] = /^(@[^/]+\/)?[^/]+/.exec(target) ?? []
+    // types are gone when it runs
+    if (isFile || /^(import|export) type /.test(line) || target.startsWith('node:') || name in dependencies) return undefined
+    return 'not installed by `npm ci --omit=dev`'
+  }
+  expect(offences(missing, all)).toEqual([])
+})
