@@ -227,9 +227,14 @@ test('the package for agents imports nothing of the server, and of others only t
 
 test('what an image runs needs no package that only development has (B16)', () => {
   const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> }
-  const beside = ['migrations', 'clients/feed', 'examples/flows', 'examples/handlers'].flatMap((room) => filesUnder(room, /\.ts$/))
+  const beside = ['migrations', 'clients/feed', 'examples/flows', 'examples/handlers'].flatMap((room) =>
+    filesUnder(room, /\.ts$/),
+  )
   // React is brought by the pages that use it
-  const all = new Map([...IMPORTS, ...beside.filter((path) => !path.endsWith('/react.ts')).map((path) => [path, importsOf(path)] as const)])
+  const all = new Map([
+    ...IMPORTS,
+    ...beside.filter((path) => !path.endsWith('/react.ts')).map((path) => [path, importsOf(path)] as const),
+  ])
   const missing = (_path: string, { target, line }: Import): string | undefined => {
     const isFile = /^(src|migrations|clients|examples)\//.test(target)
     const [name = ''] = /^(@[^/]+\/)?[^/]+/.exec(target) ?? []
