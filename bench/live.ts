@@ -16,13 +16,19 @@ import { startServer } from './server.ts'
 
 const SYSTEMS = ['raw', 'sluice', 'yoga'] as const
 const MANY = 1_000
+/** what a process has open besides its sockets */
+const OTHER_FILES = 200
 /** what is aimed at: times plain yoga, share of raw, kB a connection */
 const TARGET = { yoga: 4, raw: 0.85, kb: 12 } as const
 
 const { values: options } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, sockets: { type: 'string' }, rounds: { type: 'string' } },
 })
-const sizes = (options.sockets ?? (options.quick ? '1000' : '1000,5000')).split(',').map(Number)
+const wanted = (options.sockets ?? (options.quick ? '1000' : '1000,5000')).split(',').map(Number)
+const sizes = wanted.filter((sockets) => sockets + OTHER_FILES <= openFiles())
+for (const sockets of wanted)
+  if (!sizes.includes(sockets)) console.log(`${sockets} sockets are more than may be open here (ulimit -Hn).`)
+if (sizes.length === 0) process.exit(1)
 const rounds = Number(options.rounds ?? (options.quick ? 2 : 3))
 const seconds = options.quick ? 3 : 6
 console.log(`${cpus().length} cores, load ${loadavg()[0]!.toFixed(1)} before it begins: other work makes these figures worse.`)
@@ -60,6 +66,13 @@ try {
 } finally {
   await server.stop()
   await rm(dataDir, { recursive: true, force: true })
+}
+
+/** that a process may have; Node takes as many as it may */
+function openFiles(): number {
+  const { userLimits } = process.report.getReport() as { userLimits?: { open_files: { hard: number | string } } }
+  const most = Number(userLimits?.open_files.hard)
+  return Number.isNaN(most) ? Infinity : most
 }
 
 function reportOne(sockets: number, figures: Record<LiveSystem, Figures[]>): void {
