@@ -35,13 +35,13 @@ async function needWorkers(count: number): Promise<void> {
 const own = (worker: WorkerProcess): Promise<{ id: string }[]> =>
   fleet.database.query<{ id: string }>('select id from sluice.executions where owner = $1', [worker.workerId])
 
-/** From now on: ms until others have taken over what this worker owns, and until the first of it went on. */
+/** From now on, or from when there is anybody: ms until others have taken over what this worker owns, and until the first of it went on. */
 async function takenOver(worker: WorkerProcess): Promise<{ all: number; first: number }> {
   const since = Date.now()
   const ids = (await own(worker)).map(({ id }) => id)
   while ((await own(worker)).length > 0) await pause(50)
-  const all = Date.now() - since
-  return { all, first: ids.length === 0 ? 0 : await progressSince(since, since, ids) }
+  const [all, from] = [Date.now(), Math.max(since, fleet.manned)]
+  return { all: all - from, first: ids.length === 0 ? 0 : await progressSince(from, since, ids) }
 }
 
 /** The longest time without any event between two moments (ms since 1970). */

@@ -39,6 +39,8 @@ export interface Fleet {
   readonly auditHead: SealedHead
   readonly servers: ServerProcess[]
   readonly workers: WorkerProcess[]
+  /** ms since 1970: since when there is a worker */
+  readonly manned: number
   startServer(environment?: Record<string, string>): Promise<ServerProcess>
   startWorker(environment?: Record<string, string>): Promise<WorkerProcess>
   /** By SIGKILL. */
@@ -80,6 +82,7 @@ export async function testFleet(environment: Record<string, string> = {}): Promi
   const workers: WorkerProcess[] = []
   let token: Promise<string> | undefined
   let last: Promise<unknown> = Promise.resolve()
+  let members = 0
 
   afterAll(async () => {
     await Promise.all([...servers, ...workers].map(kill))
@@ -114,9 +117,10 @@ export async function testFleet(environment: Record<string, string> = {}): Promi
     // one after the other, so that it is known whose lease is new
     const startNext = async (): Promise<WorkerProcess> => {
       const before = await leases()
-      const started = await start('work', more)
+      const started = await start('work', { ...dispatch(), ...more })
       const [workerId] = (await leases()).filter((id) => !before.includes(id))
       const worker = { ...started, workerId: workerId! }
+      if (workers.length === 0) fleet.manned = Date.now()
       workers.push(worker)
       return worker
     }
@@ -132,6 +136,9 @@ export async function testFleet(environment: Record<string, string> = {}): Promi
     return { ...started, url }
   }
 
+  /** One and the other, as during a roll-out. */
+  const dispatch = (): Record<string, string> => (redis && members++ % 2 === 0 ? { SLUICE_DISPATCH: 'redis' } : {})
+
   const leases = async (): Promise<string[]> =>
     (await database.query<{ id: string }>('select id from sluice.workers')).map(({ id }) => id)
 
@@ -146,11 +153,11 @@ export async function testFleet(environment: Record<string, string> = {}): Promi
     }
   }
 
-  return {
-    ...{ postgres, redis, database, auditKeys, servers, workers, kill, ask, askOf, insist, startWorker },
+  const fleet = {
+    ...{ manned: 0, postgres, redis, database, auditKeys, servers, workers, kill, ask, askOf, insist, startWorker },
     auditHead: createSealedHead(auditKeys, headPath),
     async startServer(more: Record<string, string> = {}) {
-      const server = await start('serve', more)
+      const server = await start('serve', { ...dispatch(), ...more })
       servers.push(server)
       return server
     },
@@ -159,6 +166,7 @@ export async function testFleet(environment: Record<string, string> = {}): Promi
       return token!
     },
   }
+  return fleet
 }
 
 const INSIST_MS = 60_000

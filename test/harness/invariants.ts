@@ -91,13 +91,26 @@ const AT_THE_END: Record<string, string> = {
   'no step was taken for poisonous': `select execution_id, path from sluice.step_runs where error ->> 'code' = 'POISONED'`,
 }
 
+/** Where a whole fleet ran, with everything that mends and answers. */
+const OF_A_FLEET: Record<string, string> = {
+  'nothing had to be mended': 'select invariant, execution_id from sluice.repairs',
+  'no slot is held or asked for': 'select execution_id, key from sluice.slots',
+  'a question is answered once': `
+    select r.execution_id, count(*) from sluice.agent_requests r where r.kind = 'REQUEST' and r.status = 'ANSWERED' group by 1
+    having count(*) <> (select count(*) from sluice.events v where v.execution_id = r.execution_id and v.type = 'agent.answered')`,
+  'a key started one execution': `
+    select k.key from sluice.idempotency_keys k left join sluice.executions e on e.id = k.subject_id
+    where k.operation = 'startExecution' and e.id is null`,
+}
+
 /** Each breach as `rule: row`, the first few of each rule; [] when all is well. */
 export async function breaches(
   database: Pick<Database, 'query'>,
-  { atTheEnd = true, except = [] as readonly string[] } = {},
+  { atTheEnd = true, ofAFleet = false, except = [] as readonly string[] } = {},
 ): Promise<string[]> {
   const found: string[] = []
-  for (const [rule, text] of Object.entries(atTheEnd ? { ...ALWAYS, ...AT_THE_END } : ALWAYS)) {
+  const rules = { ...ALWAYS, ...(atTheEnd && AT_THE_END), ...(ofAFleet && OF_A_FLEET) }
+  for (const [rule, text] of Object.entries(rules)) {
     if (except.includes(rule)) continue
     const rows = await database.query<object>(`${text} limit 3`)
     for (const row of rows) found.push(`${rule}: ${JSON.stringify(row)}`)
