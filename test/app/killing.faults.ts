@@ -63,7 +63,7 @@ async function under(load: Awaited<ReturnType<typeof mixedLoad>>, count: number,
 
 test(`${EXECUTIONS} executions while a worker is killed every second for ${SECONDS} s: all end as they must, nothing twice (D9, A5)`, async () => {
   await needWorkers(WORKERS)
-  const load = await mixedLoad(fleet, effects.file)
+  const load = await mixedLoad(fleet, effects)
   const recoveries: number[] = []
   const replaced: Promise<unknown>[] = []
   const began = performance.now()
@@ -91,7 +91,7 @@ test(`${EXECUTIONS} executions while a worker is killed every second for ${SECON
 
 test('PostgreSQL is restarted at once, three times, under load: nothing is lost, nothing twice', async () => {
   await needWorkers(WORKERS)
-  const load = await mixedLoad(fleet, effects.file)
+  const load = await mixedLoad(fleet, effects)
   const recoveries: number[] = []
   await under(load, 300, async () => {
     for (let times = 0; times < 3; times++) {
@@ -112,7 +112,7 @@ test.skipIf(!fleet.redis)(
   'Redis is killed and emptied under load: what rings and counts there is missed, and nothing else',
   async () => {
     await needWorkers(WORKERS)
-    const load = await mixedLoad(fleet, effects.file)
+    const load = await mixedLoad(fleet, effects)
     const since = Date.now()
     await under(load, 300, async () => {
       const client = new Redis(fleet.redis!.url)
@@ -135,7 +135,7 @@ test.skipIf(!fleet.redis)(
 
 test('a worker that is stopped past its lease and goes on changes nothing that is not its own any more, and works on (D9)', async () => {
   await needWorkers(2)
-  const load = await mixedLoad(fleet, effects.file)
+  const load = await mixedLoad(fleet, effects)
   const [stopped] = fleet.workers as [WorkerProcess]
   await under(load, 200, async () => {
     await until(async () => (await own(stopped)).length > 3)
@@ -156,7 +156,7 @@ test('a worker and a server behind a network that drops everything for longer th
   const behind = { DATABASE_URL: throughProxy(proxy), SLUICE_DATABASE_POOL_SIZE: '8' }
   const worker = await fleet.startWorker(behind)
   const server = await fleet.startServer(behind)
-  const load = await mixedLoad(fleet, effects.file)
+  const load = await mixedLoad(fleet, effects)
   await under(load, 200, async () => {
     await until(async () => (await own(worker)).length > 3)
     proxy.stall()

@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { expect, onTestFinished } from 'vitest'
 import { verifyAudit } from '../../src/audit/verify-audit.ts'
 import { decodeId, encodeId } from '../../src/ids.ts'
+import type { Effects } from './effects.ts'
 import type { Fleet } from './fleet.ts'
 import { allEnded, breaches } from './invariants.ts'
 
@@ -95,7 +96,7 @@ const WALL = executionsFeedOf<{ id: string; status: string; version: number }>(
 )
 
 /** For one test: its flows are created, somebody answers what is asked, a screen follows all; until the test is over. */
-export async function mixedLoad(fleet: Fleet, effects: string): Promise<MixedLoad> {
+export async function mixedLoad(fleet: Fleet, effects: Effects): Promise<MixedLoad> {
   const started = new Map<string, string>()
   const began = Date.now()
   if (!withFlows.has(fleet)) {
@@ -119,7 +120,7 @@ export async function mixedLoad(fleet: Fleet, effects: string): Promise<MixedLoa
   async function startOne(): Promise<void> {
     const number = numbers++
     const flow = NAMES[number % NAMES.length]!
-    const input = { effects, key: `k${number % 3}` }
+    const input = { effects: effects.file, key: `k${number % 3}` }
     const order = { flow, input, idempotencyKey: `${began} ${number}` }
     for (;;) {
       const { startExecution } = await fleet.insist(START, { input: order })
@@ -144,6 +145,7 @@ export async function mixedLoad(fleet: Fleet, effects: string): Promise<MixedLoa
       await allEnded(fleet.database, withinMs)
       over = true
       await expectWhole(fleet, started, began)
+      expectRan(effects, started)
       await expectFed(fleet, wall, began)
     },
   }
@@ -194,6 +196,17 @@ async function expectWhole(fleet: Fleet, started: ReadonlyMap<string, string>, s
     intact: true,
     complete: true,
   })
+}
+
+/** What is recorded did happen, once at least. */
+function expectRan(effects: Effects, started: ReadonlyMap<string, string>): void {
+  const ran = new Set(effects.keys())
+  const wanted = [...started].flatMap(([id, name]) =>
+    Object.entries(FLOWS[name]!.steps as Record<string, { type: string }>).flatMap(([step, { type }]) =>
+      type === 'handler' ? [`${id}/${step}`] : [],
+    ),
+  )
+  expect(wanted.filter((key) => !ran.has(key))).toEqual([])
 }
 
 /** Histories that are read again by feed, besides the screen that followed all the time. */
