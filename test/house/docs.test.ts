@@ -101,9 +101,9 @@ test('docs/security-events.md has every kind of security event, and no other', (
 })
 
 test('docs/operating.md has every metric, and no other (A9)', () => {
-  const made = filesUnder('src', /\.ts$/).flatMap((path) =>
-    [...read(path).matchAll(/name: '(sluice_\w+)'/g)].map(([, name]) => name!),
-  )
+  // the flow of the drill is called like one
+  const files = filesUnder('src', /\.ts$/).filter((path) => !path.startsWith('src/drill/'))
+  const made = files.flatMap((path) => [...read(path).matchAll(/name: '(sluice_\w+)'/g)].map(([, name]) => name!))
   expect(made.length).toBeGreaterThan(20)
   const told = [...read('docs/operating.md').matchAll(/^- `(sluice_\w+)/gm)].map(([, name]) => name!)
   expect(told.toSorted()).toEqual(made.toSorted())
