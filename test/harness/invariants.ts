@@ -78,6 +78,13 @@ const ALWAYS: Record<string, string> = {
     select flow_id, key from sluice.slots where held_at is not null group by 1, 2 having count(*) > max(most)`,
   'what waits has something to wait for': `
     select id from sluice.executions where status = 'WAITING' and (wake_at is null or in_flight = '[]')`,
+  'a step that waits for its pool, or runs there, has a row in the queue, and nothing else has one': `
+    select coalesce(p.execution_id, f.id) as id, coalesce(p.path, f.path) as path from sluice.pooled_steps p
+    full join (select e.id, e.pause_reason is not null as paused, x ->> 'path' as path, (x ->> 'attempt')::integer as attempt,
+        (x ->> 'epoch')::integer as epoch
+      from sluice.executions e, jsonb_array_elements(e.in_flight) as x where x ->> 'kind' = 'pooled') as f
+      on f.id = p.execution_id and f.path = p.path and f.attempt = p.attempt
+    where f.id is null or (p.execution_id is null and (f.epoch <> 0 or not f.paused))`,
   'the audit log has one entry for each end': `
     select e.id from sluice.executions e
     where (e.ended_at is not null)::int <>

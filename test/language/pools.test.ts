@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { compile } from '../../src/language/compile.ts'
 import type { Program } from '../../src/language/program.ts'
@@ -53,4 +54,12 @@ test('what names the pool of its flow runs in place, and a flow without pools co
   const plain = programOf({ a: { ...work, pool: 'default' } }, { pool: 'default' })
   expect([plain.pool, plain.usesPools]).toEqual([undefined, undefined])
   expect(programOf({ a: { type: 'map', over: [1], step: { ...work, pool: 'gpu' } } }).usesPools).toBe(true)
+})
+
+test('the flow of docs/workers.md runs in one pool, and one step of it in another', () => {
+  const page = readFileSync(new URL('../../docs/workers.md', import.meta.url), 'utf8')
+  const definition: unknown = JSON.parse(/```json pooled\n(.+?)```/s.exec(page)![1]!)
+  const compiled = compile(definition, { ...known, handlers: new Set(['render']) })
+  const program = 'program' in compiled ? compiled.program : undefined
+  expect([program?.pool, program?.step('render')?.pool]).toEqual(['eu', 'gpu'])
 })
