@@ -48,6 +48,11 @@ export interface Agent {
   readonly ended: Promise<Error | undefined>
 }
 
+/** The key is no good, whatever it is used for. */
+const OF_NO_USE = new Set(['KEY_ENDED', 'UNAUTHENTICATED'])
+/** What failed and was then answered by others is forgotten in the end. */
+const MOST_FAILURES = 10_000
+
 interface Running {
   readonly controller: AbortController
   readonly done: Promise<void>
@@ -65,6 +70,7 @@ export function createAgent(options: AgentOptions): Agent {
   const failures = new Map<string, number>()
   const ended = Promise.withResolvers<Error | undefined>()
   let channel: Channel | undefined
+  let refused: AgentRefused | undefined
   let freed = Promise.withResolvers<void>()
 
   async function takeAll(from: Channel): Promise<void> {
@@ -82,6 +88,7 @@ export function createAgent(options: AgentOptions): Agent {
   function begin(from: Channel, message: Message): void {
     const { id } = aboutOf(message)
     if (running.has(id)) return
+    if (isTooLate(message)) return void from.settle(message).catch(onError)
     const controller = new AbortController()
     const signal = AbortSignal.any([controller.signal, cutting.signal, ...deadlineOf(message)])
     const done = handle(from, message, signal)
@@ -121,7 +128,12 @@ export function createAgent(options: AgentOptions): Agent {
       return from.settle(message).catch(() => undefined)
     }
     if (!cutting.signal.aborted) onError(error, about)
+    if (error instanceof AgentRefused && OF_NO_USE.has(error.code)) {
+      refused = error
+      stopping.abort()
+    }
     const times = (failures.get(about.id) ?? 0) + 1
+    if (failures.size >= MOST_FAILURES) failures.clear()
     failures.set(about.id, times)
     const isFinal = error instanceof AgentRefused && message.kind === 'request'
     from.leave(message, isFinal ? message.request.deadlineAt.getTime() - Date.now() : tryAgainMs(times))
@@ -138,7 +150,7 @@ export function createAgent(options: AgentOptions): Agent {
       // where nobody can be reached, nothing can be settled either
       await unlessAborted(Promise.all([...running.values()].map(({ done }) => done)), cutting.signal)
       await channel?.close()
-      ended.resolve(error)
+      ended.resolve(refused ?? error)
     })
   }
 
@@ -166,6 +178,8 @@ async function openChannel(options: AgentOptions, onError: (error: unknown) => v
 }
 
 const aboutOf = (message: Message): AgentRequest | AgentNotice => (message.kind === 'request' ? message.request : message.notice)
+
+const isTooLate = (message: Message): boolean => message.kind === 'request' && message.request.deadlineAt.getTime() <= Date.now()
 
 /** Timers reach no further. */
 const LONGEST_MS = 2 ** 31 - 1

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import { openAnswers } from './answers.ts'
 import { ask, TryLater } from './ask.ts'
 import type { Api } from './ask.ts'
+import { AgentRefused } from './channel.ts'
 import type { AgentNotice, Channel, Message } from './channel.ts'
 import { pause, tryAgainMs } from './pause.ts'
 import { openRoleStreams } from './role-streams.ts'
@@ -87,8 +88,9 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
         const message = await read(entry)
         if (message) messages.push(await whole(message))
       } catch (error) {
-        // the API does not answer: it comes again
+        // it comes again, to this agent or to another
         streams.letGo(entry)
+        if (error instanceof AgentRefused) throw error
         onError(error)
       }
     }
@@ -126,6 +128,7 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
           if (messages.length > 0) return messages
         } catch (error) {
           signal.throwIfAborted()
+          if (error instanceof AgentRefused) throw error
           onError(error)
           await pause(tryAgainMs(failures++), signal)
         }

@@ -12,7 +12,7 @@ import { testRedis } from '../harness/redis.ts'
 import { runningServer } from './running-server.ts'
 
 const redis = hasRedis ? await testRedis() : undefined
-const { url, session, start, ownerQuery } = await runningServer({
+const { url, session, start, ownerQuery, password } = await runningServer({
   ...{ SLUICE_LIMIT_RUNNING_PER_INITIATOR: '1000', ...(redis && { REDIS_URL: redis.url }) },
 })
 const WAYS: readonly [way: string, options: { redis?: string }][] = [
@@ -147,15 +147,18 @@ describe.each(WAYS)('an agent over %s', (_way, way) => {
 })
 
 const AGENT = fileURLToPath(new URL('../../examples/agents/agent.ts', import.meta.url))
+const TEAM = fileURLToPath(new URL('../../examples/agents/team.ts', import.meta.url))
 const children: ChildProcess[] = []
 afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL')
 })
 
 /** The agent of the example, as a process; `said` resolves when it has printed so many lines like this. */
-function agentProcess(key: string, way: { redis?: string }) {
-  const env = { ...process.env, SLUICE_URL: url, AGENT_KEY: key, AGENT_ROLES: 'ceo', REDIS_URL: way.redis ?? '' }
-  const child = spawn(process.execPath, [AGENT], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+const agentProcess = (key: string, way: { redis?: string }) => runProgram(AGENT, way, { AGENT_KEY: key, AGENT_ROLES: 'ceo' })
+
+function runProgram(program: string, way: { redis?: string }, more: Record<string, string>) {
+  const env = { ...process.env, ...more, SLUICE_URL: url, REDIS_URL: way.redis ?? '' }
+  const child = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   children.push(child)
   let output = ''
   child.stdout.on('data', (text: Buffer) => (output += String(text)))
@@ -163,9 +166,11 @@ function agentProcess(key: string, way: { redis?: string }) {
     async said(pattern: RegExp, times: number): Promise<void> {
       while ((output.match(pattern) ?? []).length < times) await once(child.stdout, 'data')
     },
-    async kill(): Promise<void> {
-      child.kill('SIGKILL')
+    output: () => output,
+    async end(signal: NodeJS.Signals): Promise<number | null> {
+      child.kill(signal)
       await once(child, 'exit')
+      return child.exitCode
     },
   }
 }
@@ -198,7 +203,7 @@ test.each(KILLED)(
     const executions = await Promise.all(Array.from({ length: OPEN }, (_, at) => start('patient_approval', { feature: `${at}` })))
     const first = agentProcess(secret, way)
     await first.said(/APPROVE/g, 20)
-    await first.kill()
+    await first.end('SIGKILL')
     const open = await ownerQuery<{ n: number }>(`select count(*)::integer as n from sluice.agent_requests where status = 'OPEN'`)
     expect(open[0]!.n).toBeGreaterThan(0)
     const second = agentProcess(secret, way)
@@ -217,6 +222,23 @@ test.each(KILLED)(
     expect(answers).toEqual({ events: OPEN, executions: OPEN, audited: OPEN })
   },
   90_000,
+)
+
+test.each(WAYS)(
+  'over %s the agents of the example decide by their rules, are told, and end when they are asked to (A15)',
+  async (_way, way) => {
+    const team = runProgram(TEAM, way, { SLUICE_ADMIN_PASSWORD: password })
+    await team.said(/there, over/g, 3)
+    const simple = await ask('moon base')
+    const complex = await start('feature_approval', { feature_name: 'warp drive', estimated_cost: 2_000_000, complexity: 9 })
+    const kernel = await start('feature_approval', { feature_name: 'new kernel', estimated_cost: 1, complexity: 9 })
+    expect(await ended(simple)).toMatchObject({ output: { approved: true, decided_by: 'ceo' } })
+    expect(await ended(complex)).toMatchObject({ output: { approved: false, decided_by: 'ceo' } })
+    expect(await ended(kernel)).toMatchObject({ output: { approved: true, decided_by: 'cto' } })
+    await team.said(/product_manager: told: Decided/g, 3)
+    expect(team.output()).toContain('ceo: REJECT Approve the high-cost feature warp drive')
+    expect(await team.end('SIGTERM')).toBe(0)
+  },
 )
 
 test.each(WAYS)('over %s the signal of an agent ends when nobody waits for its answer any more', async (_way, way) => {
@@ -239,8 +261,15 @@ test.each(WAYS)('over %s the signal of an agent ends when nobody waits for its a
   await aborted.promise
 })
 
-test('an agent whose key is no good ends, and says why', async () => {
-  const agent = createAgent({ url, apiKey: `slk_${'x'.repeat(43)}`, roles: ['ceo'], onRequest: () => undefined })
+test.each(WAYS)('over %s an agent whose key is wrong, or revoked, ends, and says why', async (_way, way) => {
+  await ask()
+  const agent = createAgent({ url, apiKey: `slk_${'x'.repeat(43)}`, roles: ['ceo'], onRequest: () => undefined, ...way })
   await agent.start()
-  expect(await agent.ended).toMatchObject({ name: 'AgentRefused' })
+  expect(await agent.ended).toMatchObject({ name: 'AgentRefused', code: 'redis' in way ? 'UNAUTHENTICATED' : 'REFUSED' })
+  const { agent: other, key } = await run({ ...way, onRequest: () => ({ decision: 'APPROVE' }) })
+  await session.run('mutation ($id: ID!) { revokeApiKey(input: { id: $id }) { __typename } }', { id: key.id })
+  await ask()
+  // whatever it was about when it heard of it
+  const code = expect.stringMatching(/^(KEY_ENDED|UNAUTHENTICATED|ACCESS_REVOKED|REFUSED)$/)
+  expect(await other.ended).toMatchObject({ name: 'AgentRefused', code })
 })

@@ -129,7 +129,7 @@ async function refuseCopies({ services, messages }: AnswerDoor, candidates: read
   const fresh = candidates.filter(({ reply }) => !reply)
   const now = services.database.clock.now()
   const nonces = fresh.map(({ entry, by, answer }) => ({
-    ...{ entry, nonce: `${by!.id}:${answer!.nonce}`, keptMs: answer!.expiresAt - now },
+    ...{ entry, nonce: `${by!.id}:${answer!.nonce}`, keptMs: Math.max(1, answer!.expiresAt - now) },
   }))
   const first = await messages.claimNonces(nonces)
   for (const [at, candidate] of fresh.entries()) if (!first[at]) refused(candidate, 'REPLAYED')
