@@ -27,6 +27,7 @@ import { openGround } from './ground.ts'
 import type { Ground } from './ground.ts'
 import { openAdmin, openIdentity } from './identity.ts'
 import { createHealth } from './health.ts'
+import { tellOfOtherWorkers } from './other-workers.ts'
 import { openPorts } from './ports.ts'
 import { openServer } from './server.ts'
 import { openDeliveries, openScheduler } from './triggers.ts'
@@ -101,6 +102,7 @@ async function openRooms(ground: Ground, { environment, work }: AppOptions): Pro
   if (development) await loadExampleFlows(services)
   openUpkeep(ground, audit, engine, secretKeys)
   await engine.run()
+  if (work && !development && !redis) await tellOfOtherWorkers(database, engine.workerId, log)
   for (const loop of work ? [scheduler, openDeliveries(triggering)] : []) {
     loop.start()
     stack.defer(() => loop.stop())

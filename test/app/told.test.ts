@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { startApp } from '../../src/app/app.ts'
 import { loadConfig } from '../../src/config/config.ts'
+import { tellOfOtherWorkers } from '../../src/app/other-workers.ts'
+import { newUuid } from '../../src/ids.ts'
 import { createLog } from '../../src/log.ts'
 import { post } from '../server/test-server.ts'
 import { testDatabase } from '../harness/test-database.ts'
@@ -50,3 +52,19 @@ test(
     expect(uses.reduce((sum, { metadata }) => sum + metadata['count']!, 0)).toBe(3)
   },
 )
+
+test('a worker without Redis says so when it finds others beside itself (E5)', async () => {
+  const lines: string[] = []
+  const log = createLog('info', { write: (line: string) => void lines.push(line) })
+  const [own, other, gone] = [newUuid(), newUuid(), newUuid()]
+  const lease = (id: string, seconds: number) =>
+    database.query(`insert into sluice.workers (id, expires_at) values ($1, clock_timestamp() + $2 * interval '1 second')`, [id, seconds])
+  await database.query('delete from sluice.workers')
+  await lease(own, 60)
+  await lease(gone, -1)
+  await tellOfOtherWorkers(database, own, log)
+  expect(lines).toEqual([])
+  await lease(other, 60)
+  await tellOfOtherWorkers(database, own, log)
+  expect(lines.map((line) => (JSON.parse(line) as { count: number }).count)).toEqual([1])
+})
