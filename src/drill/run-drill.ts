@@ -50,8 +50,8 @@ export interface DrillResult {
 /** How long a call of a step takes, so that there is a middle of it. */
 const WORK_MS = 150
 /** After the load: everything that was started ends, and every feed has told so. */
-const ENDED_WITHIN_MS = 60_000
-const FOLLOWED_WITHIN_MS = 15_000
+const ENDED_WITHIN_MS = 120_000
+const FOLLOWED_WITHIN_MS = 30_000
 const LOOK_MS = 200
 const ANSWERED_WITHIN_MS = 10_000
 
