@@ -9,5 +9,8 @@ export async function tellOfOtherWorkers(database: Pick<Database, 'query'>, work
     [workerId],
   )
   if (!others?.count) return
-  log.warn({ count: others.count }, 'other workers share this database, and there is no REDIS_URL: each process counts limits for itself')
+  log.warn(
+    { count: others.count },
+    'other workers share this database, and there is no REDIS_URL: each process counts limits for itself',
+  )
 }

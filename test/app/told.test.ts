@@ -58,7 +58,10 @@ test('a worker without Redis says so when it finds others beside itself (E5)', a
   const log = createLog('info', { write: (line: string) => void lines.push(line) })
   const [own, other, gone] = [newUuid(), newUuid(), newUuid()]
   const lease = (id: string, seconds: number) =>
-    database.query(`insert into sluice.workers (id, expires_at) values ($1, clock_timestamp() + $2 * interval '1 second')`, [id, seconds])
+    database.query(`insert into sluice.workers (id, expires_at) values ($1, clock_timestamp() + $2 * interval '1 second')`, [
+      id,
+      seconds,
+    ])
   await database.query('delete from sluice.workers')
   await lease(own, 60)
   await lease(gone, -1)
