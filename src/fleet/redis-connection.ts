@@ -60,8 +60,13 @@ export async function connectRedis(url: string, log: Logger): Promise<RedisConne
     client = open
     reached.resolve(open)
   }
+  let recognising: Promise<void> | undefined
   // what cannot say now what it is loses its connection, and is asked when it is ready again
-  first.on('ready', () => void recognise().catch(() => first.disconnect(true)))
+  first.on('ready', () => {
+    recognising ??= recognise()
+      .catch(() => first.disconnect(true))
+      .finally(() => (recognising = undefined))
+  })
 
   const failed = once(first, 'close', { signal: AbortSignal.timeout(CONNECT_WITHIN_MS) }).catch(() => undefined)
   await Promise.race([reached.promise, failed])
