@@ -25,7 +25,7 @@ const ADMIN = { email: 'admin@sluice.local', password: 'Correct-horse-1' }
 const HANDLERS = `${import.meta.dirname}/../engine/fixtures/handlers`
 
 export interface WorkerProcess extends ServerProcess {
-  /** owns what it holds */
+  /** owns what it holds; known when it was the only one that began then, else empty */
   readonly workerId: string
 }
 
@@ -73,7 +73,7 @@ export async function testFleet(environment: Record<string, string> = {}): Promi
     ...(redis && { REDIS_URL: redis.url }),
     ...{ SLUICE_JWT_SECRET: randomBytes(48).toString('base64url'), SLUICE_ADMIN_PASSWORD: ADMIN.password },
     ...{ SLUICE_AUDIT_KEY: auditKey, SLUICE_AUDIT_HEAD_PATH: headPath },
-    ...{ SLUICE_LEASE_MS: String(LEASE_MS), SLUICE_HANDLERS_DIR: HANDLERS, SLUICE_LOG_LEVEL: 'error' },
+    ...{ SLUICE_LEASE_MS: String(LEASE_MS), SLUICE_HANDLERS_DIR: HANDLERS, SLUICE_LOG_LEVEL: 'warn' },
     ...{ SLUICE_LIMIT_API_PER_MINUTE: '10000000', SLUICE_LIMIT_SIGN_IN_PER_MINUTE: '10000' },
     ...{ SLUICE_LIMIT_RUNNING_PER_INITIATOR: '100000', SLUICE_LIMIT_CHILDREN_PER_INITIATOR: '100000' },
     ...environment,
@@ -81,7 +81,6 @@ export async function testFleet(environment: Record<string, string> = {}): Promi
   const servers: ServerProcess[] = []
   const workers: WorkerProcess[] = []
   let token: Promise<string> | undefined
-  let last: Promise<unknown> = Promise.resolve()
   let members = 0
 
   afterAll(async () => {
@@ -114,19 +113,13 @@ export async function testFleet(environment: Record<string, string> = {}): Promi
   }
 
   async function startWorker(more: Record<string, string> = {}): Promise<WorkerProcess> {
-    // one after the other, so that it is known whose lease is new
-    const startNext = async (): Promise<WorkerProcess> => {
-      const before = await leases()
-      const started = await start('work', { ...dispatch(), ...more })
-      const [workerId] = (await leases()).filter((id) => !before.includes(id))
-      const worker = { ...started, workerId: workerId! }
-      if (workers.length === 0) fleet.manned = Date.now()
-      workers.push(worker)
-      return worker
-    }
-    const started = last.then(startNext)
-    last = started.catch(() => undefined)
-    return started
+    const before = await leases()
+    const started = await start('work', { ...dispatch(), ...more })
+    const fresh = (await leases()).filter((id) => !before.includes(id))
+    const worker = { ...started, workerId: fresh.length === 1 ? fresh[0]! : '' }
+    if (workers.length === 0) fleet.manned = Date.now()
+    workers.push(worker)
+    return worker
   }
 
   async function start(command: 'serve' | 'work', more: Record<string, string>): Promise<ServerProcess> {
