@@ -145,7 +145,7 @@ select id, ended_at, 'execution.finished', 'INFO', 'SYSTEM', true, id from seede
 
 test(
   'no statement of a server at work costs more beside 200,000 finished executions, whatever PostgreSQL believes of them',
-  { timeout: 300_000 },
+  { timeout: 600_000 },
   async () => {
     await measure(true)
     const empty = await measure(false)
