@@ -17,7 +17,7 @@ export async function openAgents(ground: Ground, services: Services): Promise<vo
   const { redis, database, bus, locks, createLimiter, registry, stack } = ground
   if (!redis) return
   // read in here: most servers have no Redis
-  const { createAgentMessages } = await import('../fleet/agent-messages.ts')
+  const { createAgentMessages } = await import('../fleet/redis-agent-messages.ts')
   const log = ground.log.child({ room: 'agents' })
   const messages = createAgentMessages({ redis, log })
   stack.defer(() => messages.close())

@@ -1,0 +1,128 @@
+/**
+ * Messages to agents and from them, in Redis (A14): requests and notices in a stream `messages:<role>`, answers in
+ * `workflow:agent_responses`, what became of an answer in `workflow:agent_replies:<fingerprint>`. The same is published on channels of
+ * these names. What is in Redis may be lost at any time: it is made again from the database.
+ */
+import { createHash, randomUUID } from 'node:crypto'
+import type { Logger } from '../log.ts'
+import { MAX_ANSWER_BYTES } from './agent-messages.ts'
+import type { AgentMessages, IncomingMessage } from './agent-messages.ts'
+import { CLAIM_NONCES, DELIVER, HEAR, HELD, RECEIVE, RECLAIM, REPLY, SETTLE, TAKEN, WITHDRAW } from './agent-scripts.ts'
+import { keepListening } from './keep-listening.ts'
+import type { RedisClient, RedisConnection } from './redis-connection.ts'
+import { listenToRedis } from './redis-ear.ts'
+
+/** The names are the protocol's: docs/agents.md. */
+const RESPONSES = 'workflow:agent_responses'
+const messagesTo = (role: string): string => `messages:${role}`
+const repliesTo = (fingerprint: string): string => `workflow:agent_replies:${fingerprint}`
+/** The group that all agents of a role read in. */
+const AGENTS = 'agents'
+const SERVERS = 'sluice'
+/** It is there as long as Redis loses nothing. */
+const KEPT = 'sluice:agents:kept'
+
+/** Answers that wait for a server: beyond, the oldest are dropped. Whoever gets no reply sends again. */
+const MOST_ANSWERS = 100_000
+/** Entries of a role's stream that no server put there: agents pass them by, since nobody signed them. */
+const MOST_FOREIGN = 10_000
+/** Every process hears what is published, within much less. */
+const HEARD_FOR_MS = 5_000
+const MOST_REPLIES = 1_000
+const REPLIES_KEPT_MS = 3_600_000
+/** What a process took and did not settle within this, another takes. */
+const SETTLED_WITHIN_MS = 30_000
+
+export interface AgentMessagesOptions {
+  readonly redis: Pick<RedisConnection, 'client' | 'reached'>
+  readonly log: Logger
+}
+
+export function createAgentMessages({ redis, log }: AgentMessagesOptions): AgentMessages {
+  const self = randomUUID()
+  const heard = new Set<() => void>()
+  const back = new Set<() => void>()
+  let closed = false
+  const tellBack = (): void => back.forEach((listener) => listener())
+
+  function reached(): RedisClient {
+    if (!redis.client) throw new Error('Redis was not reached yet')
+    return redis.client
+  }
+  const run = async (script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> =>
+    reached().eval(script, keys.length, ...keys, ...args)
+  const ofRole = (role: string): string[] => [messagesTo(role), `{${messagesTo(role)}}:held`]
+  const read = async (script: string, most: number, more: readonly number[] = []): Promise<IncomingMessage[]> =>
+    ((await run(script, [RESPONSES], [SERVERS, self, most, MAX_ANSWER_BYTES, ...more])) as RawEntry[]).map(incoming)
+
+  /** What is published goes into the stream, by the first process that hears it: all answers go one way. Nothing = look at the stream. */
+  async function hear(text: string): Promise<void> {
+    if (text !== '') {
+      const key = `{${RESPONSES}}:heard:${createHash('sha256').update(text).digest('base64url')}`
+      const kept = text.length > MAX_ANSWER_BYTES ? text.slice(0, MAX_ANSWER_BYTES + 1) : text
+      await run(HEAR, [RESPONSES, key], [kept, HEARD_FOR_MS, MOST_ANSWERS])
+    }
+    for (const listener of heard) listener()
+  }
+
+  function receivePublished(text: string): void {
+    hear(text).catch((error: Error) => log.warn({ why: error.message }, 'what an agent published was lost'))
+  }
+
+  function listenAt(client: RedisClient): () => Promise<void> {
+    client.on('ready', tellBack)
+    tellBack()
+    // that it is lost, the bus says too
+    const listening = keepListening({ open: () => listenToRedis(client, RESPONSES, receivePublished), onLost: () => undefined })
+    return async () => {
+      client.off('ready', tellBack)
+      await listening.stop()
+    }
+  }
+  const listener = redis.reached.then((client) => (closed ? undefined : listenAt(client)))
+
+  return {
+    get ready() {
+      return redis.client?.status === 'ready'
+    },
+    intact: async () => (await reached().set(KEPT, '1', 'NX')) === null,
+    async deliver(role, messages) {
+      const args = messages.flatMap(({ id, text, signature }) => [id, text, signature])
+      return args.length === 0 ? 0 : ((await run(DELIVER, ofRole(role), args)) as number)
+    },
+    async withdraw(role, ids) {
+      if (ids.length > 0) await run(WITHDRAW, ofRole(role), ids)
+    },
+    held: async (role) => (await run(HELD, ofRole(role), [MOST_FOREIGN])) as string[],
+    taken: async (role, ids) => (ids.length === 0 ? [] : ((await run(TAKEN, ofRole(role), [AGENTS, ...ids])) as string[])),
+    receive: (most) => read(RECEIVE, most),
+    reclaim: (most) => read(RECLAIM, most, [SETTLED_WITHIN_MS]),
+    async settle(entries) {
+      if (entries.length > 0) await run(SETTLE, [RESPONSES], [SERVERS, ...entries])
+    },
+    async claimNonces(nonces) {
+      if (nonces.length === 0) return []
+      const keys = nonces.map(({ nonce }) => `{${RESPONSES}}:nonce:${nonce}`)
+      const args = nonces.flatMap(({ entry, keptMs }) => [entry, Math.ceil(keptMs)])
+      return ((await run(CLAIM_NONCES, keys, args)) as number[]).map((mine) => mine === 1)
+    },
+    async reply(fingerprint, { text, signature }) {
+      await run(REPLY, [repliesTo(fingerprint)], [text, signature, MOST_REPLIES, REPLIES_KEPT_MS])
+    },
+    onAnswer: (listener) => void heard.add(listener),
+    onReady: (listener) => void back.add(listener),
+    async close() {
+      closed = true
+      heard.clear()
+      if (redis.client) await (await listener)?.()
+    },
+  }
+}
+
+type RawEntry = [entry: string, bytes: number, fields: string[], taken?: number]
+
+function incoming([entry, bytes, flat, taken = 0]: RawEntry): IncomingMessage {
+  const fields: Record<string, string> = {}
+  for (let at = 0; at + 1 < flat.length; at += 2) fields[flat[at]!] = flat[at + 1]!
+  return { entry, bytes, fields, failures: taken }
+}
