@@ -236,7 +236,7 @@ test('what an image runs needs no package that only development has (B16)', () =
     ...beside.filter((path) => !path.endsWith('/react.ts')).map((path) => [path, importsOf(path)] as const),
   ])
   const missing = (_path: string, { target, line }: Import): string | undefined => {
-    const isFile = /^(src|migrations|clients|examples)\//.test(target)
+    const isFile = /^((src|migrations|clients|examples)\/|package\.json$)/.test(target)
     const [name = ''] = /^(@[^/]+\/)?[^/]+/.exec(target) ?? []
     // types are gone when it runs
     if (isFile || /^(import|export) type /.test(line) || target.startsWith('node:') || name in dependencies) return undefined
