@@ -15,8 +15,8 @@ const NO_CONNECTION = new Set([
   // a name that nobody has yet: its container has not started
   ...['ENOTFOUND', 'EAI_AGAIN'],
 ])
-/** Connection errors, a server that starts or stops, too many connections, and a lock (of migrations) that somebody holds for long. */
-const LATER = /^(08...|57P0[123]|53300|55P03)$/
+/** Connection errors, a server that starts, stops or takes too long, too many connections, and a lock (of migrations) that somebody holds for long. */
+const LATER = /^(08...|57P0[123]|57014|53300|55P03)$/
 
 export interface WaitOptions {
   readonly log: Logger
@@ -76,7 +76,8 @@ const codeOf = (error: unknown): string =>
 /** pg says these without a code. */
 const BROKEN = /^(Connection terminated|timeout expired)/i
 
-function isAway(error: unknown): boolean {
+/** Whether an error says no more than that the database cannot be asked now. */
+export function isAway(error: unknown): boolean {
   const code = codeOf(error)
   return NO_CONNECTION.has(code) || LATER.test(sqlState(error) ?? '') || BROKEN.test((error as Error | undefined)?.message ?? '')
 }

@@ -4,6 +4,7 @@ import type { WebSocket as ProtocolSocket } from 'graphql-ws'
 import type { RawData, WebSocket } from 'ws'
 import type { Origin } from '../audit/audit-entry.ts'
 import type { Caller } from '../api/context.ts'
+import { isAway } from '../database/when-reachable.ts'
 import { Fault } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
 import { newUuid } from '../ids.ts'
@@ -127,7 +128,9 @@ export class Transport implements ProtocolSocket {
     if (!this.#isOpen) return
     if (isForClients(error)) return socket.close(CLOSE.BAD_MESSAGE, 'Invalid message received')
     this.#options.log.error({ err: error }, 'a message could not be handled')
-    if (error instanceof Fault && error.code === 'UNAVAILABLE') socket.close(CLOSE.TRY_LATER, 'Try again later')
+    // clients come back after this one, and never after an internal error
+    const passes = (error instanceof Fault && error.code === 'UNAVAILABLE') || isAway(error)
+    if (passes) socket.close(CLOSE.TRY_LATER, 'Try again later')
     else socket.close(CLOSE.INTERNAL, 'Internal error')
   }
 }
