@@ -9,7 +9,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { FAULT_NAMES } from '../../src/drill/faults/all.ts'
 import type { Report } from '../../src/drill/draw/report.ts'
 import { hasRedis } from '../harness/has-redis.ts'
-import { processesIn } from '../harness/server-process.ts'
+import { dataDirectory, processesIn } from '../harness/server-process.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
 const MAIN = `${import.meta.dirname}/../../src/main.ts`
@@ -69,7 +69,7 @@ const { ownerQuery, env } = await testDatabase()
 test('a drill beside a fleet finds what somebody took from the history meanwhile', async () => {
   const drill = startDrill(['--executions', '60', '--seconds', '8', '--workers', '2', '--only', 'kill-worker'], {
     ...env,
-    SLUICE_LEASE_MS: '3000',
+    ...{ SLUICE_LEASE_MS: '3000', SLUICE_DATA_DIR: await dataDirectory() },
   })
   const steal = `delete from sluice.step_runs where (execution_id, path) in
     (select execution_id, path from sluice.step_runs s join sluice.executions e on e.id = s.execution_id
