@@ -41,7 +41,7 @@ function startDrill(args: readonly string[], environment: Record<string, string>
 const directoriesOf = async ({ process: { pid } }: Drill): Promise<string[]> =>
   (await readdir(tmpdir())).filter((name) => name.startsWith(`sluice-drill-${pid}-`))
 
-test('a drill on a machine of its own: every fault, everything holds, nothing is left behind (A10, D9)', async () => {
+test('a drill on a machine of its own: every fault, everything holds, nothing is left behind (D9)', async () => {
   const drill = startDrill(['--executions', '100', '--seconds', '20', '--json'], { SLUICE_LEASE_MS: '4000' })
   const code = await drill.ended
   const report = JSON.parse(drill.output()) as Report
