@@ -67,6 +67,30 @@ test('a claim among 1,000,000 ready executions reads a bounded number of pages, 
   expect(await isNeverAnalysed(ownerQuery)).toBe(true)
 })
 
+test('a crowd in one pool costs the workers of another nothing; steps of pools are claimed as cheaply', async () => {
+  const of = (pool: string) =>
+    readingsOf(query, 'select * from sluice.claim_executions($1, $2, null, true, $3)', [worker, WANTED, pool])
+  await of('empty')
+  expect((await of('empty')).buffers).toBeLessThan(60)
+  await ownerQuery('alter table sluice.pooled_steps set (autovacuum_enabled = false)')
+  await ownerQuery(`insert into sluice.pooled_steps (execution_id, path, attempt, pool, initiator_id, priority, epoch)
+    select uuidv7(), 'a', 1, case when n % 100 = 0 then 'eu' else 'gpu' end,
+      ('00000000-0000-4000-8000-' || lpad(to_hex(n % 5000), 12, '0'))::uuid, 0, 0 from generate_series(1, 200000) as n`)
+  for (const [pool, wanted] of [
+    ['gpu', 8],
+    ['eu', 8],
+    ['gpu', WANTED],
+    ['empty', WANTED],
+  ] as const) {
+    const { buffers } = await readingsOf(query, 'select * from sluice.claim_steps($1, $2, null, $3)', [worker, wanted, pool])
+    expect(buffers, pool).toBeLessThan(wanted * BUFFERS_PER_CLAIMED + 60)
+  }
+  const [row] = await database.query<{ n: number }>('select count(*)::integer as n from sluice.pooled_steps where owner = $1', [
+    worker,
+  ])
+  expect(row!.n).toBe(8 + 8 + WANTED)
+})
+
 test('an initiator with one execution is served by the first claim, though another has 500,000 before it', async () => {
   await database.query('update sluice.executions set owner = null where initiator_id = $1', [initiatorNumber(2)])
   const perInitiator = Map.groupBy(await claim(WANTED), (row) => row.initiator_id)
