@@ -10,6 +10,7 @@ import type { Input, Outcome } from '../../../src/engine/decide/input.ts'
 import { relaunches } from '../../../src/engine/decide/relaunch.ts'
 import { isCompensation } from '../../../src/engine/decide/run.ts'
 import type { Snapshot } from '../../../src/engine/decide/snapshot.ts'
+import { isAttempt } from '../../../src/engine/in-flight.ts'
 import { EXECUTION_TRANSITIONS, hasEnded } from '../../../src/engine/states.ts'
 import type { Program } from '../../../src/language/program.ts'
 
@@ -163,7 +164,7 @@ export class Model {
     for (const [index, input] of inputs.entries()) {
       if (input.kind !== 'outcome' || results[index] !== 'applied') continue
       const entry = from.inFlight.find(({ path }) => path === input.path)
-      const same = entry?.kind === 'act' && entry.attempt === input.attempt && entry.epoch === input.epoch
+      const same = entry && isAttempt(entry) && entry.attempt === input.attempt && entry.epoch === input.epoch
       if (!same) throw new Error('a late outcome was applied')
     }
   }

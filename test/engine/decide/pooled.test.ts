@@ -1,0 +1,163 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { decide } from '../../../src/engine/decide/decide.ts'
+import type { Transition, World } from '../../../src/engine/decide/draft.ts'
+import type { Input } from '../../../src/engine/decide/input.ts'
+import { hasEnded } from '../../../src/engine/states.ts'
+import type { Program } from '../../../src/language/program.ts'
+import type { StepSpec } from '../../../src/language/steps/step-types.ts'
+import { Model, visit } from './model.ts'
+import { handler, loop, NO_RETRY, program, step } from './programs.ts'
+
+interface Row {
+  path: string
+  attempt: number
+  epoch: number
+  owner: string | null
+}
+
+/** The queue of a pool, as the database keeps it, and the workers who claim from it; they hold nothing. */
+class PooledModel extends Model {
+  readonly queue = new Map<string, Row>()
+  readonly running: (Row & { owner: string })[] = []
+
+  override world(worker: string | null): World {
+    return { ...super.world(worker), adopt: false, pools: new Set(['default']) }
+  }
+
+  override commit(transition: Transition): 'committed' | 'stale' {
+    const verdict = super.commit(transition)
+    if (verdict === 'stale' || !transition.changed) return verdict
+    for (const wait of transition.waits)
+      if (wait.kind === 'unpooled' && !this.queue.delete(wait.path)) throw new Error('no such row')
+    for (const wait of transition.waits) {
+      if (wait.kind === 'pooled')
+        this.queue.set(wait.path, { path: wait.path, attempt: wait.attempt, epoch: wait.epoch, owner: null })
+      if (wait.kind === 'requeued') this.queue.get(wait.path)!.owner = null
+    }
+    const { inFlight, pauseReason } = this.stored
+    const wanted = inFlight.filter((entry) => entry.kind === 'pooled' && (pauseReason === null || entry.epoch !== 0))
+    expect([...this.queue.keys()].toSorted()).toEqual(wanted.map(({ path }) => path).toSorted())
+    return verdict
+  }
+
+  /** Whoever is `alive` keeps its rows. */
+  claimStep(worker: string, index: number, alive: ReadonlySet<string>): void {
+    const free = [...this.queue.values()].filter(({ owner }) => owner === null || !alive.has(owner))
+    const row = free[index % Math.max(free.length, 1)]
+    if (!row) return
+    row.owner = worker
+    row.epoch += 1
+    this.begin(worker, row)
+  }
+
+  private begin(worker: string, { path, attempt, epoch }: Row, alone = false): void {
+    const input: Input = { kind: 'stepClaimed', path, attempt, epoch, worker, ...(alone && { alone }) }
+    const { launches } = this.visitAs(worker, input)
+    for (const { suspect } of launches) {
+      if (suspect) this.begin(worker, { path, attempt, epoch, owner: worker }, true)
+      else this.running.push({ path, attempt, epoch, owner: worker })
+    }
+  }
+
+  visitAs(worker: string, input: Input): Transition {
+    const transition = decide(this.stored, [input], this.world(worker))
+    this.commit(transition)
+    return transition
+  }
+}
+
+const pooled = { pool: 'gpu', timeoutMs: 60_000 } as const
+const retried = { ...pooled, retry: { ...NO_RETRY, attempts: 3 } }
+const flow = (): Program => ({
+  ...program([
+    step('a', handler, retried),
+    step('once', { ...handler, atMostOnce: true } as StepSpec, pooled),
+    step('items', loop(3, step('inside', handler, retried), 0)),
+    step('b', handler, { ...retried, needs: { mode: 'all', count: 1, of: ['a'], routes: [] } }),
+  ]),
+  usesPools: true,
+})
+
+const WORKERS = ['w1', 'w2', 'w3']
+const act = fc.record({
+  do: fc.constantFrom(
+    'claim',
+    'claim',
+    'claim',
+    'finish',
+    'finish',
+    'fail',
+    'crash',
+    'giveBack',
+    'again',
+    'pause',
+    'resume',
+    'time',
+  ),
+  worker: fc.nat(2),
+  index: fc.nat(9),
+})
+
+test('whoever claims steps of a pool, crashes, gives back and answers late: each is recorded once, and the queue is what is in flight', () => {
+  let [finished, late] = [0, 0]
+  fc.assert(
+    fc.property(fc.array(act, { minLength: 20, maxLength: 60 }), fc.boolean(), (script, canceled) => {
+      const model = new PooledModel(flow(), 1)
+      const incarnations = new Map(WORKERS.map((name) => [name, 0]))
+      const idOf = (name: string): string =>
+        `01900000-0000-7000-8000-${name.slice(1).padStart(4, '0')}${String(incarnations.get(name)).padStart(8, '0')}`
+      const alive = (): Set<string> => new Set(WORKERS.map(idOf))
+      const told: Input[] = []
+      // one that was lost does not know it, and goes on
+      const finish = (index: number, ok: boolean, lostToo = false): void => {
+        const living = model.running.filter(({ owner }) => lostToo || alive().has(owner))
+        const run = living[index % Math.max(living.length, 1)]
+        if (!run) return
+        model.running.splice(model.running.indexOf(run), 1)
+        const { path, attempt, epoch } = run
+        const outcome = ok
+          ? ({ ok: true, output: { n: 1 }, bytes: 7 } as const)
+          : ({ ok: false, code: 'STEP_FAILED', message: 'no' } as const)
+        const input: Input = { kind: 'outcome', path, attempt, epoch, outcome }
+        told.push(input)
+        const [result] = model.visitAs(run.owner, input).results
+        if (result === 'applied') finished++
+        else late++
+      }
+      // as whoever claims it leaves it
+      model.stored = { ...model.stored, status: 'RUNNING' }
+      visit(model, { kind: 'started' })
+      for (const { do: what, worker, index } of script) {
+        if (hasEnded(model.stored.status)) break
+        const name = WORKERS[worker]!
+        if (what === 'claim') model.claimStep(idOf(name), index, alive())
+        else if (what === 'finish' || what === 'fail') finish(index, what === 'finish', true)
+        else if (what === 'crash') incarnations.set(name, incarnations.get(name)! + 1)
+        else if (what === 'again' && told.length > 0) expect(visit(model, told[index % told.length]!)).not.toBe('applied')
+        else if (what === 'time') model.now += 2_000
+        else if (what === 'pause') visit(model, { kind: 'pause', reason: 'x' })
+        else if (what === 'resume') visit(model, { kind: 'resume' })
+        else if (what === 'giveBack') {
+          const run = model.running.find(({ owner }) => owner === idOf(name))
+          if (run) model.running.splice(model.running.indexOf(run), 1)
+          if (run) model.visitAs(run.owner, { kind: 'stepGivenBack', path: run.path, attempt: run.attempt, epoch: run.epoch })
+        }
+        visit(model, { kind: 'tick' })
+      }
+      if (canceled) visit(model, { kind: 'cancel', reason: 'enough' })
+      for (let round = 0; round < 100 && !hasEnded(model.stored.status); round++) {
+        visit(model, { kind: 'resume' })
+        for (let n = 0; n < 4; n++) model.claimStep(idOf('w1'), 0, alive())
+        for (let n = 0; n < 8; n++) finish(0, true)
+        model.now += 2_000
+        visit(model, { kind: 'tick' })
+      }
+      expect(hasEnded(model.stored.status)).toBe(true)
+      expect([...model.queue]).toEqual([])
+    }),
+    { numRuns: 300 },
+  )
+  expect(finished).toBeGreaterThan(100)
+  expect(late).toBeGreaterThan(10)
+})
