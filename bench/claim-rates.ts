@@ -49,7 +49,9 @@ export async function measureRates(server: BenchServer, { rounds, backlog, oneBy
   const rates = new Map<string, number[]>()
   const note = (row: string, value: number): void => void rates.set(row, [...(rates.get(row) ?? []), value])
   try {
+    // the first round warms up
     for (let round = -1; round < rounds; round++) {
+      if (round === 0) rates.clear()
       for (const workers of WORKERS) {
         for (const kind of KINDS) {
           await owner.query('truncate sluice.executions, sluice.workers cascade')
@@ -61,8 +63,6 @@ export async function measureRates(server: BenchServer, { rounds, backlog, oneBy
             owner.query(`update sluice.executions set wake_at = null where id = $1`, [id]),
           )
           await fleet.stop()
-          // the first round warms up
-          if (round < 0) continue
           note(`${workers} ${kind} backlog`, one)
           note(`${workers} ${kind} latency`, two.latencyMs)
           note(`${workers} ${kind} tries`, two.tries)
@@ -221,6 +221,6 @@ async function startRedis(): Promise<ChildProcess> {
   const server = spawn('redis-server', ['--port', String(PORT), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  await once(server.stdout!, 'data')
+  await once(server.stdout, 'data')
   return server
 }
