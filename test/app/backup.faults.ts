@@ -202,7 +202,7 @@ test('a database that its own tools restored is made fit to run, not while it is
   const { database, ownerQuery, env } = await testDatabase()
   const settings = {
     ...env,
-    SLUICE_JWT_SECRET: 'Yx8Zr2kQ5n1Tq7Wv0Lp3Hs9Dc4Mb6Jf2Gt8Ke1Ru',
+    SLUICE_JWT_SECRET: 'Yx8Zr2kQ5n1Tq7'.repeat(3),
     SLUICE_DATA_DIR: await dataDirectory(),
   }
   const epoch = async () => (await ownerQuery<{ epoch: string }>('select sluice.database_epoch() as epoch'))[0]!.epoch
