@@ -331,8 +331,9 @@ test('a worker or an API alone needs a database of its own address, in productio
 
 test('what is configured can be shown, without what is secret (C6)', () => {
   const path = secretFile(STRONG)
+  const password = 'hunter2'
   const env = {
-    ...{ PORT: '4100', SLUICE_AGENT_ROLES: 'ceo, cto', DATABASE_URL: `postgres://u:${'hunter2'}@db/x` },
+    ...{ PORT: '4100', SLUICE_AGENT_ROLES: 'ceo, cto', DATABASE_URL: `postgres://u:${password}@db/x` },
     ...{ SLUICE_JWT_SECRET_FILE: path, SLUICE_RETAIN_FLOWS_DAYS: '7-30', SLUICE_LEASE_MS: '' },
   }
   const shown = showConfig(loadConfig(env, { mode: 'start' }), env, false)

@@ -174,9 +174,9 @@ test('a fleet is told what is done to the drill alone', () => {
 const ME = 'me:p%40ss'
 
 test('a URL leads through the proxy, without what TLS needs behind it', () => {
-  expect(
-    throughProxy(`postgres://${ME}@db.example.com/flows?sslmode=verify-full&sslrootcert=/ca.pem&options=-csearch`, 7),
-  ).toBe(`postgres://${ME}@127.0.0.1:7/flows?options=-csearch`)
+  expect(throughProxy(`postgres://${ME}@db.example.com/flows?sslmode=verify-full&sslrootcert=/ca.pem&options=-csearch`, 7)).toBe(
+    `postgres://${ME}@127.0.0.1:7/flows?options=-csearch`,
+  )
   expect(throughProxy(`postgres://${ME}@%2Frun%2Fpostgres:5432/flows`, 7)).toBe(`postgres://${ME}@127.0.0.1:7/flows`)
   expect(throughProxy('rediss://:secret@redis.example.com:6380/2', 7)).toBe('redis://:secret@127.0.0.1:7/2')
 })

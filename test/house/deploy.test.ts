@@ -1,5 +1,4 @@
 /** `Dockerfile`, `compose.yaml` and `deploy/`: what can be known of them without a container. */
-import { createRequire } from 'node:module'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +8,7 @@ import type { Environment, Mode } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import type { Setting } from '../../src/config/setting.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
+import { parse } from 'yaml'
 import { read, ROOT } from './source-files.ts'
 
 interface Service {
@@ -26,8 +26,7 @@ interface Service {
   volumes?: string[]
 }
 
-const { load } = createRequire(import.meta.url)('js-yaml') as { load(text: string): unknown }
-const { services } = load(read('compose.yaml')) as { services: Record<string, Service> }
+const { services } = parse(read('compose.yaml')) as { services: Record<string, Service> }
 const OURS = Object.entries(services).filter(([, { build }]) => build !== undefined)
 const DOCKERFILE = read('Dockerfile')
 const SCRIPT = read('deploy/secrets.sh')
