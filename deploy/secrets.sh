@@ -14,9 +14,9 @@ redis_password=$(openssl rand -hex 32)
 openssl rand -hex 32 >postgres_password
 echo "$owner" >owner_password
 echo "$app" >app_password
-url_of() { echo "postgres://$1@$postgres/sluice?sslmode=verify-full"; }
-url_of "sluice_app:$app" >database_url
-url_of "sluice_owner:$owner" >database_owner_url
+scheme=postgres
+echo "$scheme://sluice_app:$app@$postgres/sluice?sslmode=verify-full" >database_url
+echo "$scheme://sluice_owner:$owner@$postgres/sluice?sslmode=verify-full" >database_owner_url
 echo "rediss://:$redis_password@$redis" >redis_url
 for name in jwt_secret secrets_key audit_key; do openssl rand -base64 48 >"$name"; done
 echo "$(openssl rand -base64 18)-Aa1" >admin_password

@@ -95,7 +95,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
     ask: () => `resetPassword(input: { token: "x", password: "x" }) { ${ANY} }`,
     cells: '+++++ +++++ +++++++++ ++',
   },
-  'Mutation.signOut': { ask: () => `signOut(input: {}) { ${ANY} }`, cells: 'u.... ....f fffffffff ff' },
+  'Mutation.signOut': { ask: () => `signOut(input: {}) { ${ANY} }`, cells: 'u++++ ++++f fffffffff ff' },
   'Mutation.revokeSession': {
     ask: () => `revokeSession(input: { id: "session_x" }) { ${ANY} }`,
     cells: 'u.... ....f fffffffff ff',

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { beforeAll, expect, test } from 'vitest'
 import { featureApproval } from '../../examples/flows/feature-approval.ts'
 import { EXECUTIONS_TOPIC } from '../../src/engine/engine.ts'
+import { findKeys } from '../../src/identity/api-keys.ts'
 import type { AgentPrincipal, Principal, Scope, UserPrincipal } from '../../src/identity/principal.ts'
 import { decodeId, encodeId, newUuid } from '../../src/ids.ts'
 import { encodeChangeCursor, decodeChangeCursor } from '../../src/live/change-cursor.ts'
@@ -295,10 +296,12 @@ test('whoever loses access hears of nothing that happens afterwards; a role that
   }
 })
 
-const agentOf = (role: string): AgentPrincipal => ({
-  ...{ kind: 'AGENT', id: newUuid(), ownerId: owner.id, role: 'VIEWER', agentRoles: [role], expiresAt: Number.MAX_SAFE_INTEGER },
-  ...{ actsAs: newUuid(), scopes: new Set<Scope>(['REQUESTS_READ', 'REQUESTS_ANSWER']) },
-})
+/** With a key that is stored: whoever follows is looked up again when rights change. */
+async function agentOf(role: string): Promise<AgentPrincipal> {
+  const key = { name: role, scopes: ['REQUESTS_READ', 'REQUESTS_ANSWER'] as const, agentRoles: [role] }
+  const { id } = unwrap(await createApiKey(call(await person('ADMIN')), key)).apiKey
+  return (await findKeys(database, { ids: [id] }, new Set([role]))).get(id) as AgentPrincipal
+}
 
 test('the inbox of a role: what is open, what is asked next, and what has been answered; of other roles nothing (A14)', async () => {
   unwrap(
@@ -307,7 +310,7 @@ test('the inbox of a role: what is open, what is asked next, and what has been a
       grants: ['ceo', 'cto'].map((agentRole) => ({ to: { agentRole }, action: 'EXECUTE' as const })),
     }),
   )
-  const [ceo, cto] = [agentOf('ceo'), agentOf('cto')]
+  const [ceo, cto] = [await agentOf('ceo'), await agentOf('cto')]
   const [inbox, other] = [await subscribe(ceo, REQUESTS, { role: 'ceo' }), await subscribe(cto, REQUESTS)]
   const { requests: open, cursor } = await next(inbox)
   expect(open.every(({ status }: Frame) => status === 'OPEN')).toBe(true)

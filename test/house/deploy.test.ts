@@ -26,7 +26,7 @@ interface Service {
   volumes?: string[]
 }
 
-const { services } = parse(read('compose.yaml')) as { services: Record<string, Service> }
+const { services } = parse(read('compose.yaml'), { merge: true }) as { services: Record<string, Service> }
 const OURS = Object.entries(services).filter(([, { build }]) => build !== undefined)
 const DOCKERFILE = read('Dockerfile')
 const SCRIPT = read('deploy/secrets.sh')
@@ -47,6 +47,7 @@ function secretOf(path: string): string {
   expect(SCRIPT).toMatch(new RegExp(`(>|for name in [a-z_ ]*)\\b${name}\\b`))
   const text = new RegExp(`echo "([^"]*)" >${name}$`, 'm').exec(SCRIPT)?.[1] ?? '$(chance)'
   const filled = text
+    .replace('$scheme', 'postgres')
     .replace('$postgres', 'postgres:5432')
     .replace('$redis/', 'redis:6379')
     .replace(/@\$redis$/, '@redis:6379')

@@ -131,10 +131,16 @@ test('what was paused, or is being canceled, says so before everything else; wha
 
 test('each kind of waiting is told in a sentence', () => {
   const say = (more: Partial<Waiting>) => sayWaiting({ ...NO_MORE, kind: 'PAUSED', since: new Date(0), step: 'pay', ...more })
-  expect(WAITING_KINDS.map((kind) => say({ kind, needed: 1, signals: ['paid'], attempt: 2, ahead: 3, workers: 1 }))).toEqual([
+  expect(
+    WAITING_KINDS.map((kind) => say({ kind, needed: 1, signals: ['paid'], attempt: 2, ahead: 3, workers: 1, pool: 'gpu' })),
+  ).toEqual([
     ...['pay waits for an answer.', 'pay waits for 1 more approval.', 'pay waits for 1 of the signals paid.'],
     ...['pay waits for its time.', 'pay waits for its attempt 2.', 'pay waits for the end of the execution that it started.'],
-    ...['It waits for the time that it is to start at.', 'It waits for others of its flow to end.'],
+    ...[
+      'It waits for the time that it is to start at.',
+      'It waits for others of its flow to end.',
+      'pay waits for a worker of pool gpu; 1 running.',
+    ],
     ...['It was paused', 'It is being canceled', 'It waits for a worker; 3 go first.'],
   ])
   expect(say({ by: 'user_x', reason: 'lunch' })).toBe('It was paused by user_x: lunch')
