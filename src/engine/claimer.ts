@@ -26,7 +26,7 @@ export interface ClaimerOptions {
 export interface Claimer extends Pick<Taker, 'room' | 'take'> {
   /** Claims while there is something and room for it. `ready`: also of what is ready; false: of what is due and nobody was told of. */
   look(ready: boolean): Promise<void>
-  /** the last look took all that it asked for, and now there is room for about as much again */
+  /** the last look took all that it asked some pool for, and now there is room for about as much again */
   readonly couldMore: boolean
 }
 
@@ -63,9 +63,13 @@ export function createClaimer({
     }
   }
 
-  /** Each pool may take its share of what is left; what one leaves, those after it may have, and another is first the next time. */
-  async function claimInTurns(most: number, ready: boolean): Promise<number> {
+  /**
+   * Each pool may take its share of what is left; what one leaves, those after it may have, and another is first the next time. True: one
+   * of them gave all that it was asked for, and may have more.
+   */
+  async function claimInTurns(most: number, ready: boolean): Promise<boolean> {
     let taken = 0
+    let full = false
     for (let turn = 0; turn < pools.length && taken < most; turn++) {
       const pool = pools[(nextPool + turn) % pools.length]!
       const wanted = Math.ceil((most - taken) / (pools.length - turn))
@@ -73,9 +77,10 @@ export function createClaimer({
       const rows = await claim(wanted, () => claimExecutions(database, { worker: workerId, pool, wanted, afterInitiator, ready }))
       places.set(pool, rows.at(-1)?.initiator_id ?? null)
       taken += rows.length
+      full ||= rows.length === wanted
     }
     nextPool = (nextPool + 1) % pools.length
-    return taken
+    return full
   }
 
   return {
@@ -93,7 +98,7 @@ export function createClaimer({
       do {
         const wanted = Math.min(room(), MAX_CLAIM)
         if (wanted === 0) return
-        more = (await claimInTurns(wanted, ready)) === wanted
+        more = await claimInTurns(wanted, ready)
       } while (more)
     },
     get couldMore() {
