@@ -4,6 +4,7 @@ import { DEFAULT_POOL } from '../language/around/pool.ts'
 import type { Dispatch } from '../fleet/dispatch.ts'
 import type { Transition } from './decide/draft.ts'
 import type { Snapshot } from './decide/snapshot.ts'
+import type { WaitRow } from './decide/wait-rows.ts'
 import {
   AGENT_REQUESTS_TOPIC,
   endedTopic,
@@ -15,12 +16,15 @@ import {
 } from './engine.ts'
 import { hasEnded } from './states.ts'
 
+/** Those that change a request; the others are nothing to whoever follows requests. */
+const OF_REQUESTS: ReadonlySet<WaitRow['kind']> = new Set(['approval', 'vote', 'delegation'])
+
 /** `workerId`: who needs not be told, being the one who stored it. */
 export function createTelling(bus: Bus, dispatch: Dispatch, workerId: string): (transition: Transition) => void {
   return ({ next, asks, closedAsks, waits, words, aborts }) => {
     bus.ring(executionTopic(next.id), String(next.seq))
     bus.ring(EXECUTIONS_TOPIC)
-    if (asks.length + closedAsks.length + waits.length > 0) bus.ring(AGENT_REQUESTS_TOPIC)
+    if (asks.length + closedAsks.length > 0 || waits.some(({ kind }) => OF_REQUESTS.has(kind))) bus.ring(AGENT_REQUESTS_TOPIC)
     if (hasEnded(next.status)) bus.ring(endedTopic(next.id))
     for (const word of words) bus.ring(WORD_TOPIC, word.executionId)
     for (const wait of waits)
