@@ -47,9 +47,9 @@ export function readOwnSteps(database: Database, worker: string): Promise<(Claim
 
 /** A claim that came to nothing: others may have it, or, when nobody waits for it, the row goes. Unless somebody else has it by now. */
 export async function giveUpStep(database: Database, worker: string, step: ClaimedStep, isWanted: boolean): Promise<void> {
-  const row = 'execution_id = $1 and path = $2 and owner = $3 and epoch = $4'
+  const row = 'execution_id = $1 and path = $2 and owner = $3 and epoch = $4 and attempt = $5'
   await database.query(
     isWanted ? `update sluice.pooled_steps set owner = null where ${row}` : `delete from sluice.pooled_steps where ${row}`,
-    [step.execution_id, step.path, worker, step.epoch],
+    [step.execution_id, step.path, worker, step.epoch, step.attempt],
   )
 }

@@ -6,7 +6,7 @@ const MOST = 100
 /** Between looks at other pools. */
 const ROUND_MS = 1000
 
-/** `tick`: decides on an execution again. */
+/** `tick`: decides on an execution again; never rejects, so that one that cannot be decided on stops no other. */
 export function createOverdueSweep(
   database: Database,
   pools: readonly string[],

@@ -24,8 +24,8 @@ export interface PooledStepsOptions {
 }
 
 export interface PooledSteps {
-  /** Claims what there is room for, in turns. */
-  look(): Promise<void>
+  /** Claims what there is room for, in turns, for a moment; true: it may go on at once, after whatever else is to be looked at. */
+  look(): Promise<boolean>
   /** those that this worker has */
   readonly size: number
   /** the last look left some */
@@ -45,6 +45,8 @@ export interface PooledSteps {
 
 /** So few at once that a worker does not take what others could begin with at once. */
 const MOST_AT_ONCE = 8
+/** The queue of a pool may be long and its steps short: executions and what is due are looked at in between. */
+const LOOK_MS = 100
 
 export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
   const { database, workerId, pools, mailboxes, attempts, room, log } = options
@@ -59,11 +61,13 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
 
   return {
     async look() {
+      const until = performance.now() + LOOK_MS
       do {
         more = attempts.pooledWaiting > 0 || room() <= 0
-        if (more) return
+        if (more) return false
         more = (await claimInTurns()) > 0
-      } while (more)
+      } while (more && performance.now() < until)
+      return more
     },
     get size() {
       return held.size
@@ -151,15 +155,21 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
       const posted = await mailboxes.post(id, claim)
       const snapshot = 'snapshot' in posted && posted.result === 'applied' ? posted.snapshot : undefined
       if (snapshot && isOurs(snapshot, step)) return attempts.running(id, 'pooled').has(path)
-      held.delete(keyOf(id, path))
+      drop(step)
       const wanted = 'snapshot' in posted && posted.snapshot.inFlight.some((e) => e.kind === 'pooled' && e.path === path)
       await giveUpStep(database, workerId, step, wanted)
     } catch (error) {
-      held.delete(keyOf(id, path))
+      drop(step)
       unsure = true
       log.warn({ err: error }, 'a step that was claimed could not be begun; it is looked at again')
     }
     return false
+  }
+
+  /** Unless it was claimed again meanwhile. */
+  function drop(step: ClaimedStep): void {
+    const key = keyOf(step.execution_id, step.path)
+    if (held.get(key) === step) held.delete(key)
   }
 
   /** Nobody has claimed it since, and it has not ended. */

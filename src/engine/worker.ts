@@ -92,7 +92,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const { database, bus, dispatch, committer, programs, log, workerId, enabled } = options
   const now = (): number => database.clock.now()
   const pools = new Set(options.pools ?? [DEFAULT_POOL])
-  const fireOverdue = createOverdueSweep(database, [...pools], (id) => mailboxes.post(id, { kind: 'tick' }))
+  const fireOverdue = createOverdueSweep(database, [...pools], (id) => mailboxes.post(id, { kind: 'tick' }).catch(logFailure))
   let draining = false
   let nextLookAt = 0
   /** by the monotonic clock, when ready executions are looked for again; 0: at the next look */
@@ -197,13 +197,13 @@ export function createWorker(options: WorkerOptions): Worker {
     await claimer.look(ready)
     await fireOverdue()
     const { wakeAt, deadlineAt, stepsWait } = await nextDue(database, [...pools])
-    if (stepsWait) await steps.look()
+    const goesOn = stepsWait && (await steps.look())
     const pause = Math.max(0, Math.min(POLL_MS, (wakeAt ?? Infinity) - now(), (deadlineAt ?? Infinity) - now()))
     nextLookAt = now() + pause
     // what is due stays due while it cannot be claimed
     if (claimer.room() === 0) return POLL_MS / 10
     serving?.wake()
-    return pause
+    return goesOn ? 0 : pause
   }
 
   function lookForReady(): void {

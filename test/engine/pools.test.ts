@@ -246,3 +246,31 @@ test('a worker whose lease was lost runs its steps again when it comes back, and
   expect(await queue()).toEqual([])
   await sound()
 })
+
+test('a worker of several pools works off what waits in one of them without a pause (D9)', async () => {
+  const other = await worker('elsewhere')
+  const flow = await storeFlow(database, { name: 'crowd', pool: 'crowd', steps: { a: { type: 'handler', handler: 'quick' } } })
+  const ids = await Promise.all(Array.from({ length: 120 }, () => startFlow(other.engine, flow)))
+  const began = performance.now()
+  await steeredEngine(database, { bus, pools: ['idle', 'crowd', 'empty'], maxHeld: 8 })
+  for (const id of ids) await hasStatus(id, 'SUCCEEDED')
+  // by a look each second it would take 15 s
+  expect(performance.now() - began).toBeLessThan(8000)
+}, 60_000)
+
+test('while a worker works off a long queue of a pool, it looks at what else is due', async () => {
+  const usual = await worker('default')
+  const flow = await storeFlow(database, { name: 'queued', steps: { a: { type: 'handler', handler: 'quick', pool: 'long' } } })
+  const ids = await Promise.all(Array.from({ length: 150 }, () => startFlow(usual.engine, flow)))
+  await until(async () => expect(await queue()).toHaveLength(150))
+  const looks: ('claim' | 'due')[] = []
+  await steeredEngine(database, { bus, pools: ['long'] }, (steered) => {
+    steered.intercept = (text, send) => {
+      if (text.includes('sluice.claim_steps(')) looks.push('claim')
+      if (text.includes('deadline_at <')) looks.push('due')
+      return send()
+    }
+  })
+  for (const id of ids) await hasStatus(id, 'SUCCEEDED')
+  expect(looks.slice(looks.indexOf('claim'), looks.lastIndexOf('claim'))).toContain('due')
+})
