@@ -42,9 +42,11 @@ export interface AgentOutboxOptions {
 }
 
 export function createAgentOutbox({ services, messages, changes, bus, leader, log }: AgentOutboxOptions): AgentOutbox {
-  const { sign } = services.identity.messageKeys
+  const { sign, publicKey } = services.identity.messageKeys
   /** everything up to here is in the streams; undefined: nobody knows */
   let cursor: string | undefined
+  /** what lies in the streams may be signed by another key, which agents do not believe any more */
+  let foreign = false
   let comparedAt = Number.NEGATIVE_INFINITY
   let unlisten: (() => void) | undefined
 
@@ -53,7 +55,10 @@ export function createAgentOutbox({ services, messages, changes, bus, leader, lo
       cursor = undefined
       return POLL_MS
     }
-    if (!(await messages.intact())) cursor = undefined
+    if (!(await messages.intact(publicKey))) {
+      foreign = true
+      cursor = undefined
+    }
     if (cursor === undefined || performance.now() - comparedAt > COMPARE_EVERY_MS) await compareAll()
     const read = await changes.read(cursor!)
     if (typeof read === 'string') {
@@ -71,6 +76,7 @@ export function createAgentOutbox({ services, messages, changes, bus, leader, lo
     const place = await changes.end()
     for (const [role, wanted] of await wantedMessages(services)) await compare(role, wanted)
     cursor = place
+    foreign = false
     comparedAt = performance.now()
   }
 
@@ -84,11 +90,12 @@ export function createAgentOutbox({ services, messages, changes, bus, leader, lo
     )
     await noteTaken(services, [...taken])
     const isWanted = (id: string): boolean => requests.has(id) || (notices.has(id) && !taken.has(id))
+    const isKept = (id: string): boolean => isWanted(id) && !foreign
     await messages.withdraw(
       role,
-      held.filter((id) => !isWanted(id)),
+      held.filter((id) => !isKept(id)),
     )
-    const there = new Set(held)
+    const there = new Set(held.filter(isKept))
     await tellOf([...requests, ...notices].filter((id) => isWanted(id) && !there.has(id)))
   }
 

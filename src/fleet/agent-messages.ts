@@ -23,8 +23,8 @@ export interface IncomingMessage {
 export interface AgentMessages {
   /** Whether Redis is there now. */
   readonly ready: boolean
-  /** false: Redis has lost what was put into it, since this was asked the last time, by any process. */
-  intact(): Promise<boolean>
+  /** false: since this was asked the last time, by any process, Redis has lost what was put into it, or another key signed it. */
+  intact(publicKey: string): Promise<boolean>
   /** Adds what is not in the role's stream; how many were not. */
   deliver(role: string, messages: readonly (SignedMessage & { readonly id: string })[]): Promise<number>
   withdraw(role: string, ids: readonly string[]): Promise<void>

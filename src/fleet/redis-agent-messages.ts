@@ -19,7 +19,7 @@ const repliesTo = (fingerprint: string): string => `workflow:agent_replies:${fin
 /** The group that all agents of a role read in. */
 const AGENTS = 'agents'
 const SERVERS = 'sluice'
-/** It is there as long as Redis loses nothing. */
+/** By which key what lies there was signed; it is there as long as Redis loses nothing. */
 const KEPT = 'sluice:agents:kept'
 
 /** Answers that wait for a server: beyond, the oldest are dropped. Whoever gets no reply sends again. */
@@ -85,7 +85,7 @@ export function createAgentMessages({ redis, log }: AgentMessagesOptions): Agent
     get ready() {
       return redis.client?.status === 'ready'
     },
-    intact: async () => (await reached().set(KEPT, '1', 'NX')) === null,
+    intact: async (publicKey) => (await reached().set(KEPT, publicKey, 'GET')) === publicKey,
     async deliver(role, messages) {
       const args = messages.flatMap(({ id, text, signature }) => [id, text, signature])
       return args.length === 0 ? 0 : ((await run(DELIVER, ofRole(role), args)) as number)

@@ -79,7 +79,7 @@ export function createIdentity(options: IdentityOptions): IdentityServices {
   return {
     tokens,
     secretKeys,
-    messageKeys: createMessageKeys(jwtSecrets.signing),
+    messageKeys: createMessageKeys(secretKeys),
     signInAttempts,
     authChanges,
     mailRoom,

@@ -36,6 +36,8 @@ export interface SecretKeys {
   seal(value: string, row: SealedFor): Sealed
   /** Throws UnsealError. */
   unseal(sealed: Sealed, row: SealedFor): string
+  /** 32 bytes of the current key, for a purpose besides sealing: every process of a fleet has the same. */
+  derive(purpose: string): Buffer
 }
 
 const TAG_BYTES = 16
@@ -48,6 +50,7 @@ export function createSecretKeys(current: string, previous: readonly string[] = 
 
   return {
     currentId,
+    derive: (purpose) => derive(current, purpose, 32),
     seal(value, row) {
       const nonce = randomBytes(NONCE_BYTES)
       const cipher = createCipheriv('aes-256-gcm', keys.get(currentId)!, nonce).setAAD(boundTo(row, currentId))

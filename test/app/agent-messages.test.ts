@@ -12,7 +12,9 @@ import type { LimitState } from '../../src/fleet/limiter.ts'
 import { createMemoryLimiter } from '../../src/fleet/memory-limiter.ts'
 import { createAgentMessages } from '../../src/fleet/redis-agent-messages.ts'
 import { connectRedis } from '../../src/fleet/redis-connection.ts'
+import { createMessageKeys } from '../../src/identity/message-keys.ts'
 import type { UserPrincipal } from '../../src/identity/principal.ts'
+import { createSecretKeys } from '../../src/identity/secret-keys.ts'
 import { decodeId, encodeId } from '../../src/ids.ts'
 import { agentRequestChanges } from '../../src/live/change-log.ts'
 import { createLog } from '../../src/log.ts'
@@ -392,6 +394,20 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
     await redis.del('messages:ceo')
     await fresh()
     expect(await idsOf('ceo')).toContain(request)
+    // servers sign with another key since: agents do not believe what lies there
+    const entriesOf = async (role: string) => (await redis.xrange(`messages:${role}`, '-', '+')).map(([entry]) => entry)
+    const older = await entriesOf('ceo')
+    await redis.set('sluice:agents:kept', 'another key')
+    await deliver()
+    expect(await idsOf('ceo')).toContain(request)
+    expect((await entriesOf('ceo')).filter((entry) => older.includes(entry))).toEqual([])
+    await deliver()
+  })
+
+  test('workers, which know no secret that signs tokens, sign with the key that the API names', () => {
+    const { messageKeys, secretKeys } = services.identity
+    expect(createMessageKeys(secretKeys).publicKey).toBe(messageKeys.publicKey)
+    expect(createMessageKeys(createSecretKeys('')).publicKey).not.toBe(messageKeys.publicKey)
   })
 
   test('what a process took and did not settle another takes; what nobody can judge is dropped in the end', async () => {

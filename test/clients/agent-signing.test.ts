@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { createSigner, isSignedByServer } from '../../clients/agent/signing.ts'
 import { isSignedBy, signatureKeyOf, signatureOf } from '../../src/identity/agent-signatures.ts'
 import { createMessageKeys } from '../../src/identity/message-keys.ts'
+import { createSecretKeys } from '../../src/identity/secret-keys.ts'
 import { readAnswer } from '../../src/operations/agent-requests/agent-message.ts'
 
 const page = readFileSync(new URL('../../docs/agents.md', import.meta.url), 'utf8')
@@ -26,7 +27,7 @@ test('what a server signs is verified with its public key, and with no other', (
   const { publicKey, message, signature } = JSON.parse(block('json server signature'))
   expect(isSignedByServer(message, signature, publicKey)).toBe(true)
   expect(isSignedByServer(`${message} `, signature, publicKey)).toBe(false)
-  const [one, same, other] = ['a', 'a', 'b'].map((secret) => createMessageKeys(secret.repeat(32)))
+  const [one, same, other] = ['a', 'a', 'b'].map((secret) => createMessageKeys(createSecretKeys(secret.repeat(32))))
   expect(isSignedByServer('text', one!.sign('text'), same!.publicKey)).toBe(true)
   expect(isSignedByServer('text', one!.sign('text'), other!.publicKey)).toBe(false)
 })
