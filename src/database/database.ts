@@ -15,9 +15,10 @@ const ATTEMPTS = 3
 /** serialization_failure, deadlock_detected */
 const REPEATABLE = new Set(['40001', '40P01'])
 
-const LIMIT_TIME = `
-  select set_config('statement_timeout', '${TIME_LIMIT_MS}', false), set_config('idle_in_transaction_session_timeout', '${TIME_LIMIT_MS}', false),
-    case when current_setting('server_version_num')::int >= 170000 then set_config('transaction_timeout', '${TIME_LIMIT_MS}', false) end`
+/** For the connection, whatever its role has; 0 = none. */
+export const limitTime = (ms: number): string => `
+  select set_config('statement_timeout', '${ms}', false), set_config('idle_in_transaction_session_timeout', '${ms}', false),
+    case when current_setting('server_version_num')::int >= 170000 then set_config('transaction_timeout', '${ms}', false) end`
 
 export interface DatabaseOptions {
   /** URL of the application's role */
@@ -56,7 +57,7 @@ export interface Database {
 
 /** Connects and reads the database's clock. Throws pg's error when the database cannot be reached. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const orm = await openOrm({ ...options, onConnect: LIMIT_TIME })
+  const orm = await openOrm({ ...options, onConnect: limitTime(TIME_LIMIT_MS) })
   const em = orm.em.fork()
   const kysely = em.getKysely<unknown>()
 

@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import type { Kysely } from 'kysely'
 import { CompiledQuery } from 'kysely'
 import type { Logger } from '../log.ts'
+import { limitTime } from './database.ts'
 import type { Database } from './database.ts'
 import { openOrm } from './orm.ts'
 
@@ -49,7 +50,8 @@ export async function migrateDatabase(options: MigrateOptions): Promise<string[]
     patient: true,
     log,
     name: 'sluice migrate',
-    onConnect: 'set statement_timeout = 0',
+    // behind a pooler the role may have limits of its own (limit-role.ts)
+    onConnect: limitTime(0),
     extensions: [Migrator],
     migrations: { tableName: 'migrations', migrationsList: [...migrations] },
     onQuery: nameAppRole,

@@ -55,6 +55,16 @@ test('a migration that fails takes back those before it, and the next try applie
   expect((await migrate(fresh)).length).toBeGreaterThan(migrations.length - 1)
 })
 
+test('migrations take as long as they need, whatever limits their role has', async () => {
+  const migrated = await testDatabase()
+  await migrated.ownerQuery(`do $$ declare name text; begin
+    foreach name in array array['statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout'] loop
+      execute format('alter role %I in database %I set %I = 50', current_user, current_database(), name);
+    end loop;
+  end $$`)
+  expect(await migrate(migrated, { migrations: [...migrations, { name: '999-slow', class: Slow }] })).toEqual(['999-slow'])
+})
+
 test('repeatable SQL is applied when its text changed, all or nothing', async () => {
   const migrated = await testDatabase()
   const { ownerQuery } = migrated
@@ -89,6 +99,12 @@ test('the application may connect as a role of any name (D1)', async () => {
 class Later extends Migration {
   override up(): void {
     this.addSql('create table sluice.later (id int)')
+  }
+}
+
+class Slow extends Migration {
+  override up(): void {
+    this.addSql('select pg_sleep(0.1)')
   }
 }
 
