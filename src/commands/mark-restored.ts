@@ -75,9 +75,10 @@ async function refuseWhileUsed(database: Database): Promise<void> {
  */
 async function refuseOlderTransactions(database: Database): Promise<void> {
   const [row] = await database.query<{ epoch: string | null }>(
-    `select ((max(xid)::text::numeric / 4294967296)::bigint + 1)::text as epoch
+    // no aggregate: there is none of xid8 before PostgreSQL 16
+    `select (div(xid::text::numeric, 4294967296) + 1)::text as epoch
      from (select xid from sluice.audit_events order by xid desc, id desc limit 1) newest
-     having max(xid) >= pg_snapshot_xmax(pg_current_snapshot())`,
+     where xid >= pg_snapshot_xmax(pg_current_snapshot())`,
   )
   if (!row) return
   throw new Error(
