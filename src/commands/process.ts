@@ -75,7 +75,12 @@ function endOnSignal(log: Logger, starting: AbortController, app: () => App | un
     code = because
     // one that still starts stops to wait for what it needs, or is closed when it has started
     starting.abort()
-    await app()?.stop()
+    await app()
+      ?.stop()
+      .catch((error: unknown) => {
+        log.error({ err: error }, 'not all could be closed')
+        code = EXIT.failure
+      })
     ended.resolve(code)
   }
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
