@@ -13,7 +13,8 @@ import { encodeId } from '../ids.ts'
 const HANDLE = 'sluice-drill'
 const EMAIL = 'drill@sluice.invalid'
 
-const FIND = 'select id from sluice.users where handle = $1 for no key update'
+// a person who goes by this handle is somebody else
+const FIND = 'select id from sluice.users where handle = $1 and email = $2 for no key update'
 const OPEN = `update sluice.users set password_hash = $2, disabled_at = null, version = version + 1, updated_at = now() where id = $1`
 const CLOSE = `update sluice.users set password_hash = 'none', disabled_at = now(), version = version + 1, updated_at = now() where id = $1`
 
@@ -31,7 +32,7 @@ export async function openDrillUser(database: Database, auditKeys: AuditKeys): P
   const change = (type: string, metadata: object) =>
     auditEntry({ origin: {}, services: { database, auditKeys } }, { type, metadata: { ...metadata } }, { kind: 'SYSTEM' })
   const id = await database.transaction(async (em) => {
-    const [known] = await queryIn<{ id: string }>(em, FIND, [HANDLE])
+    const [known] = await queryIn<{ id: string }>(em, FIND, [HANDLE, EMAIL])
     const made = known ?? (await insertUser(em, { email: EMAIL, handle: HANDLE, name: 'Drill', role: 'USER', passwordHash }))
     if ('taken' in made) throw new Error(`the user of drills cannot be made: another has the same ${made.taken.join(' and ')}`)
     const metadata = { userId: encodeId('user', made.id), role: 'USER', disabled: false }
