@@ -65,6 +65,12 @@ export function changesTopics<Wanted, Shown extends object, Changed extends obje
     return { frames: [...skipped, { kind: 'snapshot', cursor, ...shown }], cursor, more: false, ends: false }
   }
 
+  /** States are told again on the way from there, and what a snapshot never shows is told at all. */
+  async function anewAt(cursor: string, wanted: Wanted, principal: Principal): Promise<Page<ChangesFrame<Shown, Changed>>> {
+    const shown = await sight.show(principal, wanted)
+    return { frames: [{ kind: 'snapshot', cursor, ...shown }], cursor, more: true, ends: false }
+  }
+
   async function readNext(after: string, upTo: string | undefined): Promise<Changes | FeedReason> {
     for (let look = 0; ; look += 1) {
       const changes = await log.read(after, upTo)
@@ -80,8 +86,9 @@ export function changesTopics<Wanted, Shown extends object, Changed extends obje
   return function topicOf(wanted, principal, start) {
     let toldAt = -1
 
-    async function read(after: string | undefined, { upTo }: ReadOptions): Promise<Page<ChangesFrame<Shown, Changed>>> {
+    async function read(after: string | undefined, { upTo, anew }: ReadOptions): Promise<Page<ChangesFrame<Shown, Changed>>> {
       if (after === undefined) return snapshot(wanted, principal)
+      if (anew) return anewAt(after, wanted, principal)
       if (paceMs > 0 && tickOf(performance.now()) === toldAt) await pause((toldAt + 1) * paceMs - performance.now())
       const changes = await readNext(after, upTo)
       if (typeof changes === 'string') return snapshot(wanted, principal, changes)

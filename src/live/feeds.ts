@@ -171,8 +171,8 @@ export function createFeeds<Rendered>(options: FeedsOptions): Feeds<Rendered> {
     member.confirm(principal)
     const { showsByRights } = wanted.topic
     if (groupKey(principal, wanted) === before && !showsByRights) return
-    // it sees other things now, and what it was shown before may not be among them: a snapshot takes its place
-    if (showsByRights || seenBy(principal, wanted.topic).key !== saw) member.cursor = undefined
+    // it sees other things now, and what it was shown before may not be among them
+    if (showsByRights || seenBy(principal, wanted.topic).key !== saw) member.anew = true
     group.release(member)
     place(member, wanted)
   }

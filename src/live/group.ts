@@ -198,13 +198,15 @@ export class Group<Rendered> implements SourceMember {
     await member.ready()
     if (!this.#awaits(member, chase)) return
     const generation = this.#generation
-    const follows = this.#live > 0 && member.cursor !== undefined && this.#isBefore(member.cursor, this.#cursor)
-    const page = await source.read(member.cursor, { conflate: conflates, ...(follows && { upTo: this.#cursor }) })
+    const { cursor, anew } = member
+    const follows = this.#live > 0 && cursor !== undefined && this.#isBefore(cursor, this.#cursor)
+    const page = await source.read(cursor, { conflate: conflates, ...(anew && { anew }), ...(follows && { upTo: this.#cursor }) })
     if (!page) return this.close(member, 'ACCESS_REVOKED')
     const rendered = await Promise.all(page.frames.map((frame) => this.#render(frame)))
     if (rendered.length > 0) await fresh()
     if (!this.#awaits(member, chase) || member.doubted) return
     this.#patience.worked()
+    member.anew = false
     this.#send(member, rendered, page)
     if (member.gone || page.more) return
     // what was read only up to the group says nothing of what follows

@@ -23,6 +23,8 @@ export class Member<Rendered> {
   principal: Principal
   /** everything up to here was sent; undefined: nothing, it wants a snapshot */
   cursor: string | undefined
+  /** a snapshot takes the place of what it was shown, and then it goes on where it was */
+  anew = false
   /** its cursor is the group's, and it gets what the group gets */
   live = false
   gone = false

@@ -47,7 +47,7 @@ export class Source<F extends Frame = Frame> {
    * the commit that rang. Frames that come out of one read are the same objects for all.
    */
   read(after: string | undefined, options: ReadOptions): Promise<Page<F> | undefined> {
-    const key = `${after} ${options.upTo} ${options.conflate}`
+    const key = `${after} ${options.upTo} ${options.conflate} ${options.anew}`
     const shared = this.#reads.get(key)
     if (shared?.generation === this.#generation) return shared.page
     const page = this.topic.read(after, options)

@@ -25,6 +25,8 @@ export interface ReadOptions {
   readonly upTo?: string
   /** only the state is wanted: what happened on the way to it is left out */
   readonly conflate: boolean
+  /** what was shown before `after` is shown anew, as it is now: by a snapshot that leaves the place as it is, with more to follow */
+  readonly anew?: boolean
 }
 
 export interface Topic<F extends Frame = Frame> {

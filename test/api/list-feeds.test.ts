@@ -335,6 +335,27 @@ test('the inbox of a role: what is open, what is asked next, and what has been a
   })
 })
 
+test('rights that change take nothing from whoever is behind: a snapshot, then what it had not been told yet (A14)', async () => {
+  const grants = [{ to: { agentRole: 'product_manager' }, action: 'EXECUTE' as const }]
+  unwrap(await grantFlowAccess(call(owner), { flowId, grants }))
+  const inbox = await subscribe(await agentOf('product_manager'), REQUESTS)
+  expect(await next(inbox)).toMatchObject({ kind: 'AgentRequestsSnapshot' })
+  await start(owner, 1)
+  await expect.poll(() => inbox.congested()).toBe(true)
+  await start(owner, 1)
+  const told = await ownerQuery<{ id: string }>(
+    `select id from sluice.agent_requests where kind = 'NOTICE' and role = 'product_manager' order by id desc limit 1`,
+  )
+  const other = unwrap(
+    await createFlow(call(owner), { definition: { ...featureApproval, name: 'another' }, visibility: 'PRIVATE' }),
+  )
+  unwrap(await grantFlowAccess(call(owner), { flowId: other.id, grants }))
+  const last = encodeId('agentRequest', told[0]!.id)
+  const frames = await until(inbox, ({ requests }) => requests?.some(({ id }: Frame) => id === last))
+  expect(frames.map(({ kind }) => kind)).toEqual(['AgentRequestsDelta', 'AgentRequestsSnapshot', 'AgentRequestsDelta'])
+  await inbox.return()
+})
+
 test('votes and what is handed to somebody come into the inboxes of those who are concerned', async () => {
   const [boss, deputy] = [await person(), await person()]
   const steps = { ask: { type: 'approval', subject: 'Buy it', data: {}, users: [boss.handle] } }
