@@ -29,6 +29,12 @@ interface Shown {
   readonly execution: { readonly id: string } | null
 }
 
+interface Part {
+  readonly __typename?: string
+  readonly requests?: readonly Shown[]
+  readonly hasMore?: boolean
+}
+
 /** A frame of a hundred stays under what an answer may have; what is larger is asked for by itself. */
 const MAX_BODY_BYTES = 50_000
 
@@ -55,13 +61,21 @@ export function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions
   const isOurs = ({ role }: { role: string }): boolean => roles.includes(role)
   const kind = agentRequestsFeedOf<Shown>(FOLLOW)
   const notices = new Map<string, Shown>()
+  /** A snapshot shows the oldest that are open: what it says nothing of, because it is newer than this, is over when that is told. */
+  let shownUpTo: string | undefined
+  const toldOver = new Set<string>()
   const feed = createFeed({
     transport: overSse({ url, token: () => apiKey }),
     kind: {
       ...kind,
       take(view: AgentRequestsView<Shown>, part: object) {
-        const { requests = [] } = part as { requests?: readonly Shown[] }
-        for (const one of requests) if (one.kind === 'NOTICE' && isOurs(one)) notices.set(one.id, one)
+        const { __typename, requests = [], hasMore } = part as Part
+        for (const one of requests) {
+          if (one.kind === 'NOTICE' && isOurs(one)) notices.set(one.id, one)
+          if (one.status !== 'OPEN') toldOver.add(one.id)
+        }
+        if (hasMore === false) shownUpTo = undefined
+        else if (__typename === 'AgentRequestsSnapshot') shownUpTo = requests.at(-1)?.id
         return kind.take(view, part)
       },
     },
@@ -75,8 +89,10 @@ export function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions
 
   const stop = feed.subscribe(({ view }) => {
     const open = new Set(view.requests.map(({ id }) => id))
-    for (const id of taken) if (!open.has(id)) for (const listener of closed) listener(id)
-    for (const id of left.keys()) if (!open.has(id)) left.delete(id)
+    const isOver = (id: string): boolean => !open.has(id) && (toldOver.has(id) || shownUpTo === undefined || id <= shownUpTo)
+    for (const id of taken) if (isOver(id)) for (const listener of closed) listener(id)
+    for (const id of left.keys()) if (isOver(id)) left.delete(id)
+    toldOver.clear()
     news.resolve()
     news = Promise.withResolvers()
   })

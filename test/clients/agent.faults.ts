@@ -273,3 +273,33 @@ test.each(WAYS)('over %s an agent whose key is wrong, or revoked, ends, and says
   const code = expect.stringMatching(/^(KEY_ENDED|UNAUTHENTICATED|ACCESS_REVOKED|REFUSED)$/)
   expect(await other.ended).toMatchObject({ name: 'AgentRefused', code })
 })
+
+test('of what is newer than the hundred that a snapshot shows, an agent stops nothing', async () => {
+  const goOn = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<AbortSignal>()
+  const later = Promise.withResolvers<void>()
+  const left = new Set<string>()
+  await run({
+    async onRequest({ id, subject }, { signal }) {
+      if (subject === 'Approve the later one') later.resolve()
+      if (subject !== 'Approve the one') return void left.add(id)
+      begun.resolve(signal)
+      await goOn.promise
+      return { decision: 'APPROVE' }
+    },
+  })
+  await Promise.all(Array.from({ length: 101 }, (_, at) => start('patient_approval', { feature: `${at}` })))
+  await expect.poll(() => left.size, { timeout: 20_000 }).toBeGreaterThan(100)
+  const execution = await start('patient_approval', { feature: 'the one' })
+  const signal = await begun.promise
+  // rights that change bring a snapshot
+  await session.run(
+    `mutation ($flowId: ID!) { grantFlowAccess(input: { flowId: $flowId, grants: [{ to: { agentRole: "ceo" }, action: EXECUTE }] }) { __typename } }`,
+    { flowId: (await session.run<{ flow: { id: string } }>('{ flow(name: "feature_approval") { id } }')).flow.id },
+  )
+  await start('patient_approval', { feature: 'the later one' })
+  await later.promise
+  expect(signal.aborted).toBe(false)
+  goOn.resolve()
+  expect(await ended(execution)).toMatchObject({ status: 'SUCCEEDED' })
+}, 60_000)
