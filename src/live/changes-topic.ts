@@ -1,5 +1,6 @@
 /** Many things as one topic: what there is now, then what has changed, as far as the viewer may see it. Only states, no histories. */
 import { canonicalJson } from '../canonical-json.ts'
+import { together } from '../database/together.ts'
 import { Fault } from '../errors.ts'
 import { ANY_FLOW } from '../identity/auth-changes.ts'
 import { viewerKeyOf } from '../identity/principal.ts'
@@ -36,6 +37,8 @@ export interface ChangesOptions<Wanted, Shown, Changed> {
 /** Something was committed while an older transaction still ran: how soon and how often it is looked for again. */
 const PENDING_MS = 25
 const PENDING_LOOKS = 40
+/** When rights change, or a server is back, everybody wants a snapshot: connections are left to others. */
+const SHOWN_AT_ONCE = { most: 1, atOnce: 4 }
 
 /** `start`: any cursor of it. */
 export type TopicOf<Wanted> = (wanted: Wanted, principal: Principal, start: string) => Topic
@@ -57,17 +60,23 @@ export function changesTopics<Wanted, Shown extends object, Changed extends obje
     mayFollow: async (asked) => asked.map(({ principal }) => mayFollow(principal)),
   }
 
+  const show = together(
+    async (asked: readonly { principal: Principal; wanted: Wanted }[]) =>
+      Promise.all(asked.map(({ principal, wanted }) => sight.show(principal, wanted))),
+    SHOWN_AT_ONCE,
+  )
+
   async function snapshot(wanted: Wanted, principal: Principal, gap?: FeedReason): Promise<Page<ChangesFrame<Shown, Changed>>> {
     // the place first: what changes in between is told again
     const cursor = await log.end()
-    const shown = await sight.show(principal, wanted)
+    const shown = await show({ principal, wanted })
     const skipped = gap ? [{ kind: 'gap' as const, cursor, reason: gap }] : []
     return { frames: [...skipped, { kind: 'snapshot', cursor, ...shown }], cursor, more: false, ends: false }
   }
 
   /** States are told again on the way from there, and what a snapshot never shows is told at all. */
   async function anewAt(cursor: string, wanted: Wanted, principal: Principal): Promise<Page<ChangesFrame<Shown, Changed>>> {
-    const shown = await sight.show(principal, wanted)
+    const shown = await show({ principal, wanted })
     return { frames: [{ kind: 'snapshot', cursor, ...shown }], cursor, more: true, ends: false }
   }
 

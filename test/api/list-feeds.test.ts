@@ -7,6 +7,8 @@ import { findKeys } from '../../src/identity/api-keys.ts'
 import type { AgentPrincipal, Principal, Scope, UserPrincipal } from '../../src/identity/principal.ts'
 import { decodeId, encodeId } from '../../src/ids.ts'
 import { encodeChangeCursor, decodeChangeCursor } from '../../src/live/change-cursor.ts'
+import { executionChanges } from '../../src/live/change-log.ts'
+import { changesTopics } from '../../src/live/changes-topic.ts'
 import { answerAgentRequest } from '../../src/operations/agent-requests/answer-agent-request.ts'
 import { cancelExecution } from '../../src/operations/executions/cancel-execution.ts'
 import { createApiKey } from '../../src/operations/people/create-api-key.ts'
@@ -354,6 +356,25 @@ test('rights that change take nothing from whoever is behind: a snapshot, then w
   const frames = await until(inbox, ({ requests }) => requests?.some(({ id }: Frame) => id === last))
   expect(frames.map(({ kind }) => kind)).toEqual(['AgentRequestsDelta', 'AgentRequestsSnapshot', 'AgentRequestsDelta'])
   await inbox.return()
+})
+
+test('snapshots that everybody wants at once leave connections to others', async () => {
+  let [atOnce, most] = [0, 0]
+  const topicOf = changesTopics({
+    ...{ name: 'walls', bell: EXECUTIONS_TOPIC, log: executionChanges(database), mayFollow: () => true, paceMs: 0 },
+    sight: {
+      async show() {
+        most = Math.max(most, (atOnce += 1))
+        await database.query('select 1')
+        atOnce -= 1
+        return {}
+      },
+      changed: async () => [],
+    },
+  })
+  const walls = Array.from({ length: 20 }, (_, wall) => topicOf(wall, owner, '').read(undefined, { conflate: true }))
+  for (const page of await Promise.all(walls)) expect(page!.frames).toMatchObject([{ kind: 'snapshot' }])
+  expect(most).toBe(4)
 })
 
 test('votes and what is handed to somebody come into the inboxes of those who are concerned', async () => {
