@@ -14,6 +14,8 @@ import type { Removable } from './remove-finished.ts'
 import { trimCommitLog } from './trim-commit-log.ts'
 
 const EVERY_MS = 600_000
+/** Whoever removes for all may die, and nobody is told. */
+const LOOK_AGAIN_MS = 60_000
 const WORDS_EVERY_MS = 10_000
 
 export interface RetentionOptions {
@@ -59,9 +61,12 @@ export function createRetention(options: RetentionOptions): Retention {
     log,
     retryMs: 60_000,
     async runOnce() {
-      if (await isMine()) await runOnce()
-      else retention.onRun?.({ removed: NOTHING, oldest: await readOldest(database), partitions: [] })
-      return EVERY_MS
+      if (await isMine()) {
+        await runOnce()
+        return EVERY_MS
+      }
+      retention.onRun?.({ removed: NOTHING, oldest: await readOldest(database), partitions: [] })
+      return LOOK_AGAIN_MS
     },
   })
   const words = createLoop({
