@@ -9,7 +9,7 @@ import { endAgent } from '../steps/agent.ts'
 import { applyToApproval } from '../steps/approval.ts'
 import { receiveSignal, takeSignals } from '../steps/signal.ts'
 import { childEnded, childStarted } from '../steps/flow.ts'
-import { queueChanges, stepClaimed, stepGivenBack } from '../steps/pooled.ts'
+import { leaveQueues, queueChanges, stepClaimed, stepGivenBack } from '../steps/pooled.ts'
 import { advance, MOST_WORK } from './advance.ts'
 import type { Draft, Transition, World } from './draft.ts'
 import { emit, emitOf, isStopping, mayAdopt } from './draft.ts'
@@ -120,6 +120,7 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
     case 'pause':
       if (draft.pauseReason !== null || draft.cancelReason !== null || draft.ending !== null) return 'illegal'
       draft.pauseReason = input.reason
+      leaveQueues(draft)
       emit(draft, 'execution.paused', { data: saidWith(input) })
       return 'applied'
     case 'resume':

@@ -54,6 +54,15 @@ export function stepGivenBack(draft: Draft, given: Input & { kind: 'stepGivenBac
   return 'applied'
 }
 
+/** Of a paused execution what has not begun is nobody's: a suspect too, whose turn has not come at the worker that claimed it. */
+export function leaveQueues(draft: Draft): void {
+  for (const entry of [...draft.inFlight]) {
+    if (entry.kind !== 'pooled' || entry.epoch !== 0) continue
+    const { worker: _worker, ...left } = entry
+    replaceInFlight(draft, left)
+  }
+}
+
 function entryOf(draft: Draft, { path, attempt }: { path: string; attempt: number }): PooledEntry | undefined {
   const entry = draft.inFlight.find((other) => other.path === path)
   return entry?.kind === 'pooled' && entry.attempt === attempt ? entry : undefined

@@ -161,3 +161,16 @@ test('whoever claims steps of a pool, crashes, gives back and answers late: each
   expect(finished).toBeGreaterThan(100)
   expect(late).toBeGreaterThan(10)
 })
+
+test("a suspect whose turn has not come is nobody's when its execution was paused: resumed, it is claimed anew", () => {
+  const [first, second] = ['01900000-0000-7000-8000-000000000001', '01900000-0000-7000-8000-000000000002']
+  const model = new PooledModel({ ...program([step('a', handler, pooled)]), usesPools: true }, 1)
+  model.stored = { ...model.stored, status: 'RUNNING' }
+  visit(model, { kind: 'started' })
+  model.claimStep(first, 0, new Set([first]))
+  const claim = { kind: 'stepClaimed', path: 'a', attempt: 1, epoch: 2, worker: second } as const
+  expect(model.visitAs(second, claim).launches).toMatchObject([{ suspect: true }])
+  expect([visit(model, { kind: 'pause', reason: 'x' }), visit(model, { kind: 'resume' })]).toEqual(['applied', 'applied'])
+  expect(model.visitAs(second, { ...claim, alone: true }).results).toEqual(['late'])
+  expect([...model.queue.values()]).toEqual([{ path: 'a', attempt: 1, epoch: 2, owner: null }])
+})
