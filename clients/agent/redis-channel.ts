@@ -61,6 +61,8 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
   /** left, and to be given out again at that time, ms since 1970 */
   const left = new Map<string, { readonly message: Message; readonly at: number }>()
   const told = new Set<string>()
+  /** of requests that somebody is still about, and that are not where they were given out: they are being ended */
+  const ending = new Set<string>()
 
   async function read(entry: Entry): Promise<Message | undefined> {
     const text = await verified(entry.fields)
@@ -73,6 +75,11 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
     const isOver = sent.deadlineAt !== null && Date.parse(sent.deadlineAt) <= Date.now() + aheadMs
     if (sent.v !== 1 || !roles.includes(sent.role) || told.has(sent.id) || isOver) {
       await streams.acknowledge(entry)
+      return undefined
+    }
+    if (ending.has(sent.id)) {
+      // it is asked again, as after Redis lost everything: taken by whoever is free when this one has been silent about it
+      streams.letGo(entry)
       return undefined
     }
     const isUnderWay = places.has(sent.id)
@@ -150,12 +157,14 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
       const { id } = message.kind === 'request' ? message.request : message.notice
       const place = places.get(id)
       places.delete(id)
+      ending.delete(id)
       if (message.kind === 'notice') remember(id)
       if (place) await streams.acknowledge(place)
     },
     leave(message, forMs) {
       const { id } = message.kind === 'request' ? message.request : message.notice
       const place = places.get(id)
+      ending.delete(id)
       if (!place) return
       const isForGood = message.kind === 'request' && Date.now() + forMs >= message.request.deadlineAt.getTime()
       // another agent takes it when this one has been silent about it for a while; until then it may try again itself
@@ -166,7 +175,11 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
     },
     onClosed(listener) {
       streams.onGone(({ stream, entry }) => {
-        for (const [id, place] of places) if (place.stream === stream && place.entry === entry) listener(id)
+        for (const [id, place] of places) {
+          if (place.stream !== stream || place.entry !== entry) continue
+          if (!left.has(id)) ending.add(id)
+          listener(id)
+        }
       })
     },
     async close() {

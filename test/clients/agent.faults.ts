@@ -2,10 +2,15 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { Redis } from 'ioredis'
 import { createAgent } from '../../clients/agent/agent.ts'
 import type { AgentNotice, AgentOptions, AgentRequest } from '../../clients/agent/agent.ts'
+import { openRedisChannel } from '../../clients/agent/redis-channel.ts'
+import { createMessageKeys } from '../../src/identity/message-keys.ts'
+import { createSecretKeys } from '../../src/identity/secret-keys.ts'
 import { decodeId } from '../../src/ids.ts'
 import { hasRedis } from '../harness/has-redis.ts'
 import { testRedis } from '../harness/redis.ts'
@@ -303,3 +308,34 @@ test('of what is newer than the hundred that a snapshot shows, an agent stops no
   goOn.resolve()
   expect(await ended(execution)).toMatchObject({ status: 'SUCCEEDED' })
 }, 60_000)
+
+test.skipIf(!redis)('what Redis lost while an agent was about it is asked again when that one has ended', async () => {
+  const keys = createMessageKeys(createSecretKeys('x'.repeat(32)))
+  const stream = 'messages:tester'
+  const writer = new Redis(redis!.url)
+  const put = (): Promise<unknown> => {
+    const times = { createdAt: new Date().toISOString(), deadlineAt: new Date(Date.now() + 600_000).toISOString() }
+    const about = { role: 'tester', subject: 'Look', body: {}, bodyBytes: 2, execution: 'exec_1', step: 'ask' }
+    const message = JSON.stringify({ v: 1, type: 'request', id: 'ask_1', ...about, ...times })
+    return writer.xadd(stream, '*', 'message', message, 'signature', keys.sign(message))
+  }
+  const options = { url, apiKey: 'slk_none', roles: ['tester'], name: 'me', redis: redis!.url, serverKey: keys.publicKey }
+  const channel = await openRedisChannel({ ...options, onError: () => undefined })
+  const stopping = new AbortController()
+  stops.push(async () => {
+    stopping.abort()
+    await channel.close()
+    writer.disconnect()
+  })
+  await put()
+  const [first] = await channel.next(1, stopping.signal)
+  await writer.del(stream)
+  const closed = new Promise<string>((resolve) => channel.onClosed(resolve))
+  const again = channel.next(1, stopping.signal)
+  expect(await closed).toBe('ask_1')
+  await put()
+  // read, while the first is still being ended
+  while ((((await writer.xpending(stream, 'agents')) as unknown[])[0] as number) === 0) await pause(20)
+  await channel.settle(first!)
+  expect(await again).toMatchObject([{ kind: 'request', request: { id: 'ask_1' } }])
+})
