@@ -103,11 +103,12 @@ async function openRooms(ground: Ground, { environment, work }: AppOptions): Pro
   openUpkeep(ground, audit, engine, secretKeys)
   await engine.run()
   if (work && !development && !redis) await tellOfOtherWorkers(database, engine.workerId, log)
-  for (const loop of work ? [scheduler, openDeliveries(triggering)] : []) {
+  const chores = work && config.engine.chores
+  for (const loop of chores ? [scheduler, openDeliveries(triggering)] : []) {
     loop.start()
     stack.defer(() => loop.stop())
   }
-  if (work) await openAgents(ground, services)
+  if (chores) await openAgents(ground, services)
   if (api) openServer(ground, { at: api, services, feeds, audit })
   health.watch({
     waitsFor: () => waitsFor(database),

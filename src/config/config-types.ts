@@ -174,6 +174,8 @@ export interface EngineConfig {
   readonly pools: readonly string[]
   /** pools that definitions may name besides `default` and those of this process, none */
   readonly poolsAllowed: readonly string[]
+  /** whether the worker of this process also does what one does for all: schedules, webhooks, messages of agents; true */
+  readonly chores: boolean
   /** processes in which one worker runs handlers, 2 */
   readonly handlerProcesses: number
   /** of the heap of each, MB, 512 */

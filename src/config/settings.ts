@@ -19,6 +19,7 @@ import {
   verifiedPostgres,
   verifiedRedis,
   whole,
+  yesOrNo,
 } from './shapes.ts'
 import { optional, secret, setting } from './setting.ts'
 import type { Groups, Settings } from './setting.ts'
@@ -236,6 +237,12 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
       'Pools that flows and steps may name, comma-separated, besides `default` and those that this process serves.',
       '',
       list(poolName),
+    ),
+    chores: setting(
+      'SLUICE_CHORES',
+      'Whether this worker also fires schedules, takes what webhooks brought, and talks to agents over Redis. Some worker of a fleet has to.',
+      'true',
+      yesOrNo,
     ),
     handlerProcesses: setting('SLUICE_HANDLER_PROCESSES', 'Processes in which one worker runs handlers.', '2', whole(1, 256)),
     handlerMemoryMb: setting(

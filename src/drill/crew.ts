@@ -66,7 +66,8 @@ export async function startCrew(
         ...UNLIMITED,
         ...{ HOST: '127.0.0.1', PORT: '0', SLUICE_LOG_LEVEL: 'info', SLUICE_DATABASE_POOL_SIZE: POOL_SIZE },
         SLUICE_OUTBOUND_ALLOW: witnessAddress,
-        ...{ SLUICE_POOLS: DRILL_POOL, SLUICE_POOLS_ALLOWED: DRILL_POOL },
+        // workers that are to be killed do nothing that others wait for
+        ...{ SLUICE_POOLS: DRILL_POOL, SLUICE_POOLS_ALLOWED: DRILL_POOL, SLUICE_CHORES: 'false' },
         ...Object.fromEntries(ways.map(({ variable, url }) => [variable, url])),
         ...(redis && { REDIS_URL: throughProxy(site.redisUrl!, redis.port) }),
       },
