@@ -16,7 +16,7 @@ interface Common {
 interface Attempt extends Common {
   /** the claim that launched it; 0 = nobody has launched it yet */
   epoch: number
-  /** takeovers while it was in flight; 1 or more makes it a suspect */
+  /** takeovers while it was in flight; from the first on it runs isolated, from the second on it is a suspect */
   crashes?: number
   /** it runs alone on its worker, and crashed so often while alone */
   alone?: boolean
@@ -151,6 +151,9 @@ export type InFlight = AttemptEntry | AgentEntry | TimerEntry | SignalEntry | Ap
 export const isAttempt = (entry: InFlight): entry is AttemptEntry => entry.kind === 'act' || entry.kind === 'pooled'
 
 export const isComposite = (entry: InFlight): entry is CompositeEntry => entry.kind === 'map' || entry.kind === 'loop'
+
+/** It waits for its turn to run alone. One crash is bad luck: whatever was in flight beside the cause has it too. */
+export const isSuspect = ({ crashes = 0, alone }: AttemptEntry): boolean => crashes > 1 && alone !== true
 
 /** Of a loop: the iterations that have begun. */
 export function countsOf(entry: CompositeEntry): ItemCounts {

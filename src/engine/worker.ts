@@ -94,6 +94,8 @@ export function createWorker(options: WorkerOptions): Worker {
   const pools = new Set(options.pools ?? [DEFAULT_POOL])
   const fireOverdue = createOverdueSweep(database, [...pools], (id) => mailboxes.post(id, { kind: 'tick' }).catch(logFailure))
   let draining = false
+  /** the time to drain is over: what has not begun does not begin any more */
+  let givenUp = false
   let nextLookAt = 0
   /** by the monotonic clock, when ready executions are looked for again; 0: at the next look */
   let readyLookAt = 0
@@ -112,14 +114,13 @@ export function createWorker(options: WorkerOptions): Worker {
       if (steps.more) claimLoop.wake()
       if (entry.kind === 'pooled') return steps.ended(executionId, entry, inputs)
       const [first, ...rest] = inputs
-      const last = draining && attempts.running(executionId, 'act').size === 0 && mailboxes.isHeld(executionId)
-      const then: Input[] = last ? [...rest, { kind: 'handBack' }] : rest
-      if (first) void mailboxes.post(executionId, first, { then }).catch(logFailure)
+      if (first) void mailboxes.post(executionId, first, { then: rest }).catch(logFailure)
     },
     reported(executionId, report) {
       void mailboxes.post(executionId, report).catch(logFailure)
     },
     async isolate(executionId, entry) {
+      if (draining) return false
       if (entry.kind === 'pooled') return steps.isolate(executionId, entry)
       const { path, attempt } = entry
       const posted = await mailboxes.post(executionId, { kind: 'isolated', path, attempt })
@@ -174,7 +175,7 @@ export function createWorker(options: WorkerOptions): Worker {
       for (const stop of unlisten) stop()
       draining = true
       await Promise.all([claimLoop.stop(), serving?.stop()])
-      await drain({ mailboxes, steps, handBackIfIdle, drainMs: options.drainMs, leaseMs: options.leaseMs })
+      await drain({ mailboxes, steps, drainMs: options.drainMs, leaseMs: options.leaseMs, giveUp: () => (givenUp = true) })
       wakeQueue.close()
       await lease.stop()
     },
@@ -187,7 +188,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function world(): World {
     const adopt = enabled && !draining && lease.alive && mailboxes.size + steps.size < options.maxHeld
-    return { now: now(), worker: enabled ? workerId : null, adopt, pools, keepMs: KEEP_MS, fenceMs: options.fenceMs }
+    return { now: now(), worker: enabled ? workerId : null, adopt, draining, pools, keepMs: KEEP_MS, fenceMs: options.fenceMs }
   }
 
   /** One look for work: claims while there is some and room for it, fires stored deadlines; says when to look again. */
@@ -226,13 +227,11 @@ export function createWorker(options: WorkerOptions): Worker {
     // a cancel fence may be nearer than the next look
     if (next.deadlineAt !== null && next.deadlineAt < nextLookAt) claimLoop.wake()
     // a step of a pool is launched by whoever claimed it; whatever else, by whoever holds the execution
-    const mine = launches.filter(({ entry }) => entry.kind === 'pooled' || next.owner === workerId)
+    const mine = launches.filter(({ entry }) => entry.kind === 'pooled' || (next.owner === workerId && !givenUp))
     for (const launch of lease.alive ? mine : []) attempts.launch(next.id, launch, next)
     if (next.owner === workerId) {
       // also without a lease: it may come back, and then nobody else would look
       wakeQueue.set(next.id, earliestDue(next, KEEP_MS, now()))
-      if (!lease.alive) return
-      if (draining) handBackIfIdle(next.id)
     } else if (next.owner === null && next.wakeAt !== null && next.wakeAt < nextLookAt) claimLoop.wake()
   }
 
@@ -286,11 +285,6 @@ export function createWorker(options: WorkerOptions): Worker {
       mailboxes.drop(id)
     }
     steps.dropAll()
-  }
-
-  function handBackIfIdle(executionId: string): void {
-    if (attempts.running(executionId, 'act').size > 0 || !mailboxes.isHeld(executionId)) return
-    void mailboxes.post(executionId, { kind: 'handBack' }).catch(logFailure)
   }
 
   function logFailure(error: unknown): void {

@@ -36,6 +36,19 @@ function cutLease(steered: SteeredEngine): void {
   steered.intercept = (text, send) => (isRenewal(text) ? Promise.reject(broken()) : send())
 }
 
+/** Commits wait until they are released; `came`: one does. */
+function heldCommits(steered: SteeredEngine): { came: Promise<void>; release(): void } {
+  const came = Promise.withResolvers<void>()
+  const go = Promise.withResolvers<void>()
+  steered.intercept = async (text, send) => {
+    if (!isCommit(text)) return send()
+    came.resolve()
+    await go.promise
+    return send()
+  }
+  return { came: came.promise, release: go.resolve }
+}
+
 async function postgresBus(): Promise<PostgresBus> {
   const bus = createPostgresBus({ database, connection, log: createLog('silent') })
   onTestFinished(() => bus.close())
@@ -249,6 +262,100 @@ test('a draining worker lets what ends in time end, and begins nothing after it'
   ;(await second.run(1)).open()
   await hasStatus(id, 'SUCCEEDED')
   await sound()
+})
+
+test('a step whose launch was being committed when its worker began to drain runs there, to its end, and nowhere else (D9)', async () => {
+  const chain = await storeFlow(database, {
+    name: 'chain to the end',
+    steps: { a: gated, b: { ...gated, after: ['a'] }, c: { ...gated, after: ['b'] } },
+  })
+  const first = await steeredEngine(database, { drainMs: 5000 })
+  const second = await steeredEngine(database)
+  const id = await startFlow(first.engine, chain)
+  const a = await first.run(1)
+  const held = heldCommits(first)
+  a.open()
+  await held.came
+  const posts = vi.spyOn(first.engine.worker.mailboxes, 'post')
+  const stopped = first.engine.stop()
+  // it has asked what of its executions runs
+  await until(() => expect(posts).toHaveBeenCalled())
+  held.release()
+  ;(await first.run(2)).open()
+  await stopped
+  await lookForWork(second)
+  ;(await second.run(1)).open()
+  await hasStatus(id, 'SUCCEEDED')
+  expect([...first.runs, ...second.runs].map(({ path }) => path)).toEqual(['a', 'b', 'c'])
+  await sound()
+})
+
+test('of parallel steps that end while their worker drains, none sets off another there (D9)', async () => {
+  const flow = await storeFlow(database, {
+    name: 'beside a long one',
+    steps: { a: gated, b: { ...gated, after: ['a'] }, long: gated },
+  })
+  const first = await steeredEngine(database, { drainMs: 5000 })
+  const second = await steeredEngine(database)
+  const id = await startFlow(first.engine, flow)
+  await first.run(2)
+  const [a, long] = first.runs.toSorted((x, y) => (x.path < y.path ? -1 : 1))
+  const stopped = first.engine.stop()
+  await until(() => expect(first.engine.worker.world().adopt).toBe(false))
+  a!.open()
+  await until(async () => expect((await read(id)).steps).toHaveLength(1))
+  expect(await read(id)).toMatchObject({ owner: first.engine.workerId })
+  long!.open()
+  await stopped
+  await lookForWork(second)
+  ;(await second.run(1)).open()
+  await hasStatus(id, 'SUCCEEDED')
+  expect(first.runs).toHaveLength(2)
+  expect(second.runs.map(({ path }) => path)).toEqual(['b'])
+  await sound()
+})
+
+test('a hand-back that comes late takes nothing from who holds the execution by then (D9)', async () => {
+  const first = await steeredEngine(database)
+  const id = await startFlow(first.engine, once)
+  await first.run(1)
+  const chain = await startFlow(first.engine, one)
+  await first.run(2)
+  const second = await steeredEngine(database)
+  await expire(first)
+  await lookForWork(second)
+  const taken = await second.run(1)
+  expect(taken.executionId).toBe(chain)
+  await hasStatus(id, 'FAILED')
+  const posted = await first.engine.worker.mailboxes.post(chain, { kind: 'handBack' })
+  expect(posted.result).toBe('late')
+  expect(await read(chain)).toMatchObject({ owner: second.engine.workerId, status: 'RUNNING' })
+  taken.open()
+  await hasStatus(chain, 'SUCCEEDED')
+  await sound()
+})
+
+test('after one crash what was in flight goes on together, after another each in its turn alone (D9)', async () => {
+  const three = { a: gated, b: gated, c: gated }
+  const flow = await storeFlow(database, { name: 'three at once', steps: three })
+  const started = await steeredEngine(database)
+  const id = await startFlow(started.engine, flow)
+  await started.run(3)
+  const second = await steeredEngine(database)
+  await expire(started)
+  await lookForWork(second)
+  await second.run(3)
+  const third = await steeredEngine(database)
+  await expire(second)
+  await lookForWork(third)
+  for (const n of [1, 2, 3]) {
+    const alone = await third.run(n)
+    expect(third.runs).toHaveLength(n)
+    alone.open()
+  }
+  await hasStatus(id, 'SUCCEEDED')
+  const isolated = (await read(id)).events.filter(({ type }) => type === 'step.isolated')
+  expect(isolated).toHaveLength(3)
 })
 
 test('cancel through a node that does not hold the execution reaches the holder at once over the bus (A10)', async () => {

@@ -28,7 +28,7 @@ export interface ActCall<Spec extends ActSpec = ActSpec> {
   /** of a `flow` step: the id that its child has or will have */
   readonly childId?: string
   readonly deadlineMs: number
-  /** it is suspected of crashing its worker, or runs beside one that is */
+  /** it was in flight at a crash of its worker, or runs beside one that is */
   readonly isolated: boolean
   /** those that the step names */
   readonly secrets?: SecretValues

@@ -117,7 +117,7 @@ export function createAttempts({ runners, openSecrets, ended, reported, isolate,
     return runners[type]
   }
 
-  /** Suspects; and beside one that was alone at a crash before everybody, so that it is not blamed for another's first crash. */
+  /** What was in flight at a crash; and beside one that was alone at a crash before everybody, so that it is not blamed for another's first crash. */
   function mustIsolate(entry: AttemptEntry): boolean {
     return entry.alone === true || (entry.crashes ?? 0) > 0 || (onLane?.aloneCrashes ?? 0) > 0
   }

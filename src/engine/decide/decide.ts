@@ -12,7 +12,7 @@ import { childEnded, childStarted } from '../steps/flow.ts'
 import { leaveQueues, queueChanges, stepClaimed, stepGivenBack } from '../steps/pooled.ts'
 import { advance, MOST_WORK } from './advance.ts'
 import type { Draft, Transition, World } from './draft.ts'
-import { emit, emitOf, isStopping, mayAdopt } from './draft.ts'
+import { emit, emitOf, isDraining, isStopping, mayAdopt } from './draft.ts'
 import { compensate } from './compensate.ts'
 import { conclude, endExecution } from './end-execution.ts'
 import { fail, succeed } from './end-step.ts'
@@ -43,6 +43,7 @@ export function decide(snapshot: Snapshot, inputs: readonly Input[], world: Worl
     while (!draft.more && takeSignals(draft, MOST_WORK))
   }
   if (draft.ending !== null) compensate(draft)
+  if (isDraining(draft) && !runsHere(draft)) draft.owner = null
   if (!hasEnded(draft.status)) settle(draft)
   draft.tokens = tokensAfter(draft)
   if (draft.tokens !== (snapshot.tokens ?? 0)) draft.waits.push({ kind: 'tokens', tokens: draft.tokens })
@@ -133,8 +134,7 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
     case 'migrate':
       return migrate(draft, input.migration, input.by)
     case 'handBack':
-      handBack(draft)
-      return 'applied'
+      return handBack(draft)
     case 'notAllowed':
       endExecution(draft, 'FAILED', `NOT_ALLOWED: ${input.message}`, { code: 'NOT_ALLOWED', message: input.message })
       return 'applied'
@@ -191,8 +191,8 @@ function applyOutcome(draft: Draft, input: Input & { kind: 'outcome' }): InputRe
 
 function isolate(draft: Draft, input: Input & { kind: 'isolated' }): InputResult {
   const entry = draft.inFlight.find((e) => e.path === input.path)
-  if (entry?.kind !== 'act' || entry.attempt !== input.attempt || entry.epoch !== 0 || draft.owner !== draft.world.worker)
-    return 'late'
+  if (entry?.kind !== 'act' || entry.attempt !== input.attempt || entry.epoch !== 0) return 'late'
+  if (draft.owner !== draft.world.worker || isDraining(draft)) return 'late'
   takeUp(draft, entry)
   const run = runAt(draft.from.program, entry.path)
   if (run) emitOf(draft, run, 'step.isolated', { attempt: entry.attempt })
@@ -227,7 +227,12 @@ function cancel(draft: Draft, asked: { reason: string; by?: string }): InputResu
   return 'applied'
 }
 
-function handBack(draft: Draft): void {
+/** Launched under this claim, and not ended as far as is known. */
+const runsHere = ({ inFlight, epoch }: Draft): boolean => inFlight.some((entry) => entry.kind === 'act' && entry.epoch === epoch)
+
+/** Lets go of it whatever runs here; what another worker holds by now is not ours to give. */
+function handBack(draft: Draft): InputResult {
+  if (draft.owner === null || draft.owner !== draft.world.worker) return 'late'
   draft.inFlight = draft.inFlight.map((entry) => {
     if (entry.kind !== 'act' || entry.epoch === 0) return entry
     draft.aborts.push({ path: entry.path, attempt: entry.attempt })
@@ -236,6 +241,7 @@ function handBack(draft: Draft): void {
     return spec && isAct(spec) && runsOnce(spec) ? entry : { ...entry, epoch: 0, alone: false }
   })
   draft.owner = null
+  return 'applied'
 }
 
 /** Inside of maps and loops much happens without an event. */

@@ -21,6 +21,8 @@ export interface World {
   worker: string | null
   /** it would hold what nobody holds: what becomes runnable is then launched here */
   adopt: boolean
+  /** it stops: launches nothing new, and lets go of each execution of which nothing runs here; absent: false */
+  draining?: boolean
   /** those that it serves; absent: all */
   pools?: ReadonlySet<string>
   /** waits that end within this stay in the holder's memory instead of being released */
@@ -176,6 +178,10 @@ const MAX_EVENT_DATA_CHARS = 2000
 /** Whether an execution of this program that nobody holds may be held here. */
 export const mayAdopt = ({ adopt, pools }: World, { pool = DEFAULT_POOL }: Program): boolean =>
   adopt && (pools?.has(pool) ?? true)
+
+/** It is held by this worker, which stops. */
+export const isDraining = ({ owner, world }: Draft): boolean =>
+  world.draining === true && owner !== null && owner === world.worker
 
 /** Appends an event; its time never goes back. */
 export function emit(draft: Draft, type: EventType, more: Omit<EventRow, 'seq' | 'type' | 'at'> = {}): void {

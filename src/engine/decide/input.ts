@@ -55,7 +55,7 @@ export type Input =
   | { kind: 'stepClaimed'; path: string; attempt: number; epoch: number; worker: string; alone?: boolean }
   /** it gives it back: it runs again elsewhere */
   | { kind: 'stepGivenBack'; path: string; attempt: number; epoch: number }
-  /** its holder gives it back: what runs is stopped and runs again elsewhere */
+  /** its holder gives it back although something runs: that is stopped and runs again elsewhere */
   | { kind: 'handBack' }
   /** a word from another execution, read from the inbox */
   | { kind: 'message'; key: string; message: 'cancel'; reason: string }

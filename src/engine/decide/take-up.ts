@@ -58,8 +58,8 @@ export function mayGoOn<Entry extends AttemptEntry>(
  */
 function countCrash<Entry extends AttemptEntry>(entry: Entry, spec: ActSpec, epoch: number): Entry {
   if (entry.epoch === 0) return entry
-  // the engine's own work crashes nobody
-  if (spec.type === 'map' || spec.type === 'flow') return { ...entry, epoch: 0 }
+  // only code of others takes a worker down: calls, queries and the engine's own work are bounded by it
+  if (spec.type !== 'handler') return { ...entry, epoch: 0 }
   const counts = entry.epoch === epoch - 1
   return {
     ...entry,

@@ -13,7 +13,7 @@ import { AttemptMask } from '../acts/attempt-mask.ts'
 export interface HandlerCall extends AttemptFacts {
   handler: string
   input: Json
-  /** never inline, even if the handler is declared so (an attempt suspected of crashing its worker) */
+  /** never inline, even if the handler is declared so (an attempt that was in flight at a crash) */
   isolated?: boolean
   /** takes out of a line for the log what may not stand there */
   hide?: (text: string) => string

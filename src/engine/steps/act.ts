@@ -3,10 +3,11 @@ import type { ActSpec } from '../../language/steps/step-types.ts'
 import type { Evaluated, Json } from '../../language/values.ts'
 import { givenTo } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
-import { replaceInFlight } from '../decide/draft.ts'
+import { isDraining, replaceInFlight } from '../decide/draft.ts'
 import { evaluate } from '../decide/scope.ts'
 import { storable } from '../decide/end-step.ts'
 import type { Run } from '../decide/run.ts'
+import { isSuspect } from '../in-flight.ts'
 import type { ActEntry, AttemptEntry } from '../in-flight.ts'
 
 export function beginAct(draft: Draft, run: Run, spec: ActSpec, attempt: number): void {
@@ -17,11 +18,11 @@ export function beginAct(draft: Draft, run: Run, spec: ActSpec, attempt: number)
 
 /**
  * If this worker holds the execution, the attempt gets its epoch and is launched after the commit; else it stays at
- * epoch 0 for whoever claims next. A suspect stays at 0 too until the lane has room for it alone.
+ * epoch 0 for whoever claims next, as it does while this worker drains. A suspect stays at 0 too until the lane has room for it alone.
  */
 export function launch(draft: Draft, run: Run, spec: ActSpec, entry: ActEntry): void {
-  if (draft.owner === null) return
-  const suspect = (entry.crashes ?? 0) > 0 && !entry.alone
+  if (draft.owner === null || isDraining(draft)) return
+  const suspect = isSuspect(entry)
   const stamped = suspect ? entry : { ...entry, epoch: draft.epoch }
   replaceInFlight(draft, stamped)
   if (draft.owner !== draft.world.worker) return

@@ -13,6 +13,7 @@ import type { Run } from '../decide/run.ts'
 import type { Snapshot } from '../decide/snapshot.ts'
 import { mayGoOn } from '../decide/take-up.ts'
 import type { WaitRow } from '../decide/wait-rows.ts'
+import { isSuspect } from '../in-flight.ts'
 import type { PooledEntry } from '../in-flight.ts'
 import { actInput } from './act.ts'
 
@@ -34,7 +35,7 @@ export function stepClaimed(draft: Draft, claim: Input & { kind: 'stepClaimed' }
   const found = mayGoOn(draft, run, spec, entry, { epoch, alone })
   if (!found) return 'applied'
   // a suspect is launched when its turn has come
-  const suspect = (found.crashes ?? 0) > 0 && !alone
+  const suspect = isSuspect(found)
   const claimed: PooledEntry = { ...found, worker, claims: epoch, epoch: suspect ? 0 : epoch }
   replaceInFlight(draft, claimed)
   const by = { worker: encodeId('worker', worker) }

@@ -69,7 +69,8 @@ export class Model {
   }
 
   world(worker: string | null): World {
-    return { now: this.now, worker, adopt: worker !== null, keepMs: 1000, fenceMs: 10_000 }
+    const draining = this.workers.some((w) => w.draining && w.id === worker)
+    return { now: this.now, worker, adopt: worker !== null && !draining, draining, keepMs: 1000, fenceMs: 10_000 }
   }
 
   /** The commit function: stale unless version and epoch are those that were decided on. */
@@ -205,6 +206,8 @@ interface Attempt {
 
 export class ModelWorker {
   alive = true
+  /** it claims nothing, and is to begin nothing */
+  draining = false
   snapshot: Snapshot | undefined
   running: Attempt[] = []
   lane: Launch[] = []
@@ -232,14 +235,20 @@ export class ModelWorker {
   restart(): void {
     this.incarnation++
     this.alive = true
+    this.draining = false
   }
 
   claim(): void {
-    if (!this.alive || !this.model.claim(this)) return
+    if (!this.alive || this.draining || !this.model.claim(this)) return
     this.snapshot = this.model.stored
     this.running = []
     this.lane = []
     this.turn(this.snapshot.startedAt === null ? [{ kind: 'started' }, { kind: 'claimed' }] : [{ kind: 'claimed' }])
+  }
+
+  drain(lose: boolean): void {
+    this.draining = true
+    if (this.snapshot) this.turn([{ kind: 'tick' }], lose)
   }
 
   /** Ends one attempt; the outcome may be kept back and come again later. */
@@ -272,7 +281,10 @@ export class ModelWorker {
         continue
       }
       this.snapshot = transition.next
+      if (this.draining && transition.launches.length > 0) throw new Error('a draining worker launches')
       this.act(transition)
+      const idle = !transition.next.inFlight.some((e) => e.kind === 'act' && e.epoch === transition.next.epoch)
+      if (this.draining && idle && this.snapshot.owner === this.id) throw new Error('a draining worker holds what does not run')
       if (this.snapshot.owner !== this.id) this.release()
       return
     }

@@ -120,7 +120,7 @@ const outcomes: fc.Arbitrary<Outcome> = fc.oneof(
 )
 
 type Command =
-  | { do: 'claim' | 'crash' | 'restart' | 'suspect' | 'tick' | 'handBack'; worker: number; lose: boolean }
+  | { do: 'claim' | 'crash' | 'restart' | 'suspect' | 'tick' | 'handBack' | 'drain'; worker: number; lose: boolean }
   | { do: 'finish'; worker: number; index: number; outcome: Outcome; keep: boolean; lose: boolean }
   | { do: 'replay'; worker: number; index: number }
   | { do: 'time'; ms: number }
@@ -150,6 +150,7 @@ export const commands: fc.Arbitrary<Command[]> = fc.array(
       weight: 3,
       arbitrary: fc.record({ do: fc.constantFrom('suspect' as const, 'tick' as const, 'handBack' as const), worker, lose }),
     },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('drain' as const), worker, lose }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('replay' as const), worker, index: fc.nat(3) }) },
     {
       weight: 3,
@@ -190,6 +191,7 @@ export function play(model: Model, script: Command[]): void {
       else if (command.do === 'crash') w.crash()
       else if (command.do === 'restart' && !w.alive) w.restart()
       else if (command.do === 'suspect') w.suspect()
+      else if (command.do === 'drain' && w.alive) w.drain(command.lose)
       else if (command.do === 'tick' && w.snapshot) w.turn([{ kind: 'tick' }], command.lose)
       else if (command.do === 'handBack' && w.snapshot) w.turn([{ kind: 'handBack' }], command.lose)
       else if (command.do === 'replay' && kept[command.index]) visit(model, kept[command.index]!)

@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest'
+import { compile } from '../../../src/language/compile.ts'
+import { Model } from './model.ts'
+
+const allow = { roles: new Set<string>(), handlers: new Set(['work']) }
+const work = { type: 'handler', handler: 'work' }
+
+function modelOf(steps: object): Model {
+  const compiled = compile({ name: 'taken up', steps }, allow)
+  if (!('program' in compiled)) throw new Error(JSON.stringify(compiled.issues))
+  return new Model(compiled.program, 1)
+}
+
+/** Their worker dies and is started again; what it runs then at once, what waits for a turn alone, and who counts a crash. */
+function crash(model: Model): { runs: string[]; waits: string[]; counted: string[] } {
+  const [worker] = model.workers
+  worker!.crash()
+  worker!.restart()
+  worker!.claim()
+  const runs = worker!.running.map(({ path }) => path)
+  const waits = worker!.lane.map(({ entry }) => entry.path)
+  const counted = model.stored.inFlight.filter((entry) => 'crashes' in entry && entry.crashes).map(({ path }) => path)
+  return { runs, waits, counted }
+}
+
+test('after one crash all that was in flight runs again at once; after two handlers take turns alone; calls never wait and count nothing (D9)', () => {
+  const model = modelOf({ a: work, b: work, call: { type: 'http', url: 'https://service.test/' } })
+  model.workers[0]!.claim()
+  expect(crash(model)).toEqual({ runs: ['a', 'b', 'call'], waits: [], counted: ['a', 'b'] })
+  for (let more = 0; more < 9; more++) expect(crash(model)).toEqual({ runs: ['call'], waits: ['a', 'b'], counted: ['a', 'b'] })
+})
+
+test('three crashes alone, after two beside others, are POISONED (D9)', () => {
+  const model = modelOf({ a: work })
+  const [worker] = model.workers
+  worker!.claim()
+  let crashes = 0
+  for (; model.stored.endedAt === null && crashes < 10; crashes++) {
+    crash(model)
+    worker!.suspect()
+  }
+  expect(crashes).toBe(2 + 3)
+  expect(model.stored).toMatchObject({ status: 'FAILED', error: { code: 'POISONED' } })
+})
