@@ -2,7 +2,6 @@
  * decide(snapshot, inputs, world) -> transition: the whole behaviour of an execution as a pure function. No clock, no I/O, no
  * chance: time comes in with `world`, ids and jitter are derived. All inputs given fold into one transition.
  */
-import { isAct, runsOnce } from '../../language/steps/step-types.ts'
 import { hasEnded } from '../states.ts'
 import { isAttempt, isComposite } from '../in-flight.ts'
 import { endAgent } from '../steps/agent.ts'
@@ -19,6 +18,7 @@ import { fail, succeed } from './end-step.ts'
 import { fireWhatIsDue } from './fire-due.ts'
 import { abortOf, cancelStep, tellChild } from './record-step.ts'
 import type { Ending } from './record-step.ts'
+import { handBack, letGo } from './hand-back.ts'
 import type { Input, InputResult } from './input.ts'
 import { migrate } from './migrate.ts'
 import { runAt } from './run.ts'
@@ -43,7 +43,7 @@ export function decide(snapshot: Snapshot, inputs: readonly Input[], world: Worl
     while (!draft.more && takeSignals(draft, MOST_WORK))
   }
   if (draft.ending !== null) compensate(draft)
-  if (isDraining(draft) && !runsHere(draft)) draft.owner = null
+  letGo(draft)
   if (!hasEnded(draft.status)) settle(draft)
   draft.tokens = tokensAfter(draft)
   if (draft.tokens !== (snapshot.tokens ?? 0)) draft.waits.push({ kind: 'tokens', tokens: draft.tokens })
@@ -224,23 +224,6 @@ function cancel(draft: Draft, asked: { reason: string; by?: string }): InputResu
   }
   const fence = draft.world.now + draft.world.fenceMs
   draft.deadlineAt = Math.min(draft.deadlineAt ?? fence, fence)
-  return 'applied'
-}
-
-/** Launched under this claim, and not ended as far as is known. */
-const runsHere = ({ inFlight, epoch }: Draft): boolean => inFlight.some((entry) => entry.kind === 'act' && entry.epoch === epoch)
-
-/** Lets go of it whatever runs here; what another worker holds by now is not ours to give. */
-function handBack(draft: Draft): InputResult {
-  if (draft.owner === null || draft.owner !== draft.world.worker) return 'late'
-  draft.inFlight = draft.inFlight.map((entry) => {
-    if (entry.kind !== 'act' || entry.epoch === 0) return entry
-    draft.aborts.push({ path: entry.path, attempt: entry.attempt })
-    const spec = runAt(draft.from.program, entry.path)?.step.spec
-    // an attempt that may run at most once keeps its epoch: whoever claims next finds its outcome unknown
-    return spec && isAct(spec) && runsOnce(spec) ? entry : { ...entry, epoch: 0, alone: false }
-  })
-  draft.owner = null
   return 'applied'
 }
 
