@@ -270,9 +270,7 @@ export class Group<Rendered> implements SourceMember {
     }
   }
 
-  /**
-   * Whoever is concerned (all that are live, if nobody is named) reads again after `turn`, which the next sweep that could read brings.
-   */
+  /** Who is concerned (all that are live, unless one is named) reads again after `turn`, which the next sweep that can read brings. */
   #failed(error: unknown, turn: Promise<void>, behind?: Member<Rendered>): void {
     if (error instanceof ViewerMatters) return this.#splitUp()
     this.options.onFailure(error)
