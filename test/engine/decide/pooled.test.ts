@@ -167,10 +167,10 @@ test("a suspect whose turn has not come is nobody's when its execution was pause
   const model = new PooledModel({ ...program([step('a', handler, pooled)]), usesPools: true }, 1)
   model.stored = { ...model.stored, status: 'RUNNING' }
   visit(model, { kind: 'started' })
-  model.claimStep(first, 0, new Set([first]))
-  const claim = { kind: 'stepClaimed', path: 'a', attempt: 1, epoch: 2, worker: second } as const
+  for (const _lost of [1, 2]) model.claimStep(first, 0, new Set())
+  const claim = { kind: 'stepClaimed', path: 'a', attempt: 1, epoch: 3, worker: second } as const
   expect(model.visitAs(second, claim).launches).toMatchObject([{ suspect: true }])
   expect([visit(model, { kind: 'pause', reason: 'x' }), visit(model, { kind: 'resume' })]).toEqual(['applied', 'applied'])
   expect(model.visitAs(second, { ...claim, alone: true }).results).toEqual(['late'])
-  expect([...model.queue.values()]).toEqual([{ path: 'a', attempt: 1, epoch: 2, owner: null }])
+  expect([...model.queue.values()]).toEqual([{ path: 'a', attempt: 1, epoch: 3, owner: null }])
 })
