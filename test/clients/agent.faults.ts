@@ -335,7 +335,7 @@ test.skipIf(!redis)('what Redis lost while an agent was about it is asked again 
   expect(await closed).toBe('ask_1')
   await put()
   // read, while the first is still being ended
-  while ((((await writer.xpending(stream, 'agents')))[0] as number) === 0) await pause(20)
+  while (((await writer.xpending(stream, 'agents'))[0] as number) === 0) await pause(20)
   await channel.settle(first!)
   expect(await again).toMatchObject([{ kind: 'request', request: { id: 'ask_1' } }])
 })
