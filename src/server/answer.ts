@@ -26,7 +26,8 @@ export interface Visitor extends Caller {
   readonly onRate?: (state: LimitState) => void
 }
 
-export type Answer = ExecutionResult | FeedAnswer
+/** `isOfFeed`: of a subscription that a socket asked for and that could not begin. */
+export type Answer = (ExecutionResult & { readonly isOfFeed?: true }) | FeedAnswer
 export type Answerer = (visitor: Visitor, params: Params, way: Way) => Promise<Answer>
 
 /** Audits that a request was refused before it ran (A7). */
@@ -69,6 +70,8 @@ export function createAnswerer(options: AnswerOptions): Answerer {
     if (points > 0) await takeRate(visitor, points, `The operation costs ${cost}, which counts as ${points + 1} requests.`)
   }
 
+  const refuse = ({ requestId }: Visitor, thrown: unknown): Answer => ({ errors: [presentThrown(thrown, { requestId, log })] })
+
   async function run(visitor: Visitor, params: Params, way: Way): Promise<Answer> {
     const present = (errors: readonly GraphQLError[]) => presentErrors(errors, { requestId: visitor.requestId, log })
     const rate = await takeRate(visitor, 1)
@@ -95,11 +98,15 @@ export function createAnswerer(options: AnswerOptions): Answerer {
       return withCost(result)
     }
 
-    const source = await createSourceEventStream(args)
-    // a feed that was opened and is not followed costs nothing
-    await auditReads(call)
-    if (source instanceof FeedSource) return follow({ source, plan, variables, visitor })
-    return withCost(source as ExecutionResult)
+    const begin = async (): Promise<Answer> => {
+      const source = await createSourceEventStream(args)
+      // a feed that was opened and is not followed costs nothing
+      await auditReads(call)
+      return source instanceof FeedSource ? follow({ source, plan, variables, visitor }) : withCost(source as ExecutionResult)
+    }
+    if (way.door !== 'WEBSOCKET') return begin()
+    const begun = await begin().catch((thrown: unknown) => refuse(visitor, thrown))
+    return 'follow' in begun ? begun : { ...begun, isOfFeed: true }
   }
 
   function noteIfRefused(visitor: Visitor, answered: Answer): 'ok' | 'failed' | 'refused' {
@@ -113,9 +120,7 @@ export function createAnswerer(options: AnswerOptions): Answerer {
   return async (visitor, params, way) => {
     const startedAt = performance.now()
     noteUse(visitor)
-    const answered = await run(visitor, params, way).catch((thrown: unknown) => ({
-      errors: [presentThrown(thrown, { requestId: visitor.requestId, log })],
-    }))
+    const answered = await run(visitor, params, way).catch((thrown: unknown) => refuse(visitor, thrown))
     metrics.operation(way.door, noteIfRefused(visitor, answered), (performance.now() - startedAt) / 1_000)
     return answered
   }

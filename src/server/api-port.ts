@@ -6,6 +6,8 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { CLOSE } from './guest.ts'
+import { createHandshake } from './handshake.ts'
 import { answerHealth } from './health.ts'
 import type { AskReadiness } from './health.ts'
 import { answerClientError, answerRaw } from './raw-answer.ts'
@@ -44,6 +46,7 @@ export interface ApiPort {
 /** Resolves when it listens; rejects when the port is taken. */
 export async function openApiPort(at: { host: string; port: number }, askReadiness: AskReadiness): Promise<ApiPort> {
   const setSecurityHeaders = createSecurityHeaders(false)
+  const { turnAway } = createHandshake()
   let doors: ApiDoors = {
     async request(request, response) {
       setSecurityHeaders(request, response)
@@ -51,7 +54,7 @@ export async function openApiPort(at: { host: string; port: number }, askReadine
       if (request.method === 'GET' && (await answerHealth(path, response, askReadiness))) return
       answerRaw(request.socket, 'UNAVAILABLE', 'The server is starting.')
     },
-    upgrade: (_request, socket) => answerRaw(socket, 'UNAVAILABLE', 'The server is starting.'),
+    upgrade: (...upgrade) => turnAway(upgrade, CLOSE.TRY_LATER, 'The server is starting'),
   }
   const server = createServer(CONNECTION)
   server.on('clientError', answerClientError)

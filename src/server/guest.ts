@@ -75,8 +75,17 @@ export async function renewPrincipal(
       guest.socket.close(expired ? CLOSE.EXPIRED : CLOSE.UNAUTHENTICATED, expired ? 'Token expired' : 'Unauthenticated')
     }
     if (error instanceof Fault && error.code === 'RATE_LIMITED') guest.socket.close(CLOSE.TRY_LATER, 'Too many requests')
+    if (passes(error)) comeBackLater(guest)
     throw error
   }
+}
+
+/** Whether it is no fault of what was asked: whoever asks again may be answered. */
+export const passes = (error: unknown): boolean => (error instanceof Fault && error.code === 'UNAVAILABLE') || isAway(error)
+
+/** Clients come back after this; they never do after an internal error, nor to an operation that ended with an `error` message. */
+export function comeBackLater({ socket }: Pick<Guest, 'socket'>): void {
+  socket.close(CLOSE.TRY_LATER, 'Try again later')
 }
 
 export interface TransportOptions {
@@ -128,9 +137,7 @@ export class Transport implements ProtocolSocket {
     if (!this.#isOpen) return
     if (isForClients(error)) return socket.close(CLOSE.BAD_MESSAGE, 'Invalid message received')
     this.#options.log.error({ err: error }, 'a message could not be handled')
-    // clients come back after this one, and never after an internal error
-    const passes = (error instanceof Fault && error.code === 'UNAVAILABLE') || isAway(error)
-    if (passes) socket.close(CLOSE.TRY_LATER, 'Try again later')
+    if (passes(error)) comeBackLater(this.#guest)
     else socket.close(CLOSE.INTERNAL, 'Internal error')
   }
 }

@@ -1,5 +1,6 @@
 /** How every top-level error looks: a code, the request's id, nothing from inside. Unknown faults are masked and logged with their cause. */
 import { GraphQLError } from 'graphql'
+import { isAway } from '../database/when-reachable.ts'
 import { Fault } from '../errors.ts'
 import type { Logger } from '../log.ts'
 
@@ -18,11 +19,13 @@ export function presentThrown(thrown: unknown, refused: Refused): GraphQLError {
 
 /**
  * `errors` as clients see them. What graphql-js refuses before it executes is the caller's (BAD_REQUEST); a `Fault` shows its
- * code; anything else is INTERNAL, without its message.
+ * code; a database that is away is UNAVAILABLE; anything else is INTERNAL, without its message.
  */
 export function presentErrors(errors: readonly GraphQLError[], { requestId, log }: Refused): GraphQLError[] {
   return errors.map((error) => {
     const fault = faultOf(error)
+    if (fault.code === 'UNAVAILABLE')
+      log.warn({ requestId, err: fault.cause, path: error.path?.join('.') }, 'a request has to wait')
     if (fault.code === 'INTERNAL') log.error({ requestId, err: fault.cause, path: error.path?.join('.') }, 'a request failed')
     const { nodes, source, positions, path } = error
     return new GraphQLError(fault.message, { nodes, source, positions, path, extensions: { ...fault.extensions, requestId } })
@@ -33,6 +36,7 @@ function faultOf(error: GraphQLError): Fault {
   let cause: unknown = error
   while (cause instanceof GraphQLError && cause.originalError) cause = cause.originalError
   if (cause instanceof Fault) return cause
+  if (isAway(cause)) return new Fault('UNAVAILABLE', undefined, { cause })
   const isOfTheRequest = cause instanceof GraphQLError && error.path === undefined
   return isOfTheRequest ? new Fault('BAD_REQUEST', shortened(error.message)) : new Fault('INTERNAL', undefined, { cause })
 }

@@ -2,10 +2,9 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { handleProtocols } from 'graphql-ws'
-import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
 import type { Origin } from '../audit/audit-entry.ts'
+import type { FaultCode } from '../errors.ts'
 import { addressKey } from '../fleet/address-key.ts'
 import type { AuthChanges } from '../identity/auth-changes.ts'
 import type { RenewPrincipals } from '../identity/authenticate.ts'
@@ -16,21 +15,19 @@ import { requestIdOf } from './caller.ts'
 import type { OriginOf } from './caller.ts'
 import { CLOSE, leave, openGuest, Transport } from './guest.ts'
 import type { Guest } from './guest.ts'
+import { CLOSING_MS, createHandshake, destroyed } from './handshake.ts'
 import type { AllowsOrigin } from './origins.ts'
 import { Places } from './places.ts'
 import { answerRaw } from './raw-answer.ts'
 import { createProtocol } from './websocket-protocol.ts'
 import type { ProtocolOptions } from './websocket-protocol.ts'
 
-/** Large inputs start over HTTP. */
-export const MAX_MESSAGE_BYTES = 64 * 1_024
 /** Half of the second in which an expired token must end its socket. */
 const SWEEP_MS = 500
 /** A socket that has not answered the last ping by the next one is gone. */
 const PING_EVERY_MS = 15_000
 /** From opening a socket to its `connection_init`, to the next sweep. */
 const GREET_WITHIN_MS = 4_000
-const CLOSING_MS = 2_000
 
 export interface WebSocketDoorOptions extends ProtocolOptions {
   readonly allowsOrigin: AllowsOrigin
@@ -47,7 +44,7 @@ export interface WebSocketDoor {
   /** Ends sockets whose token is over, and asks silent ones whether they live: one loop for all, twice a second. */
   sweep(): Promise<void>
   sockets(): number
-  /** Closes every socket with 1012, which makes clients come back elsewhere; new ones get 503. */
+  /** Closes every socket with 1012, which makes clients come back elsewhere; new ones too. */
   drain(): void
   /** Drains, waits for the other ends to close (at most 2 s), ends the rest. */
   close(): Promise<void>
@@ -58,13 +55,7 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
   const guests = new Set<Guest>()
   const places = new Places(options.maxUnnamed)
   const protocol = createProtocol(options)
-  const sockets = new WebSocketServer({
-    noServer: true,
-    maxPayload: MAX_MESSAGE_BYTES,
-    perMessageDeflate: false,
-    handleProtocols,
-  })
-  sockets.on('wsClientError', (error, socket) => answerRaw(socket, 'BAD_REQUEST', error.message))
+  const { shake, turnAway } = createHandshake()
   let draining = false
 
   function admitGuest(socket: WebSocket, stream: Duplex, origin: Origin): void {
@@ -97,17 +88,21 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
   })
 
   const door: WebSocketDoor = {
-    upgrade(request, socket, head) {
-      socket.on('error', destroyed)
+    upgrade(...upgrade) {
+      const [request, socket] = upgrade
       const origin = originOf(request)
-      const refusal =
-        refuseUpgrade(request, draining, allowsOrigin) ?? (places.isFull(addressKey(origin.ip)) ? 'RATE_LIMITED' : undefined)
-      if (!refusal) return sockets.handleUpgrade(request, socket, head, (opened) => admitGuest(opened, socket, origin))
       const requestId = requestIdOf(request)
-      if (refusal === 'FORBIDDEN' || refusal === 'RATE_LIMITED') {
-        noteRefusal({ origin, requestId, signal: AbortSignal.abort() }, refusal)
+      const note = (code: FaultCode): void => noteRefusal({ origin, requestId, signal: AbortSignal.abort() }, code)
+      const refusal = refuseUpgrade(request, allowsOrigin)
+      if (refusal) {
+        if (refusal === 'FORBIDDEN') note(refusal)
+        socket.on('error', destroyed)
+        return answerRaw(socket, refusal, undefined, requestId)
       }
-      answerRaw(socket, refusal, undefined, requestId)
+      if (draining) return turnAway(upgrade, CLOSE.DRAINING, 'Service restart')
+      if (!places.isFull(addressKey(origin.ip))) return shake(upgrade, (opened) => admitGuest(opened, socket, origin))
+      note('RATE_LIMITED')
+      turnAway(upgrade, CLOSE.TRY_LATER, 'Too many sockets')
     },
 
     async sweep() {
@@ -140,24 +135,14 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
       const patience = setTimeout(() => guests.forEach(({ socket }) => socket.terminate()), CLOSING_MS)
       await Promise.all(closed)
       clearTimeout(patience)
-      sockets.close()
     },
   }
   const sweeping = setInterval(() => void door.sweep(), SWEEP_MS).unref()
   return door
 }
 
-function destroyed(this: Duplex): void {
-  this.destroy()
-}
-
-/** Why an upgrade is refused; undefined lets it in. Without our sub-protocol the socket opens and closes with 4406. */
-function refuseUpgrade(
-  { url, headers }: IncomingMessage,
-  draining: boolean,
-  allowsOrigin: AllowsOrigin,
-): 'UNAVAILABLE' | 'NOT_FOUND' | 'FORBIDDEN' | undefined {
-  if (draining) return 'UNAVAILABLE'
+/** Why an upgrade is refused for good; undefined: it is not. Without our sub-protocol the socket opens and closes with 4406. */
+function refuseUpgrade({ url, headers }: IncomingMessage, allowsOrigin: AllowsOrigin): 'NOT_FOUND' | 'FORBIDDEN' | undefined {
   if (url?.split('?', 1)[0] !== '/graphql') return 'NOT_FOUND'
   return headers.origin !== undefined && !allowsOrigin(headers.origin, headers.host) ? 'FORBIDDEN' : undefined
 }

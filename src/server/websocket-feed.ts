@@ -3,6 +3,7 @@ import type { ExecutionResult } from 'graphql'
 import type { Sink } from '../live/member.ts'
 import { drained, MAX_BUFFERED_BYTES } from './drained.ts'
 import type { FeedAnswer } from './follow.ts'
+import { comeBackLater, passes } from './guest.ts'
 import type { Guest } from './guest.ts'
 
 type SocketOfFeed = Pick<Guest, 'socket' | 'stream'>
@@ -56,6 +57,7 @@ class SocketFeed implements Sink<string>, AsyncIterableIterator<ExecutionResult>
   }
 
   fail(error: unknown): void {
+    if (passes(error)) return comeBackLater(this.#guest)
     this.#over.reject(this.#present(error))
   }
 

@@ -11,7 +11,7 @@ import type { Logger } from '../log.ts'
 import type { Answerer, NoteRefusal } from './answer.ts'
 import { principalOf } from './caller.ts'
 import type { Enter } from './entrance.ts'
-import { answerTo, callerOf, CLOSE, renewPrincipal } from './guest.ts'
+import { answerTo, callerOf, CLOSE, comeBackLater, renewPrincipal } from './guest.ts'
 import type { Guest } from './guest.ts'
 import { Places } from './places.ts'
 import { presentThrown } from './refusal.ts'
@@ -67,7 +67,7 @@ export function createProtocol({ schema, answer, authenticate, enter, limits, no
       })
     },
 
-    // Never throws: a refused or malformed document is an `error` message, and the socket stays.
+    // Never throws: a refused or malformed document is an `error` message, and the socket stays; unless it should be asked again.
     async onSubscribe({ subscriptions, extra: guest }, id, payload) {
       const ended = await renew(guest).then(() => undefined, present)
       if (ended) return [ended]
@@ -87,6 +87,8 @@ export function createProtocol({ schema, answer, authenticate, enter, limits, no
         forget(payload)
         return argsFor(schema, SUBSCRIPTION, () => followOnSocket(answered, id, guest, present))
       }
+      // an `error` would end the subscription for good
+      if (answered.isOfFeed && answered.errors?.[0]?.extensions['code'] === 'UNAVAILABLE') comeBackLater(guest)
       if (answered.data === undefined) return answered.errors!
       return argsFor(schema, QUERY, () => answered)
     },

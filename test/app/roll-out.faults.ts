@@ -3,7 +3,12 @@
  * both; then a worker and the API are asked to end, as a roll-out does.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { createClient } from 'graphql-ws'
+import { expect, onTestFinished, test } from 'vitest'
+import { WebSocket } from 'ws'
+import { resuming } from '../../clients/feed/resuming.ts'
+import { decodeId } from '../../src/ids.ts'
+import { balancerOf } from '../harness/balancer.ts'
 import { effectsFile } from '../harness/effects.ts'
 import { testFleet } from '../harness/fleet.ts'
 import type { WorkerProcess } from '../harness/fleet.ts'
@@ -66,4 +71,88 @@ async function drain(worker: WorkerProcess): Promise<number> {
 async function ended(port: string): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
   return [...text.matchAll(/^sluice_executions_total\S* (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0)
+}
+
+/** Some events every moment; it ends when it is cancelled. */
+const LONG = Array.from({ length: 60 }, (_, at) => [
+  `s${at}`,
+  { type: 'wait', duration: at < 59 ? 'PT0.2S' : 'PT600S', ...(at > 0 && { after: [`s${at - 1}`] }) },
+])
+const HISTORY = `subscription ($id: ID!, $after: String) { executionFeed(id: $id, after: $after) { __typename
+  ... on FeedFrame { cursor } ... on FeedClosed { reason } ... on FeedDelta { events { seq type } } } }`
+
+/** Each with what becomes of PostgreSQL meanwhile. */
+const RESTARTS = [
+  ['SIGTERM', 'stays'],
+  ['SIGTERM', 'is killed while the next one starts'],
+  ['SIGKILL', 'is killed before'],
+] as const
+
+test('an unmodified client of graphql-ws behind a load balancer misses nothing, however often the API behind it is replaced (B11, E5)', async () => {
+  const port = await freePort()
+  const server = { PORT: String(port) }
+  const url = await balancerOf(port)
+  const [running] = fleet.servers.splice(0)
+  await running?.end('SIGTERM')
+  await fleet.startServer(server)
+  if (fleet.workers.length === 0) await fleet.startWorker()
+  await fleet.ask('mutation ($definition: JSON!) { createFlow(input: { definition: $definition }) { __typename } }', {
+    definition: { name: 'long', steps: Object.fromEntries(LONG) },
+  })
+  const { startExecution } = await fleet.ask(
+    'mutation { startExecution(input: { flow: "long", input: {} }) { ... on StartExecutionSuccess { execution { id } } } }',
+  )
+  const { id } = startExecution.execution
+  const token = await fleet.token()
+  const followers = Array.from({ length: 4 }, () => followHistory(url, token, id))
+
+  const comeBack = (least: number) =>
+    expect.poll(() => followers.filter(({ came }) => came() < least), { timeout: 20_000 }).toEqual([])
+  for (const [at, [signal, postgres]] of RESTARTS.entries()) {
+    await comeBack(at + 1)
+    if (postgres === 'is killed before') process.kill(fleet.postgres.pid, 'SIGKILL')
+    const [old] = fleet.servers.splice(0)
+    await old!.end(signal)
+    if (postgres === 'is killed while the next one starts') process.kill(fleet.postgres.pid, 'SIGKILL')
+    await fleet.startServer(server)
+  }
+
+  await comeBack(RESTARTS.length + 1)
+  await fleet.insist('mutation ($id: ID!) { cancelExecution(input: { id: $id }) { __typename } }', { id })
+  for (const { over } of followers) expect(await over).toBe('complete')
+  const stored = await fleet.database.query<{ seq: number }>(
+    'select seq from sluice.events where execution_id = $1 order by seq',
+    [decodeId('execution', id)],
+  )
+  for (const { seqs } of followers) expect(seqs).toEqual(stored.map(({ seq }) => seq))
+}, 120_000)
+
+/** As in docs/clients.md, and what graphql-ws itself takes for final stays final. */
+function followHistory(url: string, token: string, id: string) {
+  const seqs: number[] = []
+  const client = resuming(
+    createClient({
+      url: `${url.replace('http', 'ws')}/graphql`,
+      webSocketImpl: WebSocket,
+      connectionParams: { authorization: `Bearer ${token}` },
+      retryAttempts: Number.POSITIVE_INFINITY,
+      retryWait: () => pause(50 + Math.random() * 200),
+    }),
+  )
+  onTestFinished(() => client.dispose())
+  let came = 0
+  client.on('connected', () => (came += 1))
+  const over = new Promise((resolve) => {
+    client.subscribe<{ executionFeed: { __typename: string; events?: { seq: number }[] } }>(
+      { query: HISTORY, variables: { id, after: Buffer.from(`1:${decodeId('execution', id)}:0`).toString('base64url') } },
+      {
+        next: ({ data }) => seqs.push(...(data?.executionFeed.events ?? []).map(({ seq }) => seq)),
+        // of what the socket failed by there is only the text
+        error: (error) =>
+          resolve(error instanceof Error || Array.isArray(error) ? error : (error as { message?: string }).message),
+        complete: () => resolve('complete'),
+      },
+    )
+  })
+  return { seqs, over, came: () => came }
 }

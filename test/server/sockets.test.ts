@@ -48,7 +48,8 @@ async function open({ answersPings = true } = {}) {
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/graphql`, 'graphql-transport-ws', { autoPong: answersPings })
+  const url = `ws://127.0.0.1:${port}/graphql`
+  const socket = new WebSocket(url, 'graphql-transport-ws', { autoPong: answersPings })
   await once(socket, 'open')
   socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: 'Bearer any' } }))
   await once(socket, 'message')
@@ -58,7 +59,7 @@ async function open({ answersPings = true } = {}) {
     renewed = now
     for (const listener of listeners) listener(new Set([subject]))
   }
-  return { door, socket, closed, me, change, answerAs: (now: typeof renewed) => (renewed = now) }
+  return { door, url, socket, closed, me, change, answerAs: (now: typeof renewed) => (renewed = now) }
 }
 
 const after = (ms: number) => vi.setSystemTime(Date.now() + ms)
@@ -120,8 +121,9 @@ test('a quiet socket whose token expires is closed 4403 (B11)', async () => {
   expect(await closed).toBe(4403)
 })
 
-test('closing the door tells every socket 1012', async () => {
-  const { door, closed } = await open()
+test('closing the door tells every socket 1012, and whoever comes after that too', async () => {
+  const { door, closed, url } = await open()
   await door.close()
   expect(await closed).toBe(1012)
+  expect((await once(new WebSocket(url, 'graphql-transport-ws'), 'close'))[0]).toBe(1012)
 })

@@ -105,6 +105,10 @@ function pushed(values: AsyncIterator<unknown>): FeedSource<unknown> {
   })
 }
 
+function databaseIsAway(): never {
+  throw Object.assign(new Error(SECRET), { code: 'ECONNREFUSED' })
+}
+
 function smallSchema(events: Events, calls: Call[]): GraphQLSchema {
   const query = new GraphQLObjectType<unknown, Call>({
     name: 'Query',
@@ -125,6 +129,7 @@ function smallSchema(events: Events, calls: Call[]): GraphQLSchema {
           throw new Error(`password authentication failed for ${SECRET}`)
         },
       },
+      away: { type: GraphQLString, resolve: databaseIsAway },
       notAnInt: { type: GraphQLInt, resolve: () => SECRET },
       refused: {
         ...text,
@@ -160,6 +165,18 @@ function smallSchema(events: Events, calls: Call[]): GraphQLSchema {
             (async function* () {
               yield 'only'
               throw new Error(SECRET)
+            })(),
+          ),
+        resolve: String,
+      },
+      away: { type: GraphQLString, subscribe: databaseIsAway },
+      goingAway: {
+        type: GraphQLString,
+        subscribe: () =>
+          pushed(
+            (async function* () {
+              yield 'only'
+              databaseIsAway()
             })(),
           ),
         resolve: String,

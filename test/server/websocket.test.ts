@@ -177,6 +177,31 @@ describe('subscriptions', () => {
     await raw.next('next', 'b')
   })
 
+  test.each(['subscription { away }', 'subscription { goingAway }'])(
+    '%s: a feed that the database fails is no `error`, which would be its end: the socket closes 1013, and clients come back (B11)',
+    async (query) => {
+      const { socketUrl } = await serve()
+      const raw = await new RawSocket(socketUrl).open()
+      raw.subscribe('a', query)
+      expect(await raw.closed).toEqual({ code: 1013, reason: 'Try again later' })
+      expect(raw.received.map(({ type }) => type)).not.toContain('error')
+    },
+  )
+
+  test('a query that the database fails is answered, and the socket stays', async () => {
+    const { socketUrl, logged } = await serve()
+    const raw = await new RawSocket(socketUrl).open()
+    raw.subscribe('a', '{ away }')
+    expect((await raw.next('next', 'a')).payload).toMatchObject({
+      data: { away: null },
+      errors: [{ extensions: { code: 'UNAVAILABLE' } }],
+    })
+    expect(JSON.stringify(raw.received)).not.toContain(SECRET)
+    expect(logged.join('')).toContain('ECONNREFUSED')
+    raw.subscribe('b', '{ hello }')
+    await raw.next('next', 'b')
+  })
+
   test('leaving ends the source, though it waits for an event that never comes', async () => {
     const { socketUrl, events } = await serve()
     const raw = await new RawSocket(socketUrl).open()
