@@ -52,6 +52,6 @@ export function createHandshake(): Handshake {
   }
 }
 
-export function destroyed(this: Duplex): void {
+function destroyed(this: Duplex): void {
   this.destroy()
 }

@@ -15,7 +15,7 @@ import { requestIdOf } from './caller.ts'
 import type { OriginOf } from './caller.ts'
 import { CLOSE, leave, openGuest, Transport } from './guest.ts'
 import type { Guest } from './guest.ts'
-import { CLOSING_MS, createHandshake, destroyed } from './handshake.ts'
+import { CLOSING_MS, createHandshake } from './handshake.ts'
 import type { AllowsOrigin } from './origins.ts'
 import { Places } from './places.ts'
 import { answerRaw } from './raw-answer.ts'
@@ -96,7 +96,7 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
       const refusal = refuseUpgrade(request, allowsOrigin)
       if (refusal) {
         if (refusal === 'FORBIDDEN') note(refusal)
-        socket.on('error', destroyed)
+        socket.on('error', () => socket.destroy())
         return answerRaw(socket, refusal, undefined, requestId)
       }
       if (draining) return turnAway(upgrade, CLOSE.DRAINING, 'Service restart')
