@@ -48,6 +48,9 @@ test('one API and two workers: both work; one and the API are asked to end under
   isRolledOut = true
   await meanwhile
   await load.whole(60_000)
+  // who is asked to end gives away nothing that has begun: no attempt ran twice
+  const ran = effects.lines().map((line) => line.split(' ').slice(0, 2).join(' '))
+  expect(ran.filter((attempt, at) => ran.indexOf(attempt) !== at)).toEqual([])
   console.log(`handed back within ${handedBackMs} ms, ${load.started.size} executions`)
 }, 300_000)
 
