@@ -3,6 +3,7 @@
  * The operator may put the file on another volume.
  */
 import { readFile, rename, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import type { AuditKeys } from './audit-keys.ts'
 import type { Head } from './seal.ts'
 
@@ -73,8 +74,8 @@ export function createSealedHead(keys: AuditKeys, path?: string): SealedHead {
     const hash = Buffer.from(bytes).toString('hex')
     const signature = keys.sign(textOf(position, hash, checkpoint)).toString('hex')
     const kept: Kept = { position, hash, ...(checkpoint > 0 && { checkpoint }), signature }
-    // whole or not at all, also when the process dies; processes may share the directory
-    const draft = `${path}.${process.pid}`
+    // whole or not at all, also when the process dies; processes may share the directory, of several containers too
+    const draft = `${path}.${hostname()}.${process.pid}`
     await writeFile(draft, `${JSON.stringify(kept)}\n`, { mode: 0o600 })
     await rename(draft, path)
   }
