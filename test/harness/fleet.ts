@@ -72,6 +72,7 @@ export async function testFleet(environment: Record<string, string> = {}): Promi
     ...{ DATABASE_URL: postgres.appUrl, DATABASE_OWNER_URL: postgres.ownerUrl, SLUICE_DATABASE_POOL_SIZE: '10' },
     ...(redis && { REDIS_URL: redis.url }),
     ...{ SLUICE_JWT_SECRET: randomBytes(48).toString('base64url'), SLUICE_ADMIN_PASSWORD: ADMIN.password },
+    ...{ SLUICE_SECRETS_KEY: randomBytes(48).toString('base64url') },
     ...{ SLUICE_AUDIT_KEY: auditKey, SLUICE_AUDIT_HEAD_PATH: headPath },
     ...{ SLUICE_LEASE_MS: String(LEASE_MS), SLUICE_HANDLERS_DIR: HANDLERS, SLUICE_LOG_LEVEL: 'warn' },
     ...{ SLUICE_LIMIT_API_PER_MINUTE: '10000000', SLUICE_LIMIT_SIGN_IN_PER_MINUTE: '10000' },
