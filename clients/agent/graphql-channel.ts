@@ -46,8 +46,9 @@ subscription Agent($after: String) { agentRequestsFeed(after: $after) {
   ... on AgentRequestsSnapshot { requests { ...Asked } hasMore }
   ... on AgentRequestsDelta { requests { ...Asked } } } }`
 const MORE = `${REQUEST}
-query AgentMore($role: String!) { agentRequests(filter: { role: $role, status: [OPEN], kind: [REQUEST] }, orderBy: OLDEST_FIRST, first: 100) {
-  edges { node { ...Asked } } pageInfo { hasNextPage } } }`
+query AgentMore($role: String!, $after: String) {
+  agentRequests(filter: { role: $role, status: [OPEN], kind: [REQUEST] }, orderBy: OLDEST_FIRST, first: 100, after: $after) {
+    edges { node { ...Asked } } pageInfo { hasNextPage endCursor } } }`
 const BODY = `query AgentBody($id: ID!) { node(id: $id) { ... on AgentRequest { request } } }`
 const ANSWER = `mutation AgentAnswer($input: AnswerAgentRequestInput!) { answerAgentRequest(input: $input) {
   __typename ... on Problem { code message } ... on LimitReachedProblem { retryAfterMs } } }`
@@ -64,6 +65,8 @@ export function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions
   /** A snapshot shows the oldest that are open: what it says nothing of, because it is newer than this, is over when that is told. */
   let shownUpTo: string | undefined
   const toldOver = new Set<string>()
+  /** by role: how far what is more was asked for; those before may all be left alone */
+  const places = new Map<string, string>()
   const feed = createFeed({
     transport: overSse({ url, token: () => apiKey }),
     kind: {
@@ -115,9 +118,12 @@ export function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions
     let hasMore = false
     for (const role of roles) {
       const { agentRequests } = await ask<{
-        agentRequests: { edges: readonly { node: Shown }[]; pageInfo: { hasNextPage: boolean } }
-      }>(api, MORE, { role }, signal)
-      hasMore ||= agentRequests.pageInfo.hasNextPage
+        agentRequests: { edges: readonly { node: Shown }[]; pageInfo: { hasNextPage: boolean; endCursor: string | null } }
+      }>(api, MORE, { role, after: places.get(role) ?? null }, signal)
+      const { hasNextPage, endCursor } = agentRequests.pageInfo
+      hasMore ||= hasNextPage
+      if (hasNextPage && endCursor !== null) places.set(role, endCursor)
+      else places.delete(role)
       feed.offer({ __typename: 'AgentRequestsDelta', requests: agentRequests.edges.map(({ node }) => node), hasMore })
     }
   }
