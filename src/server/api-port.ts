@@ -12,6 +12,7 @@ import { answerHealth } from './health.ts'
 import type { AskReadiness } from './health.ts'
 import { answerClientError, answerRaw } from './raw-answer.ts'
 import { createSecurityHeaders } from './response-headers.ts'
+import { urlHost } from './url-host.ts'
 
 /** What one connection may take of the server's patience and memory. */
 const CONNECTION: ServerOptions = {
@@ -73,10 +74,4 @@ export async function openApiPort(at: { host: string; port: number }, askReadine
       await closed
     },
   }
-}
-
-/** `0.0.0.0` and `::` are every address; a browser wants one. */
-export function urlHost(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return 'localhost'
-  return host.includes(':') ? `[${host}]` : host
 }

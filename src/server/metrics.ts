@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { collectDefaultMetrics, Counter, Gauge, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
-import { urlHost } from './api-port.ts'
+import { urlHost } from './url-host.ts'
 import { answerHealth } from './health.ts'
 import type { AskReadiness } from './health.ts'
 
