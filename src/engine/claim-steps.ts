@@ -45,11 +45,17 @@ export function readOwnSteps(database: Database, worker: string): Promise<(Claim
   )
 }
 
-/** A claim that came to nothing: others may have it, or, when nobody waits for it, the row goes. Unless somebody else has it by now. */
-export async function giveUpStep(database: Database, worker: string, step: ClaimedStep, isWanted: boolean): Promise<void> {
-  const row = 'execution_id = $1 and path = $2 and owner = $3 and epoch = $4 and attempt = $5'
+/** A claim that came to nothing: others may have it, or, when its execution does not wait for it, the row goes. Unless somebody else has it by now. */
+export async function giveUpStep(database: Database, worker: string, step: ClaimedStep): Promise<void> {
   await database.query(
-    isWanted ? `update sluice.pooled_steps set owner = null where ${row}` : `delete from sluice.pooled_steps where ${row}`,
+    `with mine as (
+      select s.execution_id, s.path, exists (select from sluice.executions e where e.id = s.execution_id and e.in_flight @>
+        jsonb_build_array(jsonb_build_object('kind', 'pooled', 'path', s.path, 'attempt', s.attempt))) as wanted
+      from sluice.pooled_steps s
+      where s.execution_id = $1 and s.path = $2 and s.owner = $3 and s.epoch = $4 and s.attempt = $5 for update of s),
+    left_to_others as (
+      update sluice.pooled_steps s set owner = null from mine where s.execution_id = mine.execution_id and s.path = mine.path and mine.wanted)
+    delete from sluice.pooled_steps s using mine where s.execution_id = mine.execution_id and s.path = mine.path and not mine.wanted`,
     [step.execution_id, step.path, worker, step.epoch, step.attempt],
   )
 }

@@ -16,7 +16,7 @@ export interface PooledStepsOptions {
   database: Database
   workerId: string
   pools: readonly string[]
-  mailboxes: Pick<Mailboxes, 'post'>
+  mailboxes: Pick<Mailboxes, 'post' | 'reload'>
   attempts: Pick<Attempts, 'abort' | 'forget' | 'running' | 'pooledWaiting'>
   /** how many more may be claimed now */
   room(): number
@@ -152,12 +152,16 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
     const { execution_id: id, path, attempt, epoch } = step
     const claim = { kind: 'stepClaimed', path, attempt, epoch, worker: workerId, ...(alone && { alone }) } as const
     try {
-      const posted = await mailboxes.post(id, claim)
+      let posted = await mailboxes.post(id, claim)
+      if (posted.result === 'late') {
+        // what is remembered of an execution that is held here may be older than the row
+        mailboxes.reload(id)
+        posted = await mailboxes.post(id, claim)
+      }
       const snapshot = 'snapshot' in posted && posted.result === 'applied' ? posted.snapshot : undefined
       if (snapshot && isOurs(snapshot, step)) return attempts.running(id, 'pooled').has(path)
       drop(step)
-      const wanted = 'snapshot' in posted && posted.snapshot.inFlight.some((e) => e.kind === 'pooled' && e.path === path)
-      await giveUpStep(database, workerId, step, wanted)
+      await giveUpStep(database, workerId, step)
     } catch (error) {
       drop(step)
       unsure = true
