@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import { createLog } from '../../src/log.ts'
+import { newUuid } from '../../src/ids.ts'
 import { readExecution, startFlow, storeFlow, unwrap } from '../harness/engine.ts'
 import type { StoredExecution } from '../harness/engine.ts'
 import { broken, isRenewal } from '../harness/intercept-queries.ts'
@@ -273,4 +274,28 @@ test('while a worker works off a long queue of a pool, it looks at what else is 
   })
   for (const id of ids) await hasStatus(id, 'SUCCEEDED')
   expect(looks.slice(looks.indexOf('claim'), looks.lastIndexOf('claim'))).toContain('due')
+})
+
+test('a holder that was not told that another process moved its execution on loses no step of its pool by that (D9)', async () => {
+  const holder = await steeredEngine(database, { pools: ['default', 'unheard'] })
+  const visitor = await worker('elsewhere')
+  const heard = { type: 'signal', signals: ['go'] } as const
+  const flow = await storeFlow(database, {
+    name: 'unheard',
+    steps: { a: gated, s: heard, d: { type: 'handler', handler: 'quick', pool: 'unheard', after: ['s'] } },
+  })
+  const id = await startFlow(holder.engine, flow)
+  const run = await holder.run(1)
+  // each has a bus of its own: the holder learns of it by the row in the queue
+  const idempotency = { principalId: newUuid(), key: 'go', inputHash: Buffer.from('go') }
+  unwrap(await visitor.engine.signal({ executionId: id, name: 'go', data: null, bytes: 4, sentBy: 'user_x', idempotency }))
+  await holder.engine.worker.runOnce()
+  await until(async () =>
+    expect(await read(id)).toMatchObject({
+      steps: expect.arrayContaining([expect.objectContaining({ path: 'd', status: 'SUCCEEDED' })]),
+    }),
+  )
+  run.open()
+  await hasStatus(id, 'SUCCEEDED')
+  await sound()
 })

@@ -6,6 +6,7 @@ import { connectRedis } from '../../src/fleet/redis-connection.ts'
 import { createLog } from '../../src/log.ts'
 import { hasRedis } from '../harness/has-redis.ts'
 import { testRedis } from '../harness/redis.ts'
+import { untilHeard } from '../harness/until-heard.ts'
 
 const LOST = /^the bus lost Redis/
 const BACK = /^the bus has Redis again$/
@@ -21,22 +22,6 @@ async function open(url: string) {
     redis.close()
   })
   return { bus, redis, said: (message: RegExp): number => lines.filter(({ msg }) => message.test(msg)).length, lines }
-}
-
-/** Rings until it is heard there. */
-async function untilHeard(from: RedisBus, to: RedisBus): Promise<void> {
-  let heard = false
-  const stop = to.listen('topic', () => (heard = true))
-  await expect
-    .poll(
-      () => {
-        from.ring('topic')
-        return heard
-      },
-      { timeout: 10_000 },
-    )
-    .toBe(true)
-  stop()
 }
 
 /** Heard in the process that rang. */

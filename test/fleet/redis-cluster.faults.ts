@@ -6,7 +6,6 @@ import type { Dispatch } from '../../src/fleet/dispatch.ts'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import type { LockStore } from '../../src/fleet/lock.ts'
 import { createRedisBus } from '../../src/fleet/redis-bus.ts'
-import type { RedisBus } from '../../src/fleet/redis-bus.ts'
 import { connectRedis } from '../../src/fleet/redis-connection.ts'
 import { createRedisDispatch } from '../../src/fleet/redis-dispatch.ts'
 import { createRedisLimiters } from '../../src/fleet/redis-limiter.ts'
@@ -15,6 +14,7 @@ import { newUuid } from '../../src/ids.ts'
 import { createLog } from '../../src/log.ts'
 import { hasRedis } from '../harness/has-redis.ts'
 import { testRedisCluster } from '../harness/redis-cluster.ts'
+import { untilHeard } from '../harness/until-heard.ts'
 
 const silent = createLog('silent')
 const BUS = 'sluice:bus'
@@ -34,22 +34,6 @@ async function open() {
   await bus.listening()
   const createLimiter = createRedisLimiters({ redis, log, registry: new Registry() })
   return { bus, redis, createLimiter, said: (message: string) => lines.filter(({ msg }) => msg.startsWith(message)).length }
-}
-
-/** Rings until it is heard there. */
-async function untilHeard(from: RedisBus, to: RedisBus): Promise<void> {
-  let heard = false
-  const stop = to.listen('topic', () => (heard = true))
-  await expect
-    .poll(
-      () => {
-        from.ring('topic')
-        return heard
-      },
-      { timeout: 20_000 },
-    )
-    .toBe(true)
-  stop()
 }
 
 describe.skipIf(!hasRedis)('in a Redis Cluster', async () => {
