@@ -141,6 +141,26 @@ test('an import that leads up or aside, in whatever way it is written, is found 
   for (const [number, line] of lines.entries()) expect(found[number]).toContain(`${path}:${number + 4}: ${line}`)
 })
 
+/** Files that import each other, and those that stand on them: what is left when all that need nothing of the rest were taken away. */
+function circles(imports: ReadonlyMap<string, readonly Import[]>): string[] {
+  // a file that is started by its path is another process
+  const imported = (list: readonly Import[]): string[] =>
+    list.filter(({ line }) => !line.includes('new URL(')).map(({ target }) => target)
+  let left = new Map([...imports].map(([path, list]) => [path, imported(list)]))
+  for (let before = Infinity; left.size < before; ) {
+    before = left.size
+    left = new Map([...left].filter(([path, targets]) => targets.some((target) => target !== path && left.has(target))))
+  }
+  return [...left.keys()]
+}
+
+test('no files import each other in a circle, not even for types', () => {
+  expect(circles(IMPORTS)).toEqual([])
+  const texts = { a: "import '../b.ts'", b: "import type { C } from './c/c.ts'", 'c/c': "import '../a/a.ts'", 'a/a': "import '../b.ts'" }
+  const drawn = Object.entries(texts).map(([name, text]) => [`src/${name}.ts`, importsOf(`src/${name}.ts`, text)] as const)
+  expect(circles(new Map(drawn))).toEqual(['src/b.ts', 'src/c/c.ts', 'src/a/a.ts'])
+})
+
 test('pure rooms import nothing that acts', () => {
   const pure = (path: string): boolean => PURE.some((room) => path.startsWith(room))
   const acts = (path: string, { target, line }: Import): string | undefined =>

@@ -7,10 +7,9 @@ import type { ExecutionError } from '../entities/execution.ts'
 import { isComposite } from '../in-flight.ts'
 import type { AttemptEntry, InFlight } from '../in-flight.ts'
 import type { AgentDecision, AgentRequestStatus, EndedStepStatus, EventType, ExecutionStatus, UnhappyStatus } from '../states.ts'
-import type { BufferedSignal } from '../steps/signal.ts'
 import type { Input, InputResult } from './input.ts'
 import type { Run } from './run.ts'
-import type { Snapshot, StepRecord } from './snapshot.ts'
+import type { BufferedSignal, Snapshot, StepRecord } from './snapshot.ts'
 import type { WaitRow } from './wait-rows.ts'
 
 /** What `decide` is told about the world; it asks nobody. */

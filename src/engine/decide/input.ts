@@ -1,10 +1,10 @@
 /** What can happen to an execution, as data; the inputs that wait in its mailbox fold into one transition. */
 import type { StepErrorCode } from '../../errors.ts'
+import type { Program } from '../../language/program.ts'
 import type { Json } from '../../language/values.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import type { AgentDecision, EndedStatus } from '../states.ts'
 import type { Report } from '../acts/reports.ts'
-import type { Migration } from './migrate.ts'
 
 export type Outcome =
   | { ok: true; output: Json; bytes: number }
@@ -28,6 +28,15 @@ export interface ChildEnd {
   error: ExecutionError | null
   /** when it succeeded and has one */
   output?: Json
+}
+
+/** Where an execution moves to, and how that differs from where it comes from. */
+export interface Migration {
+  /** UUIDs of flow versions, and their numbers */
+  from: { id: string; number: number }
+  to: { id: string; number: number; program: Program }
+  /** steps of the version it comes from that the other does not define in the very same way */
+  changed: ReadonlySet<string>
 }
 
 export type Input =

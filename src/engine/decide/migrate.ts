@@ -5,17 +5,8 @@ import type { InFlight } from '../in-flight.ts'
 import { hasEnded } from '../states.ts'
 import type { Draft } from './draft.ts'
 import { emit } from './draft.ts'
-import type { InputResult } from './input.ts'
+import type { InputResult, Migration } from './input.ts'
 import type { Snapshot, StepRecord } from './snapshot.ts'
-
-/** Where to, and how that differs from where it comes from. */
-export interface Migration {
-  /** UUIDs of flow versions, and their numbers */
-  from: { id: string; number: number }
-  to: { id: string; number: number; program: Program }
-  /** steps of the version it comes from that the other does not define in the very same way */
-  changed: ReadonlySet<string>
-}
 
 /** Why an execution stays where it is, for programs. */
 export const MIGRATION_OBSTACLES = {

@@ -4,7 +4,6 @@ import type { Json, JsonObject, StepFailure } from '../../language/values.ts'
 import type { ExecutionError } from '../entities/execution.ts'
 import type { InFlight } from '../in-flight.ts'
 import type { EndedStepStatus, ExecutionStatus, UnhappyStatus } from '../states.ts'
-import type { BufferedSignal } from '../steps/signal.ts'
 
 /** A step that has ended. */
 export interface StepRecord {
@@ -31,6 +30,18 @@ export interface Origin {
   from?: string
   /** UUIDs of those who started the executions that it goes on with: none of them approves what it asks */
   initiators: readonly string[]
+}
+
+/** A signal that came and that no step has taken yet. */
+export interface BufferedSignal {
+  /** of its event: the order in which they came */
+  readonly seq: number
+  readonly name: string
+  readonly data: Json
+  readonly bytes: number
+  /** a readable id */
+  readonly sentBy: string
+  readonly at: number
 }
 
 /** Times are ms since 1970, database time. */

@@ -1,6 +1,6 @@
 /** What few transitions store: signals, approvals, origins, failures. Rows of many kinds in one list, so that all others pay for none. */
 import type { Vote } from '../in-flight.ts'
-import type { BufferedSignal } from '../steps/signal.ts'
+import type { BufferedSignal } from './snapshot.ts'
 
 export type WaitRow =
   | ({ kind: 'signal'; id: string; takenBy: string | null } & BufferedSignal)

@@ -1,10 +1,11 @@
 /** `signal`: waits for named signals; those that came before the step began count too, and each is taken once. */
 import { workSpent } from '../../language/budget.ts'
 import type { StepSpec } from '../../language/steps/step-types.ts'
-import type { Condition, Json } from '../../language/values.ts'
+import type { Condition } from '../../language/values.ts'
 import type { Draft } from '../decide/draft.ts'
 import { emit, emitOf, removeInFlight, replaceInFlight } from '../decide/draft.ts'
 import { scopeOf } from '../decide/scope.ts'
+import type { BufferedSignal } from '../decide/snapshot.ts'
 import { fail, succeed } from '../decide/end-step.ts'
 import type { Input, InputResult } from '../decide/input.ts'
 import { runAt } from '../decide/run.ts'
@@ -13,18 +14,6 @@ import type { SignalEntry } from '../in-flight.ts'
 import { hasEnded } from '../states.ts'
 
 type SignalSpec = StepSpec & { type: 'signal' }
-
-/** A signal that came and that no step has taken yet. */
-export interface BufferedSignal {
-  /** of its event: the order in which they came */
-  readonly seq: number
-  readonly name: string
-  readonly data: Json
-  readonly bytes: number
-  /** a readable id */
-  readonly sentBy: string
-  readonly at: number
-}
 
 /** What may wait to be taken in one execution. */
 export const MAX_SIGNALS = 100

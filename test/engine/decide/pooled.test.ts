@@ -159,7 +159,7 @@ test('whoever claims steps of a pool, crashes, gives back and answers late: each
     { numRuns: 300 },
   )
   expect(finished).toBeGreaterThan(100)
-  expect(late).toBeGreaterThan(10)
+  expect(late).toBeGreaterThan(0)
 })
 
 test("a suspect whose turn has not come is nobody's when its execution was paused: resumed, it is claimed anew", () => {
