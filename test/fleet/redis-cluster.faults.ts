@@ -1,26 +1,46 @@
-/** What processes share in a Redis Cluster: on all of its nodes, while slots move, and when the node dies that carries the bus. */
+/** What processes share in a Redis Cluster keeps what it keeps elsewhere: on all of its nodes, while slots move, and when a node dies. */
 import { Redis } from 'ioredis'
 import { Registry } from 'prom-client'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
-import type { Dispatch } from '../../src/fleet/dispatch.ts'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
-import type { LockStore } from '../../src/fleet/lock.ts'
 import { createRedisBus } from '../../src/fleet/redis-bus.ts'
 import { connectRedis } from '../../src/fleet/redis-connection.ts'
 import { createRedisDispatch } from '../../src/fleet/redis-dispatch.ts'
 import { createRedisLimiters } from '../../src/fleet/redis-limiter.ts'
 import { createRedisLocks } from '../../src/fleet/redis-locks.ts'
-import { newUuid } from '../../src/ids.ts'
 import { createLog } from '../../src/log.ts'
 import { hasRedis } from '../harness/has-redis.ts'
 import { testRedisCluster } from '../harness/redis-cluster.ts'
+import { testDatabase } from '../harness/test-database.ts'
 import { untilHeard } from '../harness/until-heard.ts'
+import { describeBullMq, describeDispatch } from './dispatch.contract.ts'
+import { describeLimiter, describeSharedLimiter } from './limiter.contract.ts'
+import { describeLock } from './lock.contract.ts'
 
 const silent = createLog('silent')
 const BUS = 'sluice:bus'
 /** which of three masters has its slot */
 const HAS_BUS = 1
 const cluster = hasRedis ? await testRedisCluster({ masters: 3, replicaOf: HAS_BUS }) : undefined
+
+const ground = await testDatabase()
+const bus = createLocalBus(silent)
+const shared = cluster?.ready.then(async () => (await connectRedis(cluster.url, silent)).reached)
+
+async function connected() {
+  await cluster!.ready
+  const redis = await connectRedis(cluster!.url, silent)
+  onTestFinished(() => redis.close())
+  return redis
+}
+const openDispatch = async () => createRedisDispatch({ redis: await connected(), bus, log: silent, registry: new Registry() })
+const openLimiter = async () => createRedisLimiters({ redis: await connected(), log: silent, registry: new Registry() })
+
+describeLock('in a Redis Cluster', async () => createRedisLocks(await connected()), hasRedis)
+describeLimiter('in a Redis Cluster', openLimiter, hasRedis)
+describeSharedLimiter('one Redis Cluster', openLimiter, hasRedis)
+describeDispatch('by BullMQ on a Redis Cluster', openDispatch, ground, hasRedis)
+describeBullMq('by BullMQ on a Redis Cluster', openDispatch, { ...ground, bus, client: () => shared! }, hasRedis)
 
 async function open() {
   const lines: { msg: string }[] = []
@@ -58,35 +78,6 @@ describe.skipIf(!hasRedis)('in a Redis Cluster', async () => {
     await limiters[0]!.giveBack('key-0', 1)
     expect(await limiters[0]!.look('key-0')).toMatchObject({ allowed: true, remaining: 1 })
     for (const { said } of [one, two]) expect(said('Redis is away')).toBe(0)
-  })
-
-  test('a lock is had by one, and an offer of work comes to whoever serves its pool (E1)', async () => {
-    const [one, two] = [await open(), await open()]
-    const names = Array.from({ length: 20 }, (_, at) => `lock-${at}`)
-    const [first, second] = [createRedisLocks(one.redis), createRedisLocks(two.redis)]
-    const take = (locks: LockStore, token: string) => Promise.all(names.map((name) => locks.take(name, token, 60_000)))
-    expect(await take(first, 'first')).toEqual(names.map(() => true))
-    expect(await take(second, 'second')).toEqual(names.map(() => false))
-    expect(await Promise.all(names.map((name) => first.remove(name, 'first')))).toEqual(names.map(() => true))
-
-    const common = { bus: createLocalBus(silent), log: silent }
-    const [offering, serving] = [one, two].map(({ redis }) =>
-      createRedisDispatch({ ...common, redis, registry: new Registry() }),
-    ) as [Dispatch, Dispatch]
-    const pools = ['one', 'other', 'third']
-    const offers = pools.map((pool) => ({ pool, executionId: newUuid(), version: 1, priority: 0 }))
-    const taken: string[] = []
-    const ends = pools.map((pool) =>
-      serving.serve([pool], { room: () => 10, take: async (ids) => void taken.push(...ids), look: () => undefined }),
-    )
-    onTestFinished(async () => {
-      for (const end of ends) await end.stop()
-      await Promise.all([offering.close(), serving.close()])
-    })
-    for (const offer of offers) offering.offer(offer)
-    await expect
-      .poll(() => taken.toSorted(), { timeout: 10_000 })
-      .toEqual(offers.map(({ executionId }) => executionId).toSorted())
   })
 
   test('rings are carried by one node, not by all', async () => {

@@ -30,7 +30,7 @@ const textOf = (template: SyntaxNode): string =>
 /** Requirement id -> the test files with a title that carries it, sorted. */
 export function provenBy(): Map<string, string[]> {
   const found = new Map<string, Set<string>>()
-  for (const path of filesUnder('test', /\.(test|faults)\.ts$/)) {
+  for (const path of filesUnder('test', /\.(test|faults|contract)\.ts$/)) {
     const ids = titlesOf(path).flatMap((title) => [...title.matchAll(IDS)].flatMap(([, list]) => list!.split(', ')))
     for (const id of ids) found.set(id, (found.get(id) ?? new Set()).add(path))
   }
