@@ -1,10 +1,11 @@
 /** Sending answers through Redis, and hearing what became of them. */
 import { randomBytes } from 'node:crypto'
-import type { Redis } from 'ioredis'
 import { TryLater } from './ask.ts'
 import { AgentRefused } from './channel.ts'
 import type { AgentRequest, Answer, Answered } from './channel.ts'
 import { reasonOf } from './pause.ts'
+import { duplicate } from './redis-connection.ts'
+import type { RedisClient } from './redis-connection.ts'
 import type { Signer } from './signing.ts'
 
 const RESPONSES = 'workflow:agent_responses'
@@ -34,8 +35,8 @@ export interface Answers {
 }
 
 export interface AnswersOptions {
-  /** its own, since reading blocks */
-  readonly redis: Redis
+  /** stays whoever's it is */
+  readonly redis: RedisClient
   readonly signer: Signer
   /** the text of a message that the server signed; undefined: it did not */
   readonly verified: (fields: Readonly<Record<string, string>>) => Promise<string | undefined>
@@ -44,17 +45,16 @@ export interface AnswersOptions {
 /** Resolves when replies are listened to. */
 export async function openAnswers({ redis, signer, verified }: AnswersOptions): Promise<Answers> {
   const replies = `workflow:agent_replies:${signer.fingerprint}`
-  const commands = redis.duplicate()
-  commands.on('error', () => undefined)
+  const blocking = duplicate(redis)
   const waiting = new Map<string, (reply: Reply) => void>()
-  const [newest] = await commands.xrevrange(replies, '+', '-', 'COUNT', 1)
+  const [newest] = await redis.xrevrange(replies, '+', '-', 'COUNT', 1)
   let last = newest?.[0] ?? '0'
   let closed = false
 
   async function listen(): Promise<void> {
     while (!closed) {
       try {
-        const found = await redis.xread('COUNT', 100, 'BLOCK', BLOCK_MS, 'STREAMS', replies, last)
+        const found = await blocking.xread('COUNT', 100, 'BLOCK', BLOCK_MS, 'STREAMS', replies, last)
         for (const [entry, fields] of found?.[0]?.[1] ?? []) {
           last = entry
           await hear(fields)
@@ -94,7 +94,7 @@ export async function openAnswers({ redis, signer, verified }: AnswersOptions): 
     async send({ id, role }, { decision, data }, signal) {
       const nonce = randomBytes(16).toString('base64url')
       // the servers' clock is near that of Redis, whatever ours is
-      const [seconds, micros] = await commands.time()
+      const [seconds, micros] = await redis.time()
       const issuedAt = Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000)
       const message = JSON.stringify({
         ...{ v: 1, type: 'answer', request: id, role, decision, ...(data !== undefined && { data }) },
@@ -104,8 +104,8 @@ export async function openAnswers({ redis, signer, verified }: AnswersOptions): 
       const fields = { key: signer.fingerprint, message, signature: signer.sign(message) }
       const replied = replyTo(nonce, signal)
       replied.catch(() => undefined)
-      await commands.xadd(RESPONSES, 'MAXLEN', '~', MOST_WAITING, '*', ...Object.entries(fields).flat())
-      await commands.publish(RESPONSES, '')
+      await redis.xadd(RESPONSES, 'MAXLEN', '~', MOST_WAITING, '*', ...Object.entries(fields).flat())
+      await redis.publish(RESPONSES, '')
       const { ok, code = '', message: why = code, retryAfterMs } = await replied
       if (ok) return 'ACCEPTED'
       if (LATE.has(code)) return 'LATE'
@@ -113,8 +113,7 @@ export async function openAnswers({ redis, signer, verified }: AnswersOptions): 
     },
     close() {
       closed = true
-      commands.disconnect()
-      redis.disconnect()
+      blocking.disconnect()
     },
   }
 }

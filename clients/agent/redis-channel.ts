@@ -1,12 +1,13 @@
 /** Requests over the fleet's Redis: what the server signed is done, once by all agents of a role, and answered with a signature. */
 import { hostname } from 'node:os'
-import { Redis } from 'ioredis'
 import { openAnswers } from './answers.ts'
 import { ask, TryLater } from './ask.ts'
 import type { Api } from './ask.ts'
 import { AgentRefused } from './channel.ts'
 import type { AgentNotice, Channel, Message } from './channel.ts'
 import { pause, tryAgainMs } from './pause.ts'
+import { connectRedis } from './redis-connection.ts'
+import type { RedisClient } from './redis-connection.ts'
 import { openRoleStreams } from './role-streams.ts'
 import type { Entry } from './role-streams.ts'
 import { createSigner, isSignedByServer } from './signing.ts'
@@ -44,18 +45,11 @@ const NOTICES_REMEMBERED = 10_000
 export async function openRedisChannel(options: RedisChannelOptions): Promise<Channel> {
   const { url, apiKey, roles, name = hostname(), onError } = options
   const api = { url, apiKey }
-  const open = async (): Promise<Redis> => {
-    const redis = new Redis(options.redis, { maxRetriesPerRequest: null, lazyConnect: true, retryStrategy: tryAgainMs })
-    redis.on('error', (error: Error) => onError(new Error(`Redis: ${error.message}`)))
-    // it is tried again until it is there
-    await redis.connect().catch(() => undefined)
-    return redis
-  }
   const verified = createVerifier(api, options.serverKey)
-  const reading = await open()
-  const aheadMs = await clockAhead(reading)
-  const streams = openRoleStreams(reading, roles, name)
-  const answers = await openAnswers({ redis: await open(), signer: createSigner(apiKey), verified })
+  const redis = await connectRedis(options.redis, onError)
+  const aheadMs = await clockAhead(redis)
+  const streams = openRoleStreams(redis, roles, name)
+  const answers = await openAnswers({ redis, signer: createSigner(apiKey), verified })
   /** where the messages lie that were given out, by their ids */
   const places = new Map<string, Entry>()
   /** left, and to be given out again at that time, ms since 1970 */
@@ -185,6 +179,7 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
     async close() {
       answers.close()
       streams.close()
+      redis.disconnect()
     },
   }
 
@@ -195,7 +190,7 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
 }
 
 /** How far the clock of Redis, which is near that of the servers, is ahead of ours. */
-async function clockAhead(redis: Redis): Promise<number> {
+async function clockAhead(redis: RedisClient): Promise<number> {
   const [seconds, micros] = await redis.time()
   return Number(seconds) * 1_000 + Number(micros) / 1_000 - Date.now()
 }

@@ -1,5 +1,6 @@
 /** The streams of an agent's roles: each message goes to one agent of the role, and to another when that one goes silent. */
-import type { Redis } from 'ioredis'
+import { duplicate } from './redis-connection.ts'
+import type { RedisClient } from './redis-connection.ts'
 
 /** All agents of a role read in it. */
 const GROUP = 'agents'
@@ -35,11 +36,14 @@ export interface RoleStreams {
 
 type Raw = [entry: string, fields: string[] | null]
 
-/** `redis`: its own, since reading blocks; `name`: who reads, the same after a restart. */
-export function openRoleStreams(redis: Redis, roles: readonly string[], name: string): RoleStreams {
+/** `name`: who reads, the same after a restart. The connection stays whoever's it is. */
+export function openRoleStreams(redis: RedisClient, roles: readonly string[], name: string): RoleStreams {
   const streams = roles.map((role) => `messages:${role}`)
-  const commands = redis.duplicate()
-  commands.on('error', () => undefined)
+  /** Each stream has a connection that blocks: in a cluster they lie at different nodes. */
+  const blocking = new Map(streams.map((stream) => [stream, duplicate(redis)]))
+  const listening = new Map<string, Promise<void>>()
+  /** given to this process, which was not asked to give it out yet */
+  const arrived: Entry[] = []
   /** what this process is about */
   const held = new Map<string, Set<string>>(streams.map((stream) => [stream, new Set()]))
   /** what others may have, as `stream entry` */
@@ -56,7 +60,7 @@ export function openRoleStreams(redis: Redis, roles: readonly string[], name: st
   /** Begins the idle time of these anew. What is not in the stream any more was answered, or nobody waits for it. */
   async function keep(stream: string, entries: readonly string[]): Promise<void> {
     if (entries.length === 0) return
-    const kept = new Set((await commands.xclaim(stream, GROUP, name, 0, ...entries, 'JUSTID')) as string[])
+    const kept = new Set((await redis.call('xclaim', stream, GROUP, name, 0, ...entries, 'JUSTID')) as string[])
     for (const entry of entries) if (!kept.has(entry)) for (const listener of gone) listener({ stream, entry })
   }
 
@@ -73,7 +77,7 @@ export function openRoleStreams(redis: Redis, roles: readonly string[], name: st
 
   async function makeGroups(): Promise<void> {
     for (const stream of streams) {
-      await commands.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch((error: Error) => {
+      await redis.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch((error: Error) => {
         if (!error.message.startsWith('BUSYGROUP')) throw error
       })
     }
@@ -81,18 +85,18 @@ export function openRoleStreams(redis: Redis, roles: readonly string[], name: st
 
   /** What this name was given and did not acknowledge. */
   async function readOwn(stream: string): Promise<Entry[]> {
-    const [read] = ((await commands.xreadgroup('GROUP', GROUP, name, 'STREAMS', stream, '0')) ?? []) as [string, Raw[]][]
+    const [read] = ((await redis.xreadgroup('GROUP', GROUP, name, 'STREAMS', stream, '0')) ?? []) as [string, Raw[]][]
     return hold(stream, read?.[1] ?? [])
   }
 
   async function takeOver(most: number): Promise<Entry[]> {
     const taken: Entry[] = []
     for (const stream of streams) {
-      const pending = await commands.xpending(stream, GROUP, 'IDLE', SILENT_FOR_MS, '-', '+', PENDING_LOOKED_AT)
+      const pending = await redis.xpending(stream, GROUP, 'IDLE', SILENT_FOR_MS, '-', '+', PENDING_LOOKED_AT)
       const silent = (pending as [entry: string, ...unknown[]][]).map(([entry]) => entry)
       const wanted = silent.filter((entry) => !unwanted.has(`${stream} ${entry}`)).slice(0, most - taken.length)
       if (wanted.length === 0) continue
-      const claimed = await commands.xclaim(stream, GROUP, name, SILENT_FOR_MS, ...wanted)
+      const claimed = await redis.call('xclaim', stream, GROUP, name, SILENT_FOR_MS, ...wanted)
       taken.push(...hold(stream, claimed as Raw[]))
     }
     return taken
@@ -108,12 +112,30 @@ export function openRoleStreams(redis: Redis, roles: readonly string[], name: st
       const taken = await takeOver(most)
       if (taken.length > 0) return taken
     }
-    const found = await redis.xreadgroup(
-      ...(['GROUP', GROUP, name, 'COUNT', most, 'BLOCK', BLOCK_MS, 'STREAMS'] as const),
-      ...streams,
-      ...streams.map(() => '>'),
-    )
-    return (found ?? []).flatMap(([stream, raw]) => hold(stream, raw))
+    for (const stream of streams)
+      if (arrived.length < most) arrived.push(...(await readNew(redis, stream, ['COUNT', most - arrived.length])))
+    // the one that was first is the last the next time
+    streams.push(streams.shift()!)
+    if (arrived.length === 0) await Promise.race(streams.map(listen))
+    return arrived.splice(0, most)
+  }
+
+  /** Settles when something has come in a stream, or when nothing has for a while; one at a time for each. */
+  function listen(stream: string): Promise<void> {
+    const known = listening.get(stream)
+    if (known) return known
+    const read = readNew(blocking.get(stream)!, stream, ['COUNT', 1, 'BLOCK', BLOCK_MS])
+    const listens = read.then((entries) => void arrived.push(...entries)).finally(() => listening.delete(stream))
+    listening.set(stream, listens)
+    return listens
+  }
+
+  /** Of no other agent yet. */
+  async function readNew(from: RedisClient, stream: string, how: ['COUNT', number, ...('BLOCK' | number)[]]): Promise<Entry[]> {
+    const found = (await from.call('xreadgroup', 'GROUP', GROUP, name, ...how, 'STREAMS', stream, '>')) as
+      | [string, Raw[]][]
+      | null
+    return hold(stream, found?.[0]?.[1] ?? [])
   }
 
   return {
@@ -121,8 +143,11 @@ export function openRoleStreams(redis: Redis, roles: readonly string[], name: st
       try {
         return await read(most)
       } catch (error) {
+        if (!(error instanceof Error)) throw error
+        // what it waited for was taken away, or lies at another node now: it is asked again
+        if (error.message.startsWith('UNBLOCKED')) return []
         // at the first time, and after Redis lost everything
-        if (!(error instanceof Error) || !error.message.startsWith('NOGROUP')) throw error
+        if (!error.message.startsWith('NOGROUP')) throw error
         await makeGroups()
         behind = [...streams]
         return []
@@ -130,7 +155,7 @@ export function openRoleStreams(redis: Redis, roles: readonly string[], name: st
     },
     async acknowledge({ stream, entry }) {
       held.get(stream)?.delete(entry)
-      await commands.xack(stream, GROUP, entry)
+      await redis.xack(stream, GROUP, entry)
     },
     letGo({ stream, entry }, forGood = false) {
       held.get(stream)?.delete(entry)
@@ -141,8 +166,7 @@ export function openRoleStreams(redis: Redis, roles: readonly string[], name: st
     onGone: (listener) => void gone.add(listener),
     close() {
       clearInterval(keeping)
-      commands.disconnect()
-      redis.disconnect()
+      for (const connection of blocking.values()) connection.disconnect()
     },
   }
 }

@@ -30,6 +30,8 @@ const MOST_FOREIGN = 10_000
 const HEARD_FOR_MS = 5_000
 const MOST_REPLIES = 1_000
 const REPLIES_KEPT_MS = 3_600_000
+/** All of it is there again; or a node of a cluster is gone, and whoever is there in its place may lack the last of what it had. */
+const RETURNS = ['ready', '-node']
 /** What a process took and did not settle within this, another takes. */
 const SETTLED_WITHIN_MS = 30_000
 
@@ -70,12 +72,13 @@ export function createAgentMessages({ redis, log }: AgentMessagesOptions): Agent
   }
 
   function listenAt(client: RedisClient): () => Promise<void> {
-    client.on('ready', tellBack)
+    for (const event of RETURNS) client.on(event, tellBack)
     tellBack()
     // that it is lost, the bus says too
-    const listening = keepListening({ open: () => listenToRedis(client, RESPONSES, receivePublished), onLost: () => undefined })
+    const heard = { isSharded: false, receive: receivePublished }
+    const listening = keepListening({ open: () => listenToRedis(client, RESPONSES, heard), onLost: () => undefined })
     return async () => {
-      client.off('ready', tellBack)
+      for (const event of RETURNS) client.off(event, tellBack)
       await listening.stop()
     }
   }

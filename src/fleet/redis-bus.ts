@@ -60,7 +60,7 @@ export function createRedisBus({ redis, log }: RedisBusOptions): RedisBus {
   function listenAt(client: RedisClient): Listening {
     client.on('ready', tellBack)
     return keepListening({
-      open: () => listenToRedis(client, CHANNEL, bus.receive),
+      open: () => listenToRedis(client, CHANNEL, { isSharded: true, receive: bus.receive }),
       onListening() {
         listens = true
         tellBack()

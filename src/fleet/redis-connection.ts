@@ -42,7 +42,7 @@ const retryStrategy = (attempt: number): number => Math.min(attempt * RECONNECT_
 /** Resolves when it is connected, or when that failed once: it goes on trying. `rediss://` verifies the certificate. */
 export async function connectRedis(url: string, log: Logger): Promise<RedisConnection> {
   const reached = Promise.withResolvers<RedisClient>()
-  const first = new Redis(url, { ...IMPATIENT, retryStrategy, enableOfflineQueue: false })
+  const first = new Redis(url, { ...IMPATIENT, retryStrategy, enableOfflineQueue: false, reconnectOnError: isReplicaNow })
   tellErrors(first, log)
   let open: RedisClient = first
   let client: RedisClient | undefined
@@ -89,6 +89,9 @@ export function patientClient(client: RedisClient, log: Logger): RedisClient {
   tellErrors(patient, log)
   return patient
 }
+
+/** What stands behind the address is the master no more: who is it now? */
+const isReplicaNow = ({ message }: Error): boolean => message.startsWith('READONLY')
 
 async function isOfCluster(redis: Redis): Promise<boolean> {
   try {

@@ -1,4 +1,4 @@
-/** A connection to Redis that listens to one channel: in a cluster, to the node that has the channel. */
+/** A connection to Redis that listens to one channel: in a cluster, at the node that has the channel. */
 import { Redis } from 'ioredis'
 import type { Cluster, RedisOptions } from 'ioredis'
 import type { Ear } from './keep-listening.ts'
@@ -10,9 +10,17 @@ const PING_EVERY_MS = 10_000
 /** Whoever opens it again when it is lost asks the cluster again. */
 const ONCE = { retryStrategy: null, autoResubscribe: false, enableOfflineQueue: false, lazyConnect: true } satisfies RedisOptions
 
-/** Resolves when it listens; `receive` gets each message. */
-export async function listenToRedis(client: RedisClient, channel: string, receive: (message: string) => void): Promise<Ear> {
+export interface ListenOptions {
+  /** In a cluster, whether it is published by SPUBLISH; what PUBLISH says, all nodes hear. */
+  readonly isSharded: boolean
+  /** gets each message */
+  receive(message: string): void
+}
+
+/** Resolves when it listens. */
+export async function listenToRedis(client: RedisClient, channel: string, options: ListenOptions): Promise<Ear> {
   const isOne = client instanceof Redis
+  const isSharded = !isOne && options.isSharded
   const redis = isOne ? client.duplicate(ONCE) : (await nodeOf(client, channel)).duplicate(ONCE)
   const lost = new Promise<void>((resolve) => {
     redis.once('end', resolve)
@@ -20,13 +28,13 @@ export async function listenToRedis(client: RedisClient, channel: string, receiv
     redis.once('moved', resolve)
   })
   // emitted for that, and for a subscription that was refused since it does
-  if (!isOne) redis.on('moved', () => client.refreshSlotsCache())
+  if (isSharded) redis.on('moved', () => client.refreshSlotsCache())
   // `client` cannot reach it either, and says why
   redis.on('error', () => undefined)
-  redis.on(isOne ? 'message' : 'smessage', (_channel: string, message: string) => receive(message))
+  redis.on(isSharded ? 'smessage' : 'message', (_channel: string, message: string) => options.receive(message))
   try {
     await redis.connect()
-    await (isOne ? redis.subscribe(channel) : redis.ssubscribe(channel))
+    await (isSharded ? redis.ssubscribe(channel) : redis.subscribe(channel))
   } catch (error) {
     redis.disconnect()
     throw error
