@@ -6,6 +6,7 @@ import { newUuid } from '../ids.ts'
 import type { OpenAuditFeed } from '../live/audit-topic.ts'
 import type { OpenChanges } from '../live/changes-topic.ts'
 import type { OpenExecutionFeed } from '../live/execution-topic.ts'
+import type { FeedCursorOf } from '../live/feed-cursors.ts'
 import type { Logger } from '../log.ts'
 import type { Call, Services } from '../operations/call.ts'
 import type { WantedRequests } from '../operations/agent-requests/follow-agent-requests.ts'
@@ -16,6 +17,8 @@ export type Caller = Pick<Call, 'principal' | 'origin' | 'requestId' | 'signal'>
 
 /** Opens what can be followed. */
 export interface FeedOpeners {
+  /** where to follow an execution from */
+  readonly cursorOf: FeedCursorOf
   readonly openExecutionFeed: OpenExecutionFeed<string>
   readonly openExecutionsFeed: OpenChanges<string, FollowedExecutions>
   readonly openAgentRequestsFeed: OpenChanges<string, WantedRequests>

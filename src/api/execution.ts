@@ -3,7 +3,6 @@ import type { EXECUTION_STATUSES } from '../engine/states.ts'
 import type { ExecutionError } from '../engine/entities/execution.ts'
 import { Fault } from '../errors.ts'
 import { withStatuses } from '../language/picture/picture-graph.ts'
-import { encodeFeedCursor } from '../live/cursor.ts'
 import { MAX_EVENTS } from '../operations/executions/read-events.ts'
 import { nameOf } from '../operations/executions/read-steps.ts'
 import type { StepView } from '../operations/executions/read-steps.ts'
@@ -180,7 +179,7 @@ Execution.implement({
     version: t.exposeInt('version', { description: 'Grows with every change: of two answers the higher is newer.' }),
     feedCursor: t.string({
       description: 'Send it as `after` of `executionFeed` to follow what comes after this answer, without a gap.',
-      resolve: ({ id, seq }) => encodeFeedCursor(id, seq),
+      resolve: (execution, _args, call) => call.feeds.cursorOf(execution),
     }),
     lastSeq: t.exposeInt('seq', { description: 'The `seq` of its last event.' }),
     steps: t.field({

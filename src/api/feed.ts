@@ -36,7 +36,7 @@ export const COMMON_FRAMES = {
   }),
   gap: builder.objectRef<FrameOf<'gap'>>('FeedGap').implement({
     description:
-      'Events between your cursor and this one are missing, for good. The feed goes on from here by itself: a snapshot, then the events that are left.',
+      'Events between your cursor and this one are missing, for good. The feed goes on from here by itself: a snapshot, then the events that are left. After RESTORED what you had is of another history: drop it.',
     interfaces: [FeedFrame],
     fields: (t) => ({
       reason: t.field({ type: Reason, description: 'Why they are missing.', resolve: ({ reason }) => reason }),

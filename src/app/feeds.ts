@@ -7,6 +7,7 @@ import { measureFeeds } from '../live/metrics.ts'
 import { createAgentRequestsFeeds } from '../live/agent-requests-topic.ts'
 import { createAuditFeeds } from '../live/audit-topic.ts'
 import { createExecutionFeeds } from '../live/execution-topic.ts'
+import { createFeedCursors } from '../live/feed-cursors.ts'
 import { createExecutionsFeeds } from '../live/executions-topic.ts'
 import type { Services } from '../operations/call.ts'
 import { changedAgentRequests, showAgentRequests } from '../operations/agent-requests/follow-agent-requests.ts'
@@ -37,6 +38,7 @@ export async function drainFeeds(feeds: Pick<Feeds<string>, 'drain'>): Promise<v
 export function feedOpeners(feeds: Pick<Feeds<string>, 'open'>, services: Services, paceMs?: number): FeedOpeners {
   const { database, engine } = services
   return {
+    cursorOf: createFeedCursors(database),
     openExecutionFeed: createExecutionFeeds({
       ...{ database, feeds, masks: engine.masks },
       whoMaySee: (asked) => whoMaySee(database, asked),

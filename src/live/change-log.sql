@@ -1,10 +1,12 @@
 -- What changed after one transaction's number and, unless null, up to another's, as far as no transaction that still runs could add to it
 -- (src/live/change-log.ts calls these). Indexes are walked whatever the statistics say: who comes back late reads pages, never the rest.
 
--- Which database this is: a dump in another cluster, a restored backup and a promoted standby each count transactions anew.
+-- Which database this is: a dump in another cluster, a restored backup and a promoted standby each count transactions anew. A standby
+-- that was promoted has its new timeline in its checkpoint only after minutes; until then it is where recovery ended.
 create or replace function sluice.database_epoch() returns text language sql stable as $$
-  select left(md5(concat_ws(' ', c.system_identifier, k.timeline_id, d.oid, i.id)), 12)
-  from pg_control_system() c, pg_control_checkpoint() k, pg_database d, sluice.installation i where d.datname = current_database()
+  select left(md5(concat_ws(' ', c.system_identifier, greatest(k.timeline_id, r.min_recovery_end_timeline), d.oid, i.id)), 12)
+  from pg_control_system() c, pg_control_checkpoint() k, pg_control_recovery() r, pg_database d, sluice.installation i
+  where d.datname = current_database()
 $$;
 
 -- `xmin`: of the oldest transaction that runs; `first`, `newest`: that are remembered, below it; `last`: of those in `ids`; `more`: than

@@ -10,7 +10,7 @@ import { decodeFeedCursor, encodeFeedCursor } from './cursor.ts'
 import type { Feed, Feeds } from './feeds.ts'
 import { advance } from './frames.ts'
 import type { ExecutionFrame } from './frames.ts'
-import { createReadAfter, readSeqs } from './read-execution.ts'
+import { createReadAfter, readPlaces } from './read-execution.ts'
 import type { Page, ReadOptions, Topic, TopicKind } from './topic.ts'
 
 /** Events in one delta: large enough for few statements, small enough (8 KB an event) for one message. */
@@ -67,8 +67,8 @@ function createTopics({ database, masks, whoMaySee }: Pick<ExecutionFeedsOptions
     name: 'execution',
     async newest(topics) {
       const ids = topics.map((topic) => (topic as ExecutionTopic).executionId)
-      const seqs = await readSeqs(database, ids)
-      return ids.map((id) => (seqs.has(id) ? encodeFeedCursor(id, seqs.get(id)!) : undefined))
+      const places = await readPlaces(database, ids)
+      return ids.map((id) => (places.has(id) ? encodeFeedCursor(id, places.get(id)!) : undefined))
     },
     async mayFollow(asked) {
       const following = asked.map(({ principal, topic }) => ({
@@ -84,17 +84,16 @@ function createTopics({ database, masks, whoMaySee }: Pick<ExecutionFeedsOptions
     after: string | undefined,
     { upTo, conflate }: ReadOptions,
   ): Promise<Page<ExecutionFrame> | undefined> {
-    const seqOf = (cursor: string): number => decodeFeedCursor(cursor, executionId)
-    const from = after === undefined ? undefined : seqOf(after)
-    const limit = upTo === undefined ? DELTA_LIMIT : Math.min(DELTA_LIMIT, seqOf(upTo) - (from ?? 0))
-    const page = await readAfter(executionId, conflate ? undefined : from, limit)
+    const from = after === undefined ? undefined : decodeFeedCursor(after, executionId)
+    const goal = upTo === undefined ? undefined : decodeFeedCursor(upTo, executionId).seq
+    const limit = goal === undefined ? DELTA_LIMIT : Math.min(DELTA_LIMIT, goal - (from?.seq ?? 0))
+    const page = await readAfter(executionId, conflate ? undefined : from?.seq, limit)
     if (!page) return undefined
     const { frames, position } = advance(from, page, conflate)
-    const goal = upTo === undefined ? page.execution.seq : seqOf(upTo)
     return {
       frames,
-      cursor: encodeFeedCursor(executionId, position),
-      more: position < goal,
+      cursor: encodeFeedCursor(executionId, { seq: position, epoch: page.epoch }),
+      more: position < (goal ?? page.execution.seq),
       ends: frames.at(-1)?.kind === 'end',
     }
   }
@@ -108,17 +107,21 @@ function createTopics({ database, masks, whoMaySee }: Pick<ExecutionFeedsOptions
   }
 
   /** Both ids are UUIDs. */
-  return (executionId: string, flowId: string): ExecutionTopic => ({
-    kind,
-    executionId,
-    key: `execution ${executionId}`,
-    bell: executionTopic(executionId),
-    subjects: [`flow:${flowId}`],
-    start: encodeFeedCursor(executionId, 0),
-    read: (after, options) => (isTracing() ? readTraced(executionId, after, options) : read(executionId, after, options)),
-    compare: (a, b) => decodeFeedCursor(a, executionId) - decodeFeedCursor(b, executionId),
-    isNews: (cursor, payload) => readSeq(payload) > decodeFeedCursor(cursor, executionId),
-  })
+  return (executionId: string, flowId: string): ExecutionTopic => {
+    const seqOf = (cursor: string): number => decodeFeedCursor(cursor, executionId).seq
+    return {
+      kind,
+      executionId,
+      key: `execution ${executionId}`,
+      bell: executionTopic(executionId),
+      subjects: [`flow:${flowId}`],
+      // in whatever history, nothing was seen
+      start: encodeFeedCursor(executionId, { seq: 0, epoch: undefined }),
+      read: (after, options) => (isTracing() ? readTraced(executionId, after, options) : read(executionId, after, options)),
+      compare: (a, b) => seqOf(a) - seqOf(b),
+      isNews: (cursor, payload) => readSeq(payload) > seqOf(cursor),
+    }
+  }
 }
 
 /** A ring may come without its payload: then it says only that something happened. */

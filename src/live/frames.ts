@@ -2,7 +2,8 @@
 import type { Execution } from '../engine/entities/execution.ts'
 import type { EventType } from '../engine/states.ts'
 import type { Json } from '../language/values.ts'
-import { encodeFeedCursor } from './cursor.ts'
+import { encodeFeedCursor, isForeign } from './cursor.ts'
+import type { FeedPlace } from './cursor.ts'
 
 /** Why a feed ended, closed or has a gap. */
 export const FEED_REASONS = {
@@ -12,7 +13,8 @@ export const FEED_REASONS = {
   DRAINING: 'This server is going down: connect again, and resume after `cursor`.',
   RETENTION: 'Events after your cursor were removed, being older than their retention.',
   TOO_MANY_CHANGES: 'More has changed than a feed passes on one by one: what follows is how it is now.',
-  RESTORED: 'Your cursor is ahead of the database, which was restored from a backup.',
+  RESTORED:
+    'Your cursor is of another database than this one, which was restored from a backup: drop what you have, a snapshot follows.',
 } as const
 export type FeedReason = keyof typeof FEED_REASONS
 export type CloseReason = 'ACCESS_REVOKED' | 'TOKEN_EXPIRED' | 'DRAINING'
@@ -48,6 +50,8 @@ export interface ExecutionPage {
   readonly execution: Execution
   /** in the order of `seq`, at most as many as were asked for */
   readonly events: readonly FeedEvent[]
+  /** of the database that they were read from */
+  readonly epoch: string
 }
 
 /** What a reader at one place gets from a page, and where that takes it. */
@@ -62,31 +66,32 @@ export interface Advance {
  * After a gap it goes on from the gap's cursor, with a snapshot and then whatever events are left. `conflate`: the reader wants
  * no events, none were read, and the next state is all there is to say.
  */
-export function advance(from: number | undefined, { execution, events }: ExecutionPage, conflate = false): Advance {
+export function advance(from: FeedPlace | undefined, { execution, events, epoch }: ExecutionPage, conflate = false): Advance {
   const { id, seq: last } = execution
   const frames: ExecutionFrame[] = []
-  const show = (at: number) => frames.push({ kind: 'snapshot', cursor: encodeFeedCursor(id, at), execution })
-  const skip = (at: number, reason: FeedReason) => frames.push({ kind: 'gap', cursor: encodeFeedCursor(id, at), reason })
+  const cursorAt = (seq: number) => encodeFeedCursor(id, { seq, epoch })
+  const show = (at: number) => frames.push({ kind: 'snapshot', cursor: cursorAt(at), execution })
+  const skip = (at: number, reason: FeedReason) => frames.push({ kind: 'gap', cursor: cursorAt(at), reason })
   let position = last
 
   if (from === undefined) {
     show(last)
-  } else if (from > last) {
+  } else if (from.seq > last || isForeign(from, epoch)) {
     skip(last, 'RESTORED')
     show(last)
-  } else if (from < last && conflate) {
-    frames.push({ kind: 'delta', cursor: encodeFeedCursor(id, last), execution, events })
-  } else if (from < last) {
-    const next = unbroken(from, events)
+  } else if (from.seq < last && conflate) {
+    frames.push({ kind: 'delta', cursor: cursorAt(last), execution, events })
+  } else if (from.seq < last) {
+    const next = unbroken(from.seq, events)
     position = next.at(-1)?.seq ?? (events[0] ? events[0].seq - 1 : last)
-    if (next.length > 0) frames.push({ kind: 'delta', cursor: encodeFeedCursor(id, position), execution, events: next })
+    if (next.length > 0) frames.push({ kind: 'delta', cursor: cursorAt(position), execution, events: next })
     else {
       skip(position, 'RETENTION')
       show(position)
     }
   }
   if (position === last && execution.endedAt !== null) {
-    frames.push({ kind: 'end', cursor: encodeFeedCursor(id, last), reason: 'FINISHED', execution })
+    frames.push({ kind: 'end', cursor: cursorAt(last), reason: 'FINISHED', execution })
   }
   return { frames, position }
 }

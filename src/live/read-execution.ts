@@ -6,6 +6,7 @@ import { Execution } from '../engine/entities/execution.ts'
 import type { MasksOf } from '../engine/masks.ts'
 import type { EventType } from '../engine/states.ts'
 import type { Json } from '../language/values.ts'
+import type { FeedPlace } from './cursor.ts'
 import type { ExecutionPage, FeedEvent } from './frames.ts'
 
 /** Reads the execution and at most `limit` events after `after`, both as of one moment; undefined when there is no such execution. */
@@ -38,7 +39,7 @@ const TOGETHER = { most: 50, atOnce: 4 }
 export function createReadAfter(database: Database, masks: MasksOf): ReadAfter {
   const columns = Object.values(database.orm.getMetadata(Execution).properties).map(({ fieldNames }) => `x.${fieldNames[0]}`)
   const text = prepared(`
-    select q.place::integer, coalesce(e.events, '[]') as events, ${columns.join(', ')}
+    select q.place::integer, (select sluice.database_epoch()) as "databaseEpoch", coalesce(e.events, '[]') as events, ${columns.join(', ')}
     from unnest($1::uuid[], $2::integer[], $3::integer[]) with ordinality as q(execution_id, after, most, place)
     join sluice.executions x on x.id = q.execution_id
     left join lateral (
@@ -48,18 +49,18 @@ export function createReadAfter(database: Database, masks: MasksOf): ReadAfter {
     ) e on true`)
 
   async function readAll(questions: readonly Question[]): Promise<(ExecutionPage | undefined)[]> {
-    const rows = await database.query<{ place: number; id: string; events: EventRow[] }>(text, [
+    const rows = await database.query<{ place: number; databaseEpoch: string; id: string; events: EventRow[] }>(text, [
       questions.map(({ executionId }) => executionId),
       questions.map(({ after = 0 }) => after),
       questions.map(({ after, limit }) => (after === undefined ? 0 : limit)),
     ])
     const found = await masks(rows.map(({ id }) => id))
     const pages: (ExecutionPage | undefined)[] = questions.map(() => undefined)
-    for (const { place, events, ...columnsOfExecution } of rows) {
+    for (const { place, databaseEpoch: epoch, events, ...columnsOfExecution } of rows) {
       const mask = found.get(columnsOfExecution.id)!
       const execution = database.fork().map(Execution, columnsOfExecution)
       mask.hideIn(execution)
-      pages[place - 1] = { execution, events: events.map((event) => mask.event(toEvent(event))) }
+      pages[place - 1] = { execution, events: events.map((event) => mask.event(toEvent(event))), epoch }
     }
     return pages
   }
@@ -70,10 +71,11 @@ export function createReadAfter(database: Database, masks: MasksOf): ReadAfter {
 
 const toEvent = (row: EventRow): Omit<FeedEvent, 'redacted'> => ({ ...row, at: new Date(row.at) })
 
-/** The newest seq of each of these executions; one that does not exist is missing. */
-export async function readSeqs(database: Database, executionIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
-  const rows = await database.query<{ id: string; seq: number }>('select id, seq from sluice.executions where id = any($1)', [
-    executionIds,
-  ])
-  return new Map(rows.map(({ id, seq }) => [id, seq]))
+/** The place of each of these executions after its newest event; one that does not exist is missing. */
+export async function readPlaces(database: Database, executionIds: readonly string[]): Promise<ReadonlyMap<string, FeedPlace>> {
+  const rows = await database.query<FeedPlace & { id: string }>(
+    'select id, seq, (select sluice.database_epoch()) as epoch from sluice.executions where id = any($1)',
+    [executionIds],
+  )
+  return new Map(rows.map(({ id, ...place }) => [id, place]))
 }

@@ -136,7 +136,10 @@ test('a subscriber sees every step of feature_approval as it happens, the answer
   const me = await person()
   const id = await start(me, 2_000_000, 0)
   const frames: Frame[] = []
-  for await (const frame of framesOf(me, { id, after: encodeFeedCursor(decodeId('execution', id)!, 0) })) {
+  for await (const frame of framesOf(me, {
+    id,
+    after: encodeFeedCursor(decodeId('execution', id)!, { seq: 0, epoch: undefined }),
+  })) {
     frames.push(frame)
     if (!frame.events?.some(({ type }) => type === 'agent.asked')) continue
     const page = { limit: 1, descending: true }

@@ -158,6 +158,11 @@ test(
       })
       expect(ended).toEqual({ n })
     }
+    // its place is passed again, by another history
+    expect(await firstFrame(again.url, restored, FOLLOW_ONE, { id: ahead, after: farther })).toMatchObject({
+      kind: 'FeedGap',
+      reason: 'RESTORED',
+    })
 
     const visited = await visitEmbedded({ dataDir: restored, log })
     const database = await openDatabase({ connection: visited.appUrl, entities: [], poolSize: 2, log })

@@ -195,7 +195,7 @@ test('events that retention took are a gap, told as such', async () => {
   const transport = overWebSocket({ url, token: session.token })
   await followed({ transport, kind: executionFeed, variables: { id } }).until(({ view }) => view.execution?.status === 'WAITING')
   await ownerQuery('delete from sluice.events where execution_id = $1 and seq <= 4', [uuid])
-  const after = encodeFeedCursor(uuid, 1)
+  const after = encodeFeedCursor(uuid, { seq: 1, epoch: undefined })
   const follower = followed({ transport, kind: executionFeed, variables: { id, after } })
   const { gaps, view } = await follower.until(({ view }) => view.events.length > 0)
   expect(gaps).toEqual([{ reason: 'RETENTION', after }])

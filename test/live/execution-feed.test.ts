@@ -1,7 +1,7 @@
 /** One feed on a real database: its frames in order, its end, its closing, and what it costs. */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, onTestFinished, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
 import { executionTopic } from '../../src/engine/engine.ts'
 import { Execution } from '../../src/engine/entities/execution.ts'
@@ -13,11 +13,12 @@ import { createLog } from '../../src/log.ts'
 import { testDatabase } from '../harness/test-database.ts'
 import { FLOW, masks, reader, steeredAccess } from './access.ts'
 import { countedBus } from './counted-bus.ts'
-import { commitEvents, startExecution } from './history.ts'
+import { commitEvents, feedCursors, startExecution } from './history.ts'
 import { pulledFeeds } from '../harness/pulled-feeds.ts'
 import type { PulledFeed } from '../harness/pulled-feeds.ts'
 
 const { database, ownerQuery } = await testDatabase({ entities: [Execution] })
+let cursorAt = await feedCursors(database)
 const bus = countedBus()
 let statements = 0
 const counted: Database = { ...database, query: (text, params) => ((statements += 1), database.query(text, params)) }
@@ -68,13 +69,13 @@ test('a feed is a snapshot, then deltas as things happen, then the end, and comp
   const feed = await open(id)
   expect(await pull(feed)).toMatchObject({
     kind: 'snapshot',
-    cursor: encodeFeedCursor(id, 2),
+    cursor: cursorAt(id, 2),
     execution: { id, status: 'RUNNING' },
   })
   const next = pull(feed)
   expect(await settledNow(next)).toBe('waiting')
   await commitAndRing(id, 1)
-  expect(await next).toMatchObject({ kind: 'delta', cursor: encodeFeedCursor(id, 3), events: [{ seq: 3, data: { n: 3 } }] })
+  expect(await next).toMatchObject({ kind: 'delta', cursor: cursorAt(id, 3), events: [{ seq: 3, data: { n: 3 } }] })
   await commitAndRing(id, 2, true)
   const [delta, end, ...more] = await rest(feed)
   expect(delta).toMatchObject({ kind: 'delta', events: [{ seq: 4 }, { seq: 5 }], execution: { status: 'SUCCEEDED', seq: 5 } })
@@ -86,7 +87,7 @@ test('a feed is a snapshot, then deltas as things happen, then the end, and comp
 test('a delta has at most 500 events', async () => {
   const id = await startExecution(database)
   await commitEvents(database, id, 1_203, true)
-  const frames = await rest(await open(id, { after: encodeFeedCursor(id, 0) }))
+  const frames = await rest(await open(id, { after: cursorAt(id, 0) }))
   expect(frames.map((frame) => seqs(frame)?.length)).toEqual([500, 500, 203, undefined])
   expect(frames.flatMap((frame) => seqs(frame) ?? [])).toEqual(Array.from({ length: 1_203 }, (_, index) => index + 1))
 })
@@ -94,14 +95,14 @@ test('a delta has at most 500 events', async () => {
 test('a cursor resumes with later events only, also after the end', async () => {
   const id = await startExecution(database)
   await commitEvents(database, id, 4, true)
-  expect((await rest(await open(id, { after: encodeFeedCursor(id, 3) }))).map(({ kind }) => kind)).toEqual(['delta', 'end'])
-  const atTheEnd = await rest(await open(id, { after: encodeFeedCursor(id, 4) }))
-  expect(atTheEnd).toMatchObject([{ kind: 'end', reason: 'FINISHED', cursor: encodeFeedCursor(id, 4) }])
+  expect((await rest(await open(id, { after: cursorAt(id, 3) }))).map(({ kind }) => kind)).toEqual(['delta', 'end'])
+  const atTheEnd = await rest(await open(id, { after: cursorAt(id, 4) }))
+  expect(atTheEnd).toMatchObject([{ kind: 'end', reason: 'FINISHED', cursor: cursorAt(id, 4) }])
 })
 
 test('a bad cursor, an unknown execution and one that may not be seen are refused before anything starts', async () => {
   const [id, other] = [await startExecution(database), newUuid()]
-  for (const after of ['', 'x', encodeFeedCursor(other, 1)]) {
+  for (const after of ['', 'x', cursorAt(other, 1)]) {
     await expect(open(id, { after })).rejects.toMatchObject({ code: 'BAD_CURSOR' })
   }
   const blind = reader()
@@ -113,8 +114,8 @@ test('events that retention removed are a gap that says where the feed goes on',
   const id = await startExecution(database)
   await commitEvents(database, id, 6, true)
   await ownerQuery('delete from sluice.events where execution_id = $1 and seq <= 4', [id])
-  const [gap, snapshot, delta, end] = await rest(await open(id, { after: encodeFeedCursor(id, 1) }))
-  expect(gap).toMatchObject({ kind: 'gap', reason: 'RETENTION', cursor: encodeFeedCursor(id, 4) })
+  const [gap, snapshot, delta, end] = await rest(await open(id, { after: cursorAt(id, 1) }))
+  expect(gap).toMatchObject({ kind: 'gap', reason: 'RETENTION', cursor: cursorAt(id, 4) })
   expect(snapshot).toMatchObject({ kind: 'snapshot', cursor: gap?.cursor })
   expect(seqs(delta)).toEqual([5, 6])
   expect(end?.kind).toBe('end')
@@ -122,9 +123,45 @@ test('events that retention removed are a gap that says where the feed goes on',
 
 test('a cursor beyond what exists is a gap, then a snapshot', async () => {
   const id = await startExecution(database)
-  const feed = await open(id, { after: encodeFeedCursor(id, 9) })
-  expect(await pull(feed)).toMatchObject({ kind: 'gap', reason: 'RESTORED', cursor: encodeFeedCursor(id, 0) })
-  expect(await pull(feed)).toMatchObject({ kind: 'snapshot', cursor: encodeFeedCursor(id, 0) })
+  const feed = await open(id, { after: cursorAt(id, 9) })
+  expect(await pull(feed)).toMatchObject({ kind: 'gap', reason: 'RESTORED', cursor: cursorAt(id, 0) })
+  expect(await pull(feed)).toMatchObject({ kind: 'snapshot', cursor: cursorAt(id, 0) })
+})
+
+test('a cursor of another installation is a gap, though its place is passed again here; a cursor of before that named none resumes', async () => {
+  const id = await startExecution(database)
+  await commitEvents(database, id, 5)
+  const foreign = encodeFeedCursor(id, { seq: 3, epoch: '0123456789ab' })
+  for (const conflates of [false, true]) {
+    const feed = await open(id, { after: foreign, conflates })
+    expect(await pull(feed)).toMatchObject({ kind: 'gap', reason: 'RESTORED', cursor: cursorAt(id, 5) })
+    expect(await pull(feed)).toMatchObject({ kind: 'snapshot', cursor: cursorAt(id, 5), execution: { seq: 5 } })
+    await feed.return()
+  }
+  const old = await open(id, { after: encodeFeedCursor(id, { seq: 3, epoch: undefined }) })
+  expect(await pull(old)).toMatchObject({ kind: 'delta', cursor: cursorAt(id, 5), events: [{ seq: 4 }, { seq: 5 }] })
+})
+
+test('a database that is restored under whoever follows it is a gap for them within a sweep, wherever they were', async () => {
+  const id = await startExecution(database)
+  await commitEvents(database, id, 2)
+  const [live, behind] = [await open(id), await open(id)]
+  for (const feed of [live, behind]) expect(await pull(feed)).toMatchObject({ kind: 'snapshot', cursor: cursorAt(id, 2) })
+  await ownerQuery('update sluice.installation set id = gen_random_uuid()')
+  onTestFinished(async () => void (cursorAt = await feedCursors(database)))
+  const cursorThere = await feedCursors(database)
+  await feeds.sweep()
+  for (const feed of [live, behind]) {
+    expect(await pull(feed)).toMatchObject({ kind: 'gap', reason: 'RESTORED', cursor: cursorThere(id, 2) })
+    expect(await pull(feed)).toMatchObject({ kind: 'snapshot', cursor: cursorThere(id, 2) })
+  }
+  // whoever comes back only now joins them
+  const late = await open(id, { after: cursorAt(id, 1) })
+  expect(await pull(late)).toMatchObject({ kind: 'gap', reason: 'RESTORED', cursor: cursorThere(id, 2) })
+  expect(await pull(late)).toMatchObject({ kind: 'snapshot' })
+  await commitAndRing(id, 1)
+  for (const feed of [live, behind, late])
+    expect(await pull(feed)).toMatchObject({ kind: 'delta', cursor: cursorThere(id, 3), events: [{ seq: 3 }] })
 })
 
 test('a lost ring costs until the next sweep, and one statement for all feeds', async () => {
@@ -205,7 +242,7 @@ test('leaving while nothing happens ends the feed at once, and nobody listens an
 test('several pulls at once are answered in order, each frame once', async () => {
   const id = await startExecution(database)
   await commitEvents(database, id, 1_001, true)
-  const feed = await open(id, { after: encodeFeedCursor(id, 0) })
+  const feed = await open(id, { after: cursorAt(id, 0) })
   const frames = await Promise.all([feed.next(), feed.next(), feed.next(), feed.next(), feed.next()])
   expect(frames.map(({ value }) => value?.kind)).toEqual(['delta', 'delta', 'delta', 'end', undefined])
 })
@@ -231,7 +268,7 @@ test('10,000 events at a reader that takes a frame now and then: few statements,
   expect(frames.length).toBeLessThan(27)
   expect(frames.flatMap((frame) => seqs(frame) ?? [])).toEqual(Array.from({ length: 10_001 }, (_, index) => index + 1))
   for (const frame of frames)
-    expect('execution' in frame && frame.execution.seq).toBeGreaterThanOrEqual(decodeFeedCursor(frame.cursor, id))
+    expect('execution' in frame && frame.execution.seq).toBeGreaterThanOrEqual(decodeFeedCursor(frame.cursor, id).seq)
 })
 
 test('a hundred feeds of one execution share its listener and its reads', async () => {
@@ -259,7 +296,7 @@ test('a ring that comes while a read is under way is not lost, nor answered by t
   const order = {
     executionId: id,
     principal: reader(),
-    after: encodeFeedCursor(id, 0),
+    after: cursorAt(id, 0),
   }
   const reads = (count: number) => expect.poll(() => gates.length, { interval: 1 }).toBe(count)
 

@@ -8,6 +8,7 @@ import { advance } from '../../src/live/frames.ts'
 import type { ExecutionFrame, FeedEvent } from '../../src/live/frames.ts'
 
 const id = newUuid()
+const epoch = '0123456789ab'
 
 /** The execution at `seq`, with those of its events that are left. */
 function history(seq: number, removed: (seq: number) => boolean, ended: boolean) {
@@ -27,7 +28,7 @@ function history(seq: number, removed: (seq: number) => boolean, ended: boolean)
   return {
     events,
     read: (after: number | undefined, limit: number) => ({
-      execution,
+      ...{ execution, epoch },
       events: after === undefined ? [] : events.filter((event) => event.seq > after).slice(0, limit),
     }),
   }
@@ -37,7 +38,7 @@ function history(seq: number, removed: (seq: number) => boolean, ended: boolean)
 function follow(read: ReturnType<typeof history>['read'], from: number | undefined, limit: number): ExecutionFrame[] {
   const frames: ExecutionFrame[] = []
   for (let position = from, steps = 0; steps < 100; steps += 1) {
-    const step = advance(position, read(position, limit))
+    const step = advance(position === undefined ? undefined : { seq: position, epoch }, read(position, limit))
     frames.push(...step.frames)
     if (step.position === position || frames.at(-1)?.kind === 'end') return frames
     position = step.position
@@ -66,7 +67,7 @@ test('a reader at the end of an ended execution gets the end alone', () => {
 test('a cursor ahead of the database is a gap, then a snapshot', () => {
   const frames = follow(history(3, () => false, false).read, 9, 500)
   expect(frames).toMatchObject([{ kind: 'gap', reason: 'RESTORED' }, { kind: 'snapshot' }])
-  expect(frames.map(({ cursor }) => decodeFeedCursor(cursor, id))).toEqual([3, 3])
+  expect(frames.map(({ cursor }) => decodeFeedCursor(cursor, id).seq)).toEqual([3, 3])
 })
 
 test('events that retention removed are a gap, then a snapshot, then the events that are left', () => {
@@ -78,7 +79,7 @@ test('events that retention removed are a gap, then a snapshot, then the events 
     { kind: 'delta', events: [{ seq: 9 }] },
     { kind: 'end' },
   ])
-  expect(decodeFeedCursor(frames[0]!.cursor, id)).toBe(5)
+  expect(decodeFeedCursor(frames[0]!.cursor, id)).toEqual({ seq: 5, epoch })
 })
 
 test('whatever is missing, every event that is left after the cursor comes once and in order, and cursors never go back', () => {
@@ -95,7 +96,7 @@ test('whatever is missing, every event that is left after the cursor comes once 
         const frames = follow(read, from, limit)
         const got = frames.flatMap((frame) => (frame.kind === 'delta' ? frame.events : []))
         expect(got).toEqual(from === undefined ? [] : events.filter((event) => event.seq > from))
-        const places = frames.map(({ cursor }) => decodeFeedCursor(cursor, id))
+        const places = frames.map(({ cursor }) => decodeFeedCursor(cursor, id).seq)
         expect(places).toEqual(places.toSorted((a, b) => a - b))
         for (const [index, frame] of frames.entries())
           if ('execution' in frame) expect(frame.execution.seq).toBeGreaterThanOrEqual(places[index]!)

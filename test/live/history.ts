@@ -1,6 +1,7 @@
 /** Executions written by SQL as the engine commits them: events and the execution's `seq` in one transaction, gap-free. */
 import type { Database } from '../../src/database/database.ts'
 import { newUuid } from '../../src/ids.ts'
+import { encodeFeedCursor } from '../../src/live/cursor.ts'
 
 const START = `
   insert into sluice.executions (id, flow_id, flow_version_id, initiator_id, status, last_event_at, state_bytes, steps_total, created_at, started_at)
@@ -27,4 +28,10 @@ export async function startExecution(database: Database): Promise<string> {
 export async function commitEvents(database: Database, id: string, count: number, ends = false): Promise<number> {
   const rows = await database.query<{ seq: number }>(COMMIT, [id, count, ends])
   return Math.max(...rows.map(({ seq }) => seq))
+}
+
+/** Cursors as feeds over this database give them out. */
+export async function feedCursors(database: Pick<Database, 'query'>): Promise<(id: string, seq: number) => string> {
+  const [row] = await database.query<{ epoch: string }>('select sluice.database_epoch() as epoch')
+  return (id, seq) => encodeFeedCursor(id, { seq, epoch: row!.epoch })
 }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
 import { Execution } from '../../src/engine/entities/execution.ts'
 import { newUuid } from '../../src/ids.ts'
-import { createReadAfter, readSeqs } from '../../src/live/read-execution.ts'
+import { createReadAfter, readPlaces } from '../../src/live/read-execution.ts'
 import { testDatabase } from '../harness/test-database.ts'
 import { masks } from './access.ts'
 import { commitEvents, startExecution } from './history.ts'
@@ -36,10 +36,11 @@ test('without a place it brings the execution alone; an unknown execution is not
   expect(await readAfter(newUuid(), 0, 500)).toBeUndefined()
 })
 
-test('the newest seqs of many executions come in one statement; those that are not there are missing', async () => {
+test('the newest places of many executions come in one statement; those that are not there are missing', async () => {
   const [some, none] = [await startExecution(database), newUuid()]
   await commitEvents(database, some, 3)
-  expect(await readSeqs(database, [some, none])).toEqual(new Map([[some, 3]]))
+  const [epoch] = await database.query<{ epoch: string }>('select sluice.database_epoch() as epoch')
+  expect(await readPlaces(database, [some, none])).toEqual(new Map([[some, { seq: 3, ...epoch }]]))
 })
 
 test('events are read by their key: a page of a long history touches few buffers', async () => {

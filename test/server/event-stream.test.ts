@@ -4,7 +4,7 @@ import { featureApproval } from '../../examples/flows/feature-approval.ts'
 import { schema } from '../../src/api/schema.ts'
 import type { Authentication, Principal } from '../../src/identity/principal.ts'
 import { decodeId, encodeId } from '../../src/ids.ts'
-import { encodeFeedCursor } from '../../src/live/cursor.ts'
+import { decodeFeedCursor, encodeFeedCursor } from '../../src/live/cursor.ts'
 import { answerAgentRequest } from '../../src/operations/agent-requests/answer-agent-request.ts'
 import { createFlow } from '../../src/operations/flows/create-flow.ts'
 import { listAgentRequests } from '../../src/operations/agent-requests/list-agent-requests.ts'
@@ -88,7 +88,7 @@ async function start(cost: number, waitMs: number): Promise<string> {
   return encodeId('execution', executionId)
 }
 
-const cursorAt = (id: string, seq: number): string => encodeFeedCursor(decodeId('execution', id)!, seq)
+const cursorAt = (id: string, seq: number): string => encodeFeedCursor(decodeId('execution', id)!, { seq, epoch: undefined })
 
 test('a feed is a stream of `next` with the cursor as id, then `complete`', async () => {
   await openDoor()
@@ -130,6 +130,12 @@ test('Last-Event-ID resumes after that cursor, whatever the variables say; after
   const last = whole.at(-2)!.id!
   const again = await open({ variables: { id }, headers: { 'last-event-id': last } })
   expect([again.status, await again.text()]).toEqual([204, ''])
+  const place = decodeFeedCursor(last, decodeId('execution', id)!)
+  const foreign = encodeFeedCursor(decodeId('execution', id)!, { ...place, epoch: '0123456789ab' })
+  const kinds = (events: Event[]) => events.slice(0, -1).map(({ data }) => data.data.executionFeed.__typename)
+  const restored = await all(await open({ variables: { id }, headers: { 'last-event-id': foreign } }))
+  expect(kinds(restored)).toEqual(['FeedGap', 'FeedSnapshot', 'FeedEnd'])
+  expect(restored[0]!.id).toBe(last)
   const wrong = await open({ variables: { id }, headers: { 'last-event-id': 'nonsense' } })
   expect(wrong.status).toBe(400)
   expect(await wrong.json()).toMatchObject({ errors: [{ extensions: { code: 'BAD_CURSOR' } }] })
