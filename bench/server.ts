@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
-import { migrations, repeatables } from '../migrations/list.ts'
+import { plan } from '../migrations/list.ts'
 import { startEmbedded } from '../src/database/embedded.ts'
 import { migrateDatabase } from '../src/database/migrate.ts'
 import { createLog } from '../src/log.ts'
@@ -66,7 +66,7 @@ export async function startServer(settings: Record<string, string> = {}): Promis
       await admin.query(`create database ${name} owner sluice_owner`)
       await admin.query(`grant connect on database ${name} to sluice_app`)
       if (!migrated) return on(server.ownerUrl, name)
-      await migrateDatabase({ connection: on(server.ownerUrl, name), appRole: 'sluice_app', migrations, repeatables, log })
+      await migrateDatabase({ connection: on(server.ownerUrl, name), appRole: 'sluice_app', ...plan, release: 'test', log })
       return on(server.appUrl, name)
     },
     async counters(database) {

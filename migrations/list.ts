@@ -1,5 +1,6 @@
 /** Every migration in the order it is applied, and the SQL that is applied again whenever its text changes. */
 import type { MigrationPlan } from '../src/database/migrate.ts'
+import type { SchemaLevel } from '../src/database/schema-level.ts'
 import { Schema } from './000-schema.ts'
 import { Identity } from './001-identity.ts'
 import { Audit } from './002-audit.ts'
@@ -32,6 +33,7 @@ import { Locks } from './032-locks.ts'
 import { AgentMessages } from './033-agent-messages.ts'
 import { Installation } from './036-installation.ts'
 import { Tokens } from './038-tokens.ts'
+import { Upgrade } from './040-upgrade.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
 export const migrations: MigrationPlan['migrations'] = [
@@ -67,6 +69,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '033-agent-messages', class: AgentMessages },
   { name: '036-installation', class: Installation },
   { name: '038-tokens', class: Tokens },
+  { name: '040-upgrade', class: Upgrade },
 ]
 
 /** `create or replace` only; each lies beside the TypeScript that calls it: `new URL('../src/engine/commit.sql', import.meta.url)`. */
@@ -82,3 +85,11 @@ export const repeatables: MigrationPlan['repeatables'] = [
   new URL('../src/live/change-log.sql', import.meta.url),
   new URL('../src/audit/remove-audit-prefix.sql', import.meta.url),
 ]
+
+/**
+ * `level`: one more with each release whose migrations or repeatables differ from the release before. `least`: the oldest level of a program
+ * that can go on with this schema; it is raised by what takes something away (docs/operating.md, "Upgrading").
+ */
+export const schemaLevel: SchemaLevel = { level: 2, least: 1 }
+
+export const plan: MigrationPlan = { migrations, repeatables, schemaLevel }

@@ -29,6 +29,7 @@ import { openAdmin, openIdentity } from './identity.ts'
 import { createHealth } from './health.ts'
 import { tellOfOtherWorkers } from './other-workers.ts'
 import { openPorts } from './ports.ts'
+import { watchRelease } from './release-watch.ts'
 import { openServer } from './server.ts'
 import { openDeliveries, openScheduler } from './triggers.ts'
 import { openUpkeep } from './upkeep.ts'
@@ -66,7 +67,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   }
 }
 
-async function openRooms(ground: Ground, { environment, work }: AppOptions): Promise<App> {
+async function openRooms(ground: Ground, { environment, work, onFatal }: AppOptions): Promise<App> {
   const { config, log, development, database, registry, bus, createLimiter, redis, stack } = ground
   const { health, api, metricsUrl } = ground
   const { dataDir } = config.database
@@ -101,6 +102,7 @@ async function openRooms(ground: Ground, { environment, work }: AppOptions): Pro
   stack.defer(() => triggers.stop())
   if (development) await loadExampleFlows(services)
   openUpkeep(ground, audit, engine, secretKeys)
+  watchRelease(ground, onFatal)
   await engine.run()
   if (work && !development && !redis) await tellOfOtherWorkers(database, engine.workerId, log)
   const chores = work && config.engine.chores

@@ -1,5 +1,5 @@
 /** The database of the process: the one that is configured or the embedded one, migrated, opened; and what it waits for. */
-import { migrations, repeatables } from '../../migrations/list.ts'
+import { plan } from '../../migrations/list.ts'
 import type { Config } from '../config/config-types.ts'
 import { requireSafeServer } from '../database/check-server.ts'
 import { openDatabase, sqlState } from '../database/database.ts'
@@ -7,9 +7,13 @@ import { limitRole } from '../database/limit-role.ts'
 import type { Database, DatabaseOptions } from '../database/database.ts'
 import { startEmbedded } from '../database/embedded.ts'
 import { checkMigrations, migrateDatabase } from '../database/migrate.ts'
-import { untilComplete, whenReachable } from '../database/when-reachable.ts'
+import type { MigrationState } from '../database/migrate.ts'
+import { connectionName, findOlder, readSchemaLevel } from '../database/schema-level.ts'
+import type { SchemaLevel, StoredLevel } from '../database/schema-level.ts'
+import { Later, untilComplete, whenReachable } from '../database/when-reachable.ts'
 import { storeAges } from '../engine/retention.ts'
 import type { Logger } from '../log.ts'
+import { RELEASE } from '../release.ts'
 import type { Health } from './health.ts'
 
 const INSUFFICIENT_PRIVILEGE = '42501'
@@ -17,7 +21,7 @@ const INSUFFICIENT_PRIVILEGE = '42501'
 export interface AppDatabaseOptions {
   config: Config
   log: Logger
-  /** what would stop the process: the embedded database is gone and does not come back */
+  /** what stops the process: the embedded database does not come back, or a newer release has ended this one */
   onFatal(error: Error): void
   /** ends a start that waits for its database */
   signal?: AbortSignal
@@ -43,10 +47,16 @@ export async function openAppDatabase(
   const { appUrl } = found
   const waiting = { log: log.child({ room: 'database' }), signal }
   const { isMigrated, database } = await whenReachable(async () => {
-    const isMigrated = await migrateIfAllowed(options, found)
+    const isMigrated = await migrateIfAllowed(options, found).catch((error: unknown) => {
+      // nobody else comes by the embedded one
+      if (!(error instanceof Later) || !found.isShared) throw error
+      health.waitFor([error.awaited])
+      throw error
+    })
     if (directUrl) await limitRole(directUrl, log)
     const pooled = directUrl !== undefined
-    const database = await openDatabase({ connection: appUrl, entities, poolSize, log, pooled })
+    const name = connectionName(plan.schemaLevel)
+    const database = await openDatabase({ connection: appUrl, entities, poolSize, log, name, pooled })
     return { isMigrated, database }
   }, waiting)
   stack.defer(() => database.close())
@@ -63,6 +73,27 @@ export async function migrateOnly(config: Config, log: Logger): Promise<string[]
   return (await openMigrated({ config, log, onFatal: () => {} }, stack)).applied
 }
 
+export interface PlannedMigrations extends MigrationState {
+  from: StoredLevel | undefined
+  to: SchemaLevel
+  /** what it would wait for */
+  inTheWay?: string
+}
+
+/** `sluice migrate --plan`: changes nothing. */
+export async function planMigrations(config: Config, log: Logger): Promise<PlannedMigrations> {
+  await using stack = new AsyncDisposableStack()
+  const { ownerUrl } = await findDatabase({ config, log, onFatal: () => {} }, stack)
+  const database = await openDatabase({ connection: ownerUrl, entities: [], poolSize: 1, log, name: 'sluice migrate' })
+  stack.defer(() => database.close())
+  const state = await checkMigrations(database, plan)
+  const from = await readSchemaLevel(database.query)
+  const isNewer = from !== undefined && from.level > plan.schemaLevel.level
+  const older = isNewer ? undefined : await findOlder(database.query, plan.schemaLevel.least)
+  const inTheWay = state.tooOld ?? older
+  return { ...state, from, to: isNewer ? from : plan.schemaLevel, ...(inTheWay !== undefined && { inTheWay }) }
+}
+
 /** What keeps the process from working; empty = nothing. */
 export async function waitsFor(database: Database): Promise<string[]> {
   try {
@@ -74,8 +105,8 @@ export async function waitsFor(database: Database): Promise<string[]> {
 }
 
 async function pendingMigrations(database: Database): Promise<string[]> {
-  const { pending } = await checkMigrations(database, { migrations, repeatables })
-  return pending.map((name) => `migration ${name}`)
+  const { pending, tooOld } = await checkMigrations(database, plan)
+  return tooOld === undefined ? pending.map((name) => `migration ${name}`) : [tooOld]
 }
 
 export interface MigratedDatabase extends Found {
@@ -102,7 +133,7 @@ async function migrateIfAllowed(options: AppDatabaseOptions, found: Found): Prom
 async function migrate({ config, log }: AppDatabaseOptions, { appUrl, ownerUrl }: Found): Promise<string[]> {
   const appRole = decodeURIComponent(new URL(appUrl).username) || 'sluice_app'
   const settle = [storeAges(config.retention)]
-  return migrateDatabase({ migrations, repeatables, settle, connection: ownerUrl, appRole, log })
+  return migrateDatabase({ ...plan, settle, connection: ownerUrl, appRole, release: RELEASE, log })
 }
 
 async function findDatabase({ config, log, onFatal }: AppDatabaseOptions, stack: AsyncDisposableStack): Promise<Found> {

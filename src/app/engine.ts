@@ -1,5 +1,4 @@
 /** The engine of the process: what its steps may name and call, what they take, and its worker. */
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createHttpRunner } from '../engine/acts/http-runner.ts'
@@ -26,12 +25,12 @@ import { noteRefusedCall } from '../operations/executions/note-refused-call.ts'
 import { createOpenSecrets } from '../operations/secrets/open-secrets.ts'
 import { createGuardedClient } from '../outbound/guarded-client.ts'
 import { measureClient } from '../outbound/metrics.ts'
+import { RELEASE } from '../release.ts'
 import type { AppAudit } from './audit.ts'
 import type { Ground } from './ground.ts'
 import { openSources } from './sources.ts'
 
 const EXAMPLE_HANDLERS = fileURLToPath(new URL('../../examples/handlers', import.meta.url))
-const PACKAGE = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 /** How long a canceled execution may take to stop what runs. */
 const FENCE_MS = 10_000
 
@@ -66,7 +65,7 @@ export async function openEngine(
   }
   const { leaseMs, maxHeld, pools } = config.engine
   const engine = createEngine({
-    ...{ leaseMs, maxHeld, pools, version: PACKAGE.version, fenceMs: FENCE_MS, drainMs: config.shutdown.drainMs, enabled: work },
+    ...{ leaseMs, maxHeld, pools, version: RELEASE, fenceMs: FENCE_MS, drainMs: config.shutdown.drainMs, enabled: work },
     ...{ database, bus, dispatch, ...handlers, allow },
     openSecrets: createOpenSecrets({ database, keys: secretKeys, auditKeys, security: security.watch, log }),
     acts: {

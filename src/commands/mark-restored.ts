@@ -64,7 +64,7 @@ select e.id from sluice.executions e where e.owner is not null`
 async function refuseWhileUsed(database: Database): Promise<void> {
   const [row] = await database.query<{ used: boolean }>(
     `select exists (select from pg_stat_activity
-       where datname = current_database() and application_name in ('sluice', 'sluice bus')) as used`,
+       where datname = current_database() and application_name ~ '^sluice(/[0-9]+| bus)?$') as used`,
   )
   if (row!.used) throw new Error('processes of Sluice use this database: stop them first')
 }

@@ -43,7 +43,7 @@ export async function runProcess(mode: ProcessMode, args: string[], environment:
   let app: App | undefined
   const end = endOnSignal(log, starting, () => app)
   try {
-    const onFatal = (error: Error): void => end.fail(error, 'the database is lost')
+    const onFatal = (error: Error): void => end.fail(error, 'this process cannot go on')
     const { startApp } = await import('../app/app.ts')
     const running = { serve: mode !== 'work', work: mode !== 'serve', onFatal, signal: starting.signal }
     app = await startApp({ config, environment, log, ...running })

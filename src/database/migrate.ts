@@ -9,6 +9,9 @@ import type { Logger } from '../log.ts'
 import { limitTime } from './database.ts'
 import type { Database } from './database.ts'
 import { openOrm } from './orm.ts'
+import { findOlder, readSchemaLevel, storeSchemaLevel, tooOld } from './schema-level.ts'
+import type { SchemaLevel, StoredLevel } from './schema-level.ts'
+import { Later } from './when-reachable.ts'
 
 /** Any constant: all that migrate one database take this lock first. */
 const MIGRATION_LOCK = 7_312_019
@@ -22,6 +25,7 @@ export interface MigrationPlan {
   }[]
   /** SQL files that may be applied again and again (`create or replace function`), in this order */
   readonly repeatables: readonly URL[]
+  readonly schemaLevel: SchemaLevel
 }
 
 export interface MigrateOptions extends MigrationPlan {
@@ -31,15 +35,18 @@ export interface MigrateOptions extends MigrationPlan {
   readonly appRole: string
   /** statements that come last, at each start: what of the configuration only the owner may write */
   readonly settle?: readonly { text: string; params: readonly unknown[] }[]
+  /** of this program, for people */
+  readonly release: string
   readonly log: Logger
 }
 
 /**
  * Applies what is pending and gives its names. Safe to run from many processes at once: one works, the others wait and find
- * nothing to do. Either every pending migration is applied or none is.
+ * nothing to do. Either every pending migration is applied or none is. A database that a newer program has migrated stays as it is.
+ * Throws Later when that one does not serve this program, and while older processes run that it would not serve.
  */
 export async function migrateDatabase(options: MigrateOptions): Promise<string[]> {
-  const { log, migrations } = options
+  const { log, migrations, schemaLevel } = options
   const appRole = `"${options.appRole.replaceAll('"', '""')}"`
   const nameAppRole = (sql: string): string => sql.replace(/\bsluice_app\b/g, () => appRole)
   const orm = await openOrm({
@@ -63,11 +70,10 @@ export async function migrateDatabase(options: MigrateOptions): Promise<string[]
       await run(locked, 'select pg_advisory_lock($1)', [MIGRATION_LOCK])
       await run(locked, 'set lock_timeout = 0')
       await run(locked, 'create schema if not exists sluice')
-      await refuseNewer(locked, migrations)
-      const versioned = (await orm.migrator.up()).map(({ name }) => name)
-      const repeated = await applyRepeatables(locked, options.repeatables, nameAppRole)
-      for (const { text, params } of options.settle ?? []) await run(locked, text, params)
-      const applied = [...versioned, ...repeated]
+      const ask = <Row>(text: string, params: readonly unknown[] = []): Promise<Row[]> => run<Row>(locked, text, params)
+      const stored = await readSchemaLevel(ask)
+      const applied = isNewer(stored, schemaLevel) ? refuseTooOld(stored, schemaLevel) : await bringUp(ask)
+      for (const { text, params } of options.settle ?? []) await ask(text, params)
       if (applied.length > 0) log.info({ applied }, 'migrated the database')
       return applied
     })
@@ -75,27 +81,52 @@ export async function migrateDatabase(options: MigrateOptions): Promise<string[]
     // Ends the connection, and with it the lock.
     await orm.close(true)
   }
+
+  async function bringUp(ask: Ask): Promise<string[]> {
+    await refuseUnknown(ask, migrations)
+    const older = await findOlder(ask, schemaLevel.least)
+    if (older !== undefined) throw new Later(older)
+    const versioned = (await orm.migrator.up()).map(({ name }) => name)
+    const repeated = await applyRepeatables(ask, options.repeatables, nameAppRole)
+    await storeSchemaLevel(ask, schemaLevel, options.release)
+    return [...versioned, ...repeated]
+  }
 }
 
-/** An older program would put its own functions over those that the newer one works with. */
-async function refuseNewer(locked: Kysely<unknown>, migrations: MigrationPlan['migrations']): Promise<void> {
-  const [there] = await run<{ there: boolean }>(locked, `select to_regclass('sluice.migrations') is not null as there`)
+type Ask = <Row>(text: string, params?: readonly unknown[]) => Promise<Row[]>
+
+const isNewer = (stored: StoredLevel | undefined, own: SchemaLevel): stored is StoredLevel =>
+  stored !== undefined && stored.level > own.level
+
+function refuseTooOld(stored: StoredLevel, own: SchemaLevel): string[] {
+  const why = tooOld(own, stored)
+  if (why !== undefined) throw new Later(why)
+  return []
+}
+
+/** Of a newer release that says no level: this program would put its own functions over those that the newer one works with. */
+async function refuseUnknown(ask: Ask, migrations: MigrationPlan['migrations']): Promise<void> {
+  const [there] = await ask<{ there: boolean }>(`select to_regclass('sluice.migrations') is not null as there`)
   if (!there?.there) return
   const names = migrations.map(({ name }) => name)
-  const newer = await run<{ name: string }>(locked, 'select name from sluice.migrations where name <> all ($1) order by id', [
-    names,
-  ])
+  const newer = await ask<{ name: string }>('select name from sluice.migrations where name <> all ($1) order by id', [names])
   if (newer.length === 0) return
   throw new Error(
     `a newer release of Sluice has been at this database (${newer.map(({ name }) => name).join(', ')}): run that one, or restore a backup from before`,
   )
 }
 
-/** What the database lacks (`pending`) and what a newer program left there (`unknown`); changes nothing. */
-export async function checkMigrations(
-  database: Database,
-  plan: MigrationPlan,
-): Promise<{ pending: string[]; unknown: string[] }> {
+export interface MigrationState {
+  /** what the database lacks */
+  readonly pending: string[]
+  /** what a newer program left there */
+  readonly unknown: string[]
+  /** why this program cannot use what a newer one made of the database */
+  readonly tooOld?: string
+}
+
+/** Changes nothing. */
+export async function checkMigrations(database: Pick<Database, 'query'>, plan: MigrationPlan): Promise<MigrationState> {
   // while somebody migrates there is a schema already, which this role may not look into
   const [there] = await database.query<{ there: boolean }>(
     `select case when has_schema_privilege(to_regnamespace('sluice'), 'USAGE')
@@ -103,13 +134,17 @@ export async function checkMigrations(
   )
   if (!there?.there) return { pending: plan.migrations.map(({ name }) => name), unknown: [] }
   const applied = new Set((await database.query<{ name: string }>('select name from sluice.migrations')).map(({ name }) => name))
+  const known = new Set(plan.migrations.map(({ name }) => name))
+  const unknown = [...applied].filter((name) => !known.has(name))
+  const stored = await readSchemaLevel(database.query)
+  const lacking = plan.migrations.filter(({ name }) => !applied.has(name))
+  if (isNewer(stored, plan.schemaLevel)) {
+    const why = tooOld(plan.schemaLevel, stored)
+    return { pending: lacking.map(({ name }) => name), unknown, ...(why !== undefined && { tooOld: why }) }
+  }
   const remembered = await database.query<Remembered>('select name, sha256 from sluice.repeatable_migrations')
   const changed = (await readRepeatables(plan.repeatables)).filter((file) => isChanged(file, remembered))
-  const known = new Set(plan.migrations.map(({ name }) => name))
-  return {
-    pending: [...plan.migrations.filter(({ name }) => !applied.has(name)), ...changed].map(({ name }) => name),
-    unknown: [...applied].filter((name) => !known.has(name)),
-  }
+  return { pending: [...lacking, ...changed].map(({ name }) => name), unknown }
 }
 
 interface Remembered {
@@ -121,27 +156,22 @@ interface RepeatableFile extends Remembered {
   text: string
 }
 
-async function applyRepeatables(
-  locked: Kysely<unknown>,
-  urls: readonly URL[],
-  nameAppRole: (sql: string) => string,
-): Promise<string[]> {
-  const remembered = await run<Remembered>(locked, 'select name, sha256 from sluice.repeatable_migrations')
+async function applyRepeatables(ask: Ask, urls: readonly URL[], nameAppRole: (sql: string) => string): Promise<string[]> {
+  const remembered = await ask<Remembered>('select name, sha256 from sluice.repeatable_migrations')
   const changed = (await readRepeatables(urls)).filter((file) => isChanged(file, remembered))
   if (changed.length === 0) return []
-  await run(locked, 'begin')
+  await ask('begin')
   for (const { name, sha256, text } of changed) {
-    await run(locked, nameAppRole(text)).catch((cause: unknown) => {
+    await ask(nameAppRole(text)).catch((cause: unknown) => {
       throw new Error(`${name} could not be applied: ${(cause as Error).message}`, { cause })
     })
-    await run(
-      locked,
+    await ask(
       `insert into sluice.repeatable_migrations (name, sha256) values ($1, $2)
        on conflict (name) do update set sha256 = excluded.sha256, applied_at = now()`,
       [name, sha256],
     )
   }
-  await run(locked, 'commit')
+  await ask('commit')
   return changed.map(({ name }) => name)
 }
 

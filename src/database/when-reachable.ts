@@ -18,6 +18,17 @@ const NO_CONNECTION = new Set([
 /** Connection errors, a server that starts, stops or takes too long, too many connections, and a lock (of migrations) that somebody holds for long. */
 const LATER = /^(08...|57P0[123]|57014|53300|55P03)$/
 
+/** What another process has to do first. */
+export class Later extends Error {
+  /** a noun, and what to do */
+  readonly awaited: string
+
+  constructor(awaited: string) {
+    super(`this waits for ${awaited}`)
+    this.awaited = awaited
+  }
+}
+
 export interface WaitOptions {
   readonly log: Logger
   /** ends the wait */
@@ -33,8 +44,8 @@ export async function whenReachable<T>(work: () => Promise<T>, { log, signal }: 
       waiting.over()
       return done
     } catch (error) {
-      if (!isAway(error)) throw error
-      await waiting.pause(codeOf(error))
+      if (!(error instanceof Later) && !isAway(error)) throw error
+      await waiting.pause(error instanceof Later ? error.awaited : codeOf(error))
     }
   }
 }

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Client } from 'pg'
 import { WebSocket } from 'ws'
-import { migrations, repeatables } from '../../migrations/list.ts'
+import { plan } from '../../migrations/list.ts'
 import { startEmbedded } from '../../src/database/embedded.ts'
 import type { EmbeddedPostgres } from '../../src/database/embedded.ts'
 import { migrateDatabase } from '../../src/database/migrate.ts'
@@ -41,7 +41,7 @@ let token: string
 beforeAll(async () => {
   const noDisk = { fsync: 'off', full_page_writes: 'off' }
   postgres = await startEmbedded({ dataDir: postgresDir, log, settings: noDisk })
-  await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', migrations, repeatables, log })
+  await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', ...plan, release: 'test', log })
   settings = {
     ...{ DATABASE_URL: postgres.appUrl, DATABASE_OWNER_URL: postgres.ownerUrl, ...(redis && { REDIS_URL: redis.url }) },
     ...{ SLUICE_JWT_SECRET: randomBytes(48).toString('base64url'), SLUICE_ADMIN_PASSWORD: ADMIN.password },

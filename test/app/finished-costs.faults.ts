@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Client } from 'pg'
-import { migrations, repeatables } from '../../migrations/list.ts'
+import { plan } from '../../migrations/list.ts'
 import { startEmbedded } from '../../src/database/embedded.ts'
 import type { EmbeddedPostgres } from '../../src/database/embedded.ts'
 import { migrateDatabase } from '../../src/database/migrate.ts'
@@ -30,7 +30,7 @@ let env: Record<string, string>
 
 beforeAll(async () => {
   postgres = await startEmbedded({ dataDir: await dataDirectory(), log, settings })
-  await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', migrations, repeatables, log })
+  await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', ...plan, release: 'test', log })
   superuser = new Client({ connectionString: onDatabase(postgres.superuserUrl, 'sluice') })
   await superuser.connect()
   await superuser.query('create extension pg_stat_statements')

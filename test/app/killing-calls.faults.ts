@@ -5,7 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Client } from 'pg'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
-import { migrations, repeatables } from '../../migrations/list.ts'
+import { plan } from '../../migrations/list.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { checkMigrations } from '../../src/database/migrate.ts'
 import { createLog } from '../../src/log.ts'
@@ -220,6 +220,6 @@ test('a migration of the schema that is killed in the middle leaves nothing half
   await migration.said(/applied|nothing to do/)
   const database = await openDatabase({ connection: at(appUrl), entities: [], poolSize: 1, log: createLog('silent') })
   onTestFinished(() => database.close())
-  expect(await checkMigrations(database, { migrations, repeatables })).toEqual({ pending: [], unknown: [] })
+  expect(await checkMigrations(database, plan)).toEqual({ pending: [], unknown: [] })
   for (const { url } of [one, two]) expect((await fetch(`${url}/health/ready`)).status).toBe(200)
 }, 200_000)

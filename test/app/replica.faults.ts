@@ -1,7 +1,7 @@
 /** A server with a streaming standby: what may be stale is read there, while it is near. */
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { migrations, repeatables } from '../../migrations/list.ts'
+import { plan } from '../../migrations/list.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import type { Database } from '../../src/database/database.ts'
 import { startEmbedded } from '../../src/database/embedded.ts'
@@ -22,7 +22,7 @@ let primary: Database
 
 beforeAll(async () => {
   postgres = await startEmbedded({ dataDir, log, settings: { fsync: 'off' } })
-  await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', migrations, repeatables, log })
+  await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', ...plan, release: 'test', log })
   primary = await openDatabase({ connection: postgres.appUrl, entities: [], poolSize: 4, log })
   standby = await startStandby({ dataDir, superuserUrl: postgres.superuserUrl })
 }, 60_000)

@@ -1,5 +1,6 @@
 /** What processes of a fleet need may come in any order, and go: each says what it waits for, and goes on by itself. */
 import { randomBytes } from 'node:crypto'
+import { Client } from 'pg'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { startEmbedded } from '../../src/database/embedded.ts'
 import type { EmbeddedPostgres } from '../../src/database/embedded.ts'
@@ -95,7 +96,7 @@ const timesSaid = (process: Watched, what: string): number => process.output().s
 
 const ASK = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"query":"{ viewer { id } }"}' }
 
-test('workers and the API wait for PostgreSQL, for migrations and without Redis, in any order, and lose and find them again (E5)', async () => {
+test('workers and the API wait for PostgreSQL, for migrations and without Redis, in any order, and lose and find them again; a newer release that does not serve them ends them (E5)', async () => {
   const worker = await spawn('work', asApp)
   await waitsFor(worker, /^database$/)
   expect(await worker.live()).toBe(200)
@@ -130,8 +131,35 @@ test('workers and the API wait for PostgreSQL, for migrations and without Redis,
   for (const process of [worker, second]) await isReady(process)
   expect(await run(second)).toBe('SUCCEEDED')
 
-  for (const process of [worker, second]) expect(await process.end('SIGTERM')).toBe(0)
-}, 120_000)
+  await outlive([worker, second])
+}, 180_000)
+
+/** Those that run, and some that start: a newer release still serves them, then it does not. They end. */
+async function outlive(processes: readonly Watched[]): Promise<void> {
+  const owner = new Client({ connectionString: postgres!.ownerUrl })
+  await owner.connect()
+  onTestFinished(() => owner.end())
+  const newer = async (least: number): Promise<void> => {
+    await owner.query(`update sluice.schema_level set level = 99, least = $1, release = '9.0.0'`, [least])
+    await owner.query(`update sluice.repeatable_migrations set sha256 = 'newer' where name = 'engine/commit.sql'`)
+  }
+  await newer(1)
+  const again = await spawn('start', asOwner)
+  for (const process of [...processes, again]) await isReady(process)
+  expect(await run(again)).toBe('SUCCEEDED')
+  expect((await owner.query(`select from sluice.repeatable_migrations where sha256 = 'newer'`)).rowCount).toBe(1)
+
+  await newer(99)
+  const told = /a newer release: 9\.0\.0 has brought the database to level 99.* Start 9\.0\.0, or restore/
+  for (const process of [...processes, again]) {
+    expect(await process.ended()).toBe(1)
+    expect(process.output()).toMatch(told)
+  }
+  const waiting = await spawn('work', asOwner)
+  await waitsFor(waiting, told)
+  expect(await waiting.live()).toBe(200)
+  expect(await waiting.end('SIGTERM')).toBe(0)
+}
 
 /** Starts an execution and waits for its end. */
 async function run(api: Watched): Promise<string> {

@@ -5,20 +5,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
-import { migrations, repeatables } from '../../migrations/list.ts'
+import { migrations, plan, repeatables } from '../../migrations/list.ts'
 import { checkMigrations, migrateDatabase } from '../../src/database/migrate.ts'
 import type { MigrationPlan } from '../../src/database/migrate.ts'
+import { connectionName } from '../../src/database/schema-level.ts'
+import { openDatabase } from '../../src/database/database.ts'
 import { createLog } from '../../src/log.ts'
 import type { TestDatabase } from '../harness/test-database.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
-const plan: MigrationPlan = { migrations, repeatables }
 const log = createLog('silent')
 
 const migrate = (
   { ownerConnection }: TestDatabase,
   changed: Partial<MigrationPlan> & { appRole?: string } = {},
-): Promise<string[]> => migrateDatabase({ connection: ownerConnection, appRole: 'sluice_app', log, ...plan, ...changed })
+): Promise<string[]> =>
+  migrateDatabase({ connection: ownerConnection, appRole: 'sluice_app', release: '9.9.9', log, ...plan, ...changed })
 
 const tablesOf = ({ ownerQuery }: TestDatabase): Promise<{ name: string }[]> =>
   ownerQuery<{ name: string }>(
@@ -48,6 +50,41 @@ test('a database that a newer program migrated is recognised, and left as it is'
   await expect(migrate(migrated)).rejects.toThrow(/a newer release .*999-later/)
 })
 
+const next = { level: plan.schemaLevel.level + 1, least: plan.schemaLevel.level }
+
+test('an older program goes on at a database that a newer one migrated, and leaves its functions alone', async () => {
+  const migrated = await testDatabase()
+  const file = await sqlFile('newer.sql', `create or replace function sluice.newer() returns int language sql as 'select 2'`)
+  const newer = {
+    migrations: [...migrations, { name: '999-later', class: Later }],
+    repeatables: [...repeatables, file.url],
+    schemaLevel: next,
+  }
+  await migrate(migrated, newer)
+  await file.write(`create or replace function sluice.newer() returns int language sql as 'select 1'`)
+  expect(await migrate(migrated, { repeatables: [...repeatables, file.url] })).toEqual([])
+  expect(await migrated.ownerQuery('select sluice.newer() as value')).toEqual([{ value: 2 }])
+  expect(await checkMigrations(migrated.database, plan)).toEqual({ pending: [], unknown: ['999-later'] })
+})
+
+test('an older program that the schema does not serve is told what to do, at the start and while it runs; so is who migrates while it runs', async () => {
+  const migrated = await testDatabase()
+  const ended = { ...next, least: next.level }
+  const older = await openDatabase({
+    ...{ connection: migrated.connection, entities: [], poolSize: 1, log },
+    name: connectionName(plan.schemaLevel),
+  })
+  await expect(migrate(migrated, { schemaLevel: ended })).rejects.toThrow(
+    /older processes: some of level \d+ use the database.* serves programs from level \d+ on\. End them/,
+  )
+  expect(await checkMigrations(migrated.database, plan)).toEqual({ pending: [], unknown: [] })
+  await older.close()
+  await expect.poll(() => migrate(migrated, { schemaLevel: ended })).toEqual([])
+  const told = /a newer release: 9\.9\.9 has brought the database to level \d+.* Start 9\.9\.9, or restore/
+  await expect(migrate(migrated)).rejects.toThrow(told)
+  expect((await checkMigrations(migrated.database, plan)).tooOld).toMatch(told)
+})
+
 test('a migration that fails takes back those before it, and the next try applies all', async () => {
   const fresh = await testDatabase({ migrated: false })
   await expect(migrate(fresh, { migrations: [...migrations, { name: '999-broken', class: Broken }] })).rejects.toThrow(/absent/)
@@ -75,7 +112,7 @@ test('repeatable SQL is applied when its text changed, all or nothing', async ()
   expect(await migrate(migrated, changed)).toEqual([])
 
   await first.write(`create or replace function sluice.first() returns int language sql as 'select 2'`)
-  expect((await checkMigrations(migrated.database, { migrations, ...changed })).pending).toEqual([first.name])
+  expect((await checkMigrations(migrated.database, { ...plan, ...changed })).pending).toEqual([first.name])
   await second.write('create or replace function nonsense')
   await expect(migrate(migrated, changed)).rejects.toThrow(new RegExp(`${second.name} could not be applied`))
   expect(await ownerQuery('select sluice.first() as value')).toEqual([{ value: 1 }])

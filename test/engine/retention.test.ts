@@ -7,7 +7,7 @@ import { migrateDatabase } from '../../src/database/migrate.ts'
 import { measureRetention } from '../../src/engine/metrics.ts'
 import { createRetention, storeAges } from '../../src/engine/retention.ts'
 import { createLog } from '../../src/log.ts'
-import { migrations, repeatables } from '../../migrations/list.ts'
+import { plan } from '../../migrations/list.ts'
 import { age, superuserOf } from '../harness/age.ts'
 import { auditKeys } from '../harness/audit-keys.ts'
 import { startFlow, storeFlow, testEngine } from '../harness/engine.ts'
@@ -59,7 +59,7 @@ test('what is configured is what the owner stores, at each start (B10)', async (
   const env = { SLUICE_RETAIN_PAYLOADS_DAYS: '7', SLUICE_RETAIN_AUDIT_DAYS: '3650' }
   const { retention: ages } = loadConfig(env, { mode: 'migrate' })
   await migrateDatabase({
-    ...{ connection: ownerConnection, appRole: 'sluice_app', migrations, repeatables, log: createLog('silent') },
+    ...{ connection: ownerConnection, appRole: 'sluice_app', ...plan, release: 'test', log: createLog('silent') },
     settle: [storeAges(ages)],
   })
   expect(await stored()).toEqual({ payload_days: 7, event_days: 90, audit_days: 3650, key_hours: 24 })

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
-import { migrations, repeatables } from '../../migrations/list.ts'
+import { plan } from '../../migrations/list.ts'
 import { createAuditKeys } from '../../src/audit/audit-keys.ts'
 import type { AuditKeys } from '../../src/audit/audit-keys.ts'
 import { createSealedHead } from '../../src/audit/sealed-head.ts'
@@ -65,7 +65,7 @@ export async function testFleet(environment: Record<string, string> = {}): Promi
   const log = createLog('silent')
   const noDisk = { fsync: 'off', full_page_writes: 'off', max_connections: '300' }
   const postgres = await startEmbedded({ dataDir: await dataDirectory(), log, settings: noDisk })
-  await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', migrations, repeatables, log })
+  await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', ...plan, release: 'test', log })
   const database = await openDatabase({ connection: postgres.ownerUrl, entities: [], poolSize: 4, log })
   const redis = hasRedis ? await testRedis() : undefined
   const settings: Record<string, string> = {

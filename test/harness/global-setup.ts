@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import type { TestProject } from 'vitest/node'
-import { migrations, repeatables } from '../../migrations/list.ts'
+import { plan } from '../../migrations/list.ts'
 import { startEmbedded } from '../../src/database/embedded.ts'
 import { migrateDatabase } from '../../src/database/migrate.ts'
 import { isPostgres, waitUntilGone } from '../../src/database/postgres-process.ts'
@@ -34,8 +34,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await migrateDatabase({
     connection: onDatabase(urls.owner, urls.template),
     appRole: 'sluice_app',
-    migrations,
-    repeatables,
+    ...plan,
+    release: 'test',
     log,
   })
   await asSuperuser(urls, `alter database ${urls.template} with is_template true allow_connections false`)

@@ -10,6 +10,7 @@ const STAIRS: readonly (readonly string[][])[] = [
     ['canonical-json.ts'],
     ['errors.ts'],
     ['ids.ts'],
+    ['release.ts'],
     ['tracing.ts'],
     ['log.ts', 'log-error.ts', 'log-fields.ts', 'log-text.ts'],
     ['config/config-types.ts'],
@@ -147,7 +148,7 @@ function circles(imports: ReadonlyMap<string, readonly Import[]>): string[] {
   const imported = (list: readonly Import[]): string[] =>
     list.filter(({ line }) => !line.includes('new URL(')).map(({ target }) => target)
   let left = new Map([...imports].map(([path, list]) => [path, imported(list)]))
-  for (let before = Infinity; left.size < before; ) {
+  for (let before = Infinity; left.size < before;) {
     before = left.size
     left = new Map([...left].filter(([path, targets]) => targets.some((target) => target !== path && left.has(target))))
   }
@@ -156,7 +157,12 @@ function circles(imports: ReadonlyMap<string, readonly Import[]>): string[] {
 
 test('no files import each other in a circle, not even for types', () => {
   expect(circles(IMPORTS)).toEqual([])
-  const texts = { a: "import '../b.ts'", b: "import type { C } from './c/c.ts'", 'c/c': "import '../a/a.ts'", 'a/a': "import '../b.ts'" }
+  const texts = {
+    a: "import '../b.ts'",
+    b: "import type { C } from './c/c.ts'",
+    'c/c': "import '../a/a.ts'",
+    'a/a': "import '../b.ts'",
+  }
   const drawn = Object.entries(texts).map(([name, text]) => [`src/${name}.ts`, importsOf(`src/${name}.ts`, text)] as const)
   expect(circles(new Map(drawn))).toEqual(['src/b.ts', 'src/c/c.ts', 'src/a/a.ts'])
 })
