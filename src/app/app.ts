@@ -104,7 +104,8 @@ async function openRooms(ground: Ground, { environment, work, onFatal }: AppOpti
   openUpkeep(ground, audit, engine, secretKeys)
   watchRelease(ground, onFatal)
   await engine.run()
-  if (work && !development && !redis) await tellOfOtherWorkers(database, engine.workerId, log)
+  // the embedded database has no others: that of the run before, whose lease is not over yet, is none
+  if (work && !development && !redis && config.database.url) await tellOfOtherWorkers(database, engine.workerId, log)
   const chores = work && config.engine.chores
   for (const loop of chores ? [scheduler, openDeliveries(triggering)] : []) {
     loop.start()
