@@ -30,7 +30,7 @@ export interface AgentOptions {
   onError?(error: unknown, about?: AgentRequest | AgentNotice): void
   /** told of each answer, when the server has said what became of it */
   onAnswered?(request: AgentRequest, answer: Answer, became: Answered): void
-  /** how many at once, 4 */
+  /** how many are decided at once, 4 */
   readonly concurrency?: number
   /** of the fleet's Redis: agents of a role share what it is asked, and nothing is asked over GraphQL; needs the package `ioredis` */
   readonly redis?: string
@@ -52,6 +52,8 @@ export interface Agent {
 const OF_NO_USE = new Set(['KEY_ENDED', 'UNAUTHENTICATED'])
 /** What failed and was then answered by others is forgotten in the end. */
 const MOST_FAILURES = 10_000
+/** Answers that wait for the server's word hold no place, up to so many: one request may carry them all. */
+const MOST_ANSWERING = 100
 
 interface Running {
   readonly controller: AbortController
@@ -75,11 +77,12 @@ export function createAgent(options: AgentOptions): Agent {
 
   async function takeAll(from: Channel): Promise<void> {
     while (!stopping.signal.aborted) {
-      if (running.size >= concurrency) {
+      const room = answering.size < MOST_ANSWERING ? concurrency - (running.size - answering.size) : 0
+      if (room <= 0) {
         await unlessAborted(freed.promise, stopping.signal)
         continue
       }
-      const messages = from.next(concurrency - running.size, stopping.signal)
+      const messages = from.next(room, stopping.signal)
       // what comes after that is another agent's
       for (const message of (await unlessAborted(messages, stopping.signal)) ?? []) begin(from, message)
     }
@@ -96,10 +99,14 @@ export function createAgent(options: AgentOptions): Agent {
       .finally(() => {
         running.delete(id)
         answering.delete(id)
-        freed.resolve()
-        freed = Promise.withResolvers()
+        free()
       })
     running.set(id, { controller, done })
+  }
+
+  function free(): void {
+    freed.resolve()
+    freed = Promise.withResolvers()
   }
 
   async function handle(from: Channel, message: Message, signal: AbortSignal): Promise<void> {
@@ -112,6 +119,7 @@ export function createAgent(options: AgentOptions): Agent {
     signal.throwIfAborted()
     // from here on the server has the word: that it is answered may be told before we are
     answering.add(request.id)
+    free()
     if (answer === undefined) return from.leave(message, request.deadlineAt.getTime() - Date.now())
     const became = await from.answer(request, answer, signal)
     await from.settle(message)

@@ -25,8 +25,14 @@ interface Reply<Data> {
   errors?: readonly { message: string; extensions?: { code?: string; retryAfterMs?: number } }[]
 }
 
-/** Rejects with `TryLater`, or with `AgentRefused` when that is of no use. */
-export async function ask<Data>({ url, apiKey }: Api, query: string, variables: object, signal: AbortSignal): Promise<Data> {
+/** Rejects with `TryLater`, or with `AgentRefused` when that is of no use. `look`: at the headers, whatever was answered. */
+export async function ask<Data>(
+  { url, apiKey }: Api,
+  query: string,
+  variables: object,
+  signal: AbortSignal,
+  look: (headers: Headers) => void = () => undefined,
+): Promise<Data> {
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` }
   const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ query, variables }), signal }).catch(
     (error: unknown) => {
@@ -34,6 +40,7 @@ export async function ask<Data>({ url, apiKey }: Api, query: string, variables: 
       throw new TryLater(error instanceof Error ? error.message : 'no connection')
     },
   )
+  look(response.headers)
   // something else than the server (a proxy, perhaps) may have answered
   const { data, errors } = (await response.json().catch(() => ({}))) as Reply<Data>
   const error = errors?.[0]

@@ -5,11 +5,12 @@ import type { FeedState } from '../feed/feed.ts'
 import { agentRequestsFeedOf } from '../feed/agent-requests-feed.ts'
 import type { AgentRequestsView } from '../feed/agent-requests-feed.ts'
 import { overSse } from '../feed/sse.ts'
-import { ask, TryLater } from './ask.ts'
+import { ask } from './ask.ts'
 import type { Api } from './ask.ts'
 import { AgentRefused } from './channel.ts'
-import type { AgentNotice, AgentRequest, Answer, Answered, Channel, Message } from './channel.ts'
-import { pause, tryAgainMs } from './pause.ts'
+import type { AgentNotice, AgentRequest, Channel, Message } from './channel.ts'
+import { createGraphqlAnswers } from './graphql-answers.ts'
+import { pause } from './pause.ts'
 
 export interface GraphqlChannelOptions extends Api {
   readonly roles: readonly string[]
@@ -50,15 +51,11 @@ query AgentMore($role: String!, $after: String) {
   agentRequests(filter: { role: $role, status: [OPEN], kind: [REQUEST] }, orderBy: OLDEST_FIRST, first: 100, after: $after) {
     edges { node { ...Asked } } pageInfo { hasNextPage endCursor } } }`
 const BODY = `query AgentBody($id: ID!) { node(id: $id) { ... on AgentRequest { request } } }`
-const ANSWER = `mutation AgentAnswer($input: AnswerAgentRequestInput!) { answerAgentRequest(input: $input) {
-  __typename ... on Problem { code message } ... on LimitReachedProblem { retryAfterMs } } }`
-
-/** Problems that say that it is over: answered by somebody else, or by this agent before it was killed. */
-const LATE = new Set(['ILLEGAL_STATE', 'NOT_FOUND', 'IDEMPOTENCY_MISMATCH'])
 const MORE_EVERY_MS = 1_000
 
 export function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions): Channel {
   const api = { url, apiKey }
+  const answers = createGraphqlAnswers(api)
   const isOurs = ({ role }: { role: string }): boolean => roles.includes(role)
   const kind = agentRequestsFeedOf<Shown>(FOLLOW)
   const notices = new Map<string, Shown>()
@@ -168,16 +165,7 @@ export function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions
       }
     },
 
-    async answer(request, answer, signal) {
-      for (let failures = 0; ; failures += 1) {
-        try {
-          return await answerOnce(request, answer, signal)
-        } catch (error) {
-          if (!(error instanceof TryLater)) throw error
-          await pause(error.afterMs + tryAgainMs(failures), signal)
-        }
-      }
-    },
+    answer: answers.send,
 
     async settle(message) {
       if (message.kind === 'notice') return
@@ -191,19 +179,8 @@ export function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions
     async close() {
       closed.clear()
       stop()
+      answers.close()
     },
-  }
-
-  async function answerOnce({ id }: AgentRequest, { decision, data }: Answer, signal: AbortSignal): Promise<Answered> {
-    // after a crash the same request is answered under the same key
-    const input = { id, decision, idempotencyKey: id, ...(data !== undefined && { data }) }
-    const { answerAgentRequest: became } = await ask<{
-      answerAgentRequest: { __typename: string; code?: string; message?: string; retryAfterMs?: number }
-    }>(api, ANSWER, { input }, signal)
-    const { code, message, retryAfterMs } = became
-    if (code === undefined) return 'ACCEPTED'
-    if (LATE.has(code)) return 'LATE'
-    throw code === 'LIMIT_REACHED' ? new TryLater(message ?? code, retryAfterMs) : new AgentRefused(code, message)
   }
 }
 

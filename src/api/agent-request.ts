@@ -1,12 +1,10 @@
-/** Agent requests: what steps ask agents and people, and the answers. */
+/** Agent requests: what steps ask agents and people. */
 import type { AGENT_DECISIONS, AGENT_REQUEST_STATUSES } from '../engine/states.ts'
-import { answerAgentRequest } from '../operations/agent-requests/answer-agent-request.ts'
 import { listAgentRequests } from '../operations/agent-requests/list-agent-requests.ts'
 import { nameOf } from '../operations/executions/read-steps.ts'
 import { builder } from './builder.ts'
 import { connectionCost, connectionTypes, readPage } from './connection.ts'
 import { given } from './given.ts'
-import { mutation } from './mutation.ts'
 import { uuidOf } from './node-ids.ts'
 import { orderType } from './order.ts'
 import { payloadBytesField, payloadField, redactedField } from './payload-field.ts'
@@ -139,30 +137,3 @@ builder.queryField('agentMessageKey', (t) =>
     resolve: (_root, _args, call) => call.services.identity.messageKeys.publicKey,
   }),
 )
-
-mutation('answerAgentRequest', {
-  description:
-    'Answers an agent request. The step that asked goes on with `{ decision, data, answeredBy }` as its output. An answer to an approval is a vote.',
-  scopes: { may: 'REQUESTS_ANSWER' },
-  input: (t) => ({
-    id: t.id({ required: true, description: 'The agent request.' }),
-    decision: t.field({ type: Decision, required: true, description: 'What the answer says.' }),
-    data: t.field({ type: 'JSON', description: 'Whatever belongs to the answer, at most 1,000,000 bytes.' }),
-    dataHash: t.string({ description: 'Of an approval, which needs it: the `dataHash` of what was shown to whoever decides.' }),
-    idempotencyKey: t.string({
-      description:
-        'Of two calls with the same key and answer only the first counts; both get the same result. 1 to 200 characters.',
-    }),
-  }),
-  resolve: (call, { id, ...answer }) =>
-    answerAgentRequest(call, { id: uuidOf('agentRequest', id), ...given(answer), decision: answer.decision }),
-  success: (t) => ({
-    agentRequest: t.field({
-      type: AgentRequest,
-      description: 'The request as it is now.',
-      resolve: ({ agentRequest }) => agentRequest,
-    }),
-    replayed: t.exposeBoolean('replayed', { description: 'An earlier call with this idempotency key answered it.' }),
-  }),
-  problems: ['VALIDATION', 'NOT_FOUND', 'ILLEGAL_STATE', 'STATE_TOO_LARGE', 'IDEMPOTENCY_MISMATCH', 'LIMIT_REACHED'],
-})

@@ -21,8 +21,8 @@ export interface MutationOptions<Fields extends InputFieldMap, Success extends o
   /** the fields of `<Name>Success`; stands after `resolve`, from whose answer its type is inferred */
   success: (t: SuccessFields<NoInfer<Success>>) => ReturnType<typeof fieldsOf>
   problems: readonly ProblemCode[]
-  /** what it costs beside its selection (default 10: a write) */
-  cost?: number
+  /** what it costs beside its selection (default 10: a write), or how much with this input */
+  cost?: number | ((input: InputShapeFromFields<Fields>) => number)
 }
 declare const fieldsOf: NonNullable<PothosSchemaTypes.ObjectTypeOptions<Types, object>['fields']>
 
@@ -69,7 +69,7 @@ function addField<Fields extends InputFieldMap, Success extends object>(
       type: union as never,
       description,
       authScopes: scopes,
-      complexity: cost,
+      complexity: typeof cost === 'number' ? cost : (args) => cost((args as { input: InputShapeFromFields<Fields> }).input),
       args: { input: t.arg({ type: inputType, required: true, description: 'What it takes.' }) },
       resolve: (_root, args, call) => {
         const { input } = args as { input: InputShapeFromFields<Fields> }

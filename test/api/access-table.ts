@@ -218,6 +218,11 @@ export const TABLE: Readonly<Record<string, Row>> = {
     ask: ({ request }) => `answerAgentRequest(input: { id: "${request}", decision: APPROVE, idempotencyKey: "" }) { ${ANY} }`,
     cells: 'u..++ ...++ ffffff+ff f+',
   },
+  'Mutation.answerAgentRequests': {
+    ask: ({ request }) =>
+      `answerAgentRequests(input: { answers: [{ id: "${request}", decision: APPROVE, idempotencyKey: "" }] }) { ${ANY} }`,
+    cells: 'u++++ +++++ ffffff+ff f+',
+  },
   'Mutation.delegateApproval': {
     ask: ({ request }) => `delegateApproval(input: { id: "${request}", to: "" }) { ${ANY} }`,
     cells: 'u..++ ...+f fffffffff ff',

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { featureApproval } from '../../examples/flows/feature-approval.ts'
 import { graphql } from '../generated/gql.ts'
-import type { AnswerAgentRequestInput } from '../generated/graphql.ts'
+import type { AgentAnswer, AnswerAgentRequestInput } from '../generated/graphql.ts'
 import { as, testApi } from '../harness/api.ts'
 
 const { person, run, engine } = await testApi()
@@ -168,6 +168,30 @@ const ANSWER = graphql(`
     }
   }
 `)
+const ANSWER_MANY = graphql(`
+  mutation AnswerMany($answers: [AgentAnswer!]!) {
+    answerAgentRequests(input: { answers: $answers }) {
+      __typename
+      ... on AnswerAgentRequestsSuccess {
+        results {
+          id
+          ok
+          replayed
+          code
+          issues {
+            path
+          }
+        }
+      }
+      ... on ValidationProblem {
+        issues {
+          code
+          path
+        }
+      }
+    }
+  }
+`)
 const PAUSE_AND_RESUME = graphql(`
   mutation PauseAndResumeExample($id: ID!) {
     pause: pauseExecution(input: { id: $id, reason: "lunch" }) {
@@ -292,6 +316,48 @@ test.each([
   expect(ended.picture).toMatch(/^<svg/)
   expect(ended.picture).not.toBe(waiting.picture)
   expect(ended.steps.map((one) => one.id)).toContain(step.id)
+})
+
+test('many requests are answered at once, each for itself; whatever one is refused stops no other (A13)', async () => {
+  const asked = await Promise.all(
+    ['one', 'two', 'three'].map(async (name) => {
+      const { execution } = await start({ feature_name: name, estimated_cost: 2_000_000 }, { waitMs: 0 })
+      return (await watch(execution.id)).waitingFor!.agentRequest!.id
+    }),
+  )
+  const [one, two, three] = asked as [string, string, string]
+  const answerMany = async (answers: AgentAnswer[], by = owner) =>
+    (await run(by, ANSWER_MANY, { answers })).data.answerAgentRequests
+  const yes = (id: string) => ({ id, decision: 'APPROVE' as const, idempotencyKey: `many ${id}` })
+
+  const stranger = await person()
+  const hidden = as('AnswerAgentRequestsSuccess', await answerMany([yes(one), yes('ask_nothing'), yes('nothing')], stranger))
+  expect(hidden.results).toMatchObject(Array.from({ length: 3 }, () => ({ ok: false, code: 'NOT_FOUND' })))
+
+  const { results } = as(
+    'AnswerAgentRequestsSuccess',
+    await answerMany([yes(one), { ...yes(two), idempotencyKey: '' }, yes('ask_nothing'), yes(three)]),
+  )
+  expect(results).toMatchObject([
+    { id: one, ok: true, replayed: false, code: null },
+    { id: two, ok: false, code: 'VALIDATION', issues: [{ path: ['idempotencyKey'] }] },
+    { id: 'ask_nothing', ok: false, code: 'NOT_FOUND' },
+    { id: three, ok: true, replayed: false, code: null },
+  ])
+  const again = as('AnswerAgentRequestsSuccess', await answerMany([yes(one), yes(two), { ...yes(three), decision: 'REJECT' }]))
+  expect(again.results).toMatchObject([
+    { ok: true, replayed: true },
+    { ok: true, replayed: false },
+    { code: 'IDEMPOTENCY_MISMATCH' },
+  ])
+
+  expect(await answerMany([yes(one), yes(two), yes(one)])).toMatchObject({
+    issues: [{ code: 'DUPLICATE', path: ['answers', '2', 'id'] }],
+  })
+  for (const count of [0, 101])
+    expect(await answerMany(Array.from({ length: count }, () => yes('ask_nothing')))).toMatchObject({
+      issues: [{ code: 'INVALID_LENGTH', path: ['answers'] }],
+    })
 })
 
 /** The execution's UUID, out of its feed cursor. */

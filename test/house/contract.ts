@@ -35,6 +35,7 @@ export const CONTRACT: Readonly<Record<string, readonly string[]>> = {
     'retryExecutions(input): RetryExecutionsResult!',
     'signalExecution(input): SignalExecutionResult!',
     'answerAgentRequest(input): AnswerAgentRequestResult!',
+    'answerAgentRequests(input): AnswerAgentRequestsResult!',
   ],
   Subscription: [
     'executionFeed(id after): ExecutionFeedFrame!',
@@ -60,6 +61,8 @@ export const CONTRACT: Readonly<Record<string, readonly string[]>> = {
   RetryAction: ['REUSE', 'RUN', 'MAY_RUN', 'SKIP'],
   SignalExecutionInput: ['id: ID!', 'signal: String!', 'data: JSON', 'idempotencyKey'],
   AnswerAgentRequestInput: ['id: ID!', 'decision: AgentDecision!', 'data: JSON', 'idempotencyKey'],
+  AgentAnswer: ['id: ID!', 'decision: AgentDecision!', 'data: JSON', 'idempotencyKey'],
+  AgentAnswerResult: ['id: ID!', 'ok: Boolean!', 'replayed: Boolean!', 'code: String', 'message: String', 'retryAfterMs'],
   AgentDecision: ['APPROVE', 'REJECT', 'ANSWER'],
 
   Problem: ['code: ProblemCode!', 'message: String!', 'path: [String!]'],

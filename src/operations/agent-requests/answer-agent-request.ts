@@ -9,6 +9,7 @@ import type { Call } from '../call.ts'
 import { hashOf } from '../../canonical-json.ts'
 import { ArgumentCheck, MAX_KEY } from '../check-arguments.ts'
 import { findAnswerableRequest } from './find-answerable-request.ts'
+import type { AnswerableRequest } from './find-answerable-request.ts'
 import type { AgentRequestHead } from '../load-by-id.ts'
 import { requirePrincipal } from '../permissions.ts'
 import { forbid } from '../refuse.ts'
@@ -30,10 +31,21 @@ const MAX_VOTE_BYTES = 2_000
 /** Problems: NOT_FOUND, VALIDATION, STATE_TOO_LARGE, ILLEGAL_STATE (not open any more), IDEMPOTENCY_MISMATCH. Throws FORBIDDEN. */
 export async function answerAgentRequest(
   call: Call,
-  { id, decision, data = null, dataHash, idempotencyKey }: AnswerAgentRequest,
+  answer: AnswerAgentRequest,
 ): Promise<{ agentRequest: AgentRequestHead; replayed: boolean } | Problem> {
+  const answered = await answerFound(call, await findAnswerableRequest(call, answer.id), answer)
+  if (isProblem(answered)) return answered
+  const agentRequest = await findAnswerableRequest(call, answer.id)
+  return agentRequest ? { agentRequest, replayed: answered.replayed } : problem('NOT_FOUND')
+}
+
+/** The same, of a request that was looked for. */
+export async function answerFound(
+  call: Call,
+  request: AnswerableRequest | undefined,
+  { id, decision, data = null, dataHash, idempotencyKey }: AnswerAgentRequest,
+): Promise<{ replayed: boolean } | Problem> {
   const principal = requirePrincipal(call)
-  const request = await findAnswerableRequest(call, id)
   if (!request) return problem('NOT_FOUND')
   const { executionId, flowId, kind } = request
   if (!request.answerable) return forbid(call, { type: 'agentRequest.answerRefused', executionId, flowId })
@@ -66,13 +78,9 @@ export async function answerAgentRequest(
       idempotency: { principalId: by, key: idempotencyKey, inputHash: hashOf([id, decision, data]) },
     }),
   }
-  const answered =
-    kind === 'APPROVAL' && decision !== 'ANSWER'
-      ? await engine.vote({ ...order, decision, by, dataHash: request.dataHash! })
-      : await engine.answer({ ...order, decision, answeredBy: by })
-  if (isProblem(answered)) return answered
-  const agentRequest = await findAnswerableRequest(call, id)
-  return agentRequest ? { agentRequest, replayed: answered.replayed } : problem('NOT_FOUND')
+  return kind === 'APPROVAL' && decision !== 'ANSWER'
+    ? engine.vote({ ...order, decision, by, dataHash: request.dataHash! })
+    : engine.answer({ ...order, decision, answeredBy: by })
 }
 
 /** Whoever votes says what on: the hash of what they were shown. */

@@ -1,4 +1,4 @@
-/** Finds an agent request that the caller may see, and whether they may answer it. */
+/** Finds agent requests that the caller may see, and whether they may answer them. */
 import { sql } from 'kysely'
 import { AgentRequest } from '../../engine/entities/agent-request.ts'
 import { isProblem } from '../../errors.ts'
@@ -17,18 +17,31 @@ interface Answerable {
   dataHash: string | null
 }
 
+export type AnswerableRequest = AgentRequestHead & Answerable
+
 /** As of now, never from an earlier read; undefined: not there, or not visible. */
-export async function findAnswerableRequest(call: Call, id: string): Promise<(AgentRequestHead & Answerable) | undefined> {
+export const findAnswerableRequest = async (call: Call, id: string): Promise<AnswerableRequest | undefined> =>
+  (await findAnswerableRequests(call, [id])).get(id)
+
+/** The same of many in one query, by their ids. */
+export async function findAnswerableRequests(
+  call: Call,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, AnswerableRequest>> {
   const principal = requirePrincipal(call)
   const found = await selectRows<AgentRequest, (typeof AGENT_REQUEST_BODIES)[number], Answerable>(call, AgentRequest, {
-    where: sql`t.id = ${id} and ${visibleAgentRequests(principal)}`,
+    where: sql`t.id = any(${ids}::uuid[]) and ${visibleAgentRequests(principal)}`,
     without: AGENT_REQUEST_BODIES,
     also: sql`, ${answerableRequests(principal)} as answerable,
       (select e.flow_version_id from sluice.executions as e where e.id = t.execution_id) as "flowVersionId",
       (select a.data_hash from sluice.approvals as a where a.request_id = t.id) as "dataHash"`,
   })
-  const [request] = await maskRequests(call, found)
-  return request && { ...request, answerable: await isLeft(call, request) }
+  const requests = await maskRequests(call, found)
+  return new Map(
+    await Promise.all(
+      requests.map(async (request) => [request.id, { ...request, answerable: await isLeft(call, request) }] as const),
+    ),
+  )
 }
 
 /** What grants let agents do, the version that asks may take away. */

@@ -6,7 +6,7 @@
  * it is a copy of, and answers a request that is answered: it changes nothing.
  */
 import { auditEntry } from '../../audit/record-audit.ts'
-import { ANSWER_REFUSALS, Fault, isProblem } from '../../errors.ts'
+import { ANSWER_REFUSALS } from '../../errors.ts'
 import type { AnswerRefusal } from '../../errors.ts'
 import type { AgentMessages, IncomingMessage } from '../../fleet/agent-messages.ts'
 import { MAX_ANSWER_BYTES } from '../../fleet/agent-messages.ts'
@@ -19,7 +19,8 @@ import type { Logger } from '../../log.ts'
 import type { Services } from '../call.ts'
 import { readAnswer, readEnvelope } from './agent-message.ts'
 import type { AnswerMessage, ReplyMessage } from './agent-message.ts'
-import { answerAgentRequest } from './answer-agent-request.ts'
+import { resultOf } from './answer-agent-requests.ts'
+import { findAnswerableRequest } from './find-answerable-request.ts'
 
 /** An answer is good for this long at most, so that nonces need not be kept for longer. */
 const LONGEST_MS = 600_000
@@ -153,15 +154,7 @@ async function pass({ services, log }: AnswerDoor, { by, answer }: Candidate): P
     ...{ origin: {}, requestId, services, em: services.database.fork(), signal: new AbortController().signal },
     log: log.child({ requestId, principal: by!.id }),
   }
-  try {
-    const answered = await answerAgentRequest(call, { id, decision, data, idempotencyKey })
-    if (!isProblem(answered)) return { ok: true, replayed: answered.replayed }
-    const { problem: code, message, issues, retryAfterMs } = answered
-    return { ok: false, code, message, ...(issues && { issues }), ...(retryAfterMs !== undefined && { retryAfterMs }) }
-  } catch (error) {
-    if (error instanceof Fault && error.code === 'FORBIDDEN') return { ok: false, code: 'FORBIDDEN', message: error.message }
-    throw error
-  }
+  return resultOf(call, await findAnswerableRequest(call, id), { id, decision, data, idempotencyKey })
 }
 
 async function tell(door: AnswerDoor, candidate: Candidate): Promise<void> {
