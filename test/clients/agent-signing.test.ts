@@ -32,9 +32,9 @@ test('what a server signs is verified with its public key, and with no other', (
   expect(isSignedByServer('text', one!.sign('text'), other!.publicKey)).toBe(false)
 })
 
-test('the example that the page shows is part of the one that runs', () => {
+test.each(['ts', 'py'])('the example in %s that the page shows is part of the one that runs', (language) => {
   const [path, shown] = page
-    .split('\n```ts ')[1]!
+    .split(`\n\`\`\`${language} `)[1]!
     .split('\n```')[0]!
     .split(/\n([^]*)/)
   expect(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')).toContain(shown)
