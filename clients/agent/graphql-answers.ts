@@ -41,7 +41,7 @@ interface Waiting {
   /** nobody waits for it any more */
   isOver: boolean
   settle(result: Result): void
-  reject(error: unknown): void
+  reject(error: Error): void
 }
 
 export function createGraphqlAnswers(api: Api): GraphqlAnswers {
@@ -62,7 +62,7 @@ export function createGraphqlAnswers(api: Api): GraphqlAnswers {
         failures = 0
         for (const [at, { settle }] of batch.entries()) settle(results[at]!)
       } catch (error) {
-        refused(batch, error)
+        refused(batch, error as Error)
       }
     }
   }
@@ -76,7 +76,7 @@ export function createGraphqlAnswers(api: Api): GraphqlAnswers {
     return answered.results
   }
 
-  function refused(batch: readonly Waiting[], error: unknown): void {
+  function refused(batch: readonly Waiting[], error: Error): void {
     const goesAgain = error instanceof TryLater || (error instanceof AgentRefused && batch.length > 1)
     if (error instanceof TryLater) nextAt = performance.now() + error.afterMs + tryAgainMs(failures++)
     for (const one of batch) {
@@ -116,7 +116,7 @@ export function createGraphqlAnswers(api: Api): GraphqlAnswers {
       signal.addEventListener('abort', stop, { once: true })
       queue.add(one)
       sending ??= sendAll()
-        .catch((error: unknown) => queue.forEach(({ reject: give }) => give(error)))
+        .catch((error: Error) => queue.forEach(({ reject: give }) => give(error)))
         .finally(() => (sending = undefined))
     })
   }
