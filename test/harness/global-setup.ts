@@ -1,24 +1,20 @@
 /** Once a run: one embedded PostgreSQL in a directory of its own, and a migrated template that each test file clones. */
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import type { TestProject } from 'vitest/node'
 import { plan } from '../../migrations/list.ts'
 import { startEmbedded } from '../../src/database/embedded.ts'
 import { migrateDatabase } from '../../src/database/migrate.ts'
-import { isPostgres, waitUntilGone } from '../../src/database/postgres-process.ts'
 import { createLog } from '../../src/log.ts'
 import { tellOfMissingServers } from './has-redis.ts'
+import { makeRunDirectory } from './run-directory.ts'
 import { onDatabase } from './urls.ts'
 import type { TestCluster } from './urls.ts'
 
-const PREFIX = 'sluice-test-'
-
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   tellOfMissingServers()
-  await sweepKilledRuns()
-  const dataDir = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`))
+  const run = await makeRunDirectory()
+  const dataDir = join(run.path, 'cluster')
   const log = createLog('warn')
   // Not waiting for the disk is safe against everything that tests kill: processes, never the machine.
   const settings = { fsync: 'off', full_page_writes: 'off', max_connections: '200' }
@@ -44,34 +40,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return async () => {
     if (process.env['SLUICE_TEST_KEEP'] === '1') {
       console.log(`The test databases are kept: postmaster ${server.pid}, data ${dataDir}, ${server.superuserUrl}`)
-      return
+      return run.keep()
     }
-    await server.stop()
-    await rm(dataDir, { recursive: true, force: true })
-  }
-}
-
-/** A run that was killed could not tidy up: the next one stops its server and removes its data. */
-async function sweepKilledRuns(): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
-    const [, pid] = new RegExp(`^${PREFIX}(\\d+)-`).exec(name) ?? []
-    if (pid === undefined || isAlive(Number(pid))) continue
-    const dataDir = join(tmpdir(), name)
-    const lock = await readFile(join(dataDir, 'postgres', 'data', 'postmaster.pid'), 'utf8').catch(() => '')
-    const postmaster = Number(lock.split('\n')[0])
-    if (await isPostgres(postmaster)) {
-      process.kill(postmaster, 'SIGINT')
-      await waitUntilGone(postmaster, 10_000)
-    }
-    await rm(dataDir, { recursive: true, force: true })
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    await server.stop().finally(run.end)
   }
 }
 

@@ -65,11 +65,10 @@ export async function startServerProcess(dataDir: string, environment: Record<st
 
 /** `sluice <command>` as a process of its own, that may never be ready. */
 export function spawnSluice(command: string, dataDir: string, environment: Record<string, string> = {}): SluiceProcess {
-  const { PATH = '', HOME = '' } = process.env
+  const { PATH = '', HOME = '', TMPDIR = '', NODE_COMPILE_CACHE = '' } = process.env
   const child = spawn(process.execPath, [...FLAGS, MAIN, ...command.split(' ')], {
     env: {
-      PATH,
-      HOME,
+      ...{ PATH, HOME, TMPDIR, NODE_COMPILE_CACHE },
       PORT: '0',
       SLUICE_DATA_DIR: dataDir,
       SLUICE_LOG_LEVEL: 'warn',
