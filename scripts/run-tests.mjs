@@ -13,7 +13,7 @@ const { values, positionals } = parseArgs({ options: { faults: { type: 'boolean'
 const faults = {
   include: ['test/**/*.faults.ts'],
   testTimeout: 300_000,
-  hookTimeout: 60_000,
+  hookTimeout: 120_000,
   isolate: true,
   // they wait a third of their time: for leases to end, for clients to come back
   maxWorkers: 3,
