@@ -50,6 +50,14 @@ const allow: AllowList = {
 
 await loadSqlParser()
 
+test('whoever begins at the README finds every page and every room', () => {
+  const readme = read('README.md')
+  const rooms = new Set(filesUnder('src', /\/.*\//).map((path) => path.split('/').slice(0, 2).join('/')))
+  const beside = ['src/commands', 'src/config', 'src/watch', 'src/drill']
+  const places = [...PAGES.filter((page) => page !== 'README.md'), ...[...rooms].filter((room) => !beside.includes(room))]
+  expect(places.filter((place) => !readme.includes(`](${place})`))).toEqual([])
+})
+
 test('each flow shown is valid, without a warning, and fits the published schema', () => {
   const fits = new Ajv2020().compile(definitionJsonSchema())
   const flows = blocks('json flow')
@@ -116,12 +124,13 @@ test('docs/flows.md names every function that expressions have', () => {
 })
 
 test('links lead to files that are there', () => {
+  const files = filesUnder('')
   const broken = PAGES.flatMap((page) =>
     [...read(page).matchAll(/\]\(([^)#\s]+)[^)]*\)/g)]
       .map(([, target]) => target!)
       .filter((target) => !/^[a-z]+:/.test(target))
       .map((target) => join(dirname(page), target))
-      .filter((path) => !filesUnder('').some((file) => file === path || file.startsWith(`${path.replace(/\/$/, '')}/`)))
+      .filter((path) => !files.some((file) => file === path || file.startsWith(`${path.replace(/\/$/, '')}/`)))
       .map((path) => `${page}: ${path}`),
   )
   expect(broken).toEqual([])
