@@ -5,7 +5,7 @@ import { isProblem } from '../errors.ts'
 import { encodeId } from '../ids.ts'
 import type { Program } from '../language/program.ts'
 import type { Json, JsonObject, StepFailure } from '../language/values.ts'
-import type { ChildEnd } from './decide/input.ts'
+import type { ChildEnd, Input } from './decide/input.ts'
 import type { BufferedSignal, Origin, Snapshot, StepRecord } from './decide/snapshot.ts'
 import { MAX_KNOWN } from './steps/signal.ts'
 import type { ExecutionError } from './entities/execution.ts'
@@ -143,12 +143,30 @@ export function loadWords(database: Database, ids: readonly string[]): Promise<(
   return database.query(WORDS_TEXT, [ids])
 }
 
+/** What other executions said, as inputs; a word of a kind that this program does not know stays unread. */
+export function wordsOf(words: readonly StoredWord[]): (Input & { key: string })[] {
+  return words.flatMap((word): (Input & { key: string })[] => {
+    const { key } = word
+    switch (word.kind) {
+      case 'cancel':
+        return [{ kind: 'message', key, message: 'cancel', reason: word.body.reason ?? 'its parent ended' }]
+      case 'childEnded':
+        return [{ kind: 'childEnded', key, ...word.body, ...(word.output !== null && { output: word.output }) }]
+      default:
+        word satisfies never
+        return []
+    }
+  })
+}
+
 const EMPTY: Program = {
   name: '',
   steps: [],
   step: () => undefined,
   dependents: () => [],
   timeoutMs: 0,
+  // what waits in queues of them goes with it
+  usesPools: true,
   checkInput: () => [],
 }
 

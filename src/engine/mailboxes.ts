@@ -12,10 +12,11 @@ import type { Transition, World } from './decide/draft.ts'
 import type { Input } from './decide/input.ts'
 import type { Snapshot } from './decide/snapshot.ts'
 import type { Extras } from './encode.ts'
-import { loadSnapshots, loadWords, MOST_WORDS } from './load-snapshots.ts'
+import { loadSnapshots, loadWords, MOST_WORDS, wordsOf } from './load-snapshots.ts'
 import type { Loaded, StoredWord } from './load-snapshots.ts'
 import type { Post, Posted, PostOptions } from './post.ts'
 import type { Programs } from './programs.ts'
+import { hasEnded } from './states.ts'
 import { storeTransition, withoutPayloads } from './store-transition.ts'
 
 interface Mailbox {
@@ -28,6 +29,8 @@ interface Mailbox {
   unread: boolean
   /** dropped while it was busy: whatever its transition says, it is not held when that is over */
   dropped: boolean
+  /** somebody else may have changed it since: what is remembered goes before the next transition */
+  stale: boolean
 }
 
 export interface MailboxesOptions {
@@ -63,8 +66,8 @@ export interface Mailboxes {
   held(): Map<string, Snapshot | undefined>
   isHeld(executionId: string): boolean
   readonly size: number
-  /** Reads the execution again before anything else is decided on it. */
-  reload(executionId: string): void
+  /** Reads the execution again before anything else is decided on it. `unlessBusy`: what happens to it just now finds out anyway. */
+  reload(executionId: string, options?: { unlessBusy: boolean }): void
   /** Reads what others say to it, if it is held here. */
   hear(executionId: string): void
   /** Forgets what is held without storing anything (the lease is lost). */
@@ -99,7 +102,8 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
     hold({ snapshot, messages, notAllowed, orphaned }) {
       const box = open(snapshot.id)
       held.add(snapshot.id)
-      if (!box.busy) box.snapshot = snapshot
+      if (box.busy) box.stale = true
+      else box.snapshot = snapshot
       const inputs: Input[] = notAllowed === undefined ? [{ kind: 'claimed' }] : [{ kind: 'notAllowed', message: notAllowed }]
       if (snapshot.startedAt === null && notAllowed === undefined) inputs.unshift({ kind: 'started' })
       if (orphaned) inputs.push({ kind: 'cancel', reason: 'The execution that started it does not wait for it any more.' })
@@ -112,10 +116,10 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
     get size() {
       return held.size
     },
-    reload(executionId) {
+    reload(executionId, { unlessBusy } = { unlessBusy: false }) {
       const box = boxes.get(executionId)
-      if (!box || box.busy) return
-      box.snapshot = undefined
+      if (!box || (unlessBusy && box.busy)) return
+      box.stale = true
       enqueue(box, [silent({ kind: 'tick' })])
     },
     hear(executionId) {
@@ -136,7 +140,9 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
 
   function open(id: string): Mailbox {
     let box = boxes.get(id)
-    if (!box) boxes.set(id, (box = { id, snapshot: undefined, posts: [], busy: false, unread: false, dropped: false }))
+    if (box) return box
+    box = { id, snapshot: undefined, posts: [], busy: false, unread: false, dropped: false, stale: false }
+    boxes.set(id, box)
     return box
   }
 
@@ -201,6 +207,8 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
   async function turn(box: Mailbox, posts: Post[]): Promise<void> {
     let inputs = posts.map(({ input }) => input)
     let reread = false
+    if (box.stale) box.snapshot = undefined
+    box.stale = false
     for (;;) {
       reread ||= box.snapshot === undefined
       if (!box.snapshot) {
@@ -209,6 +217,10 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
       }
       if (!box.snapshot) return settleAll(posts, { result: 'missing' })
       const transition = decide(box.snapshot, inputs, options.world())
+      if (!reread && isRefusal(transition)) {
+        box.snapshot = undefined
+        continue
+      }
       const verdict = await storeTransition(database, committer, options.signAudit, transition, posts)
       switch (verdict.kind) {
         case 'committed':
@@ -270,21 +282,9 @@ class Unstorable extends Error {}
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** What other executions said, as inputs; a word of a kind that this program does not know stays unread. */
-function wordsOf(words: readonly StoredWord[]): (Input & { key: string })[] {
-  return words.flatMap((word): (Input & { key: string })[] => {
-    const { key } = word
-    switch (word.kind) {
-      case 'cancel':
-        return [{ kind: 'message', key, message: 'cancel', reason: word.body.reason ?? 'its parent ended' }]
-      case 'childEnded':
-        return [{ kind: 'childEnded', key, ...word.body, ...(word.output !== null && { output: word.output }) }]
-      default:
-        word satisfies never
-        return []
-    }
-  })
-}
+/** What changes nothing meets no fence: who is turned away is so by what is stored, never by what is remembered. */
+const isRefusal = ({ from, changed, results }: Transition): boolean =>
+  !changed && !hasEnded(from.status) && results.some((result) => result !== 'applied' && result !== 'duplicate')
 
 function settleAll(posts: readonly Post[], posted: Posted): void {
   for (const post of posts) post.settle(posted)
