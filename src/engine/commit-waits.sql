@@ -60,14 +60,19 @@ begin
   insert into sluice.execution_traces (execution_id, traceparent)
   select w.execution_id, w.body ->> 'traceparent' from unnest(waits) as w where w.kind = 'trace';
 
-  if exists (select from unnest(waits) as w where w.kind in ('pooled', 'unpooled', 'requeued')) then
+  if exists (select from unnest(waits) as w where w.kind in ('pooled', 'unpooled', 'requeued', 'setAside')) then
     delete from sluice.pooled_steps p using unnest(waits) as w
     where w.kind = 'unpooled' and p.execution_id = w.execution_id and p.path = w.body ->> 'path';
+    -- one that was set aside is there, with an epoch above that of whoever had claimed it before
     insert into sluice.pooled_steps (execution_id, path, attempt, pool, initiator_id, priority, epoch)
     select e.id, w.body ->> 'path', (w.body ->> 'attempt')::integer, w.body ->> 'pool', e.initiator_id, e.priority, (w.body ->> 'epoch')::integer
-    from unnest(waits) as w join sluice.executions e on e.id = w.execution_id where w.kind = 'pooled';
+    from unnest(waits) as w join sluice.executions e on e.id = w.execution_id where w.kind = 'pooled'
+    on conflict (execution_id, path) do update set owner = null;
+    -- whoever has claimed it since keeps it
     update sluice.pooled_steps p set owner = null from unnest(waits) as w
-    where w.kind = 'requeued' and p.execution_id = w.execution_id and p.path = w.body ->> 'path';
+    where w.kind = 'requeued' and p.execution_id = w.execution_id and p.path = w.body ->> 'path' and p.epoch = (w.body ->> 'epoch')::integer;
+    update sluice.pooled_steps p set owner = '00000000-0000-0000-0000-000000000000' from unnest(waits) as w
+    where w.kind = 'setAside' and p.execution_id = w.execution_id and p.path = w.body ->> 'path';
   end if;
 
   select sum(json_array_length(w.body -> 'paths')) into wanted from unnest(waits) as w where w.kind = 'origin';

@@ -18,6 +18,10 @@ export interface PooledStepsOptions {
   pools: readonly string[]
   mailboxes: Pick<Mailboxes, 'post' | 'reload'>
   attempts: Pick<Attempts, 'abort' | 'forget' | 'running' | 'pooledWaiting'>
+  /** false: the lease is lost, and nothing is launched */
+  mayLaunch(): boolean
+  /** it stops: what is claimed from here on is left to others */
+  draining(): boolean
   /** how many more may be claimed now */
   room(): number
   log: Logger
@@ -49,7 +53,7 @@ const MOST_AT_ONCE = 8
 const LOOK_MS = 100
 
 export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
-  const { database, workerId, pools, mailboxes, attempts, room, log } = options
+  const { database, workerId, pools, mailboxes, attempts, mayLaunch, draining, room, log } = options
   const held = new Map<string, ClaimedStep>()
   /** by pool, where its walk over initiators goes on */
   const places = new Map<string, string | null>()
@@ -58,6 +62,7 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
   /** there may be rows of this worker that it does not know of */
   let unsure = false
   let strangers = new Set<string>()
+  let reconciling: Promise<void> | undefined
 
   return {
     async look() {
@@ -75,38 +80,28 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
     get more() {
       return more
     },
-    ended(executionId, { path, epoch }, [first, ...then]) {
-      const key = keyOf(executionId, path)
+    ended(executionId, { path, attempt, epoch }, [first, ...then]) {
+      const step = held.get(keyOf(executionId, path))
       const done = (): void => {
-        if (held.get(key)?.epoch === epoch) held.delete(key)
+        if (step?.attempt === attempt && step.epoch === epoch) drop(step)
       }
-      if (first) mailboxes.post(executionId, first, { then, keep: true }).catch(logFailure).finally(done)
+      if (!first) return
+      const failed = (error: unknown): void => {
+        unsure = true
+        logFailure(error)
+      }
+      mailboxes.post(executionId, first, { then, keep: true }).catch(failed).finally(done)
     },
     async isolate(executionId, { path }) {
       const step = held.get(keyOf(executionId, path))
-      return step !== undefined && (await begin(step, true))
+      if (step && draining()) await giveBack(step)
+      return step !== undefined && !draining() && (await begin(step, true))
     },
     hear(executionId) {
       const mine = [...held.values()].filter((step) => step.execution_id === executionId)
       if (mine.length > 0) void check(executionId, mine).catch(logFailure)
     },
-    async reconcile() {
-      if (held.size === 0 && !unsure) return
-      const before = [...held.values()]
-      const rows = await readOwnSteps(database, workerId)
-      const stored = new Map(rows.map((row) => [keyOf(row.execution_id, row.path), row]))
-      const odd = before.filter((step) => {
-        const row = stored.get(keyOf(step.execution_id, step.path))
-        return !row || row.epoch !== step.epoch || row.stops
-      })
-      for (const [id, steps] of Map.groupBy(odd, (step) => step.execution_id)) await check(id, steps)
-      const unknown = rows.filter((row) => !held.has(keyOf(row.execution_id, row.path)))
-      // known to nobody at two renewals: no claim of it is under way
-      const orphans = unknown.filter((row) => strangers.has(keyOf(row.execution_id, row.path)))
-      strangers = new Set(unknown.map((row) => keyOf(row.execution_id, row.path)))
-      unsure = strangers.size > 0
-      if (orphans.length > 0) await beginAll(await reclaimSteps(database, workerId, orphans))
-    },
+    reconcile: () => (reconciling ??= reconcile().finally(() => (reconciling = undefined))),
     dropAll() {
       unsure = true
       for (const { execution_id } of held.values()) attempts.forget(execution_id, 'pooled')
@@ -116,13 +111,26 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
       while (held.size > 0 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
       const left = [...held.values()]
       for (const { execution_id } of left) attempts.forget(execution_id, 'pooled')
-      await Promise.allSettled(
-        left.map(({ execution_id, path, attempt, epoch }) =>
-          mailboxes.post(execution_id, { kind: 'stepGivenBack', path, attempt, epoch }),
-        ),
-      )
-      held.clear()
+      await Promise.allSettled(left.map(giveBack))
     },
+  }
+
+  async function reconcile(): Promise<void> {
+    if (held.size === 0 && !unsure) return
+    const before = [...held.values()]
+    const rows = await readOwnSteps(database, workerId)
+    const stored = new Map(rows.map((row) => [keyOf(row.execution_id, row.path), row]))
+    const odd = before.filter((step) => {
+      const row = stored.get(keyOf(step.execution_id, step.path))
+      return !row || row.epoch !== step.epoch || row.stops
+    })
+    for (const [id, steps] of Map.groupBy(odd, (step) => step.execution_id)) await check(id, steps)
+    const unknown = rows.filter((row) => !held.has(keyOf(row.execution_id, row.path)))
+    // known to nobody at two renewals: no claim of it is under way
+    const orphans = unknown.filter((row) => strangers.has(keyOf(row.execution_id, row.path)))
+    strangers = new Set(unknown.map((row) => keyOf(row.execution_id, row.path)))
+    unsure = strangers.size > 0
+    if (orphans.length > 0 && !draining()) await beginAll(await reclaimSteps(database, workerId, orphans))
   }
 
   /** How many were claimed. */
@@ -142,7 +150,9 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
     return taken
   }
 
-  async function beginAll(steps: readonly ClaimedStep[]): Promise<void> {
+  async function beginAll(claimed: readonly ClaimedStep[]): Promise<void> {
+    // an answer that took long: it was claimed again since
+    const steps = claimed.filter((step) => !isOlder(step, held.get(keyOf(step.execution_id, step.path))))
     for (const step of steps) held.set(keyOf(step.execution_id, step.path), step)
     await Promise.all(steps.map((step) => begin(step, false)))
   }
@@ -152,14 +162,9 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
     const { execution_id: id, path, attempt, epoch } = step
     const claim = { kind: 'stepClaimed', path, attempt, epoch, worker: workerId, ...(alone && { alone }) } as const
     try {
-      let posted = await mailboxes.post(id, claim)
-      if (posted.result === 'late') {
-        // what is remembered of an execution that is held here may be older than the row
-        mailboxes.reload(id)
-        posted = await mailboxes.post(id, claim)
-      }
-      const snapshot = 'snapshot' in posted && posted.result === 'applied' ? posted.snapshot : undefined
-      if (snapshot && isOurs(snapshot, step)) return attempts.running(id, 'pooled').has(path)
+      const posted = draining() ? undefined : await mailboxes.post(id, claim)
+      const snapshot = posted && 'snapshot' in posted && posted.result === 'applied' ? posted.snapshot : undefined
+      if (snapshot && isOurs(snapshot, step)) return isLaunched(step)
       drop(step)
       await giveUpStep(database, workerId, step)
     } catch (error) {
@@ -168,6 +173,24 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
       log.warn({ err: error }, 'a step that was claimed could not be begun; it is looked at again')
     }
     return false
+  }
+
+  /** Once it is stored that this worker has it: the lease may have been lost meanwhile, and may be back. */
+  function isLaunched(step: ClaimedStep): boolean {
+    const key = keyOf(step.execution_id, step.path)
+    const runs = attempts.running(step.execution_id, 'pooled').has(step.path)
+    if (runs && !held.has(key)) held.set(key, step)
+    // claimed anew when it is back
+    if (!runs && !mayLaunch()) {
+      drop(step)
+      unsure = true
+    }
+    return runs
+  }
+
+  async function giveBack(step: ClaimedStep): Promise<void> {
+    const { execution_id: id, path, attempt, epoch } = step
+    await mailboxes.post(id, { kind: 'stepGivenBack', path, attempt, epoch }).finally(() => drop(step))
   }
 
   /** Unless it was claimed again meanwhile. */
@@ -184,13 +207,16 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
 
   /** Stops what is not wanted any more. */
   async function check(executionId: string, steps: readonly ClaimedStep[]): Promise<void> {
+    // by what is stored, not by what is remembered of an execution that is held here
+    mailboxes.reload(executionId)
     const posted = await mailboxes.post(executionId, { kind: 'tick' })
     const snapshot = 'snapshot' in posted ? posted.snapshot : undefined
     const stops = !snapshot || (snapshot.cancelReason !== null && snapshot.ending === null)
     for (const step of steps) {
-      if (!stops && isOurs(snapshot, step)) continue
+      const isCurrent = held.get(keyOf(executionId, step.path)) === step
+      if (!isCurrent || (!stops && isOurs(snapshot, step))) continue
       attempts.abort(executionId, step.path, snapshot?.cancelReason ?? 'It is not wanted any more.')
-      if (!attempts.running(executionId, 'pooled').has(step.path)) held.delete(keyOf(executionId, step.path))
+      if (!attempts.running(executionId, 'pooled').has(step.path)) drop(step)
     }
   }
 
@@ -199,4 +225,7 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
   }
 }
 
+/** Whether the other is a claim that came after it. */
+const isOlder = (step: ClaimedStep, other: ClaimedStep | undefined): boolean =>
+  other !== undefined && (other.attempt === step.attempt ? other.epoch > step.epoch : other.attempt > step.attempt)
 const keyOf = (executionId: string, path: string): string => `${executionId}/${path}`

@@ -120,8 +120,8 @@ export function createWorker(options: WorkerOptions): Worker {
       void mailboxes.post(executionId, report).catch(logFailure)
     },
     async isolate(executionId, entry) {
-      if (draining) return false
       if (entry.kind === 'pooled') return steps.isolate(executionId, entry)
+      if (draining) return false
       const { path, attempt } = entry
       const posted = await mailboxes.post(executionId, { kind: 'isolated', path, attempt })
       return posted.result === 'applied' && attempts.running(executionId, 'act').has(path)
@@ -149,6 +149,8 @@ export function createWorker(options: WorkerOptions): Worker {
   const steps = createPooledSteps({
     ...{ database, workerId, pools: [...pools], mailboxes, attempts, log },
     room: () => claimer.room(),
+    mayLaunch: () => lease.alive,
+    draining: () => draining,
   })
   const claimLoop = createLoop({ name: 'claim', log, runOnce: look })
   const tell = createTelling(bus, dispatch, workerId)
@@ -172,10 +174,11 @@ export function createWorker(options: WorkerOptions): Worker {
     },
     async stop() {
       if (!enabled) return
-      for (const stop of unlisten) stop()
       draining = true
       await Promise.all([claimLoop.stop(), serving?.stop()])
+      // it still hears of what is canceled
       await drain({ mailboxes, steps, drainMs: options.drainMs, leaseMs: options.leaseMs, giveUp: () => (givenUp = true) })
+      for (const stop of unlisten) stop()
       wakeQueue.close()
       await lease.stop()
     },
@@ -260,7 +263,7 @@ export function createWorker(options: WorkerOptions): Worker {
     for (const [id, snapshot] of here) {
       const now = stored.get(id)
       const written = !snapshot || !now || now.version > snapshot.version || now.unread
-      if (written || isIdle(snapshot)) mailboxes.reload(id)
+      if (written || isIdle(snapshot)) mailboxes.reload(id, { unlessBusy: true })
     }
     const strangers = [...stored.keys()].filter((id) => !here.has(id))
     const orphans = strangers.filter((id) => unknown.has(id))

@@ -4,7 +4,7 @@ import { createLog } from '../../src/log.ts'
 import { newUuid } from '../../src/ids.ts'
 import { readExecution, startFlow, storeFlow, unwrap } from '../harness/engine.ts'
 import type { StoredExecution } from '../harness/engine.ts'
-import { broken, isRenewal } from '../harness/intercept-queries.ts'
+import { broken, isCommit, isRenewal } from '../harness/intercept-queries.ts'
 import { breaches } from '../harness/invariants.ts'
 import { steeredEngine } from '../harness/steered-engine.ts'
 import type { SteeredEngine } from '../harness/steered-engine.ts'
@@ -219,7 +219,7 @@ test('of a paused execution no step begins in its pool; what runs ends, and the 
   await until(async () => expect(await queue()).toHaveLength(1))
   unwrap(await usual.engine.pause({ executionId: id }))
   expect(await read(id)).toMatchObject({ status: 'PAUSED' })
-  expect(await queue()).toEqual([])
+  await sound()
   const gpu = await worker('gpu')
   unwrap(await usual.engine.resume({ executionId: id }))
   const run = await gpu.run(1)
@@ -276,26 +276,154 @@ test('while a worker works off a long queue of a pool, it looks at what else is 
   expect(looks.slice(looks.indexOf('claim'), looks.lastIndexOf('claim'))).toContain('due')
 })
 
-test('a holder that was not told that another process moved its execution on loses no step of its pool by that (D9)', async () => {
-  const holder = await steeredEngine(database, { pools: ['default', 'unheard'] })
+test('whoever a holder that was not told that another process moved its execution on would turn away is not (D9)', async () => {
+  const holder = await steeredEngine(database, { pools: ['default', 'unheard'], leaseMs: 60_000 })
   const visitor = await worker('elsewhere')
-  const heard = { type: 'signal', signals: ['go'] } as const
   const flow = await storeFlow(database, {
     name: 'unheard',
-    steps: { a: gated, s: heard, d: { type: 'handler', handler: 'quick', pool: 'unheard', after: ['s'] } },
+    steps: {
+      a: gated,
+      s: { type: 'signal', signals: ['go'] },
+      d: { type: 'handler', handler: 'quick', pool: 'unheard', after: ['s'] },
+      q: { type: 'agent', role: 'ceo', subject: '?', request: {}, after: ['s'] },
+    },
   })
   const id = await startFlow(holder.engine, flow)
   const run = await holder.run(1)
-  // each has a bus of its own: the holder learns of it by the row in the queue
+  // each has a bus of its own: the holder learns of it by the row in the queue, and by the answer
   const idempotency = { principalId: newUuid(), key: 'go', inputHash: Buffer.from('go') }
   unwrap(await visitor.engine.signal({ executionId: id, name: 'go', data: null, bytes: 4, sentBy: 'user_x', idempotency }))
+  const [asked] = await database.query<{ id: string }>('select id from sluice.agent_requests where execution_id = $1', [id])
+  const answer = { requestId: asked!.id, executionId: id, decision: 'APPROVE', data: 1, answeredBy: newUuid() } as const
+  expect(await holder.engine.answer(answer)).toMatchObject({ requestId: asked!.id })
   await holder.engine.worker.runOnce()
-  await until(async () =>
-    expect(await read(id)).toMatchObject({
-      steps: expect.arrayContaining([expect.objectContaining({ path: 'd', status: 'SUCCEEDED' })]),
-    }),
-  )
+  await until(async () => expect((await read(id)).steps.map(({ path }) => path)).toContain('d'))
   run.open()
   await hasStatus(id, 'SUCCEEDED')
+  await sound()
+})
+
+/** Statements of the kind wait until they are let through; `came`: one does. */
+function holdBack(steered: SteeredEngine, isKind: (text: string) => boolean): { came: Promise<void>; release(): void } {
+  const [came, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const before = steered.intercept
+  steered.intercept = async (text, send, params) => {
+    const pass = (): Promise<unknown[]> => (before ? before(text, send, params) : send())
+    if (!isKind(text)) return pass()
+    came.resolve()
+    await go.promise
+    return pass()
+  }
+  return { came: came.promise, release: go.resolve }
+}
+
+test('a holder that was not told of the cancel stops its step of a pool at the heartbeat all the same (A10)', async () => {
+  const holder = await steeredEngine(database, { pools: ['default', 'both'], fenceMs: 60_000, leaseMs: 1500 })
+  const visitor = await steeredEngine(database, { pools: ['elsewhere'], fenceMs: 60_000 })
+  const flow = await storeFlow(database, { name: 'both', steps: { a: gated, b: { ...gated, pool: 'both' } } })
+  const id = await startFlow(holder.engine, flow)
+  const runs = [await holder.run(1), await holder.run(2)]
+  unwrap(await visitor.engine.cancel({ executionId: id }))
+  let renewals = 0
+  holder.intercept = (text, send) => {
+    renewals += isRenewal(text) ? 1 : 0
+    return isRenewal(text) && renewals > 1 ? Promise.reject(broken()) : send()
+  }
+  for (const run of runs) await until(() => expect(run.signal.aborted).toBe(true))
+  expect(holder.engine.worker.holdsLease).toBe(true)
+  for (const run of runs) run.open()
+  await until(async () => expect((await read(id)).status).not.toBe('RUNNING'))
+  await sound()
+})
+
+test('a step that was claimed while the lease got lost is run when it is back (D9)', async () => {
+  const usual = await worker('default')
+  const gpu = await steeredEngine(database, { bus, pools: ['gpu'], leaseMs: 400 })
+  const told = holdBack(gpu, isCommit)
+  const id = await startFlow(usual.engine, mixed, { n: 1 })
+  await told.came
+  const renewed = holdBack(gpu, isRenewal)
+  await until(() => expect(gpu.engine.worker.holdsLease).toBe(false))
+  told.release()
+  await until(async () => expect(typesOf(await read(id), 'a')).toContain('step.claimed'))
+  expect(gpu.runs).toEqual([])
+  renewed.release()
+  ;(await gpu.run(1)).open()
+  ;(await usual.run(1)).open()
+  await hasStatus(id, 'SUCCEEDED')
+  await sound()
+})
+
+test('what a lost worker gives back is not taken from whoever has claimed it since (D9)', async () => {
+  const usual = await worker('default')
+  const first = await worker('gpu')
+  const id = await startFlow(usual.engine, mixed, { n: 1 })
+  await first.run(1)
+  await expire(first)
+  const second = await steeredEngine(database, { bus, pools: ['gpu'] }, (steered) => {
+    told = holdBack(steered, isCommit)
+  })
+  await told!.came
+  await first.engine.stop()
+  expect(await queue()).toEqual([{ path: 'a', owner: second.engine.workerId, epoch: 2 }])
+  told!.release()
+  ;(await second.run(1)).open()
+  ;(await usual.run(1)).open()
+  await hasStatus(id, 'SUCCEEDED')
+  await sound()
+})
+let told: ReturnType<typeof holdBack> | undefined
+
+test('a claim from before a pause is not taken for one that came after it (A16, D9)', async () => {
+  const usual = await worker('default')
+  const id = await startFlow(usual.engine, mixed, { n: 1 })
+  const holds: ReturnType<typeof holdBack>[] = []
+  const claims = (): Promise<SteeredEngine> =>
+    steeredEngine(database, { bus, pools: ['gpu'] }, (steered) => holds.push(holdBack(steered, isCommit)))
+  const first = await claims()
+  await holds[0]!.came
+  unwrap(await usual.engine.pause({ executionId: id }))
+  unwrap(await usual.engine.resume({ executionId: id }))
+  const second = await claims()
+  await holds[1]!.came
+  holds[0]!.release()
+  holds[1]!.release()
+  const run = await Promise.race([first.run(1), second.run(1)])
+  await sound()
+  run.open()
+  ;(await usual.run(1)).open()
+  await hasStatus(id, 'SUCCEEDED')
+  expect(typesOf(await read(id), 'a')).toEqual(['step.started', 'step.claimed', 'step.succeeded'])
+  await sound()
+})
+
+test('what is not allowed any more leaves no step of it in a queue (A1)', async () => {
+  const usual = await worker('default')
+  const id = await startFlow(usual.engine, mixed, { n: 1 })
+  await until(async () => expect(await queue()).toHaveLength(1))
+  const strict = await steeredEngine(database, { bus, pools: ['gpu'], allow: { roles: new Set(), handlers: new Set() } })
+  await hasStatus(id, 'FAILED')
+  expect(strict.runs).toEqual([])
+  expect(await queue()).toEqual([])
+  await sound()
+})
+
+test('a worker that stops still hears that what it runs is canceled, and begins nothing more (A10)', async () => {
+  const usual = await worker('default')
+  const gpu = await steeredEngine(database, { bus, pools: ['gpu'], leaseMs: 60_000, drainMs: 30_000 })
+  const id = await startFlow(usual.engine, mixed, { n: 1 })
+  const run = await gpu.run(1)
+  const claimed = holdBack(gpu, (text) => text.includes('sluice.claim_steps('))
+  const later = await startFlow(usual.engine, mixed, { n: 2 })
+  await claimed.came
+  const stopped = gpu.engine.stop()
+  claimed.release()
+  unwrap(await usual.engine.cancel({ executionId: id }))
+  await until(() => expect(run.signal.aborted).toBe(true))
+  await stopped
+  await hasStatus(id, 'CANCELED')
+  expect(gpu.runs).toHaveLength(1)
+  expect(await queue()).toMatchObject([{ owner: null }])
+  unwrap(await usual.engine.cancel({ executionId: later }))
   await sound()
 })

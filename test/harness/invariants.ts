@@ -3,6 +3,13 @@ import type { Database } from '../../src/database/database.ts'
 
 const ENDED = `('SUCCEEDED', 'FAILED', 'CANCELED', 'TIMED_OUT')`
 
+/** Steps of pools that are in flight, as their executions know them. */
+const POOLED = `(select e.id, e.pause_reason is not null as paused, x ->> 'path' as path, (x ->> 'attempt')::integer as attempt,
+  (x ->> 'epoch')::integer as epoch, coalesce((x ->> 'claims')::integer, 0) as claims, (x ->> 'worker')::uuid as worker
+  from sluice.executions e, jsonb_array_elements(e.in_flight) as x where x ->> 'kind' = 'pooled')`
+/** Has the steps of paused executions. */
+const NOBODY = '00000000-0000-0000-0000-000000000000'
+
 /** Rules that hold at every moment. */
 const ALWAYS: Record<string, string> = {
   'seq counts the events without a gap': `
@@ -80,11 +87,13 @@ const ALWAYS: Record<string, string> = {
     select id from sluice.executions where status = 'WAITING' and (wake_at is null or in_flight = '[]')`,
   'a step that waits for its pool, or runs there, has a row in the queue, and nothing else has one': `
     select coalesce(p.execution_id, f.id) as id, coalesce(p.path, f.path) as path from sluice.pooled_steps p
-    full join (select e.id, e.pause_reason is not null as paused, x ->> 'path' as path, (x ->> 'attempt')::integer as attempt,
-        (x ->> 'epoch')::integer as epoch
-      from sluice.executions e, jsonb_array_elements(e.in_flight) as x where x ->> 'kind' = 'pooled') as f
-      on f.id = p.execution_id and f.path = p.path and f.attempt = p.attempt
-    where f.id is null or (p.execution_id is null and (f.epoch <> 0 or not f.paused))`,
+    full join ${POOLED} as f on f.id = p.execution_id and f.path = p.path and f.attempt = p.attempt
+    where f.id is null or p.execution_id is null`,
+  'whoever has a step of a pool, by what its execution knows, has it in the queue, unless somebody has claimed it since': `
+    select f.id, f.path, f.claims, f.worker, p.epoch, p.owner from sluice.pooled_steps p
+    join ${POOLED} as f on f.id = p.execution_id and f.path = p.path
+    where p.epoch < f.claims or (p.owner = '${NOBODY}') <> (f.paused and f.epoch = 0)
+      or (p.epoch = f.claims and f.worker is not null and p.owner is distinct from f.worker)`,
   'the audit log has one entry for each end': `
     select e.id from sluice.executions e
     where (e.ended_at is not null)::int <>

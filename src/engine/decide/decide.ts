@@ -204,7 +204,7 @@ const saidWith = ({ reason, by }: { reason?: string; by?: string }): Record<stri
   ...(by !== undefined && { by }),
 })
 
-/** Waits end now; what runs is told to stop and has until the fence. One that ends anyway goes on undoing: that has its own fence. */
+/** Waits, and what was only about to be launched, end now; what runs is told to stop and has until the fence. One that ends anyway goes on undoing: that has its own fence. */
 function cancel(draft: Draft, asked: { reason: string; by?: string }): InputResult {
   if (draft.cancelReason !== null || draft.ending !== null) return 'duplicate'
   const { reason } = asked
@@ -212,7 +212,8 @@ function cancel(draft: Draft, asked: { reason: string; by?: string }): InputResu
   draft.pauseReason = null
   emit(draft, 'execution.cancelRequested', { data: saidWith(asked) })
   for (const entry of draft.inFlight) {
-    if (isAttempt(entry) && entry.epoch !== 0) {
+    const isLaunched = !draft.launches.some((launch) => launch.entry.path === entry.path)
+    if (isAttempt(entry) && entry.epoch !== 0 && isLaunched) {
       draft.aborts.push(abortOf(entry))
       continue
     }

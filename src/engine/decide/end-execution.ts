@@ -2,11 +2,12 @@
 import { checkPayload, MAX_STATE_BYTES } from '../../language/payload.ts'
 import type { ProgramStep } from '../../language/program.ts'
 import type { ExecutionError } from '../entities/execution.ts'
+import { isAttempt } from '../in-flight.ts'
 import type { EndedStatus, EventType, UnhappyStatus } from '../states.ts'
 import type { Draft } from './draft.ts'
 import { emit } from './draft.ts'
 import { evaluate } from './scope.ts'
-import { cancelStep } from './record-step.ts'
+import { abortOf, cancelStep } from './record-step.ts'
 import { runAt } from './run.ts'
 
 const END_EVENT: Record<EndedStatus, EventType> = {
@@ -68,6 +69,7 @@ export function stopAll(draft: Draft): void {
     if (!draft.inFlight.some(({ path }) => path === entry.path)) continue
     const run = runAt(draft.from.program, entry.path)
     if (run) cancelStep(draft, run, entry)
+    else if (isAttempt(entry)) draft.aborts.push(abortOf(entry))
     else if (entry.kind === 'agent' || entry.kind === 'approval')
       draft.closedAsks.push({ id: entry.requestId, status: 'CANCELED' })
   }

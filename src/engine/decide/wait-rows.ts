@@ -30,8 +30,10 @@ export type WaitRow =
   | { kind: 'pooled'; path: string; attempt: number; pool: string; epoch: number }
   /** nobody is to run it any more */
   | { kind: 'unpooled'; path: string }
-  /** whoever had it gives it back */
-  | { kind: 'requeued'; path: string }
+  /** whoever had it by this claim gives it back */
+  | { kind: 'requeued'; path: string; epoch: number }
+  /** its execution was paused before it began: nobody is to claim it; `pooled` again when it goes on */
+  | { kind: 'setAside'; path: string }
   /** what began it, for those who trace */
   | { kind: 'trace'; traceparent: string }
 

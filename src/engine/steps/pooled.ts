@@ -5,7 +5,7 @@
 import { encodeId } from '../../ids.ts'
 import { isAct, runsOnce } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
-import { emitOf, replaceInFlight } from '../decide/draft.ts'
+import { emitOf, isStopping, replaceInFlight } from '../decide/draft.ts'
 import { storable } from '../decide/end-step.ts'
 import type { Input, InputResult } from '../decide/input.ts'
 import { runAt } from '../decide/run.ts'
@@ -32,10 +32,16 @@ export function stepClaimed(draft: Draft, claim: Input & { kind: 'stepClaimed' }
   if (draft.pauseReason !== null && entry.epoch === 0) return 'late'
   const { spec } = run.step
   const { worker, epoch, alone = false } = claim
-  const found = mayGoOn(draft, run, spec, entry, { epoch, alone })
+  // told before, but nobody learned that it was stored: nothing has been launched
+  const isTold = entry.epoch === epoch && !isStopping(draft)
+  const found = isTold ? entry : mayGoOn(draft, run, spec, entry, { epoch, alone })
   if (!found) return 'applied'
   // a suspect is launched when its turn has come
   const suspect = isSuspect(found)
+  if (suspect && draft.pauseReason !== null) {
+    leaveQueues(draft)
+    return 'applied'
+  }
   const claimed: PooledEntry = { ...found, worker, claims: epoch, epoch: suspect ? 0 : epoch }
   replaceInFlight(draft, claimed)
   const by = { worker: encodeId('worker', worker) }
@@ -73,20 +79,24 @@ type Queued = Pick<Snapshot, 'inFlight' | 'pauseReason'>
 
 /** What of the queue changes between two states of an execution. */
 export function queueChanges(from: Queued, next: Queued): WaitRow[] {
-  const [was, is] = [queuedOf(from), queuedOf(next)]
+  const [was, is] = [pooledOf(from), pooledOf(next)]
   const changes: WaitRow[] = []
   for (const entry of was) if (!is.some(isSame(entry))) changes.push({ kind: 'unpooled', path: entry.path })
   for (const entry of is) {
     const { path, attempt, pool, claims = 0 } = entry
     const before = was.find(isSame(entry))
-    if (!before) changes.push({ kind: 'pooled', path, attempt, pool, epoch: claims })
-    else if (before.worker !== undefined && entry.worker === undefined) changes.push({ kind: 'requeued', path })
+    const wasAside = before !== undefined && isAside(from, before)
+    const aside = isAside(next, entry)
+    if (!before || (wasAside && !aside)) changes.push({ kind: 'pooled', path, attempt, pool, epoch: claims })
+    else if (before.worker !== undefined && entry.worker === undefined) changes.push({ kind: 'requeued', path, epoch: claims })
+    if (aside && !wasAside) changes.push({ kind: 'setAside', path })
   }
   return changes
 }
 
 const isSame = (one: PooledEntry) => (other: PooledEntry) => one.path === other.path && one.attempt === other.attempt
 
+const pooledOf = ({ inFlight }: Queued): PooledEntry[] => inFlight.filter((entry) => entry.kind === 'pooled')
+
 /** Of a paused execution nothing new begins. */
-const queuedOf = ({ inFlight, pauseReason }: Queued): PooledEntry[] =>
-  inFlight.filter((entry): entry is PooledEntry => entry.kind === 'pooled' && (pauseReason === null || entry.epoch !== 0))
+const isAside = ({ pauseReason }: Queued, { epoch }: PooledEntry): boolean => pauseReason !== null && epoch === 0

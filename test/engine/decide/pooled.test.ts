@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { decide } from '../../../src/engine/decide/decide.ts'
 import type { Transition, World } from '../../../src/engine/decide/draft.ts'
 import type { Input } from '../../../src/engine/decide/input.ts'
+import type { WaitRow } from '../../../src/engine/decide/wait-rows.ts'
 import { hasEnded } from '../../../src/engine/states.ts'
 import type { Program } from '../../../src/language/program.ts'
 import type { StepSpec } from '../../../src/language/steps/step-types.ts'
@@ -15,6 +16,9 @@ interface Row {
   epoch: number
   owner: string | null
 }
+
+/** Nobody is to claim it. */
+const ASIDE = 'aside'
 
 /** The queue of a pool, as the database keeps it, and the workers who claim from it; they hold nothing. */
 class PooledModel extends Model {
@@ -31,19 +35,39 @@ class PooledModel extends Model {
     for (const wait of transition.waits)
       if (wait.kind === 'unpooled' && !this.queue.delete(wait.path)) throw new Error('no such row')
     for (const wait of transition.waits) {
-      if (wait.kind === 'pooled')
-        this.queue.set(wait.path, { path: wait.path, attempt: wait.attempt, epoch: wait.epoch, owner: null })
-      if (wait.kind === 'requeued') this.queue.get(wait.path)!.owner = null
+      if (wait.kind === 'pooled') this.insert(wait)
+      const row = 'path' in wait ? this.queue.get(wait.path) : undefined
+      if (wait.kind === 'requeued' && row?.epoch === wait.epoch) row.owner = null
+      if (wait.kind === 'setAside') row!.owner = ASIDE
     }
-    const { inFlight, pauseReason } = this.stored
-    const wanted = inFlight.filter((entry) => entry.kind === 'pooled' && (pauseReason === null || entry.epoch !== 0))
-    expect([...this.queue.keys()].toSorted()).toEqual(wanted.map(({ path }) => path).toSorted())
+    this.checkQueue()
     return verdict
+  }
+
+  private insert({ path, attempt, epoch }: WaitRow & { kind: 'pooled' }): void {
+    const there = this.queue.get(path)
+    if (there && there.owner !== ASIDE) throw new Error(`${path} was in the queue already`)
+    if (there) there.owner = null
+    else this.queue.set(path, { path, attempt, epoch, owner: null })
+  }
+
+  /** A row for each step of a pool that is in flight, and it agrees with what the execution knows of it. */
+  private checkQueue(): void {
+    const { inFlight, pauseReason } = this.stored
+    const wanted = inFlight.filter((entry) => entry.kind === 'pooled')
+    expect([...this.queue.keys()].toSorted()).toEqual(wanted.map(({ path }) => path).toSorted())
+    for (const { path, attempt, epoch, worker, claims = 0 } of wanted) {
+      const row = this.queue.get(path)!
+      expect(row.attempt).toBe(attempt)
+      expect(row.epoch).toBeGreaterThanOrEqual(claims)
+      expect(row.owner === ASIDE).toBe(pauseReason !== null && epoch === 0)
+      if (worker !== undefined && row.epoch === claims && row.owner !== ASIDE) expect(row.owner).toBe(worker)
+    }
   }
 
   /** Whoever is `alive` keeps its rows. */
   claimStep(worker: string, index: number, alive: ReadonlySet<string>): void {
-    const free = [...this.queue.values()].filter(({ owner }) => owner === null || !alive.has(owner))
+    const free = [...this.queue.values()].filter(({ owner }) => owner !== ASIDE && (owner === null || !alive.has(owner)))
     const row = free[index % Math.max(free.length, 1)]
     if (!row) return
     row.owner = worker
@@ -169,8 +193,32 @@ test("a suspect whose turn has not come is nobody's when its execution was pause
   visit(model, { kind: 'started' })
   for (const _lost of [1, 2]) model.claimStep(first, 0, new Set())
   const claim = { kind: 'stepClaimed', path: 'a', attempt: 1, epoch: 3, worker: second } as const
+  Object.assign(model.queue.get('a')!, { epoch: 3, owner: second })
   expect(model.visitAs(second, claim).launches).toMatchObject([{ suspect: true }])
   expect([visit(model, { kind: 'pause', reason: 'x' }), visit(model, { kind: 'resume' })]).toEqual(['applied', 'applied'])
   expect(model.visitAs(second, { ...claim, alone: true }).results).toEqual(['late'])
   expect([...model.queue.values()]).toEqual([{ path: 'a', attempt: 1, epoch: 3, owner: null }])
+})
+
+test('a claim whose answer was lost is told once more: it begins, and nothing has crashed', () => {
+  const once = { ...handler, atMostOnce: true } as StepSpec
+  const model = new PooledModel({ ...program([step('a', once, pooled)]), usesPools: true }, 1)
+  model.stored = { ...model.stored, status: 'RUNNING' }
+  visit(model, { kind: 'started' })
+  const worker = '01900000-0000-7000-8000-000000000001'
+  Object.assign(model.queue.get('a')!, { epoch: 1, owner: worker })
+  const claim = { kind: 'stepClaimed', path: 'a', attempt: 1, epoch: 1, worker } as const
+  for (const _time of [1, 2]) expect(model.visitAs(worker, claim).launches).toMatchObject([{ suspect: false }])
+  expect(model.stored.inFlight).toMatchObject([{ path: 'a', epoch: 1, worker }])
+  expect(model.events.map(({ type }) => type)).not.toContain('step.restarted')
+})
+
+test('what a worker claims and is canceled in the same moment is not begun', () => {
+  const model = new PooledModel({ ...program([step('a', handler, pooled)]), usesPools: true }, 1)
+  model.stored = { ...model.stored, status: 'RUNNING' }
+  visit(model, { kind: 'started' })
+  const worker = '01900000-0000-7000-8000-000000000001'
+  const claim = { kind: 'stepClaimed', path: 'a', attempt: 1, epoch: 1, worker } as const
+  const transition = decide(model.stored, [claim, { kind: 'cancel', reason: 'enough' }], model.world(worker))
+  expect(transition).toMatchObject({ launches: [], next: { status: 'CANCELED', inFlight: [] } })
 })

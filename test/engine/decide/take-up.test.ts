@@ -42,3 +42,16 @@ test('three crashes alone, after two beside others, are POISONED (D9)', () => {
   expect(crashes).toBe(2 + 3)
   expect(model.stored).toMatchObject({ status: 'FAILED', error: { code: 'POISONED' } })
 })
+
+test('of what was canceled while nobody held it nothing is launched again by whoever claims it (A10)', () => {
+  const model = modelOf({ a: work, call: { type: 'http', url: 'https://service.test/' } })
+  const [worker] = model.workers
+  worker!.claim()
+  worker!.crash()
+  worker!.restart()
+  model.claim(worker!)
+  // the word lies in its inbox, and is read with the claim
+  worker!.turn([{ kind: 'claimed' }, { kind: 'cancel', reason: 'enough' }])
+  expect(worker!.running).toEqual([])
+  expect(model.stored).toMatchObject({ status: 'CANCELED' })
+})
