@@ -64,7 +64,13 @@ export function createAgentInbox({ messages, door, log }: AgentInboxOptions): Ag
     for (const outcome of outcomes) if (outcome) inbox.onAnswer?.(outcome)
   }
 
-  const loop = createLoop({ name: 'answers of agents', log, runOnce })
+  /** That Redis is away was said, and is no fault here. */
+  function unlessAway(error: unknown): number {
+    if (messages.ready) throw error
+    return POLL_MS
+  }
+
+  const loop = createLoop({ name: 'answers of agents', log, runOnce: () => runOnce().catch(unlessAway) })
   const inbox: AgentInbox = {
     runOnce,
     start() {

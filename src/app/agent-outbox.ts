@@ -121,7 +121,13 @@ export function createAgentOutbox({ services, messages, changes, bus, leader, lo
     )
   }
 
-  const loop = createLoop({ name: 'messages to agents', log, runOnce })
+  /** That Redis is away was said, and is no fault here. */
+  function unlessAway(error: unknown): number {
+    if (messages.ready) throw error
+    return POLL_MS
+  }
+
+  const loop = createLoop({ name: 'messages to agents', log, runOnce: () => runOnce().catch(unlessAway) })
   const outbox: AgentOutbox = {
     runOnce,
     start() {

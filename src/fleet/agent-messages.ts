@@ -21,7 +21,7 @@ export interface IncomingMessage {
 
 /** All but the listeners reject while Redis is away. */
 export interface AgentMessages {
-  /** Whether Redis is there now. */
+  /** Whether Redis is there now; false after it failed, so that whoever was in the middle knows why. */
   readonly ready: boolean
   /** false: since this was asked the last time, by any process, Redis has lost what was put into it, or another key signed it. */
   intact(publicKey: string): Promise<boolean>

@@ -32,6 +32,8 @@ const MOST_REPLIES = 1_000
 const REPLIES_KEPT_MS = 3_600_000
 /** All of it is there again; or a node of a cluster is gone, and whoever is there in its place may lack the last of what it had. */
 const RETURNS = ['ready', '-node']
+/** After a failure it is left alone for so long: all that its loops do is done again. */
+const REST_MS = 500
 /** What a process took and did not settle within this, another takes. */
 const SETTLED_WITHIN_MS = 30_000
 
@@ -45,14 +47,28 @@ export function createAgentMessages({ redis, log }: AgentMessagesOptions): Agent
   const heard = new Set<() => void>()
   const back = new Set<() => void>()
   let closed = false
+  let restsUntil = 0
+  let isAway = false
   const tellBack = (): void => back.forEach((listener) => listener())
 
-  function reached(): RedisClient {
-    if (!redis.client) throw new Error('Redis was not reached yet')
-    return redis.client
+  /** Said once when it goes and once when it is back. */
+  async function askRedis<Answer>(question: (client: RedisClient) => Promise<Answer>): Promise<Answer> {
+    try {
+      if (!redis.client) throw new Error('Redis was not reached yet')
+      const answer = await question(redis.client)
+      if (isAway) log.info('messages of agents have Redis again')
+      isAway = false
+      return answer
+    } catch (error) {
+      restsUntil = performance.now() + REST_MS
+      if (!isAway && !closed)
+        log.warn({ why: (error as Error).message }, 'Redis is away: messages of agents wait in the database')
+      isAway = true
+      throw error
+    }
   }
-  const run = async (script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> =>
-    reached().eval(script, keys.length, ...keys, ...args)
+  const run = (script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> =>
+    askRedis((client) => client.eval(script, keys.length, ...keys, ...args))
   const ofRole = (role: string): string[] => [messagesTo(role), `{${messagesTo(role)}}:held`]
   const read = async (script: string, most: number, more: readonly number[] = []): Promise<IncomingMessage[]> =>
     ((await run(script, [RESPONSES], [SERVERS, self, most, MAX_ANSWER_BYTES, ...more])) as RawEntry[]).map(incoming)
@@ -86,9 +102,9 @@ export function createAgentMessages({ redis, log }: AgentMessagesOptions): Agent
 
   return {
     get ready() {
-      return redis.client?.status === 'ready'
+      return redis.client?.status === 'ready' && performance.now() >= restsUntil
     },
-    intact: async (publicKey) => (await reached().set(KEPT, publicKey, 'GET')) === publicKey,
+    intact: async (publicKey) => (await askRedis((client) => client.set(KEPT, publicKey, 'GET'))) === publicKey,
     async deliver(role, messages) {
       const args = messages.flatMap(({ id, text, signature }) => [id, text, signature])
       return args.length === 0 ? 0 : ((await run(DELIVER, ofRole(role), args)) as number)

@@ -21,7 +21,7 @@ const silent = createLog('silent')
 const BUS = 'sluice:bus'
 /** which of three masters has its slot */
 const HAS_BUS = 1
-const cluster = hasRedis ? await testRedisCluster({ masters: 3, replicaOf: HAS_BUS }) : undefined
+const cluster = hasRedis ? await testRedisCluster({ masters: 3, replicasOf: [HAS_BUS] }) : undefined
 
 const ground = await testDatabase()
 const bus = createLocalBus(silent)

@@ -57,7 +57,7 @@ export interface Fleet {
 // oxlint-disable-next-line no-explicit-any
 type Ask = (document: string, variables?: object) => Promise<any>
 
-/** To be called at the top of a test file: without any process yet, and gone at the end of the file. */
+/** To be called at the top of a test file: without any process yet, and gone at the end of the file. A `REDIS_URL` is used as it is. */
 export async function testFleet(environment: Record<string, string> = {}): Promise<Fleet> {
   const auditKey = randomBytes(48).toString('base64url')
   const auditKeys = createAuditKeys(auditKey)
@@ -67,7 +67,7 @@ export async function testFleet(environment: Record<string, string> = {}): Promi
   const postgres = await startEmbedded({ dataDir: await dataDirectory(), log, settings: noDisk })
   await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', ...plan, release: 'test', log })
   const database = await openDatabase({ connection: postgres.ownerUrl, entities: [], poolSize: 4, log })
-  const redis = hasRedis ? await testRedis() : undefined
+  const redis = hasRedis && !environment['REDIS_URL'] ? await testRedis() : undefined
   const settings: Record<string, string> = {
     ...{ DATABASE_URL: postgres.appUrl, DATABASE_OWNER_URL: postgres.ownerUrl, SLUICE_DATABASE_POOL_SIZE: '10' },
     ...(redis && { REDIS_URL: redis.url }),

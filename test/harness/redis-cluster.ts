@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import { freePort } from './free-port.ts'
 import { testRedis } from './redis.ts'
 import type { TestRedis } from './redis.ts'
+import type { TestCertificate } from './test-certificate.ts'
 
 export interface TestRedisCluster {
   /** of one of its nodes */
@@ -22,16 +23,20 @@ const SETTINGS = {
   'repl-diskless-sync-delay': 0,
 }
 
-/**
- * To be called once, where `hasRedis`, at the top of a test file. It is gone at the end of the file. `replicaOf`: which master has a replica;
- * `url` is then the replica's.
- */
-export async function testRedisCluster({
-  masters = 1,
-  replicaOf,
-}: { masters?: number; replicaOf?: number } = {}): Promise<TestRedisCluster> {
-  const nodes = await Promise.all(Array.from({ length: masters + (replicaOf === undefined ? 0 : 1) }, startNode))
-  const ready = join(nodes, masters, replicaOf)
+export interface TestRedisClusterOptions {
+  /** 1 */
+  readonly masters?: number
+  /** which masters have a replica each; `url` is then that of one of these */
+  readonly replicasOf?: readonly number[]
+  /** the nodes speak TLS alone, with whoever trusts its `ca` */
+  readonly certificate?: TestCertificate
+}
+
+/** To be called once, where `hasRedis`, at the top of a test file. It is gone at the end of the file. */
+export async function testRedisCluster(options: TestRedisClusterOptions = {}): Promise<TestRedisCluster> {
+  const { masters = 1, replicasOf = [], certificate } = options
+  const nodes = await Promise.all(Array.from({ length: masters + replicasOf.length }, () => startNode(certificate)))
+  const ready = join(nodes, masters, replicasOf, certificate)
   // told to whoever waits for it
   ready.catch(() => undefined)
   const started = nodes.map(({ redis }) => redis)
@@ -43,13 +48,18 @@ interface Node {
   readonly busPort: number
 }
 
-async function startNode(): Promise<Node> {
+async function startNode(certificate?: TestCertificate): Promise<Node> {
   const busPort = await freePort()
-  return { redis: await testRedis({ ...SETTINGS, 'cluster-port': busPort }), busPort }
+  return { redis: await testRedis({ ...SETTINGS, 'cluster-port': busPort }, certificate), busPort }
 }
 
-async function join(nodes: readonly Node[], masters: number, replicaOf = 0): Promise<void> {
-  const clients = nodes.map(({ redis }) => new Redis(redis.url))
+async function join(
+  nodes: readonly Node[],
+  masters: number,
+  replicasOf: readonly number[],
+  certificate?: TestCertificate,
+): Promise<void> {
+  const clients = nodes.map(({ redis }) => new Redis(redis.url, certificate ? { tls: { ca: certificate.ca } } : {}))
   const everywhere = (holds: (client: Redis) => Promise<boolean>): Promise<unknown> =>
     Promise.all(clients.map((client) => until(() => holds(client))))
   try {
@@ -61,7 +71,8 @@ async function join(nodes: readonly Node[], masters: number, replicaOf = 0): Pro
     const [first] = clients
     for (const { redis, busPort } of nodes.slice(1)) await first!.call('CLUSTER', 'MEET', '127.0.0.1', redis.port, busPort)
     await everywhere(async (client) => (await client.cluster('INFO')).includes(`cluster_known_nodes:${nodes.length}`))
-    for (const client of clients.slice(masters)) await client.cluster('REPLICATE', await clients[replicaOf]!.cluster('MYID'))
+    for (const [at, of] of replicasOf.entries())
+      await clients[masters + at]!.cluster('REPLICATE', await clients[of]!.cluster('MYID'))
     await everywhere(async (client) => (await client.cluster('INFO')).includes('cluster_state:ok'))
     // a replica that has nothing yet is never chosen
     for (const client of clients.slice(masters))

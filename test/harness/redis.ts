@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { freePort } from './free-port.ts'
+import type { TestCertificate } from './test-certificate.ts'
 
 export interface TestRedis {
   readonly url: string
@@ -21,13 +22,17 @@ export interface TestRedis {
 }
 
 /** To be called once, where `hasRedis`, at the top of a test file. It is gone at the end of the file. */
-export async function testRedis(more: Readonly<Record<string, string | number>> = {}): Promise<TestRedis> {
+export async function testRedis(
+  more: Readonly<Record<string, string | number>> = {},
+  certificate?: TestCertificate,
+): Promise<TestRedis> {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-redis-'))
   const port = await freePort()
   let server: ChildProcess | undefined
 
   async function start(): Promise<void> {
-    const settings = { port, bind: '127.0.0.1', dir: directory, save: '', appendonly: 'no', ...more }
+    const listens = certificate ? { port: 0, 'tls-port': port, ...tlsOf(certificate) } : { port }
+    const settings = { ...listens, bind: '127.0.0.1', dir: directory, save: '', appendonly: 'no', ...more }
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
     server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
     let said = ''
@@ -51,7 +56,7 @@ export async function testRedis(more: Readonly<Record<string, string | number>> 
   })
   await start()
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: `${certificate ? 'rediss' : 'redis'}://127.0.0.1:${port}`,
     port,
     start,
     stop,
@@ -59,3 +64,9 @@ export async function testRedis(more: Readonly<Record<string, string | number>> 
     resume: () => void server?.kill('SIGCONT'),
   }
 }
+
+/** Nodes of a cluster speak it with each other too. */
+const tlsOf = ({ certFile, keyFile }: TestCertificate): Record<string, string> => ({
+  ...{ 'tls-cert-file': certFile, 'tls-key-file': keyFile, 'tls-ca-cert-file': certFile },
+  ...{ 'tls-auth-clients': 'no', 'tls-replication': 'yes', 'tls-cluster': 'yes' },
+})
