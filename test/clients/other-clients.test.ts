@@ -20,7 +20,7 @@ const CLIENTS: readonly { name: string; followWith: (following: Following) => Pr
 ]
 
 test.each(CLIENTS)(
-  '$name follows an execution to its end, cut off on the way, without a hole or a double',
+  '$name follows an execution to its end, cut off on the way and refused by a server that restarts, without a hole or a double',
   async ({ followWith }) => {
     const proxy = await startCutProxy(url)
     const id = await start('feature_approval', { feature_name: 'Live dashboards', estimated_cost: 2_000_000 })
@@ -40,7 +40,7 @@ test.each(CLIENTS)(
         if (frame.__typename === 'FeedSnapshot') {
           proxy.cut()
           void approve(session, id)
-        } else if (frames.length === 2) proxy.cut()
+        } else if (frames.length === 2) proxy.refuse(1)
       },
     }
     await followWith(following)

@@ -11,6 +11,8 @@ export interface CutProxy {
   readonly port: number
   /** Ends all connections, as when a cable is pulled. */
   cut(): void
+  /** Ends all connections, and so many new ones at once, as where no server answers yet. */
+  refuse(times: number): void
   /** From here on nothing comes through and nobody is told, as behind a firewall that drops: old connections and new ones hang. */
   stall(): void
   /** New connections come through again. Those that hung go on hanging: whoever dropped them has forgotten them. */
@@ -23,8 +25,10 @@ export async function startCutProxy(url: string): Promise<CutProxy> {
   const host = decodeURIComponent(hostname)
   const sockets = new Set<Socket>()
   let stalled = false
+  let refusing = 0
   const cut = (): void => sockets.forEach((socket) => socket.destroy())
   const server = createServer((near) => {
+    if (refusing > 0) return void ((refusing -= 1), near.destroy())
     keep(near)
     if (stalled) return void near.on('data', () => undefined)
     const far = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(Number(port), host)
@@ -48,6 +52,10 @@ export async function startCutProxy(url: string): Promise<CutProxy> {
     url: `http://127.0.0.1:${own}`,
     port: own,
     cut,
+    refuse(times) {
+      refusing = times
+      cut()
+    },
     stall() {
       stalled = true
       for (const socket of sockets) socket.unpipe().pause()

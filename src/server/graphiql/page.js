@@ -61,6 +61,8 @@ async function* watch(params, headers) {
   const client = createClient({
     url: Object.assign(new URL(ENDPOINT), { protocol: ENDPOINT.protocol.replace('http', 'ws') }).href,
     connectionParams: () => ({ authorization: authorizationOf(headers) }),
+    // also where nobody accepts: the server restarts
+    shouldRetry: () => true,
   })
   const earlier = []
   try {
