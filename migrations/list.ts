@@ -33,6 +33,7 @@ import { Locks } from './032-locks.ts'
 import { AgentMessages } from './033-agent-messages.ts'
 import { Installation } from './036-installation.ts'
 import { Tokens } from './038-tokens.ts'
+import { Concerned } from './039-concerned.ts'
 import { Upgrade } from './040-upgrade.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
@@ -69,6 +70,7 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '033-agent-messages', class: AgentMessages },
   { name: '036-installation', class: Installation },
   { name: '038-tokens', class: Tokens },
+  { name: '039-concerned', class: Concerned },
   { name: '040-upgrade', class: Upgrade },
 ]
 

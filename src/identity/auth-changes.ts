@@ -11,11 +11,14 @@ import { Fault } from '../errors.ts'
 import type { Bus } from '../fleet/bus.ts'
 import type { Logger } from '../log.ts'
 
-/** What changed; `flow` stands for its grants, its visibility and its owner. The rest is a UUID. */
-export type AuthSubject = `${'user' | 'session' | 'key' | 'link' | 'flow'}:${string}`
+/**
+ * What changed; `flow` stands for its grants, its visibility and its owner. The rest is a UUID; but of `rights` it is a grantee, for
+ * whom something changed on some flow.
+ */
+export type AuthSubject = `${'user' | 'session' | 'key' | 'link' | 'flow' | 'rights'}:${string}`
 
-/** Some flow, whichever: told with each. */
-export const ANY_FLOW: AuthSubject = 'flow:*'
+/** Whoever has rights on some flow: nobody knows whose have changed. */
+export const ANY_RIGHTS: AuthSubject = 'rights:*'
 
 /** EVERYTHING: what changed is not known, since this process could not look for too long. */
 export type Changed = ReadonlySet<string> | 'EVERYTHING'
@@ -30,7 +33,7 @@ export interface AuthChanges {
   fresh(): Promise<void>
   /** Whether a change of one of these came since `since` (`performance.now()`): an answer that was asked for then may be too old. */
   changedSince(subjects: readonly AuthSubject[], since: number): boolean
-  /** Each change is told at least once; those of this process before the transaction that made them resolves. */
+  /** Each change is told at least once, nearly always once; those of this process before the transaction that made them resolves. */
   onAuthChange(listener: AuthListener): () => void
   /** One poll; for tests, and what the loop does. Never rejects. */
   runOnce(): Promise<void>
@@ -53,9 +56,33 @@ const REMEMBERED_MS = 60_000
 
 /** Writes that these changed, in `em`'s transaction: to be called by whatever changes a grant, a role, a user, a session, a key or a link. */
 export async function recordAuthChange(em: EntityManager, ...subjects: AuthSubject[]): Promise<void> {
-  if (subjects.length === 0) return
-  await queryIn(em, 'insert into sluice.auth_changes (subject) select unnest($1::text[])', [subjects])
-  tellAfterCommit(em, TOPIC, subjects)
+  if (subjects.length > 0) await record(em, subjects, null)
+}
+
+/** The same of a flow. `concerned`: the grantees (`user:<uuid>`, `role:USER`, `agent:ceo`, `everyone`) whose rights on it may be others now. */
+export async function recordFlowChange(em: EntityManager, flowId: string, concerned: readonly string[]): Promise<void> {
+  await record(em, [`flow:${flowId}`], concerned)
+}
+
+async function record(em: EntityManager, subjects: readonly string[], concerned: readonly string[] | null): Promise<void> {
+  const rows = await queryIn<Change>(em, RECORD, [subjects, concerned])
+  tellAfterCommit(
+    em,
+    TOPIC,
+    rows.map((row) => JSON.stringify(row)),
+  )
+}
+
+/** A row. */
+interface Change {
+  readonly id: number
+  readonly subject: string
+  readonly concerned: readonly string[] | null
+}
+
+function subjectsIn({ subject, concerned }: Change): string[] {
+  if (!subject.startsWith('flow:')) return [subject]
+  return [subject, ...(concerned?.map((grantee) => `rights:${grantee}`) ?? [ANY_RIGHTS])]
 }
 
 export interface AuthChangesOptions {
@@ -74,6 +101,8 @@ export function createAuthChanges(options: AuthChangesOptions): AuthChanges {
   const changedAt = new Map<string, number>()
   /** what the last poll saw: those that it sees again are not news */
   let seen = new Set<number>()
+  /** what was told when it was committed here, and no poll has seen yet */
+  const toldHere = new Set<number>()
   /** PostgreSQL's time at the last good poll */
   let lastTime: string | null = null
   /** this process's time at the start of the last good poll */
@@ -85,10 +114,9 @@ export function createAuthChanges(options: AuthChangesOptions): AuthChanges {
   let timer: NodeJS.Timeout | undefined
   const unlisten: (() => void)[] = []
 
-  function apply(news: 'EVERYTHING' | readonly string[]): void {
+  function apply(news: 'EVERYTHING' | readonly Change[]): void {
     const now = monotonic()
-    const someFlow = news !== 'EVERYTHING' && news.some((subject) => subject.startsWith('flow:'))
-    const changed = news === 'EVERYTHING' ? news : new Set(someFlow ? [...news, ANY_FLOW] : news)
+    const changed = news === 'EVERYTHING' ? news : new Set(news.flatMap(subjectsIn))
     if (changed === 'EVERYTHING') everythingChangedAt = now
     else {
       for (const subject of changed) {
@@ -110,9 +138,10 @@ export function createAuthChanges(options: AuthChangesOptions): AuthChanges {
     const began = monotonic()
     const rows = await database.query<PolledRow>(POLL, [lastTime])
     const { time, tooOld } = rows[0]!
-    const ids = rows.flatMap(({ id }) => id ?? [])
-    const news = rows.flatMap(({ id, subject }) => (id !== null && subject !== null && !seen.has(id) ? subject : []))
-    seen = new Set(ids)
+    const changes = rows.filter((row): row is PolledRow & Change => row.id !== null)
+    const news = changes.filter(({ id }) => !seen.has(id) && !toldHere.has(id))
+    seen = new Set(changes.map(({ id }) => id))
+    for (const id of tooOld ? [...toldHere] : seen) toldHere.delete(id)
     lastTime = time
     if (tooOld) apply('EVERYTHING')
     else if (news.length > 0) apply(news)
@@ -141,8 +170,11 @@ export function createAuthChanges(options: AuthChangesOptions): AuthChanges {
   const runOnce = (): Promise<void> => (polling ??= poll())
   const isFresh = (): boolean => monotonic() - asOf < FRESH_MS
 
-  database.onCommitted(TOPIC, (subjects) => {
-    apply(subjects)
+  database.onCommitted(TOPIC, (rows) => {
+    // a poll may have been quicker
+    const news = rows.map((row) => JSON.parse(row) as Change).filter(({ id }) => !seen.has(id))
+    for (const { id } of news) toldHere.add(id)
+    if (news.length > 0) apply(news)
     bus.ring(TOPIC)
   })
 
@@ -187,11 +219,15 @@ interface PolledRow {
   tooOld: boolean
   id: number | null
   subject: string | null
+  concerned: string[] | null
 }
+
+const RECORD = `
+insert into sluice.auth_changes (subject, concerned) select unnest($1::text[]), $2::text[] returning id, subject, concerned`
 
 /** `$1`: the time of the last poll. The first one takes what is recent: nothing older is remembered here. */
 const POLL = `
-select n.time::text as time, coalesce($1::timestamptz < n.time - ${KEPT} + ${OVERLAP}, false) as "tooOld", c.id, c.subject
+select n.time::text as time, coalesce($1::timestamptz < n.time - ${KEPT} + ${OVERLAP}, false) as "tooOld", c.id, c.subject, c.concerned
 from (select now() as time) n
 left join sluice.auth_changes c on c.at > coalesce($1::timestamptz, n.time) - ${OVERLAP}`
 

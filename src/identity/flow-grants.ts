@@ -2,7 +2,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql'
 import { queryIn } from '../database/database.ts'
 import { newUuid } from '../ids.ts'
-import { recordAuthChange } from './auth-changes.ts'
+import { recordFlowChange } from './auth-changes.ts'
 
 export interface NewGrant {
   /** `user:<uuid>`, `role:USER`, `agent:ceo` or `everyone` */
@@ -21,7 +21,7 @@ export async function putGrants(
   const grantees = grants.map(({ grantee }) => grantee)
   const levels = grants.map(({ level }) => level)
   await queryIn(em, PUT, [grants.map(() => newUuid()), flowId, grantees, levels, grantedBy])
-  await recordAuthChange(em, `flow:${flowId}`)
+  await recordFlowChange(em, flowId, grantees)
 }
 
 const PUT = `
@@ -40,7 +40,11 @@ export async function removeGrants(
   const found = await queryIn<NewGrant>(em, FIND, [flowId, wanted])
   if (found.length !== wanted.length) return undefined
   await queryIn(em, 'delete from sluice.flow_grants where flow_id = $1 and id = any($2)', [flowId, wanted])
-  await recordAuthChange(em, `flow:${flowId}`)
+  await recordFlowChange(
+    em,
+    flowId,
+    found.map(({ grantee }) => grantee),
+  )
   return found
 }
 

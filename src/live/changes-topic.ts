@@ -2,7 +2,7 @@
 import { canonicalJson } from '../canonical-json.ts'
 import { together } from '../database/together.ts'
 import { Fault } from '../errors.ts'
-import { ANY_FLOW } from '../identity/auth-changes.ts'
+import { rightsSubjectsOf } from '../identity/grantees.ts'
 import { viewerKeyOf } from '../identity/principal.ts'
 import type { Principal } from '../identity/principal.ts'
 import { compareChangeCursors, decodeChangeCursor } from './change-cursor.ts'
@@ -118,7 +118,7 @@ export function changesTopics<Wanted, Shown extends object, Changed extends obje
       kind,
       key: `${name} ${seesAll ? 'ADMIN' : viewerKeyOf(principal)} ${canonicalJson(wanted)}`,
       bell,
-      subjects: seesAll ? [] : [ANY_FLOW],
+      subjects: seesAll ? [] : rightsSubjectsOf(principal),
       showsByRights: !seesAll,
       start,
       read,

@@ -1,7 +1,8 @@
 /** Many callers' questions in one statement, each with the rights of its own caller. */
 import { sql } from 'kysely'
-import { granteesOf } from './permissions.ts'
-import type { Asker, Rights } from './permissions.ts'
+import { granteesOf } from '../identity/grantees.ts'
+import type { Rights } from '../identity/grantees.ts'
+import type { Asker } from './permissions.ts'
 import type { Condition } from './select-rows.ts'
 
 /**

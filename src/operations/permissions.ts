@@ -19,6 +19,8 @@
 import { sql } from 'kysely'
 import type { Execution } from '../engine/entities/execution.ts'
 import { Fault } from '../errors.ts'
+import { granteesOf, rightsOf } from '../identity/grantees.ts'
+import type { Rights } from '../identity/grantees.ts'
 import { isAllowed } from '../identity/principal.ts'
 import type { LinkPrincipal, Principal, Scope, UserPrincipal } from '../identity/principal.ts'
 import type { Program } from '../language/program.ts'
@@ -65,16 +67,6 @@ export interface Asker {
   /** boolean: public flows are for people and their keys */
   isPerson: Condition
 }
-
-/** Whose rights count: those of the caller, or of whoever made its link. */
-export type Rights = Pick<Principal, 'kind' | 'actsAs' | 'role'> & { agentRoles?: readonly string[] }
-
-export function granteesOf({ kind, actsAs, role, agentRoles = [] }: Rights): string[] {
-  return kind === 'AGENT' ? agentRoles.map((name) => `agent:${name}`) : [`user:${actsAs}`, `role:${role}`, 'everyone']
-}
-
-export const rightsOf = (principal: Principal): Rights =>
-  principal.kind === 'LINK' ? { kind: 'USER', actsAs: principal.issuer.id, role: principal.issuer.role } : principal
 
 export const askerOf = (rights: Rights): Asker => ({
   isAdmin: sql`${rights.role === 'ADMIN'}::boolean`,

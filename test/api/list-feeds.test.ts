@@ -4,7 +4,7 @@ import { beforeAll, expect, test } from 'vitest'
 import { featureApproval } from '../../examples/flows/feature-approval.ts'
 import { EXECUTIONS_TOPIC } from '../../src/engine/engine.ts'
 import { findKeys } from '../../src/identity/api-keys.ts'
-import type { AgentPrincipal, Principal, Scope, UserPrincipal } from '../../src/identity/principal.ts'
+import type { AgentPrincipal, Principal, Role, Scope, UserPrincipal } from '../../src/identity/principal.ts'
 import { decodeId, encodeId } from '../../src/ids.ts'
 import { encodeChangeCursor, decodeChangeCursor } from '../../src/live/change-cursor.ts'
 import { executionChanges } from '../../src/live/change-log.ts'
@@ -15,6 +15,7 @@ import { createApiKey } from '../../src/operations/people/create-api-key.ts'
 import { createFlow } from '../../src/operations/flows/create-flow.ts'
 import { updateUser } from '../../src/operations/people/edit-user.ts'
 import { grantFlowAccess } from '../../src/operations/flows/grant-flow-access.ts'
+import type { Grantee } from '../../src/operations/flows/grant-flow-access.ts'
 import { revokeFlowAccess } from '../../src/operations/flows/revoke-flow-access.ts'
 import { startExecution } from '../../src/operations/executions/start-execution.ts'
 import { testApi } from '../harness/api.ts'
@@ -261,8 +262,8 @@ test('what changes faster than a wall screen is to blink is told once, as it is 
 })
 
 /** As a program of theirs comes in. */
-async function keyOf(who: UserPrincipal): Promise<Principal> {
-  const { secret } = unwrap(await createApiKey(call(who), { name: 'a key', scopes: ['EXECUTIONS_READ'], role: 'ADMIN' }))
+async function keyOf(who: UserPrincipal, role: Role = 'ADMIN'): Promise<Principal> {
+  const { secret } = unwrap(await createApiKey(call(who), { name: 'a key', scopes: ['EXECUTIONS_READ'], role }))
   const checked = await api.services.identity.authenticate(secret)
   if (!checked.ok) throw new Error(checked.reason)
   return checked.principal
@@ -296,6 +297,34 @@ test('whoever loses access hears of nothing that happens afterwards; a role that
     expect(frames.flatMap(({ left = [] }) => left)).not.toContain(unseen)
     await feed.return()
   }
+})
+
+test('a change of rights begins the walls anew of those whom it concerns, once, and of nobody else (B4)', async () => {
+  const [friend, viewer, stranger] = [await person(), await person('VIEWER'), await person()]
+  const key = await keyOf(friend, 'USER')
+  const feeds = await Promise.all([friend, key, viewer, stranger].map((who) => subscribe(who, EXECUTIONS)))
+  const snapshots = feeds.map(() => 0)
+  /** Until nothing more comes: all that was told has been looked at. */
+  const read = async () => {
+    for (let poll = 0; poll < 2; poll += 1) await api.services.identity.authChanges.runOnce()
+    await written.sweep()
+    for (const [at, feed] of feeds.entries()) {
+      while (feed.congested()) if ((await next(feed)).kind === 'ExecutionsSnapshot') snapshots[at]! += 1
+    }
+  }
+  const told = (count: number[]) => expect.poll(async () => (await read(), snapshots)).toEqual(count)
+  await told([1, 1, 1, 1])
+  const its = unwrap(await createFlow(call(owner), { definition: { ...featureApproval, name: 'walls' }, visibility: 'PRIVATE' }))
+  const share = (to: Grantee) => grantFlowAccess(call(owner), { flowId: its.id, grants: [{ to, action: 'MANAGE' }] })
+  unwrap(await share({ user: friend.handle }))
+  await told([2, 2, 1, 1])
+  unwrap(await share({ role: 'VIEWER' }))
+  await told([2, 2, 2, 1])
+  unwrap(await share({ everyone: true }))
+  await told([3, 3, 3, 2])
+  await read()
+  expect(snapshots).toEqual([3, 3, 3, 2])
+  for (const feed of feeds) await feed.return()
 })
 
 /** With a key that is stored: whoever follows is looked up again when rights change. */

@@ -1,8 +1,10 @@
 /** Every process learns of changes within a second, and one that cannot lets nobody in. */
 import { expect, test } from 'vitest'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
-import { createAuthChanges, isAffected, recordAuthChange } from '../../src/identity/auth-changes.ts'
+import { createAuthChanges, isAffected, recordAuthChange, recordFlowChange } from '../../src/identity/auth-changes.ts'
 import type { AuthSubject, Changed } from '../../src/identity/auth-changes.ts'
+import { rightsSubjectsOf } from '../../src/identity/grantees.ts'
+import type { UserPrincipal } from '../../src/identity/principal.ts'
 import { newUuid } from '../../src/ids.ts'
 import { createLog } from '../../src/log.ts'
 import { testDatabase } from '../harness/test-database.ts'
@@ -27,6 +29,13 @@ function elsewhere(bus = createLocalBus(log), longestWaitMs = 5_000) {
   return Object.assign(it, { changes })
 }
 const someone = (): AuthSubject => `user:${newUuid()}`
+const ownRows = async (subject: string) =>
+  (await database.query('select id, subject, concerned from sluice.auth_changes where subject = $1', [subject])).map((row) =>
+    JSON.stringify(row),
+  )
+const USER: UserPrincipal = {
+  ...{ kind: 'USER', id: newUuid(), actsAs: newUuid(), role: 'USER', handle: 'me', sessionId: newUuid(), expiresAt: Infinity },
+}
 const record = (...subjects: AuthSubject[]) => database.transaction((em) => recordAuthChange(em, ...subjects))
 
 test('a change is told once, whatever number of polls see it (B11)', async () => {
@@ -70,6 +79,42 @@ test('this process knows of its own change before the transaction resolves, and 
   await expect(failed).rejects.toThrow('rolled back')
   await changes.runOnce()
   expect(told.some((changed) => isAffected(changed, [undone]))).toBe(false)
+  // polls see it too, and it is not told again
+  await changes.runOnce()
+  expect(told.filter((changed) => isAffected(changed, [done]))).toHaveLength(1)
+})
+
+test('a change that a poll sees before its own transaction has told it is told once', async () => {
+  const told: Changed[] = []
+  let tell: (rows: readonly string[]) => void = () => undefined
+  const onCommitted: typeof database.onCommitted = (_topic, listener) => (tell = listener)
+  const changes = createAuthChanges({ database: { query: database.query, onCommitted }, bus: createLocalBus(log), log })
+  await changes.runOnce()
+  changes.onAuthChange((changed) => told.push(changed))
+  const subject = someone()
+  await record(subject)
+  await changes.runOnce()
+  tell(await ownRows(subject))
+  await changes.runOnce()
+  expect(told).toEqual([new Set([subject])])
+})
+
+test('a change of a flow is told to those whose rights it changes; of one that does not say whose, to all (B4)', async () => {
+  const it = elsewhere()
+  await it.changes.runOnce()
+  it.told = []
+  const [flowId, user] = [newUuid(), newUuid()]
+  await database.transaction((em) => recordFlowChange(em, flowId, [`user:${user}`, 'role:VIEWER']))
+  await it.changes.runOnce()
+  expect(it.told).toEqual([new Set([`flow:${flowId}`, `rights:user:${user}`, 'rights:role:VIEWER'])])
+  const who = (more: Partial<UserPrincipal>) => rightsSubjectsOf({ ...USER, ...more })
+  expect(isAffected(it.told[0]!, who({ actsAs: user }))).toBe(true)
+  expect(isAffected(it.told[0]!, who({ role: 'VIEWER' }))).toBe(true)
+  expect(isAffected(it.told[0]!, who({}))).toBe(false)
+  // as a process of an earlier version writes it
+  await record(`flow:${flowId}`)
+  await it.changes.runOnce()
+  expect(isAffected(it.told[1]!, who({}))).toBe(true)
 })
 
 test('what is in memory is good while the last good poll is under 900 ms old; then it waits, and fails closed (B11)', async () => {

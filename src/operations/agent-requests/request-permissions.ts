@@ -8,6 +8,8 @@
  *   it tries again, unless the definition lets them.
  */
 import { sql } from 'kysely'
+import { granteesOf, rightsOf } from '../../identity/grantees.ts'
+import type { Rights } from '../../identity/grantees.ts'
 import { isAllowed } from '../../identity/principal.ts'
 import type { Principal } from '../../identity/principal.ts'
 import { eachOf, EVERYWHERE } from '../page.ts'
@@ -17,16 +19,13 @@ import {
   EVERYTHING,
   executionsSeenWith,
   granted,
-  granteesOf,
   levelOf,
   LEVELS,
   managedFlows,
   NOTHING,
-  rightsOf,
   waysWith,
   within,
 } from '../permissions.ts'
-import type { Rights } from '../permissions.ts'
 import type { Condition } from '../select-rows.ts'
 
 /** What agents of these roles are asked, by flows that let that role answer. */

@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import { together } from '../../database/together.ts'
 import { Execution } from '../../engine/entities/execution.ts'
+import { rightsOf } from '../../identity/grantees.ts'
 import { isAllowed } from '../../identity/principal.ts'
 import type { Principal } from '../../identity/principal.ts'
 import type { Reader, Services } from '../call.ts'
@@ -9,7 +10,7 @@ import { readWanted } from './list-executions.ts'
 import type { WantedExecutions } from './list-executions.ts'
 import { maskExecutions } from './mask-rows.ts'
 import { askTogether } from '../ask-together.ts'
-import { executionsSeenByEach, rightsOf } from '../permissions.ts'
+import { executionsSeenByEach } from '../permissions.ts'
 import { selectRows } from '../select-rows.ts'
 
 /** Of a snapshot, and of one frame. */

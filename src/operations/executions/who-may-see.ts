@@ -1,9 +1,10 @@
 /** Who may see which execution, for many at once: what feeds ask when somebody's access may have changed. */
 import { sql } from 'kysely'
 import type { Database } from '../../database/database.ts'
+import { rightsOf } from '../../identity/grantees.ts'
 import type { Principal } from '../../identity/principal.ts'
 import { askTogether } from '../ask-together.ts'
-import { executionsSeenByEach, mayAskFor, rightsOf } from '../permissions.ts'
+import { executionsSeenByEach, mayAskFor } from '../permissions.ts'
 
 interface Asked {
   readonly principal: Principal

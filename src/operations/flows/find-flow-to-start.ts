@@ -1,5 +1,6 @@
 /** Finds the flow to start and its newest version. Starts that come at once, of whomever, look together in one statement. */
 import { sql } from 'kysely'
+import type { Rights } from '../../identity/grantees.ts'
 import type { Kysely } from 'kysely'
 import type { Database } from '../../database/database.ts'
 import { prepared } from '../../database/prepared.ts'
@@ -11,7 +12,6 @@ import type { Call } from '../call.ts'
 import { findFlow, nameOf } from './find-flow.ts'
 import type { FlowReference } from './find-flow.ts'
 import { flowsSeenByEach, levelOf, requirePrincipal } from '../permissions.ts'
-import type { Rights } from '../permissions.ts'
 
 export interface FlowToStart {
   id: string

@@ -2,7 +2,7 @@
 import type { Flow } from '../../engine/entities/flow.ts'
 import { problem } from '../../errors.ts'
 import type { Problem } from '../../errors.ts'
-import { recordAuthChange } from '../../identity/auth-changes.ts'
+import { recordFlowChange } from '../../identity/auth-changes.ts'
 import { forgetGrantOf } from '../../identity/flow-grants.ts'
 import type { Call } from '../call.ts'
 import { editFlow } from './edit-flow.ts'
@@ -33,10 +33,11 @@ export async function transferFlowOwnership(
     return await editFlow<Flow | Problem>(call, { flowId, expectedVersion, action: 'OWN', audit: AUDIT }, async (em, flow) => {
       const person = (await findPeople(call, [to])).get(to)
       if (!person || person.role === 'VIEWER' || person.id === flow.ownerId) return cannotReceive()
+      const concerned = [flow.ownerId, person.id].map((id) => `user:${id}`)
       flow.ownerId = person.id
       await em.flush()
       await forgetGrantOf(em, flowId, person.id)
-      await recordAuthChange(em, `flow:${flowId}`)
+      await recordFlowChange(em, flowId, concerned)
       return flow
     })
   } catch (error) {

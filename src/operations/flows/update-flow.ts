@@ -1,7 +1,7 @@
 /** Changes what is said about a flow: its description, and who may see it. */
 import type { Flow } from '../../engine/entities/flow.ts'
 import type { Problem } from '../../errors.ts'
-import { recordAuthChange } from '../../identity/auth-changes.ts'
+import { recordFlowChange } from '../../identity/auth-changes.ts'
 import type { Call } from '../call.ts'
 import { ArgumentCheck } from '../check-arguments.ts'
 import { editFlow } from './edit-flow.ts'
@@ -32,7 +32,7 @@ export async function updateFlow(
   return editFlow(call, { flowId, expectedVersion, action: visibility ? 'MANAGE' : 'EDIT', audit: AUDIT }, async (em, flow) => {
     if (visibility) {
       flow.visibility = visibility
-      await recordAuthChange(em, `flow:${flowId}`)
+      await recordFlowChange(em, flowId, ['everyone'])
     }
     if (description !== undefined) flow.description = description
     await em.flush()

@@ -1,5 +1,6 @@
 /** The patterns that match a text, of those that the caller may run (C11). */
 import { sql } from 'kysely'
+import { rightsOf } from '../../identity/grantees.ts'
 import { isProblem, problem } from '../../errors.ts'
 import type { Problem } from '../../errors.ts'
 import type { RegexMatch } from '../../language/regex.ts'
@@ -7,7 +8,7 @@ import type { Pattern } from '../../triggers/patterns/pattern-set.ts'
 import type { Call } from '../call.ts'
 import { ArgumentCheck } from '../check-arguments.ts'
 import type { FlowToStart } from '../flows/find-flow-to-start.ts'
-import { askerOf, levelOf, mayStartExecutions, requirePrincipal, rightsOf } from '../permissions.ts'
+import { askerOf, levelOf, mayStartExecutions, requirePrincipal } from '../permissions.ts'
 
 /** How much may be spent: FAST runs what is there already, BALANCED all but what is hybrid and dear, COMPREHENSIVE everything. */
 export const DISPATCH_MODES = ['FAST', 'BALANCED', 'COMPREHENSIVE'] as const

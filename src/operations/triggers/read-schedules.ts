@@ -1,12 +1,13 @@
 /** Reads schedules, as they are now, and what each time of a schedule came to. */
 import { sql } from 'kysely'
+import { rightsOf } from '../../identity/grantees.ts'
 import { specOf } from '../../language/triggers/schedule.ts'
 import { nextTimes } from '../../language/triggers/schedule-times.ts'
 import type { FiringCause, FiringStatus } from '../../triggers/due-times.ts'
 import { SCHEDULE_COLUMNS } from '../../triggers/schedule.ts'
 import type { Schedule } from '../../triggers/schedule.ts'
 import type { Call } from '../call.ts'
-import { askerOf, flowsSeenByEach, requirePrincipal, rightsOf } from '../permissions.ts'
+import { askerOf, flowsSeenByEach, requirePrincipal } from '../permissions.ts'
 
 /** One time of a schedule. */
 export interface Firing {
