@@ -28,7 +28,7 @@ async function main([name = 'start', ...args]: string[]): Promise<number> {
     const { message, code = '' } = error as NodeJS.ErrnoException
     if (error instanceof ConfigError) return refuse(message, '', EXIT.config)
     if (code.startsWith('ERR_PARSE')) return refuse(message, usage, EXIT.usage)
-    return refuse(message, '', EXIT.failure)
+    return refuse((await import('./database/say-why.ts')).sayWhy(error), '', EXIT.failure)
   }
 }
 

@@ -12,6 +12,8 @@ export type SignatureVerdict = 'GOOD' | 'TAMPERED' | 'UNKNOWN_KEY'
 export interface AuditKeys {
   /** by the current key */
   sign(text: string): Buffer
+  /** Whether the current key made it. */
+  isCurrent(signature: Uint8Array): boolean
   /** by whichever of our keys made it */
   check(text: string, signature: Uint8Array | null): SignatureVerdict
 }
@@ -23,6 +25,7 @@ export function createAuditKeys(current: string, older: readonly string[] = []):
   const [signing] = keys
   return {
     sign: (text) => signWith(signing!, text),
+    isCurrent: (signature) => signing!.id.equals(signature.subarray(0, KEY_ID_BYTES)),
     check(text, signature) {
       if (signature?.length !== SIGNATURE_BYTES) return 'TAMPERED'
       const key = byId.get(Buffer.from(signature.subarray(0, KEY_ID_BYTES)).toString('hex'))

@@ -5,6 +5,7 @@ import type { App } from '../app/app.ts'
 import type { Environment } from '../config/config.ts'
 import { loadConfig } from '../config/config.ts'
 import type { Config } from '../config/config-types.ts'
+import { sayWhy } from '../database/say-why.ts'
 import { createLog } from '../log.ts'
 import type { Logger } from '../log.ts'
 import { EXIT } from './command.ts'
@@ -100,8 +101,8 @@ function endOnSignal(log: Logger, starting: AbortController, app: () => App | un
 }
 
 function startError(error: unknown): string {
-  const { code, port, message } = error as Error & { code?: string; port?: number }
-  return code === 'EADDRINUSE' ? `port ${port} is taken: choose another (PORT, SLUICE_METRICS_PORT)` : message
+  const { code, port } = error as Error & { code?: string; port?: number }
+  return code === 'EADDRINUSE' ? `port ${port} is taken: choose another (PORT, SLUICE_METRICS_PORT)` : sayWhy(error)
 }
 
 function greeting(app: App, config: Config, mode: ProcessMode, ms: number): string {

@@ -3,10 +3,11 @@ import { MikroORM } from '@mikro-orm/postgresql'
 import type { Options } from '@mikro-orm/postgresql'
 import { CompiledQuery } from 'kysely'
 import type { DatabaseConnection } from 'kysely'
-import { Client, types } from 'pg'
+import { types } from 'pg'
 import type { Logger } from '../log.ts'
 import { PreparingClient } from './prepared.ts'
 import { steady } from './steady-client.ts'
+import { VerifyingClient } from './verifying-client.ts'
 
 export interface OrmOptions {
   /** `postgres://user:password@host:port/database`; a percent-encoded directory as the host is a Unix socket */
@@ -31,7 +32,7 @@ export interface OrmOptions {
 export async function openOrm(options: OrmOptions): Promise<MikroORM> {
   const { log } = options
   // a pooler gives each transaction another connection, which knows no statement of ours
-  const Statements = options.pooled ? Client : PreparingClient
+  const Statements = options.pooled ? VerifyingClient : PreparingClient
   return MikroORM.init({
     entities: options.entities,
     discovery: { warnWhenNoEntities: false },

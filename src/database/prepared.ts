@@ -3,7 +3,8 @@
  * texts that are sent again and again, and whose plan does not depend on the values: keys are looked up through an index.
  */
 import { createHash } from 'node:crypto'
-import { Client } from 'pg'
+import type { Client } from 'pg'
+import { VerifyingClient } from './verifying-client.ts'
 
 const names = new Map<string, string>()
 
@@ -15,7 +16,7 @@ export function prepared(text: string): string {
 }
 
 /** pg's client, which sends marked texts by name. Not for poolers that share connections between transactions. */
-export class PreparingClient extends Client {
+export class PreparingClient extends VerifyingClient {
   // pg declares eight overloads; this one hands all of them on
   override query = ((...args: [unknown, unknown?, ...unknown[]]): unknown => {
     const [text, values, ...rest] = args

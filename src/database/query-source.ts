@@ -8,6 +8,7 @@ import type { Logger } from '../log.ts'
 import { sqlState } from './database.ts'
 import { faultsOfSource } from './check-source.ts'
 import { converterOf } from './query-values.ts'
+import { VerifyingClient } from './verifying-client.ts'
 
 export interface SourceQuery {
   readonly sql: string
@@ -61,7 +62,12 @@ const CONNECT_MS = 5_000
 const GRACE_MS = 1_000
 
 export function openQuerySource({ name, connection, size, log }: QuerySourceOptions): QuerySource {
-  const settings = { connectionString: connection, connectionTimeoutMillis: CONNECT_MS, application_name: 'sluice query' }
+  const settings = {
+    connectionString: connection,
+    connectionTimeoutMillis: CONNECT_MS,
+    application_name: 'sluice query',
+    Client: VerifyingClient,
+  }
   const pool = new Pool({ ...settings, max: size, idleTimeoutMillis: 30_000 })
   // else the loss of a connection would end the process, of an idle one and of one at work
   const lost = (error: Error): void => log.warn({ source: name, err: error }, 'a connection to a query source was lost')

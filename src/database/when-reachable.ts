@@ -90,5 +90,7 @@ const BROKEN = /^(Connection terminated|timeout expired)/i
 /** Whether an error says no more than that the database cannot be asked now. */
 export function isAway(error: unknown): boolean {
   const code = codeOf(error)
+  // a file that the URL names (sslrootcert) does not come by waiting
+  if ((error as NodeJS.ErrnoException).syscall === 'open') return false
   return NO_CONNECTION.has(code) || LATER.test(sqlState(error) ?? '') || BROKEN.test((error as Error | undefined)?.message ?? '')
 }

@@ -19,6 +19,8 @@ export interface FaultRecord extends Recovery {
 /** All that a drill found out. */
 export interface Facts {
   readonly started: readonly Started[]
+  /** starts that nobody answered */
+  readonly unanswered: number
   readonly history: History
   /** how often the witness was called, by `<execution>/<path>` */
   readonly calls: ReadonlyMap<string, number>
@@ -72,7 +74,7 @@ function checkLost({ started, history }: Facts): Check {
   return check('nothing-lost', 'no execution is lost', `${started.length} acknowledged, ${asExpected} ended as expected`, wrong)
 }
 
-function checkStarts({ started, history }: Facts): Check {
+function checkStarts({ started, unanswered, history }: Facts): Check {
   const known = new Set(started.map(({ id }) => id))
   const twice = started.length - known.size
   const strangers = [...history.executions.keys()].filter((id) => !known.has(id))
@@ -82,7 +84,9 @@ function checkStarts({ started, history }: Facts): Check {
     'each start started once',
     `${again} were asked for again, ${twice + strangers.length} started twice`,
     [
-      ...strangers.map((id) => `${id} was started, and is nobody's answer`),
+      ...(unanswered > 0 ? [`starts that were never answered: ${unanswered}`] : []),
+      // each of those may have started one
+      ...(strangers.length > unanswered ? strangers.map((id) => `${id} was started, and is nobody's answer`) : []),
       ...(twice > 0 ? [`${twice} answers name an execution of another`] : []),
     ],
   )

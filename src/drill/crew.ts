@@ -16,6 +16,8 @@ export interface Crew {
   readonly apiUrl: string
   readonly workers: readonly Member[]
   readonly redis?: Way
+  /** Resolves when they are ready. */
+  startWorkers(): Promise<void>
   /** who ended though nobody had asked for it, and how */
   readonly lost: readonly string[]
 }
@@ -38,9 +40,12 @@ const UNLIMITED = {
   SLUICE_SECURITY_UNUSUAL_REQUESTS: '0',
   SLUICE_SECURITY_UNUSUAL_STARTS: '0',
 }
-const POOL_SIZE = '10'
+const POOL_SIZE = 10
 
-/** Ready when it resolves; stopped with the stack. */
+/** To PostgreSQL, of the API and the workers; one each is the bus, where there is no Redis. */
+export const connectionsOf = (workers: number): number => (workers + 1) * (POOL_SIZE + 1)
+
+/** The API is ready when it resolves; all are stopped with the stack. */
 export async function startCrew(
   { site, workers, witnessAddress, directory }: CrewOptions,
   stack: AsyncDisposableStack,
@@ -64,8 +69,10 @@ export async function startCrew(
       environment: {
         ...site.environment,
         ...UNLIMITED,
-        ...{ HOST: '127.0.0.1', PORT: '0', SLUICE_LOG_LEVEL: 'info', SLUICE_DATABASE_POOL_SIZE: POOL_SIZE },
+        ...{ HOST: '127.0.0.1', PORT: '0', SLUICE_LOG_LEVEL: 'info', SLUICE_DATABASE_POOL_SIZE: String(POOL_SIZE) },
         SLUICE_OUTBOUND_ALLOW: witnessAddress,
+        // no balancer sends anybody here
+        SLUICE_SHUTDOWN_DELAY_MS: '0',
         // workers that are to be killed do nothing that others wait for
         ...{ SLUICE_POOLS: DRILL_POOL, SLUICE_POOLS_ALLOWED: DRILL_POOL, SLUICE_CHORES: 'false' },
         ...Object.fromEntries(ways.map(({ variable, url }) => [variable, url])),
@@ -80,11 +87,13 @@ export async function startCrew(
   const made = await Promise.all(Array.from({ length: workers }, (_, index) => make(`worker-${index + 1}`, 'work')))
   // it migrates an empty database, once
   await api.start()
-  await Promise.all(made.map((worker) => worker.start()))
   const front = await open(async () => {
     const socket = connect(Number(new URL(api.url).port), '127.0.0.1')
     await once(socket, 'connect')
     return socket
   })
-  return { api, apiUrl: `http://127.0.0.1:${front.port}/graphql`, workers: made, lost, ...(redis && { redis }) }
+  return {
+    ...{ api, apiUrl: `http://127.0.0.1:${front.port}/graphql`, workers: made, lost, ...(redis && { redis }) },
+    startWorkers: async () => void (await Promise.all(made.map((worker) => worker.start()))),
+  }
 }

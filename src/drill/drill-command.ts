@@ -1,5 +1,6 @@
 /** `sluice drill`: breaks a set-up on purpose beside a load, and shows that nothing was lost. */
 import { mkdir } from 'node:fs/promises'
+import { availableParallelism, loadavg } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { loadConfig } from '../config/config.ts'
@@ -8,7 +9,7 @@ import { createLog } from '../log.ts'
 import { line } from '../watch/draw/paint.ts'
 import { openScreen } from '../watch/screen.ts'
 import type { Terminal } from '../watch/screen.ts'
-import { drawNews, tellNews } from './draw/news.ts'
+import { drawNews, tellBegin, tellNews } from './draw/news.ts'
 import { drawReport } from './draw/report.ts'
 import { FAULT_NAMES } from './faults/all.ts'
 import type { FaultName } from './faults/all.ts'
@@ -63,12 +64,15 @@ export async function runDrillCommand(args: readonly string[], options: DrillCom
     : await openOwnSite(environment, directory.path, log)
   stack.defer(() => site.close())
   const config = loadConfig({ ...site.environment, ...site.databases, REDIS_URL: site.redisUrl }, { mode: 'migrate' })
-  if (config.nodeEnv === 'production' && !yes) throw new Error('This is production: say --yes to do a drill there.')
+  if (config.nodeEnv === 'production' && !yes) throw new Error(`${PRODUCTION} Say --yes to do it there.`)
   if (asked.logs) await mkdir(asked.logs, { recursive: true })
   const plan = planDrill(order, site, config.engine.leaseMs)
+  const { workers } = order
+  const look = { columns: terminal.columns || COLUMNS, colour: options.colour }
+  if (!json) terminal.write(`${tellBegin(site, plan, order).join('\n')}\n\n`)
   const show = json ? SILENT : showNews(options, plan)
+  signal.addEventListener('abort', show.interrupted)
   try {
-    const { workers } = order
     const result = await runDrill({
       site,
       config,
@@ -80,8 +84,8 @@ export async function runDrillCommand(args: readonly string[], options: DrillCom
       onNews: show.news,
     })
     show.end()
-    const report = { ...result, skipped: plan.skipped, boundMs: plan.boundMs }
-    const look = { columns: terminal.columns || COLUMNS, colour: options.colour }
+    const crowd = loadavg()[0]! / availableParallelism()
+    const report = { ...result, skipped: plan.skipped, boundMs: plan.boundMs, crowd, logs }
     terminal.write(json ? `${JSON.stringify(report)}\n` : `${drawReport(report, look).join('\n')}\n`)
     return result.checks.every(({ held }) => held) ? EXIT.held : EXIT.failed
   } catch (error) {
@@ -90,6 +94,9 @@ export async function runDrillCommand(args: readonly string[], options: DrillCom
     throw error
   }
 }
+
+const PRODUCTION =
+  'This is production: a drill starts executions beside those of the fleet, takes connections of PostgreSQL and Redis, and time of both.'
 
 interface Asked extends DrillOrder {
   readonly json: boolean
@@ -121,15 +128,25 @@ const COLUMNS = 100
 
 interface Showing {
   news(news: DrillNews): void
+  /** Whoever pressed Ctrl-C is told what takes so long. */
+  interrupted(): void
   end(): void
 }
 
-const SILENT: Showing = { news: () => undefined, end: () => undefined }
+const SILENT: Showing = { news: () => undefined, interrupted: () => undefined, end: () => undefined }
+const TIDYING = 'Tidying up ...\n'
 
 function showNews({ terminal, colour }: DrillCommandOptions, plan: DrillPlan): Showing {
   if (terminal.isTTY) {
     const screen = openScreen(terminal)
-    return { news: (news) => screen.draw(drawNews(news, plan, { columns: screen.columns, colour })), end: () => screen.end() }
+    return {
+      news: (news) => screen.draw(drawNews(news, plan, { columns: screen.columns, colour })),
+      interrupted() {
+        screen.end()
+        terminal.write(TIDYING)
+      },
+      end: () => screen.end(),
+    }
   }
   let before: DrillNews | undefined
   return {
@@ -138,6 +155,7 @@ function showNews({ terminal, colour }: DrillCommandOptions, plan: DrillPlan): S
         terminal.write(`${line(pieces, { columns: Number.POSITIVE_INFINITY, colour })}\n`)
       before = { ...news, faults: [...news.faults] }
     },
+    interrupted: () => void terminal.write(TIDYING),
     end: () => undefined,
   }
 }

@@ -2,7 +2,8 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isPostgres, waitUntilGone } from '../database/postgres-process.ts'
+import { isPostgres, runsAs, waitUntilGone } from '../database/postgres-process.ts'
+import { REDIS_PID } from './own-redis.ts'
 
 const PREFIX = 'sluice-drill-'
 const GONE_WITHIN_MS = 10_000
@@ -18,8 +19,9 @@ async function sweepKilledDrills(): Promise<void> {
     const [, pid] = new RegExp(`^${PREFIX}(\\d+)-`).exec(name) ?? []
     if (pid === undefined || isAlive(Number(pid))) continue
     const path = join(tmpdir(), name)
-    const lock = await readFile(join(path, 'data', 'postgres', 'data', 'postmaster.pid'), 'utf8').catch(() => '')
-    const postmaster = Number(lock.split('\n')[0])
+    const redis = await readPid(join(path, REDIS_PID))
+    if (await runsAs('redis-server', redis)) process.kill(redis, 'SIGKILL')
+    const postmaster = await readPid(join(path, 'data', 'postgres', 'data', 'postmaster.pid'))
     if (await isPostgres(postmaster)) {
       process.kill(postmaster, 'SIGQUIT')
       await waitUntilGone(postmaster, GONE_WITHIN_MS)
@@ -27,6 +29,13 @@ async function sweepKilledDrills(): Promise<void> {
     await remove(path)
   }
 }
+
+/** On the first line; not a number: there is none. */
+const readPid = (path: string): Promise<number> =>
+  readFile(path, 'utf8').then(
+    (text) => Number.parseInt(text, 10),
+    () => Number.NaN,
+  )
 
 function isAlive(pid: number): boolean {
   try {

@@ -4,6 +4,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 
 export interface OwnRedis {
   readonly url: string
@@ -14,6 +15,9 @@ export interface OwnRedis {
 
 export const hasRedisServer = (): boolean => spawnSync('redis-server', ['--version']).status === 0
 
+/** In the directory of the drill, for the next one when this one is killed. */
+export const REDIS_PID = 'redis.pid'
+
 /** `directory`: where it works; it keeps nothing. */
 export async function startOwnRedis(directory: string): Promise<OwnRedis> {
   const port = await freePort()
@@ -21,7 +25,14 @@ export async function startOwnRedis(directory: string): Promise<OwnRedis> {
   const redis: OwnRedis = {
     url: `redis://127.0.0.1:${port}`,
     async start() {
-      const settings = { port, bind: '127.0.0.1', dir: directory, save: '', appendonly: 'no' }
+      const settings = {
+        port,
+        bind: '127.0.0.1',
+        dir: directory,
+        save: '',
+        appendonly: 'no',
+        pidfile: join(directory, REDIS_PID),
+      }
       const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
       server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] })
       let said = ''

@@ -20,6 +20,7 @@ export interface Recovery {
 }
 
 const UNENDED = `select id from sluice.executions where flow_id = $1 and ended_at is null and created_at >= $2`
+const COUNT_UNENDED = 'select count(*)::int as count from sluice.executions where flow_id = $1 and ended_at is null'
 const HELD_BY = `select id, owner from sluice.executions where owner = any($1::uuid[]) and flow_id = $2`
 /** Whoever takes over writes events before anything is done again: they are no progress yet. */
 const NO_PROGRESS = ['step.restarted', 'step.isolated', 'step.late']
@@ -39,6 +40,8 @@ interface Standing {
 
 export interface Progress {
   unended(): Promise<string[]>
+  /** also of drills before */
+  countUnended(): Promise<number>
   /** by worker */
   held(workerIds: readonly string[]): Promise<Map<string, string[]>>
   /** Resolves when all of them got on; with what there is when `withinMs` are over. */
@@ -74,6 +77,7 @@ export function watchProgress(database: Database, flowId: string, signal: AbortS
       return database.clock.now()
     },
     unended: async () => (await ask<{ id: string }>(UNENDED, [flowId, since])).map(({ id }) => id),
+    countUnended: async () => (await ask<{ count: number }>(COUNT_UNENDED, [flowId]))[0]!.count,
     async held(workerIds) {
       const rows = await ask<{ id: string; owner: string }>(HELD_BY, [workerIds, flowId])
       const held = new Map<string, string[]>()

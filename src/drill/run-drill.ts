@@ -2,20 +2,20 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { signIn } from '../../clients/feed/session.ts'
 import type { SessionOptions } from '../../clients/feed/session.ts'
-import { waitsFor } from '../app/database.ts'
 import type { Config } from '../config/config-types.ts'
 import { openDatabase } from '../database/database.ts'
-import type { Database } from '../database/database.ts'
 import { decodeId, newUuid } from '../ids.ts'
 import type { Logger } from '../log.ts'
+import { beginBesideFleet } from './beside-fleet.ts'
 import { openChain } from './chain.ts'
 import { checkAll } from './check.ts'
 import type { Check, FaultRecord } from './check.ts'
-import { startCrew } from './crew.ts'
+import { connectionsOf, startCrew } from './crew.ts'
 import { openDrillUser } from './drill-user.ts'
 import { ensureFlow } from './ensure-flow.ts'
 import { startFollowers } from './followers.ts'
 import { readHistory } from './history.ts'
+import { cancelLeftovers, untilEnded } from './leftovers.ts'
 import { LABEL } from './load.ts'
 import { perform } from './perform.ts'
 import type { DrillNews } from './perform.ts'
@@ -54,25 +54,38 @@ const ENDED_WITHIN_MS = 120_000
 const FOLLOWED_WITHIN_MS = 30_000
 const LOOK_MS = 200
 const ANSWERED_WITHIN_MS = 10_000
+/** Of its own, beside those of its processes. */
+const POOL_SIZE = 4
 
 /** Throws what keeps it from being done; that something did not hold is a result. Leaves nothing behind but what is in the database. */
 export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   const { site, config, plan, signal, log } = options
   await using stack = new AsyncDisposableStack()
-  const database = await openDatabase({ connection: site.databaseUrl, entities: [], poolSize: 4, log })
+  const database = await openDatabase({ connection: site.databaseUrl, entities: [], poolSize: POOL_SIZE, log })
   stack.defer(() => database.close())
-  if (site.kind === 'FLEET') await requireReady(database)
+  const connections = POOL_SIZE + connectionsOf(options.workers)
+  const known = site.kind === 'FLEET' ? await beginBesideFleet({ database, config, connections, log }, stack) : undefined
   const witness = await openWitness({ workMs: WORK_MS, now: () => database.clock.now() })
   stack.defer(() => witness.close())
   const crew = await startCrew({ ...options, witnessAddress: witness.address }, stack)
   signal.throwIfAborted()
-  const chain = await openChain(config, database)
+  const chain = known ?? (await openChain(config, database))
   const user = await openDrillUser(database, chain.keys)
   stack.defer(() => user.close())
   const session = await signIn({ url: crew.apiUrl, fetch: impatient }, user)
   const flow = await ensureFlow(session)
-  const drill = newUuid()
   const progress = watchProgress(database, decodeId('flow', flow)!, signal)
+  if (site.kind === 'FLEET') {
+    // before there are workers: those of a drill that was killed would call its witness in vain, and fail
+    await cancelLeftovers(session, flow)
+    stack.defer(async () => {
+      await cancelLeftovers(session, flow)
+      await untilEnded(progress.countUnended)
+    })
+  }
+  await crew.startWorkers()
+  signal.throwIfAborted()
+  const drill = newUuid()
   const followers = startFollowers({ url: crew.apiUrl, token: session.token, drill })
   stack.defer(() => followers.stop())
 
@@ -86,12 +99,6 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   const checks = checkAll({ ...facts, audit: await chain.verify() })
   const { faults, calls, lengthMs } = done
   return { checks, faults, calls, lengthMs, executions: history.executions.size }
-}
-
-/** The API of the drill would bring it up to date, which is for its operator to do. */
-async function requireReady(database: Database): Promise<void> {
-  const missing = await waitsFor(database)
-  if (missing.length > 0) throw new Error(`The database is not ready for a drill: it waits for ${missing.join(', ')}.`)
 }
 
 /** Those that have not ended in time are found by the checks. */

@@ -55,7 +55,7 @@ export async function openOwnSite(
       },
       databaseUrl: postgres.appUrl,
       databases: { DATABASE_URL: postgres.appUrl },
-      redisUrl: redis?.url ?? environment['REDIS_URL'],
+      redisUrl: redis?.url,
       async crashPostgres() {
         const { pid } = postgres
         process.kill(pid, 'SIGQUIT')

@@ -2,16 +2,16 @@
  * The bus between processes that share one database and no Redis: NOTIFY on one channel, LISTEN on a connection of its own.
  * A NOTIFY is never part of another transaction: its commit takes a lock that all notifying commits queue for.
  */
-import { Client } from 'pg'
 import type { Database } from '../database/database.ts'
 import { SILENT_MS, steady } from '../database/steady-client.ts'
+import { VerifyingClient } from '../database/verifying-client.ts'
 import type { Logger } from '../log.ts'
 import { createBatchedBus } from './batched-bus.ts'
 import type { Bus } from './bus.ts'
 import { keepListening } from './keep-listening.ts'
 import type { Ear } from './keep-listening.ts'
 
-const SteadyClient = steady(Client)
+const SteadyClient = steady(VerifyingClient)
 const CHANNEL = 'sluice_bus'
 
 export interface PostgresBusOptions {

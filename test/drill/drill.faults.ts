@@ -65,12 +65,16 @@ test('a drill that is interrupted takes everything with it', async () => {
 })
 
 const { ownerQuery, env } = await testDatabase()
+const beside = { ...env, SLUICE_LEASE_MS: '3000', SLUICE_DATA_DIR: await dataDirectory() }
+/** How many executions there are that have not ended, and of those that have. */
+const standings = async () => {
+  const count = `select coalesce(case when ended_at is not null then status end, 'ACTIVE') as standing, count(*)::int as count from sluice.executions group by 1`
+  const rows = await ownerQuery<{ standing: string; count: number }>(count)
+  return Object.fromEntries(rows.map(({ standing, count: many }) => [standing, many]))
+}
 
 test('a drill beside a fleet finds what somebody took from the history meanwhile', async () => {
-  const drill = startDrill(['--executions', '60', '--seconds', '8', '--workers', '2', '--only', 'kill-worker'], {
-    ...env,
-    ...{ SLUICE_LEASE_MS: '3000', SLUICE_DATA_DIR: await dataDirectory() },
-  })
+  const drill = startDrill(['--executions', '60', '--seconds', '8', '--workers', '2', '--only', 'kill-worker'], beside)
   const steal = `delete from sluice.step_runs where (execution_id, path) in
     (select execution_id, path from sluice.step_runs s join sluice.executions e on e.id = s.execution_id
      where e.ended_at is not null and path = 'left' limit 1) returning execution_id`
@@ -82,7 +86,33 @@ test('a drill beside a fleet finds what somebody took from the history meanwhile
   // how fast it was is not the point here
   for (const held of ['no execution is lost', 'each step had its effect', 'every history is whole', 'the audit chain is intact'])
     expect(drill.output()).toContain(`✔ ${held}`)
-  expect(drill.output()).toMatch(/things? did not hold\.\n$/)
+  expect(drill.output()).toMatch(/things? did not hold\.\n/)
+  expect(drill.output()).toMatch(/Do it again with --logs DIRECTORY, to see what the processes said\.\n$/)
   const [user] = await ownerQuery(`select disabled_at is not null as disabled from sluice.users where handle = 'sluice-drill'`)
   expect(user).toEqual({ disabled: true })
 })
+
+test('a drill beside a fleet that is killed leaves executions, which the next one cancels; there is one at a time, and none with other keys', async () => {
+  const killed = startDrill(['--only', 'cut-worker', '--workers', '2'], beside)
+  while (!(await standings())['ACTIVE']) await pause(50)
+  const second = startDrill(['--workers', '2'], beside)
+  expect(await second.ended).toBe(1)
+  expect(second.output()).toMatch(
+    /\nAnother drill is done on this database, or was killed in the last 15 s: wait until it is over\.\n$/,
+  )
+  killed.process.kill('SIGKILL')
+  await killed.ended
+  expect((await standings())['ACTIVE']).toBeGreaterThan(0)
+  await ownerQuery('delete from sluice.locks')
+
+  const stranger = startDrill(['--workers', '2'], { ...beside, SLUICE_AUDIT_KEY: 'x'.repeat(48) })
+  expect(await stranger.ended).toBe(1)
+  expect(stranger.output()).toContain('is not one to be written on: the others sign by another key. Give the drill the keys')
+
+  const next = startDrill(['--only', 'kill-api', '--workers', '2'], beside)
+  while (!next.output().includes('the API is killed')) await pause(50)
+  next.process.kill('SIGINT')
+  expect(await next.ended).toBe(130)
+  expect(next.output()).toContain('Tidying up')
+  expect(Object.keys(await standings()).toSorted()).toEqual(['CANCELED', 'SUCCEEDED'])
+}, 300_000)

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { executionFeed, executionsFeed, initialState } from '../../clients/feed/feed.ts'
 import { checkAll } from '../../src/drill/check.ts'
 import type { Facts } from '../../src/drill/check.ts'
+import { tellBegin } from '../../src/drill/draw/news.ts'
 import { drawReport } from '../../src/drill/draw/report.ts'
 import { timeline } from '../../src/drill/draw/timeline.ts'
 import { FAULT_NAMES } from '../../src/drill/faults/all.ts'
@@ -39,6 +40,7 @@ function goodFacts() {
   const seen = { ...initialState(executionFeed), status: 'ended', view: { ...executionFeed.empty, events } } as const
   const facts = {
     started: ids.map((id, number) => ({ id, number, tries: 1 })),
+    unanswered: 0,
     history: { executions: new Map(stored.map((one) => [one.id, one])), repairs: 0, late: 0 },
     calls: new Map(ids.flatMap((id) => CALLING_PATHS.map((path) => [`${id}/${path}`, 1] as const))),
     followed: { all: { ...initialState(executionsFeed), view: { executions } }, each: new Map([['exec_a', seen]]), resumed: 0 },
@@ -70,6 +72,10 @@ const DAMAGES: Record<string, { damage(good: Good): unknown; finds: string; says
   'a start that started twice': {
     damage: ({ facts, first }) => facts.history.executions.set('exec_c', { ...first, id: 'exec_c' }),
     ...{ finds: 'started-once', says: /exec_c was started/ },
+  },
+  'a start that nobody answered': {
+    damage: ({ facts }) => (facts.unanswered = 1),
+    ...{ finds: 'started-once', says: /never answered: 1/ },
   },
   'a step that is not recorded': {
     damage: ({ first }) => first.paths.pop(),
@@ -212,7 +218,7 @@ test('a report says what was done, how long it took, and what did not hold', () 
   const { facts, asFacts } = goodFacts()
   facts.history.executions.delete('exec_b')
   const calls = Array.from({ length: 400 }, (_, index) => index * 10).filter((at) => at < 1_000 || at > 1_900)
-  const report = { ...asFacts(), checks: checkAll(asFacts()), calls, lengthMs: 4_000 }
+  const report = { ...asFacts(), checks: checkAll(asFacts()), calls, lengthMs: 4_000, crowd: 0.5 }
   const skipped = [{ name: 'drop-redis', why: 'REDIS_URL is not set' }]
   const lines = drawReport({ ...report, skipped }, { columns: 100, colour: false })
   expect(`\n${lines.join('\n')}\n`).toMatchInlineSnapshot(`
@@ -227,6 +233,8 @@ test('a report says what was done, how long it took, and what did not hold', () 
 
         fault                   at   hit     back  taken up    got on  calls/s before  worst  after
      1  kill-worker          1.0 s     3             900 ms     1.0 s             100      9    100
+        hit: executions in the way. back: until there was again what was gone. taken up, got on:
+        until the last of them was worked on again, and had got a step further.
       ∅ drop-redis       left out: REDIS_URL is not set
 
       ✘ no execution is lost                  2 acknowledged, 1 ended as expected
@@ -247,7 +255,30 @@ test('a report says what was done, how long it took, and what did not hold', () 
       ✔ no process ended by itself            0 did
 
     2 things did not hold.
+    Do it again with --logs DIRECTORY, to see what the processes said.
     "
   `)
   expect(drawReport({ ...report, skipped }, { columns: 40, colour: false }).every((line) => widthOf(line) <= 40)).toBe(true)
+})
+
+test('a report says when the machine was too busy to tell, and where to look for what did not hold', () => {
+  const { facts, asFacts } = goodFacts()
+  const last = (logs?: string) => {
+    const report = { ...asFacts(), checks: checkAll(asFacts()), calls: [], lengthMs: 4_000, skipped: [], crowd: 7.25, logs }
+    return drawReport(report, { columns: 100, colour: false }).slice(-3)
+  }
+  expect(last()).toEqual(['', 'Everything held.', expect.stringMatching(/^This machine had 7.3 processes to run/) as string])
+  facts.history.executions.delete('exec_b')
+  expect(last()[2]).toBe('Do it again with --logs DIRECTORY, to see what the processes said.')
+  expect(last('/var/log/drill')[2]).toBe('What the processes said is in /var/log/drill.')
+})
+
+test('what begins is said before it does, without a password', () => {
+  const fleet = { DATABASE_URL: `postgres://${ME}@db.example.com:6432/flows?sslmode=verify-full` }
+  const site = { ...SITE, kind: 'FLEET', databases: fleet, redisUrl: 'rediss://:secret@redis.example.com' } as const
+  expect(tellBegin(site, planDrill({ ...DEFAULT_ORDER, only: ['kill-api'] }, site, 10_000), DEFAULT_ORDER)).toEqual([
+    'A drill beside the fleet of db.example.com:6432/flows and redis.example.com.',
+    'An API and 3 workers of its own (lease 10.0 s, dispatch by postgres), 1200 executions in 60 s or longer.',
+    'What is done to them: kill-api.',
+  ])
 })

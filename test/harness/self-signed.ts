@@ -1,5 +1,6 @@
 /** A certificate for a test's own server, signed by itself, with no tool but Node: as little of X.509 as TLS needs (RFC 5280). */
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+import { isIPv4 } from 'node:net'
 
 const DAY_MS = 86_400_000
 
@@ -27,11 +28,15 @@ const ECDSA_WITH_SHA256 = sequence(oid('2a8648ce3d040302'))
 const COMMON_NAME = oid('550403')
 const SUBJECT_ALT_NAME = oid('551d11')
 
-/** PEM; good for these DNS names. */
+/** dNSName, or iPAddress of version 4 */
+const alternative = (name: string): Buffer =>
+  isIPv4(name) ? der(0x87, Buffer.from(name.split('.').map(Number))) : der(0x82, Buffer.from(name))
+
+/** PEM; good for these DNS names and addresses. */
 export function selfSigned(...names: string[]): { key: string; cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const name = sequence(der(0x31, sequence(COMMON_NAME, der(0x0c, Buffer.from(names[0]!)))))
-  const alternatives = sequence(...names.map((one) => der(0x82, Buffer.from(one))))
+  const alternatives = sequence(...names.map(alternative))
   const now = Date.now()
   const body = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),

@@ -2,11 +2,32 @@
 import { lasting, line, toned } from '../../watch/draw/paint.ts'
 import type { Paint, Piece } from '../../watch/draw/paint.ts'
 import type { DrillNews } from '../perform.ts'
-import type { DrillPlan } from '../plan.ts'
+import type { DrillOrder, DrillPlan } from '../plan.ts'
+import type { Site } from '../site.ts'
 import { faultTable } from './report.ts'
 import { timeline } from './timeline.ts'
 
 const CHART_ROWS = 5
+
+/** Where it is done, and what: before anything is. No password, no user. */
+export function tellBegin(
+  { kind, databases, redisUrl, environment }: Pick<Site, 'kind' | 'databases' | 'redisUrl' | 'environment'>,
+  { leaseMs, faults }: DrillPlan,
+  { workers, executions, seconds }: DrillOrder,
+): string[] {
+  const dispatch = environment['SLUICE_DISPATCH'] ?? 'postgres'
+  const beside = [databases['DATABASE_URL']!, ...(redisUrl === undefined ? [] : [redisUrl])].map(placeOf).join(' and ')
+  return [
+    kind === 'OWN' ? 'A drill on a database of its own, which is gone afterwards.' : `A drill beside the fleet of ${beside}.`,
+    `An API and ${workers} workers of its own (lease ${lasting(leaseMs)}, dispatch by ${dispatch}), ${executions} executions in ${seconds} s or longer.`,
+    `What is done to them: ${faults.map(({ name }) => name).join(', ')}.`,
+  ]
+}
+
+function placeOf(text: string): string {
+  const { host, pathname } = new URL(text)
+  return `${decodeURIComponent(host)}${decodeURIComponent(pathname)}`
+}
 
 export function drawNews(news: DrillNews, plan: DrillPlan, look: Pick<Paint, 'columns' | 'colour'>): string[] {
   const { atMs, calls, faults } = news

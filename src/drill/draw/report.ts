@@ -12,6 +12,10 @@ export interface Report {
   readonly calls: readonly number[]
   readonly lengthMs: number
   readonly boundMs: number
+  /** how many processes waited for each processor at the end, on average of the last minute */
+  readonly crowd: number
+  /** where what the processes printed is kept */
+  readonly logs?: string | undefined
 }
 
 type Look = Pick<Paint, 'columns' | 'colour'>
@@ -19,6 +23,8 @@ type Look = Pick<Paint, 'columns' | 'colour'>
 const CHART_ROWS = 5
 const NAME = 17
 const CHECK = 38
+/** From here on times say more of the machine than of what was done to it. */
+const CROWDED = 2
 
 export function drawReport(report: Report, look: Look): string[] {
   const { checks, faults, skipped, calls, lengthMs } = report
@@ -33,15 +39,36 @@ export function drawReport(report: Report, look: Look): string[] {
     ...chart,
     [],
     ...faultTable(report),
+    ...(faults.length === 0 ? [] : LEGEND.map((text): Piece[] => [toned('dim', `    ${text}`)])),
     ...skipped.map(({ name, why }): Piece[] => [toned('dim', `  ∅ ${padded(name, NAME)}left out: ${why}`)]),
     [],
     ...checks.flatMap(checkLines),
     [],
     [verdict],
+    ...adviceOf(report, failed).map((text): Piece[] => [text]),
   ]
   return pieces.map((one) => line(one, look))
 }
 
+/** What an operator does about it. */
+function adviceOf({ crowd, logs }: Report, failed: number): string[] {
+  const crowded = `This machine had ${crowd.toFixed(1)} processes to run for each processor: what took long may be its fault.`
+  return [
+    ...(crowd >= CROWDED ? [crowded] : []),
+    ...(failed === 0
+      ? []
+      : [
+          logs === undefined
+            ? 'Do it again with --logs DIRECTORY, to see what the processes said.'
+            : `What the processes said is in ${logs}.`,
+        ]),
+  ]
+}
+
+const LEGEND = [
+  'hit: executions in the way. back: until there was again what was gone. taken up, got on:',
+  'until the last of them was worked on again, and had got a step further.',
+]
 const HEADINGS = ['at', 'hit', 'back', 'taken up', 'got on', 'calls/s before', 'worst', 'after']
 const WIDTHS = [9, 6, 9, 10, 10, 16, 7, 7]
 

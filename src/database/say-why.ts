@@ -1,0 +1,35 @@
+/** Why PostgreSQL could not be used, as one sentence for the operator that says what to do. */
+import { sqlState } from './database.ts'
+
+const OF_STATES: Readonly<Record<string, string>> = {
+  '28P01': 'check the password in the URL of the database',
+  '28000': 'check the role in the URL of the database, and pg_hba.conf there',
+  '3D000': 'create it, or check the URL of the database',
+  '42501':
+    'as the role that owns the database (DATABASE_OWNER_URL) run `sluice migrate`, which gives the role of DATABASE_URL what it needs',
+  '53300': 'raise max_connections there, or lower SLUICE_DATABASE_POOL_SIZE',
+}
+const TRUST =
+  'the certificate of PostgreSQL is not trusted: name the authority that signed it by NODE_EXTRA_CA_CERTS=/path/ca.pem, or sslrootcert=/path/ca.pem in the URL'
+
+/** The error's own words where there is nothing to add. Never a password: neither PostgreSQL nor TLS repeats one. */
+export function sayWhy(error: unknown): string {
+  const { message, code = '', errors } = error as NodeJS.ErrnoException & { errors?: readonly Error[] }
+  // a host with several addresses fails at each of them, without words of its own
+  const own = message || (errors ?? []).map((each) => each.message).join('; ') || String(error)
+  // Node's advice does not go for everybody
+  const words = own.replace(/; if the root CA is installed locally.*/, '')
+  const remedy = OF_STATES[sqlState(error) ?? ''] ?? ofConnection(code, words)
+  return remedy === undefined ? words : `${words}: ${remedy}`
+}
+
+function ofConnection(code: string, words: string): string | undefined {
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
+    return 'renew it at the server, or set the clocks of both machines'
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'call the server by a name that is in its certificate'
+  if (/SELF_SIGNED|^UNABLE_TO_/.test(code)) return TRUST
+  if (/does not support SSL/.test(words)) return 'set ssl = on there; sslmode=verify-full asks for TLS'
+  if (/^E(CONNREFUSED|NOTFOUND|AI_AGAIN|HOSTUNREACH|TIMEDOUT)$/.test(code))
+    return 'is PostgreSQL there, as the URL of the database says?'
+  return undefined
+}
