@@ -1,6 +1,7 @@
 /**
- * The worker's end of dispatch by BullMQ. Jobs that come while a claim is under way go together into the next one; no more are
- * fetched than there is room for, so that what this worker cannot hold stays for others.
+ * The worker's end of dispatch by BullMQ. Whoever is given a job takes those behind it out of the queue too, in one step, as many as there is
+ * room for: BullMQ gives out one at a time, which costs Redis more than the claim costs PostgreSQL. What this worker cannot hold stays for
+ * others.
  */
 import { WaitingError, Worker } from 'bullmq'
 import type { Job } from 'bullmq'
@@ -13,8 +14,8 @@ import type { RedisClient, RedisConnection } from './redis-connection.ts'
 export const queuePrefix = (pool: string): string => `{sluice:${pool}}`
 export const QUEUE = 'work'
 
-/** Jobs of a pool that one worker has in hand at a time. */
-const MOST_AT_ONCE = 256
+/** Jobs that are claimed at once: more would leave less to other workers, and be hardly faster. */
+const MOST_AT_ONCE = 64
 /** The pause after a failure that is none of the connection. */
 const RETRY_MS = 1_000
 /** How long stopping waits for a Redis that does not answer. */
@@ -30,15 +31,19 @@ export interface ServeOptions {
   log: Logger
 }
 
-interface Ringing {
-  executionId: string
-  /** `taken`: false when this worker stops before it could claim */
-  answer(taken: boolean): void
-}
+/** KEYS: the queue's jobs that wait. ARGV: how many, and what stands before an id in the key of a job. Nothing is left of those that it answers. */
+const TAKE_OUT = `
+local ids, jobs = {}, redis.call('zpopmin', KEYS[1], ARGV[1])
+for i = 1, #jobs, 2 do
+  ids[#ids + 1] = jobs[i]
+  redis.call('del', ARGV[2] .. jobs[i])
+end
+return ids`
 
 export function serveQueues({ redis, pools, taker, taken, troubled, log }: ServeOptions): Serving {
-  const ringing: Ringing[] = []
-  let claiming: Promise<void> | undefined
+  /** one claim at a time, whatever pools there are */
+  let turn: Promise<unknown> = Promise.resolve()
+  let roomy = Promise.withResolvers<void>()
   let stopped = false
   let connection: RedisClient | undefined
   let workers: Worker[] = []
@@ -48,8 +53,8 @@ export function serveQueues({ redis, pools, taker, taken, troubled, log }: Serve
     if (stopped) return
     const opened = (connection = patientClient(client, log))
     workers = pools.map((pool) => {
-      const worker = new Worker(QUEUE, process, {
-        ...{ connection: opened, prefix: queuePrefix(pool), concurrency: MOST_AT_ONCE, runRetryDelay: RETRY_MS },
+      const worker = new Worker(QUEUE, (job, token) => process(pool, job, token), {
+        ...{ connection: opened, prefix: queuePrefix(pool), runRetryDelay: RETRY_MS },
         ...{ removeOnComplete: { count: 0 }, removeOnFail: { count: 0 } },
       })
       worker.on('error', ({ message }) => troubled(message))
@@ -57,32 +62,41 @@ export function serveQueues({ redis, pools, taker, taken, troubled, log }: Serve
     })
   }
 
-  async function process(job: Job, token?: string): Promise<void> {
-    const executionId = executionOf(job.id)
-    if (executionId === undefined) return
-    const ended = new Promise<boolean>((answer) => ringing.push({ executionId, answer }))
-    wake()
-    if (!stopped && (await ended)) return
+  async function process(pool: string, job: Job, token?: string): Promise<void> {
+    const mine = turn.then(() => takeFrom(pool, job.id))
+    turn = mine
+    if (await mine) return
     await job.moveToWait(token)
     throw new WaitingError()
   }
 
-  function wake(): void {
-    const room = taker.room()
-    for (const worker of workers) worker.concurrency = Math.max(1, Math.min(MOST_AT_ONCE, room))
-    if (ringing.length > 0 && room > 0) claiming ??= claim()
+  /** The job, and what is behind it. False when this worker stops before it has room. */
+  async function takeFrom(pool: string, jobId: string | undefined): Promise<boolean> {
+    if (!(await room())) return false
+    const jobIds = [jobId, ...(await takeOut(pool, Math.min(MOST_AT_ONCE, taker.room()) - 1))]
+    const executionIds = jobIds.flatMap((id) => executionOf(id) ?? [])
+    taken(executionIds.length)
+    // looks of its own may have taken the room meanwhile; what it has in hand when it stops, the looks of others find
+    while (executionIds.length > 0 && (await room())) await taker.take(executionIds.splice(0, taker.room()))
+    return true
   }
 
-  async function claim(): Promise<void> {
-    // after this turn: jobs of one turn go together
-    await new Promise(setImmediate)
-    for (let room = taker.room(); ringing.length > 0 && room > 0; room = taker.room()) {
-      const claimed = ringing.splice(0, room)
-      taken(claimed.length)
-      await taker.take(claimed.map(({ executionId }) => executionId))
-      for (const { answer } of claimed) answer(true)
-    }
-    claiming = undefined
+  async function takeOut(pool: string, most: number): Promise<string[]> {
+    if (most <= 0) return []
+    const prefix = `${queuePrefix(pool)}:${QUEUE}:`
+    // by the connection that does not wait: what is in hand is claimed, whether Redis is there or not
+    const more = redis.client?.eval(TAKE_OUT, 1, `${prefix}prioritized`, most, prefix).catch(() => [])
+    return ((await more) ?? []) as string[]
+  }
+
+  async function room(): Promise<boolean> {
+    while (!stopped && taker.room() === 0) await roomy.promise
+    return !stopped
+  }
+
+  function wake(): void {
+    roomy.resolve()
+    roomy = Promise.withResolvers()
   }
 
   return {
@@ -90,8 +104,8 @@ export function serveQueues({ redis, pools, taker, taken, troubled, log }: Serve
     async stop() {
       if (stopped) return
       stopped = true
-      await claiming
-      for (const { answer } of ringing.splice(0)) answer(false)
+      wake()
+      await turn
       let timer: NodeJS.Timeout | undefined
       const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, STOP_WITHIN_MS)))
       await Promise.race([Promise.allSettled(workers.map((worker) => worker.close())), patience])

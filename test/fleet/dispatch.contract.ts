@@ -195,7 +195,12 @@ export function describeBullMq(name: string, open: () => Promise<Dispatch>, grou
       expect(text.replaceAll(id!, '')).not.toMatch(/[0-9a-f]{8}-/)
       const worker = await startWorker(dispatch, { pools: [pool] })
       await expect.poll(() => worker.held).toEqual([id])
-      await expect.poll(async () => keysOf(client, `${queuePrefix(pool)}*${id}*`)).toEqual([])
+      // those behind it, which are taken out together, leave nothing either
+      const behind = await makeReady(20)
+      await ownerQuery('update sluice.executions set pool = $1 where id = any($2)', [pool, behind])
+      for (const executionId of behind) dispatch.offer({ ...offer, executionId })
+      await expect.poll(() => sorted(worker.held)).toEqual(sorted([id!], behind))
+      await expect.poll(async () => keysOf(client, `${queuePrefix(pool)}*-*-*-*`)).toEqual([])
       await expect.poll(() => queue.getJobCountByTypes('completed', 'failed', 'active', 'wait', 'prioritized')).toBe(0)
     })
 

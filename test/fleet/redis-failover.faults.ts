@@ -34,7 +34,7 @@ test.skipIf(!hasRedis)(
       await agent.close()
       connection.close()
       for (const client of [one, two]) client.disconnect()
-      await proxy.close()
+      proxy.close()
     })
     const put = (client: Redis, id: string): Promise<unknown> => {
       const times = { createdAt: new Date().toISOString(), deadlineAt: new Date(Date.now() + 600_000).toISOString() }
