@@ -22,6 +22,10 @@ export interface MigrationPlan {
   readonly migrations: readonly {
     readonly name: string
     readonly class: new (...args: ConstructorParameters<typeof Migration>) => Migration
+    /** of one with statements that programs of the release before may not survive: why they do */
+    readonly harmless?: string
+    /** of one that they do not survive: the oldest level that does */
+    readonly least?: number
   }[]
   /** SQL files that may be applied again and again (`create or replace function`), in this order */
   readonly repeatables: readonly URL[]
