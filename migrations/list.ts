@@ -1,6 +1,6 @@
 /** Every migration in the order it is applied, and the SQL that is applied again whenever its text changes. */
 import type { MigrationPlan } from '../src/database/migrate.ts'
-import type { SchemaLevel } from '../src/database/schema-level.ts'
+import { SCHEMA_LEVEL } from '../src/release.ts'
 import { Schema } from './000-schema.ts'
 import { Identity } from './001-identity.ts'
 import { Audit } from './002-audit.ts'
@@ -88,10 +88,4 @@ export const repeatables: MigrationPlan['repeatables'] = [
   new URL('../src/audit/remove-audit-prefix.sql', import.meta.url),
 ]
 
-/**
- * `level`: one more with each release whose migrations or repeatables differ from the release before. `least`: the oldest level of a program
- * that can go on with this schema; it is raised by what takes something away (docs/operating.md, "Upgrading").
- */
-export const schemaLevel: SchemaLevel = { level: 2, least: 1 }
-
-export const plan: MigrationPlan = { migrations, repeatables, schemaLevel }
+export const plan: MigrationPlan = { migrations, repeatables, schemaLevel: SCHEMA_LEVEL }

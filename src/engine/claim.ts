@@ -50,6 +50,18 @@ export async function reclaimExecutions(database: Database, worker: string, ids:
   return rows.map(({ id }) => id)
 }
 
+/** A worker that can read them claims them then, if none is first. */
+const LEFT_MS = 2_000
+
+/** Those of `ids` that `worker` owns go to others: they wake a little later, so that it does not take them again at once. */
+export async function leaveExecutions(database: Database, worker: string, ids: readonly string[]): Promise<void> {
+  await database.query(
+    `update sluice.executions set owner = null, wake_at = clock_timestamp() + $3 * interval '1 millisecond'
+     where id = any($1::uuid[]) and owner = $2`,
+    [ids, worker, LEFT_MS],
+  )
+}
+
 /** ms since 1970 of the next waking of a sleeper in these pools, and of the next stored deadline, null when there is none; and whether steps wait for these pools. */
 export async function nextDue(
   database: Database,

@@ -148,6 +148,13 @@ export interface LoopEntry extends Composite {
 export type CompositeEntry = MapEntry | LoopEntry
 export type InFlight = AttemptEntry | AgentEntry | TimerEntry | SignalEntry | ApprovalEntry | ChildEntry | CompositeEntry
 
+const KINDS: Record<InFlight['kind'], true> = {
+  ...{ act: true, pooled: true, map: true, loop: true, child: true },
+  ...{ agent: true, approval: true, signal: true, wait: true, backoff: true },
+}
+/** False: a newer release has put it there. */
+export const isKnownKind = (kind: string): boolean => Object.hasOwn(KINDS, kind)
+
 export const isAttempt = (entry: InFlight): entry is AttemptEntry => entry.kind === 'act' || entry.kind === 'pooled'
 
 export const isComposite = (entry: InFlight): entry is CompositeEntry => entry.kind === 'map' || entry.kind === 'loop'

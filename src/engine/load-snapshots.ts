@@ -2,6 +2,7 @@
 import type { Database } from '../database/database.ts'
 import { prepared } from '../database/prepared.ts'
 import { isProblem } from '../errors.ts'
+import type { Problem } from '../errors.ts'
 import { encodeId } from '../ids.ts'
 import type { Program } from '../language/program.ts'
 import type { Json, JsonObject, StepFailure } from '../language/values.ts'
@@ -9,7 +10,9 @@ import type { ChildEnd, Input } from './decide/input.ts'
 import type { BufferedSignal, Origin, Snapshot, StepRecord } from './decide/snapshot.ts'
 import { MAX_KNOWN } from './steps/signal.ts'
 import type { ExecutionError } from './entities/execution.ts'
+import { isKnownKind } from './in-flight.ts'
 import type { InFlight } from './in-flight.ts'
+import { OfNewerRelease } from './programs.ts'
 import type { Programs } from './programs.ts'
 import type { EndedStepStatus, ExecutionStatus, UnhappyStatus } from './states.ts'
 
@@ -118,19 +121,37 @@ const TEXT = prepared(`
   from sluice.executions e left join sluice.execution_inputs i on i.execution_id = e.id
   where e.id = any($1::uuid[])`)
 
-/** Executions that are not there any more are left out. One that ended long ago may have lost its input and steps: it only says that it ended. */
-export async function loadSnapshots(database: Database, programs: Programs, ids: readonly string[]): Promise<Loaded[]> {
+/**
+ * Executions that are not there any more are left out. One that ended long ago may have lost its input and steps: it only says that it ended.
+ * What only a newer release can read goes to `unread`; without, it throws OfNewerRelease.
+ */
+export async function loadSnapshots(
+  database: Database,
+  programs: Programs,
+  ids: readonly string[],
+  unread?: string[],
+): Promise<Loaded[]> {
   if (ids.length === 0) return []
   const rows = await database.query<Row>(TEXT, [ids])
-  return Promise.all(
+  const loaded = await Promise.all(
     rows.map(async (row) => {
-      const program = await programs.get(row.flow_version_id)
+      const program = await readProgram(programs, row).catch((error: unknown) => {
+        if (!unread || !(error instanceof OfNewerRelease)) throw error
+        unread.push(row.id)
+      })
+      if (!program) return []
       const messages = row.messages ?? []
       if (!isProblem(program)) return { snapshot: toSnapshot(row, program), messages, orphaned: row.orphaned === true }
       const why = program.issues?.map(({ message }) => message).join(' ') ?? program.message
       return { snapshot: toSnapshot(row, EMPTY), messages, notAllowed: why.slice(0, 2000) }
     }),
   )
+  return loaded.flat()
+}
+
+async function readProgram(programs: Programs, { flow_version_id: id, in_flight: inFlight }: Row): Promise<Program | Problem> {
+  if (!inFlight.every(({ kind }) => isKnownKind(kind))) throw new OfNewerRelease()
+  return programs.get(id)
 }
 
 const WORDS_TEXT = prepared(

@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts'
 import type { Bus } from '../fleet/bus.ts'
 import { DEFAULT_POOL } from '../language/around/pool.ts'
 import type { Logger } from '../log.ts'
-import { nextDue, reclaimExecutions } from './claim.ts'
+import { leaveExecutions, nextDue, reclaimExecutions } from './claim.ts'
 import { createClaimer } from './claimer.ts'
 import type { Dispatch, Serving } from '../fleet/dispatch.ts'
 import type { Committer } from './commit.ts'
@@ -216,7 +216,12 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   async function holdAll(ids: readonly string[]): Promise<void> {
-    const loaded = await loadSnapshots(database, programs, ids)
+    const unread: string[] = []
+    const loaded = await loadSnapshots(database, programs, ids, unread)
+    if (unread.length > 0) {
+      log.warn({ items: unread.length }, 'executions of a newer release are left to its workers')
+      await leaveExecutions(database, workerId, unread)
+    }
     if (isTracing()) await traceClaims(database, ids, workerId)
     for (const one of await refuseStarts(loaded, options.admitStarts, now())) mailboxes.hold(one)
   }

@@ -41,8 +41,9 @@ export interface Fleet {
   readonly workers: WorkerProcess[]
   /** ms since 1970: since when there is a worker */
   readonly manned: number
-  startServer(environment?: Record<string, string>): Promise<ServerProcess>
-  startWorker(environment?: Record<string, string>): Promise<WorkerProcess>
+  /** `root`: of the checkout that it runs from, this one */
+  startServer(environment?: Record<string, string>, root?: string): Promise<ServerProcess>
+  startWorker(environment?: Record<string, string>, root?: string): Promise<WorkerProcess>
   /** By SIGKILL. */
   kill(member: ServerProcess): Promise<void>
   /** Once, by one server, as the administrator. Throws when it is down, and on top-level errors. */
@@ -58,14 +59,15 @@ export interface Fleet {
 type Ask = (document: string, variables?: object) => Promise<any>
 
 /** To be called at the top of a test file: without any process yet, and gone at the end of the file. A `REDIS_URL` is used as it is. */
-export async function testFleet(environment: Record<string, string> = {}): Promise<Fleet> {
+export async function testFleet(environment: Record<string, string> = {}, { migrated = true } = {}): Promise<Fleet> {
   const auditKey = randomBytes(48).toString('base64url')
   const auditKeys = createAuditKeys(auditKey)
   const headPath = join(await dataDirectory(), 'head')
   const log = createLog('silent')
   const noDisk = { fsync: 'off', full_page_writes: 'off', max_connections: '300' }
   const postgres = await startEmbedded({ dataDir: await dataDirectory(), log, settings: noDisk })
-  await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', ...plan, release: 'test', log })
+  if (migrated)
+    await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', ...plan, release: 'test', log })
   const database = await openDatabase({ connection: postgres.ownerUrl, entities: [], poolSize: 4, log })
   const redis = hasRedis && !environment['REDIS_URL'] ? await testRedis() : undefined
   const settings: Record<string, string> = {
@@ -113,9 +115,9 @@ export async function testFleet(environment: Record<string, string> = {}): Promi
     return data.signIn.accessToken
   }
 
-  async function startWorker(more: Record<string, string> = {}): Promise<WorkerProcess> {
+  async function startWorker(more: Record<string, string> = {}, root?: string): Promise<WorkerProcess> {
     const before = await leases()
-    const started = await start('work', { ...dispatch(), ...more })
+    const started = await start('work', { ...dispatch(), ...more }, root)
     const fresh = (await leases()).filter((id) => !before.includes(id))
     const worker = { ...started, workerId: fresh.length === 1 ? fresh[0]! : '' }
     if (workers.length === 0) fleet.manned = Date.now()
@@ -123,8 +125,8 @@ export async function testFleet(environment: Record<string, string> = {}): Promi
     return worker
   }
 
-  async function start(command: 'serve' | 'work', more: Record<string, string>): Promise<ServerProcess> {
-    const started = spawnSluice(command, await dataDirectory(), { ...settings, ...more })
+  async function start(command: 'serve' | 'work', more: Record<string, string>, root?: string): Promise<ServerProcess> {
+    const started = spawnSluice(command, await dataDirectory(), { ...settings, ...more }, root)
     await started.said(/Sluice is ready/)
     const [, url = ''] = /GraphiQL +(\S+)\/graphql/.exec(started.output()) ?? []
     return { ...started, url }
@@ -150,8 +152,8 @@ export async function testFleet(environment: Record<string, string> = {}): Promi
   const fleet = {
     ...{ manned: 0, postgres, redis, database, auditKeys, servers, workers, kill, ask, askOf, insist, startWorker },
     auditHead: createSealedHead(auditKeys, headPath),
-    async startServer(more: Record<string, string> = {}) {
-      const server = await start('serve', { ...dispatch(), ...more })
+    async startServer(more: Record<string, string> = {}, root?: string) {
+      const server = await start('serve', { ...dispatch(), ...more }, root)
       servers.push(server)
       return server
     },

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** as in `scripts/bootstrap.mjs` */
 const FLAGS = ['--max-semi-space-size=8']
 const START_MS = 120_000
@@ -63,10 +63,15 @@ export async function startServerProcess(dataDir: string, environment: Record<st
   return { ...started, url: url! }
 }
 
-/** `sluice <command>` as a process of its own, that may never be ready. */
-export function spawnSluice(command: string, dataDir: string, environment: Record<string, string> = {}): SluiceProcess {
+/** `sluice <command>` as a process of its own, that may never be ready; `root`: of the checkout that it runs from. */
+export function spawnSluice(
+  command: string,
+  dataDir: string,
+  environment: Record<string, string> = {},
+  root = ROOT,
+): SluiceProcess {
   const { PATH = '', HOME = '', TMPDIR = '', NODE_COMPILE_CACHE = '' } = process.env
-  const child = spawn(process.execPath, [...FLAGS, MAIN, ...command.split(' ')], {
+  const child = spawn(process.execPath, [...FLAGS, join(root, 'src', 'main.ts'), ...command.split(' ')], {
     env: {
       ...{ PATH, HOME, TMPDIR, NODE_COMPILE_CACHE },
       PORT: '0',

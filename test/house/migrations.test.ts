@@ -1,6 +1,7 @@
 /** A migration is applied while the release before goes on: what that may not survive is said in the list, with why it does. */
 import { expect, test } from 'vitest'
-import { migrations, schemaLevel } from '../../migrations/list.ts'
+import { migrations } from '../../migrations/list.ts'
+import { SCHEMA_LEVEL } from '../../src/release.ts'
 import { riskyStatements } from './risky-statements.ts'
 
 /** The level of programs began here: what came before was never applied beside a release. */
@@ -18,15 +19,15 @@ test('a migration that the release before may not survive says why it does, or w
     const isAnswered = migration.harmless !== undefined || migration.least !== undefined
     expect(isAnswered ? [] : risks, `${migration.name}: docs/operating.md#upgrading says what to do`).toEqual([])
     expect(risks.length > 0 || !isAnswered, `${migration.name} has nothing to be excused for`).toBe(true)
-    expect(migration.least ?? 1, `${migration.name} ends programs that schemaLevel.least does not`).toBeLessThanOrEqual(schemaLevel.least)
+    expect(migration.least ?? 1, `${migration.name} ends programs that SCHEMA_LEVEL.least does not`).toBeLessThanOrEqual(SCHEMA_LEVEL.least)
   }
 })
 
 test('the list is in the order of its names, and no program is below the first level', () => {
   const names = migrations.map(({ name }) => name)
   expect(names).toEqual([...new Set(names)].sort())
-  expect(schemaLevel.least).toBeGreaterThanOrEqual(1)
-  expect(schemaLevel.level).toBeGreaterThanOrEqual(schemaLevel.least)
+  expect(SCHEMA_LEVEL.least).toBeGreaterThanOrEqual(1)
+  expect(SCHEMA_LEVEL.level).toBeGreaterThanOrEqual(SCHEMA_LEVEL.least)
 })
 
 test.each([

@@ -12,6 +12,8 @@ const FlowVersionSchema = defineEntity({
     number: p.integer(),
     definition: p.json<JsonObject>(),
     createdBy: p.uuid(),
+    /** of the program that wrote it; null: older than levels are */
+    level: p.smallint().nullable(),
     createdAt: p.datetime().onCreate(() => new Date()),
   },
 })

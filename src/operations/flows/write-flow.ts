@@ -9,6 +9,7 @@ import type { Definition } from '../../language/definition.ts'
 import type { JsonObject } from '../../language/values.ts'
 import { saveSchedules } from '../../triggers/save-schedules.ts'
 import { saveTriggers } from '../../triggers/save-triggers.ts'
+import { SCHEMA_LEVEL } from '../../release.ts'
 
 export async function insertFlow(
   em: EntityManager,
@@ -45,6 +46,7 @@ async function insertVersion(em: EntityManager, flow: Flow, definition: Definiti
     number: flow.latestNumber,
     definition: json,
     createdBy,
+    level: SCHEMA_LEVEL.level,
   })
   await em.flush()
   const saved = await saveTriggers(em, { flowId: flow.id, triggers: definition.triggers ?? [], publishedBy: createdBy })
