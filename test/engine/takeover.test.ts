@@ -4,6 +4,7 @@ import { createPostgresBus } from '../../src/fleet/postgres-bus.ts'
 import type { PostgresBus } from '../../src/fleet/postgres-bus.ts'
 import { newUuid } from '../../src/ids.ts'
 import { createLog } from '../../src/log.ts'
+import { SCHEMA_LEVEL } from '../../src/release.ts'
 import { readExecution, startFlow, storeFlow, unwrap } from '../harness/engine.ts'
 import type { StoredExecution } from '../harness/engine.ts'
 import { breaches } from '../harness/invariants.ts'
@@ -75,6 +76,44 @@ test('an expired lease is taken over with the next epoch; what the first worker 
   await hasStatus(id, 'SUCCEEDED')
   expect(await read(id)).toMatchObject({ steps: [{ path: 'a', output: { from: 'the second' } }] })
   expect(types(await read(id)).filter((type) => type === 'step.succeeded').length).toBe(1)
+  await sound()
+})
+
+test('what only a newer release can read is left to its workers, and fails neither by a claim nor by a visit', async () => {
+  const ahead = await storeFlow(database, { name: 'ahead', steps: { a: gated } })
+  const newer = await steeredEngine(database)
+  const id = await startFlow(newer.engine, ahead)
+  await newer.run(1)
+  const readable = JSON.stringify({ name: 'ahead', steps: { a: gated } })
+  const define = (definition: string, level: number): Promise<unknown> =>
+    database.query('update sluice.flow_versions set definition = $1, level = $2 where id = $3', [
+      ...[definition, level, ahead.flowVersionId],
+    ])
+  const kindOf = (kind: string): Promise<unknown> =>
+    database.query(`update sluice.executions set in_flight = jsonb_set(in_flight, '{0,kind}', to_jsonb($1::text)), wake_at = null where id = $2`, [
+      ...[kind, id],
+    ])
+
+  await define(readable.replace('handler"', 'later"'), SCHEMA_LEVEL.level + 1)
+  const older = await steeredEngine(database)
+  await expire(newer)
+  const isLeft = (): Promise<void> =>
+    until(async () => {
+      await lookForWork(older)
+      const [row] = await database.query('select status, owner, error, wake_at > now() as later from sluice.executions where id = $1', [id])
+      expect(row).toEqual({ status: 'RUNNING', owner: null, error: null, later: true })
+    })
+  await isLeft()
+  await expect(older.engine.pause({ executionId: id, reason: 'x' })).rejects.toThrow(/newer release/)
+
+  await define(readable, SCHEMA_LEVEL.level + 1)
+  await kindOf('later')
+  await isLeft()
+
+  await kindOf('act')
+  await lookForWork(older)
+  ;(await older.run(1)).open()
+  await hasStatus(id, 'SUCCEEDED')
   await sound()
 })
 
