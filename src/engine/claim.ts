@@ -1,6 +1,7 @@
 /** Claims executions for a worker, in batches; the text of the functions is claim.sql beside it. */
 import type { Database } from '../database/database.ts'
 import { prepared } from '../database/prepared.ts'
+import type { Logger } from '../log.ts'
 
 const CLAIM_TEXT = prepared('select id, initiator_id from sluice.claim_executions($1, $2, $3, $4, $5)')
 const OFFERED_TEXT = prepared('select id, initiator_id from sluice.claim_offered($1, $2::uuid[], $3::text[])')
@@ -50,11 +51,14 @@ export async function reclaimExecutions(database: Database, worker: string, ids:
   return rows.map(({ id }) => id)
 }
 
-/** A worker that can read them claims them then, if none is first. */
 const LEFT_MS = 2_000
 
-/** Those of `ids` that `worker` owns go to others: they wake a little later, so that it does not take them again at once. */
-export async function leaveExecutions(database: Database, worker: string, ids: readonly string[]): Promise<void> {
+/**
+ * What a newer release wrote, as during a roll-out, goes to workers of that one: it wakes a little later, so that `worker` does not take
+ * it again at once.
+ */
+export async function leaveExecutions(database: Database, worker: string, ids: readonly string[], log: Logger): Promise<void> {
+  log.warn({ items: ids.length }, 'executions of a newer release are left to its workers')
   await database.query(
     `update sluice.executions set owner = null, wake_at = clock_timestamp() + $3 * interval '1 millisecond'
      where id = any($1::uuid[]) and owner = $2`,

@@ -218,10 +218,7 @@ export function createWorker(options: WorkerOptions): Worker {
   async function holdAll(ids: readonly string[]): Promise<void> {
     const unread: string[] = []
     const loaded = await loadSnapshots(database, programs, ids, unread)
-    if (unread.length > 0) {
-      log.warn({ items: unread.length }, 'executions of a newer release are left to its workers')
-      await leaveExecutions(database, workerId, unread)
-    }
+    if (unread.length > 0) await leaveExecutions(database, workerId, unread, log)
     if (isTracing()) await traceClaims(database, ids, workerId)
     for (const one of await refuseStarts(loaded, options.admitStarts, now())) mailboxes.hold(one)
   }

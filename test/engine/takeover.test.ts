@@ -90,9 +90,10 @@ test('what only a newer release can read is left to its workers, and fails neith
       ...[definition, level, ahead.flowVersionId],
     ])
   const kindOf = (kind: string): Promise<unknown> =>
-    database.query(`update sluice.executions set in_flight = jsonb_set(in_flight, '{0,kind}', to_jsonb($1::text)), wake_at = null where id = $2`, [
-      ...[kind, id],
-    ])
+    database.query(
+      `update sluice.executions set in_flight = jsonb_set(in_flight, '{0,kind}', to_jsonb($1::text)), wake_at = null where id = $2`,
+      [...[kind, id]],
+    )
 
   await define(readable.replace('handler"', 'later"'), SCHEMA_LEVEL.level + 1)
   const older = await steeredEngine(database)
@@ -100,7 +101,10 @@ test('what only a newer release can read is left to its workers, and fails neith
   const isLeft = (): Promise<void> =>
     until(async () => {
       await lookForWork(older)
-      const [row] = await database.query('select status, owner, error, wake_at > now() as later from sluice.executions where id = $1', [id])
+      const [row] = await database.query(
+        'select status, owner, error, wake_at > now() as later from sluice.executions where id = $1',
+        [id],
+      )
       expect(row).toEqual({ status: 'RUNNING', owner: null, error: null, later: true })
     })
   await isLeft()

@@ -66,8 +66,7 @@ export async function testFleet(environment: Record<string, string> = {}, { migr
   const log = createLog('silent')
   const noDisk = { fsync: 'off', full_page_writes: 'off', max_connections: '300' }
   const postgres = await startEmbedded({ dataDir: await dataDirectory(), log, settings: noDisk })
-  if (migrated)
-    await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', ...plan, release: 'test', log })
+  if (migrated) await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', ...plan, release: 'test', log })
   const database = await openDatabase({ connection: postgres.ownerUrl, entities: [], poolSize: 4, log })
   const redis = hasRedis && !environment['REDIS_URL'] ? await testRedis() : undefined
   const settings: Record<string, string> = {

@@ -10,7 +10,7 @@ const FIRST = '040'
 const statementsOf = (migration: (typeof migrations)[number]): string => {
   const made = new migration.class(undefined as never, undefined as never)
   void made.up()
-  return made.getQueries().join(';\n')
+  return (made.getQueries() as string[]).join(';\n')
 }
 
 test('a migration that the release before may not survive says why it does, or which programs it ends', async () => {
@@ -19,7 +19,9 @@ test('a migration that the release before may not survive says why it does, or w
     const isAnswered = migration.harmless !== undefined || migration.least !== undefined
     expect(isAnswered ? [] : risks, `${migration.name}: docs/operating.md#upgrading says what to do`).toEqual([])
     expect(risks.length > 0 || !isAnswered, `${migration.name} has nothing to be excused for`).toBe(true)
-    expect(migration.least ?? 1, `${migration.name} ends programs that SCHEMA_LEVEL.least does not`).toBeLessThanOrEqual(SCHEMA_LEVEL.least)
+    expect(migration.least ?? 1, `${migration.name} ends programs that SCHEMA_LEVEL.least does not`).toBeLessThanOrEqual(
+      SCHEMA_LEVEL.least,
+    )
   }
 })
 

@@ -40,12 +40,16 @@ function judge(kind: string, node: Node, table: string): string[] {
       if (node['objtype'] !== 'OBJECT_TABLE') return [`alter of ${table}, which is no table: a released type is never changed`]
       return (node['cmds'] as { AlterTableCmd: Command }[]).flatMap(({ AlterTableCmd: command }) => judgeChange(command, table))
     case 'IndexStmt':
-      return [`create index on ${table}: nobody writes there while it is made${node['unique'] === true ? ', and then not all that they write is taken' : ''}`]
+      return [
+        `create index on ${table}: nobody writes there while it is made${node['unique'] === true ? ', and then not all that they write is taken' : ''}`,
+      ]
     case 'CreateTrigStmt':
       return [`create trigger on ${table}: what the release before writes goes through it`]
     case 'UpdateStmt':
     case 'DeleteStmt':
-      return [`${kind === 'UpdateStmt' ? 'update' : 'delete from'} ${table}: its rows are locked until all migrations are applied`]
+      return [
+        `${kind === 'UpdateStmt' ? 'update' : 'delete from'} ${table}: its rows are locked until all migrations are applied`,
+      ]
     default:
       return [`${kind.replace(/Stmt$/, '')}: takes away or changes what the release before uses, or is not known to be harmless`]
   }
@@ -57,7 +61,8 @@ function judgeChange({ subtype, def }: Command, table: string): string[] {
   const constraints = def?.ColumnDef?.constraints ?? []
   const kinds = constraints.map(({ Constraint }) => Constraint.contype)
   const refuses = kinds.filter((kind) => !['CONSTR_DEFAULT', 'CONSTR_NULL', 'CONSTR_NOTNULL'].includes(kind))
-  if (refuses.length > 0) return [`a column of ${table} with ${refuses.join(', ')}: the whole table is read, and locked meanwhile`]
+  if (refuses.length > 0)
+    return [`a column of ${table} with ${refuses.join(', ')}: the whole table is read, and locked meanwhile`]
   if (kinds.includes('CONSTR_NOTNULL') && !kinds.includes('CONSTR_DEFAULT'))
     return [`a column of ${table} that is not null and has no default: the release before cannot insert any more`]
   const isComputed = constraints.some(({ Constraint: { raw_expr: value } }) => value && !('A_Const' in value))
