@@ -82,7 +82,9 @@ export type StepErrorCode = keyof typeof STEP_ERRORS
 export const ANSWER_REFUSALS = {
   TOO_LARGE: 'The message has more bytes than an answer may have.',
   MALFORMED: 'It is not what docs/agents.md says: a field is missing, unknown, or of another kind.',
-  UNKNOWN_KEY: 'No agent has a key with this fingerprint, or none that can sign.',
+  UNKNOWN_KEY: 'No key has this fingerprint.',
+  KEY_CANNOT_SIGN:
+    "The key is no agent's, was made before agents signed, or was sealed with a SLUICE_SECRETS_KEY that the servers have no more: make a new one.",
   BAD_SIGNATURE: 'The signature is not that of the key, or the message was changed.',
   KEY_ENDED: 'The key was revoked, has expired, or has no role that there is.',
   EXPIRED: 'The message was good for too short or too long, or its times are not those of the server.',

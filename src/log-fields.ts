@@ -39,6 +39,8 @@ const FIELDS = {
   handler: word,
   /** cpu, memory */
   resource: word,
+  /** of agents: of the closed list */
+  role: word,
   /** what a feed is of: `execution <UUID>` */
   topic: text,
   /** of what queries read, as the operator named it */

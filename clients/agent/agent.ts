@@ -49,7 +49,7 @@ export interface Agent {
 }
 
 /** The key is no good, whatever it is used for. */
-const OF_NO_USE = new Set(['KEY_ENDED', 'UNAUTHENTICATED'])
+const OF_NO_USE = new Set(['KEY_ENDED', 'KEY_CANNOT_SIGN', 'UNAUTHENTICATED'])
 /** What failed and was then answered by others is forgotten in the end. */
 const MOST_FAILURES = 10_000
 /** Answers that wait for the server's word hold no place, up to so many: one request may carry them all. */

@@ -40,6 +40,8 @@ const BODY = 'query AgentBody($id: ID!) { node(id: $id) { ... on AgentRequest { 
 /** The server may have another key since; it is not asked for each forged message. */
 const ASK_KEY_EVERY_MS = 10_000
 const NOTICES_REMEMBERED = 10_000
+/** What is not taken for so long is told: what the server refuses without a reply is in its audit log alone. */
+const SILENT_TRIES = 2
 
 /** Resolves when Redis was reached. */
 export async function openRedisChannel(options: RedisChannelOptions): Promise<Channel> {
@@ -142,6 +144,8 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
           return await answers.send(request, answer, signal)
         } catch (error) {
           if (!(error instanceof TryLater)) throw error
+          if (failures === SILENT_TRIES)
+            onError(new Error(`The answer to ${request.id} was sent ${failures + 1} times: ${error.message}`))
           await pause(error.afterMs + tryAgainMs(failures), signal)
         }
       }

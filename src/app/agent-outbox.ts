@@ -19,6 +19,7 @@ const POLL_MS = 2_000
 /** Something is committed that cannot be told yet. */
 const PENDING_MS = 25
 const COMPARE_EVERY_MS = 60_000
+const COMPARE_AT_MOST_EVERY_MS = 250
 /** Bodies have up to 200 kB. */
 const AT_ONCE = 50
 
@@ -47,6 +48,8 @@ export function createAgentOutbox({ services, messages, changes, bus, leader, lo
   let cursor: string | undefined
   /** what lies in the streams may be signed by another key, which agents do not believe any more */
   let foreign = false
+  /** the stream of a role could not be kept: that of no other role waits for it */
+  let lost = false
   let comparedAt = Number.NEGATIVE_INFINITY
   let unlisten: (() => void) | undefined
 
@@ -59,14 +62,18 @@ export function createAgentOutbox({ services, messages, changes, bus, leader, lo
       foreign = true
       cursor = undefined
     }
-    if (cursor === undefined || performance.now() - comparedAt > COMPARE_EVERY_MS) await compareAll()
+    const sinceCompared = performance.now() - comparedAt
+    // whoever makes the streams useless again and again, and rings, costs no more than this
+    if (cursor === undefined && sinceCompared < COMPARE_AT_MOST_EVERY_MS) return COMPARE_AT_MOST_EVERY_MS - sinceCompared
+    if (cursor === undefined || sinceCompared > COMPARE_EVERY_MS) await compareAll()
     const read = await changes.read(cursor!)
     if (typeof read === 'string') {
       cursor = undefined
       return 0
     }
     await tellOf(read.ids)
-    cursor = read.cursor
+    cursor = lost ? undefined : read.cursor
+    if (lost) return POLL_MS
     if (read.more) return 0
     return read.pending ? PENDING_MS : POLL_MS
   }
@@ -74,10 +81,21 @@ export function createAgentOutbox({ services, messages, changes, bus, leader, lo
   async function compareAll(): Promise<void> {
     // the place first: what changes in between is looked at again
     const place = await changes.end()
-    for (const [role, wanted] of await wantedMessages(services)) await compare(role, wanted)
+    lost = false
+    for (const [role, wanted] of await wantedMessages(services)) await keep(role, () => compare(role, wanted))
     cursor = place
-    foreign = false
+    foreign &&= lost
     comparedAt = performance.now()
+  }
+
+  async function keep(role: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (!messages.ready) throw error
+      lost = true
+      log.warn({ role, why: (error as Error).message }, 'the stream of a role could not be kept, trying again')
+    }
   }
 
   async function compare(role: string, { requests, notices }: WantedMessages): Promise<void> {
@@ -103,7 +121,7 @@ export function createAgentOutbox({ services, messages, changes, bus, leader, lo
   async function tellOf(ids: readonly string[]): Promise<void> {
     for (let at = 0; at < ids.length; at += AT_ONCE) {
       const found = await collectAgentMessages(services, ids.slice(at, at + AT_ONCE))
-      for (const [role, ofRole] of Map.groupBy(found, (one) => one.role)) await put(role, ofRole)
+      for (const [role, ofRole] of Map.groupBy(found, (one) => one.role)) await keep(role, () => put(role, ofRole))
     }
   }
 
@@ -114,6 +132,7 @@ export function createAgentOutbox({ services, messages, changes, bus, leader, lo
       return { id, text, signature: sign(text) }
     })
     const added = await messages.deliver(role, signed)
+    if (added === undefined) throw new Error('somebody made it useless')
     if (added > 0) outbox.onDelivered?.(added)
     await messages.withdraw(
       role,

@@ -1,7 +1,9 @@
 /** The part of the composition root that reaches agents over Redis, where there is one: messages to them, and their answers (A14). */
 import { Counter } from 'prom-client'
 import { createSingleton } from '../fleet/lock.ts'
+import type { RedisConnection } from '../fleet/redis-connection.ts'
 import { agentRequestChanges } from '../live/change-log.ts'
+import type { Logger } from '../log.ts'
 import type { Services } from '../operations/call.ts'
 import { createAgentInbox } from './agent-inbox.ts'
 import { createAgentOutbox } from './agent-outbox.ts'
@@ -14,11 +16,12 @@ const LEAD_MS = 10_000
 
 /** Started, and stopped with the stack. */
 export async function openAgents(ground: Ground, services: Services): Promise<void> {
-  const { redis, database, bus, locks, createLimiter, registry, stack } = ground
+  const { database, bus, locks, createLimiter, registry, stack } = ground
+  const log = ground.log.child({ room: 'agents' })
+  const redis = await reachRedis(ground, log)
   if (!redis) return
   // read in here: most servers have no Redis
   const { createAgentMessages } = await import('../fleet/redis-agent-messages.ts')
-  const log = ground.log.child({ room: 'agents' })
   const messages = createAgentMessages({ redis, log })
   stack.defer(() => messages.close())
   const limiter = createLimiter({ name: 'agent-answers', points: ANSWERS_PER_MINUTE })
@@ -44,4 +47,14 @@ export async function openAgents(ground: Ground, services: Services): Promise<vo
     loop.start()
     stack.defer(() => loop.stop())
   }
+}
+
+/** One of their own, or that of the fleet; undefined where there is none. */
+async function reachRedis({ config, redis, stack }: Ground, log: Logger): Promise<RedisConnection | undefined> {
+  const { agentsRedisUrl } = config.fleet
+  if (agentsRedisUrl === undefined) return redis
+  const { connectRedis } = await import('../fleet/redis-connection.ts')
+  const own = await connectRedis(agentsRedisUrl, log)
+  stack.defer(() => own.close())
+  return own
 }

@@ -3,10 +3,11 @@ import type { Config } from '../config/config-types.ts'
 import type { Database, DatabaseOptions } from '../database/database.ts'
 import type { Bus } from '../fleet/bus.ts'
 import type { CreateLimiter } from '../fleet/limiter.ts'
-import { createSingleton } from '../fleet/lock.ts'
+import { createLocks, createSingleton } from '../fleet/lock.ts'
 import type { Locks, Singleton } from '../fleet/lock.ts'
 import type { Dispatch } from '../fleet/dispatch.ts'
 import { openFleet } from '../fleet/open-fleet.ts'
+import { createPostgresLocks } from '../fleet/postgres-locks.ts'
 import type { RedisConnection } from '../fleet/redis-connection.ts'
 import type { Logger } from '../log.ts'
 import { openTracing } from '../tracing.ts'
@@ -53,7 +54,8 @@ export async function openGround(
     ...{ registry, log: log.child({ room: 'fleet' }) },
   })
   stack.defer(() => fleet.close())
-  const upkeep = createSingleton(fleet.locks, 'upkeep', UPKEEP_MS)
+  // beside what it removes: nobody who has a password of Redis keeps it from being done
+  const upkeep = createSingleton(createLocks(createPostgresLocks(database), log), 'upkeep', UPKEEP_MS)
   stack.defer(() => upkeep.stop())
   openTracing()
   const { bus, createLimiter, dispatch, locks, redis } = fleet

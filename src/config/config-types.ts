@@ -45,6 +45,8 @@ export interface DatabaseConfig {
 export interface FleetConfig {
   /** none = one process, which needs none */
   readonly redisUrl?: string
+  /** of agents alone; undefined = `redisUrl` */
+  readonly agentsRedisUrl?: string
   /** by what ready executions find workers */
   readonly dispatch: 'postgres' | 'redis'
 }

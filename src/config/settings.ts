@@ -89,6 +89,12 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
       url('redis', 'rediss'),
       verifiedRedis,
     ),
+    agentsRedisUrl: secret(
+      'SLUICE_AGENTS_REDIS_URL',
+      'Redis or Redis Cluster of the agents, so that they need no password of `REDIS_URL`; unset = that one.',
+      url('redis', 'rediss'),
+      verifiedRedis,
+    ),
     dispatch: setting(
       'SLUICE_DISPATCH',
       'By what ready executions find workers: `postgres`, or `redis`, which is queues of BullMQ at `REDIS_URL`.',

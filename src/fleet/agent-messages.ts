@@ -25,10 +25,10 @@ export interface AgentMessages {
   readonly ready: boolean
   /** false: since this was asked the last time, by any process, Redis has lost what was put into it, or another key signed it. */
   intact(publicKey: string): Promise<boolean>
-  /** Adds what is not in the role's stream; how many were not. */
-  deliver(role: string, messages: readonly (SignedMessage & { readonly id: string })[]): Promise<number>
+  /** Adds what is not in the role's stream; how many were not. Undefined: the stream was lost, and is to be made again as a whole. */
+  deliver(role: string, messages: readonly (SignedMessage & { readonly id: string })[]): Promise<number | undefined>
   withdraw(role: string, ids: readonly string[]): Promise<void>
-  /** The ids in the role's stream. */
+  /** The ids in the role's stream, which is there from then on, to be read by agents. */
   held(role: string): Promise<string[]>
   /** Which of these agents have read and acknowledged. */
   taken(role: string, ids: readonly string[]): Promise<string[]>

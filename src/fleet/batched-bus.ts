@@ -27,6 +27,7 @@ export function createBatchedBus({ send, log }: BatchedBusOptions): BatchedBus {
   const origin = randomUUID()
   const local = createLocalBus(log)
   const pending = new Map<string, Ring>()
+  const arrived = new Map<string, Ring>()
   let flushing: Promise<void> | undefined
   let closed = false
 
@@ -41,12 +42,16 @@ export function createBatchedBus({ send, log }: BatchedBusOptions): BatchedBus {
     flushing = undefined
   }
 
+  function hearArrived(): void {
+    for (const { topic, payload } of arrived.values()) local.ring(topic, payload)
+    arrived.clear()
+  }
+
   return {
     ring(topic, payload) {
       if (closed) return
       local.ring(topic, payload)
-      if (pending.size < MAX_PENDING)
-        pending.set(JSON.stringify([topic, payload]), { topic, ...(payload !== undefined && { payload }) })
+      keep(pending, { topic, ...(payload !== undefined && { payload }) })
       flushing ??= flush()
     },
     listen: (topic, callback) => local.listen(topic, callback),
@@ -54,11 +59,17 @@ export function createBatchedBus({ send, log }: BatchedBusOptions): BatchedBus {
       const batch = unpackRings(message)
       // Our own rings were delivered here at once.
       if (batch === undefined || batch.origin === origin) return
-      for (const { topic, payload } of batch.rings) local.ring(topic, payload)
+      // equal ones once a turn: whoever floods the bus with them has it heard no more often than this process comes to it
+      if (arrived.size === 0) setImmediate(hearArrived)
+      for (const ring of batch.rings) keep(arrived, ring)
     },
     async close() {
       closed = true
       await Promise.all([flushing, local.close()])
     },
   }
+}
+
+function keep(rings: Map<string, Ring>, ring: Ring): void {
+  if (rings.size < MAX_PENDING) rings.set(JSON.stringify([ring.topic, ring.payload]), ring)
 }

@@ -7,7 +7,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import type { Logger } from '../log.ts'
 import { MAX_ANSWER_BYTES } from './agent-messages.ts'
 import type { AgentMessages, IncomingMessage } from './agent-messages.ts'
-import { CLAIM_NONCES, DELIVER, HEAR, HELD, RECEIVE, RECLAIM, REPLY, SETTLE, TAKEN, WITHDRAW } from './agent-scripts.ts'
+import { CLAIM_NONCES, DELIVER, HEAR, HELD, INTACT, RECEIVE, RECLAIM, REPLY, SETTLE, TAKEN, WITHDRAW } from './agent-scripts.ts'
 import { keepListening } from './keep-listening.ts'
 import type { RedisClient, RedisConnection } from './redis-connection.ts'
 import { listenToRedis } from './redis-ear.ts'
@@ -24,8 +24,16 @@ const KEPT = 'sluice:agents:kept'
 
 /** Answers that wait for a server: beyond, the oldest are dropped. Whoever gets no reply sends again. */
 const MOST_ANSWERS = 100_000
-/** Entries of a role's stream that no server put there: agents pass them by, since nobody signed them. */
+/** What servers put into the stream of a role is less. */
+const MOST_HELD = 10_000
+/** Entries of it that no server put there: agents pass them by, since nobody signed them. */
 const MOST_FOREIGN = 10_000
+/** Agents of one role, by their names. */
+const MOST_AGENTS = 10_000
+/** A consumer of answers that was silent for so long is no process any more. */
+const PROCESS_SILENT_MS = 3_600_000
+/** Published answers that are being put into the stream by this process: what comes beyond is lost, as all that is published may be. */
+const MOST_HEARING = 32
 /** Every process hears what is published, within much less. */
 const HEARD_FOR_MS = 5_000
 const MOST_REPLIES = 1_000
@@ -36,6 +44,9 @@ const RETURNS = ['ready', '-node']
 const REST_MS = 500
 /** What a process took and did not settle within this, another takes. */
 const SETTLED_WITHIN_MS = 30_000
+
+/** What somebody made of one key says nothing of the others. */
+const IS_OF_ONE_KEY = /^(ERR|WRONGTYPE) /
 
 export interface AgentMessagesOptions {
   readonly redis: Pick<RedisConnection, 'client' | 'reached'>
@@ -49,6 +60,8 @@ export function createAgentMessages({ redis, log }: AgentMessagesOptions): Agent
   let closed = false
   let restsUntil = 0
   let isAway = false
+  let hearing = 0
+  let passedBy = 0
   const tellBack = (): void => back.forEach((listener) => listener())
 
   /** Said once when it goes and once when it is back. */
@@ -60,6 +73,7 @@ export function createAgentMessages({ redis, log }: AgentMessagesOptions): Agent
       isAway = false
       return answer
     } catch (error) {
+      if (IS_OF_ONE_KEY.test((error as Error).message)) throw error
       restsUntil = performance.now() + REST_MS
       if (!isAway && !closed)
         log.warn({ why: (error as Error).message }, 'Redis is away: messages of agents wait in the database')
@@ -70,28 +84,38 @@ export function createAgentMessages({ redis, log }: AgentMessagesOptions): Agent
   const run = (script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> =>
     askRedis((client) => client.eval(script, keys.length, ...keys, ...args))
   const ofRole = (role: string): string[] => [messagesTo(role), `{${messagesTo(role)}}:held`]
-  const read = async (script: string, most: number, more: readonly number[] = []): Promise<IncomingMessage[]> =>
+  const read = async (script: string, most: number, more: readonly number[]): Promise<IncomingMessage[]> =>
     ((await run(script, [RESPONSES], [SERVERS, self, most, MAX_ANSWER_BYTES, ...more])) as RawEntry[]).map(incoming)
 
   /** What is published goes into the stream, by the first process that hears it: all answers go one way. Nothing = look at the stream. */
   async function hear(text: string): Promise<void> {
     if (text !== '') {
-      const key = `{${RESPONSES}}:heard:${createHash('sha256').update(text).digest('base64url')}`
       const kept = text.length > MAX_ANSWER_BYTES ? text.slice(0, MAX_ANSWER_BYTES + 1) : text
+      const key = `{${RESPONSES}}:heard:${createHash('sha256').update(kept).digest('base64url')}`
       await run(HEAR, [RESPONSES, key], [kept, HEARD_FOR_MS, MOST_ANSWERS])
     }
     for (const listener of heard) listener()
   }
 
-  function receivePublished(text: string): void {
-    hear(text).catch((error: Error) => log.warn({ why: error.message }, 'what an agent published was lost'))
+  async function receivePublished(text: string): Promise<void> {
+    if (hearing >= MOST_HEARING) return void (passedBy += 1)
+    hearing += 1
+    try {
+      await hear(text)
+    } catch (error) {
+      log.warn({ why: (error as Error).message }, 'what an agent published was lost')
+    }
+    hearing -= 1
+    if (hearing > 0 || passedBy === 0) return
+    log.warn({ count: passedBy }, 'more was published at once than can be heard')
+    passedBy = 0
   }
 
   function listenAt(client: RedisClient): () => Promise<void> {
     for (const event of RETURNS) client.on(event, tellBack)
     tellBack()
     // that it is lost, the bus says too
-    const heard = { isSharded: false, receive: receivePublished }
+    const heard = { isSharded: false, receive: (text: string) => void receivePublished(text) }
     const listening = keepListening({ open: () => listenToRedis(client, RESPONSES, heard), onLost: () => undefined })
     return async () => {
       for (const event of RETURNS) client.off(event, tellBack)
@@ -104,18 +128,19 @@ export function createAgentMessages({ redis, log }: AgentMessagesOptions): Agent
     get ready() {
       return redis.client?.status === 'ready' && performance.now() >= restsUntil
     },
-    intact: async (publicKey) => (await askRedis((client) => client.set(KEPT, publicKey, 'GET'))) === publicKey,
+    intact: async (publicKey) => (await run(INTACT, [KEPT], [publicKey])) === 1,
     async deliver(role, messages) {
       const args = messages.flatMap(({ id, text, signature }) => [id, text, signature])
-      return args.length === 0 ? 0 : ((await run(DELIVER, ofRole(role), args)) as number)
+      const added = args.length === 0 ? 0 : ((await run(DELIVER, ofRole(role), args)) as number)
+      return added < 0 ? undefined : added
     },
     async withdraw(role, ids) {
       if (ids.length > 0) await run(WITHDRAW, ofRole(role), ids)
     },
-    held: async (role) => (await run(HELD, ofRole(role), [MOST_FOREIGN])) as string[],
+    held: async (role) => (await run(HELD, ofRole(role), [MOST_HELD, MOST_FOREIGN, AGENTS, MOST_AGENTS])) as string[],
     taken: async (role, ids) => (ids.length === 0 ? [] : ((await run(TAKEN, ofRole(role), [AGENTS, ...ids])) as string[])),
-    receive: (most) => read(RECEIVE, most),
-    reclaim: (most) => read(RECLAIM, most, [SETTLED_WITHIN_MS]),
+    receive: (most) => read(RECEIVE, most, [MOST_ANSWERS]),
+    reclaim: (most) => read(RECLAIM, most, [SETTLED_WITHIN_MS, PROCESS_SILENT_MS]),
     async settle(entries) {
       if (entries.length > 0) await run(SETTLE, [RESPONSES], [SERVERS, ...entries])
     },

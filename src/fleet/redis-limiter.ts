@@ -16,20 +16,37 @@ const REMEMBER_REFUSED_MS = 1_000
 const MAX_REFUSED = 10_000
 
 /**
+ * What is taken, and the rest of the window in ms. What no server wrote (no number of points, a window that ends never, or later than one
+ * that begins now) is none: nobody is kept out for longer than a window, and one key that is broken breaks no other.
+ */
+const STATE = `
+local function state(key, seconds)
+  local text = redis.pcall('get', key)
+  local rest = redis.call('pttl', key)
+  local taken = type(text) == 'string' and string.match(text, '^%d+$') and #text < 16 and tonumber(text) or nil
+  if taken and rest > 0 and rest <= seconds * 1000 then return taken, rest end
+  if text then redis.call('del', key) end
+  return 0, 0
+end`
+
+/**
  * Takes ARGV[1] points of ARGV[3], all or none; a negative number gives back, and begins no window. Answers what is taken now, or
  * would be, and the rest of the window in ms; a window has ARGV[2] seconds.
  */
-const TAKE = `
+const TAKE = `${STATE}
 local points, seconds, limit = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
-local taken = tonumber(redis.call('get', KEYS[1]) or 0)
-local rest = redis.call('pttl', KEYS[1])
-if rest <= 0 then
-  taken, rest = 0, seconds * 1000
+local taken, rest = state(KEYS[1], seconds)
+if rest == 0 then
+  rest = seconds * 1000
   if points > 0 and points <= limit then redis.call('set', KEYS[1], 0, 'EX', seconds) end
 end
 if points > 0 and taken + points <= limit then redis.call('incrby', KEYS[1], points) end
 if points < 0 and taken > 0 then redis.call('incrby', KEYS[1], math.max(points, -taken)) end
 return { taken + points, rest }`
+
+/** The same, without taking any. ARGV: the seconds of a window. */
+const LOOK = `${STATE}
+return { state(KEYS[1], ARGV[1]) }`
 
 export interface RedisLimiterOptions {
   readonly redis: Pick<RedisConnection, 'client'>
@@ -116,11 +133,10 @@ function createRedisLimiter(rule: LimitRule, ask: Ask): Limiter {
     return state
   }
 
-  async function lookShared(shared: RateLimiterRedis, key: string): Promise<LimitState> {
-    const found = await shared.get(key)
-    const rest = found && found.msBeforeNext > 0 ? found : undefined
-    const remaining = Math.max(0, limit - (rest?.consumedPoints ?? 0))
-    return { allowed: remaining > 0, limit, remaining, resetMs: Math.max(1, rest?.msBeforeNext ?? duration * 1_000) }
+  async function lookShared(client: RedisClient, key: string): Promise<LimitState> {
+    const [taken, rest] = (await client.eval(LOOK, 1, sharedAt(client).getKey(key), duration)) as [number, number]
+    const remaining = Math.max(0, limit - taken)
+    return { allowed: remaining > 0, limit, remaining, resetMs: rest || duration * 1_000 }
   }
 
   return {
@@ -137,7 +153,7 @@ function createRedisLimiter(rule: LimitRule, ask: Ask): Limiter {
       return (
         spent(key) ??
         ask(
-          (client) => lookShared(sharedAt(client), key),
+          (client) => lookShared(client, key),
           () => insurance.look(key),
         )
       )

@@ -35,6 +35,7 @@ export function packRings(origin: string, rings: readonly Ring[]): string[] {
 
 /** Undefined for a message that no bus sent: anybody with the password of what carries it may send one. */
 export function unpackRings(message: string): { origin: string; rings: Ring[] } | undefined {
+  if (message.length > MAX_MESSAGE_BYTES) return undefined
   try {
     const { from, rings } = JSON.parse(message) as { from: unknown; rings: unknown }
     if (typeof from !== 'string' || !Array.isArray(rings) || !rings.every(isPair)) return undefined

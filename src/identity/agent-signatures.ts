@@ -28,7 +28,7 @@ export const SIGNATURE = { name: 'agent signature', version: 1 } as const
 export const sealedFor = ({ id, ownerId }: { id: string; ownerId: string }): SealedFor => ({ id, ownerId, ...SIGNATURE })
 
 export interface Signer {
-  /** UUID of the API key, which may have ended */
+  /** UUID of the API key, which may have ended, and may be no agent's */
   readonly id: string
   /** undefined: it has none, or none that opens with the keys that are configured */
   readonly signatureKey: string | undefined
@@ -45,17 +45,16 @@ export async function findSigners(
   return new Map(rows.map((row) => [row.hash.toString('hex'), { id: row.id, signatureKey: open(keys, row) }]))
 }
 
-interface SignerRow extends Sealed {
-  id: string
-  ownerId: string
-  hash: Buffer
-}
+type SignerRow = { id: string; ownerId: string; hash: Buffer } & (Sealed | Unsealed)
+/** The key is no agent's, or was made before agents signed. */
+type Unsealed = { [K in keyof Sealed]: null }
 
 const FIND = `
 select k.id, k.owner_id as "ownerId", k.hash, k.signature_key_id as "keyId", k.signature_nonce as nonce, k.signature_sealed as sealed
-from sluice.api_keys k where k.hash = any($1) and k.signature_sealed is not null`
+from sluice.api_keys k where k.hash = any($1)`
 
 function open(keys: SecretKeys, row: SignerRow): string | undefined {
+  if (row.sealed === null) return undefined
   try {
     return keys.unseal(row, sealedFor(row))
   } catch (error) {

@@ -25,6 +25,7 @@ import { grantFlowAccess } from '../../src/operations/flows/grant-flow-access.ts
 import { createApiKey } from '../../src/operations/people/create-api-key.ts'
 import { revokeApiKey } from '../../src/operations/people/revoke-api-key.ts'
 import { testApi } from '../harness/api.ts'
+import { documentedUser } from '../harness/documented-acl.ts'
 import { unwrap } from '../harness/engine.ts'
 import { hasRedis } from '../harness/has-redis.ts'
 import { testRedis } from '../harness/redis.ts'
@@ -37,8 +38,8 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
   const server = await testRedis()
   const { call, person, services, database, bus, engine, ownerQuery } = await testApi()
   const log = createLog('silent')
-  const connection = await connectRedis(server.url, log)
   const redis = new Redis(server.url)
+  const connection = await connectRedis(await documentedUser(redis, 'servers'), log)
   const messages = createAgentMessages({ redis: connection, log })
   const leader = { isMine: () => Promise.resolve(true) }
   const newOutbox = () => createAgentOutbox({ services, messages, changes: agentRequestChanges(database), bus, leader, log })
@@ -350,6 +351,20 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
     expect(await rowOf(request)).toMatchObject({ status: 'OPEN' })
   })
 
+  test('a key that was made before agents signed is told that it cannot, whatever stands under its message', async () => {
+    const by = await agent('ceo')
+    const { request } = await ask()
+    await ownerQuery(
+      'update sluice.api_keys set signature_key_id = null, signature_nonce = null, signature_sealed = null where id = $1',
+      [by.id],
+    )
+    await sendSigned(by, answerTo(request))
+    await send({ key: by.key, message: answerTo(request), signature: '0'.repeat(64) })
+    await take()
+    expect(await repliesTo(by)).toMatchObject([{ code: 'KEY_CANNOT_SIGN', request }, { code: 'KEY_CANNOT_SIGN' }])
+    expect(await rowOf(request)).toMatchObject({ status: 'OPEN' })
+  })
+
   test('a million wrong names leave one row in the audit log (A2)', async () => {
     const count = async () =>
       (
@@ -375,7 +390,6 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
     const notices = await idsOf('product_manager')
     expect(notices.length).toBeGreaterThan(0)
     // an agent reads all and acknowledges but the last
-    await redis.xgroup('CREATE', 'messages:product_manager', 'agents', '0')
     const read = (await redis.xreadgroup('GROUP', 'agents', 'me', 'STREAMS', 'messages:product_manager', '>')) as [
       string,
       [string, string[]][],
@@ -442,6 +456,81 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
     expect(await redis.xlen('messages:ceo')).toBeLessThan(1_000)
     expect((await streamOf('ceo')).map(({ id }) => id)).toContain(request)
   })
+
+  const LAST_ID = '18446744073709551615-18446744073709551615'
+  const HELD = '{messages:ceo}:held'
+  /** What somebody with a password of Redis may do, before a request is delivered and answered, or when its answer lies there. */
+  const SABOTAGE: Readonly<Record<string, { before?: () => Promise<unknown>; sent?: (by: Agent) => Promise<unknown> }>> = {
+    'make the stream of a role a text': {
+      before: async () => [await redis.del('messages:ceo'), await redis.set('messages:ceo', 'x')],
+    },
+    'end the ids of the stream of a role': { before: () => redis.xadd('messages:ceo', LAST_ID, 'message', '{}') },
+    'make what is known of the stream of a role a list': {
+      before: async () => [await redis.del(HELD), await redis.rpush(HELD, 'x')],
+    },
+    'say that the stream of a role holds what it does not': {
+      before: () => redis.hset(HELD, { nonsense: 'x', ['y'.repeat(1_000_000)]: '1-1', another: '1-1' }),
+    },
+    'say that the stream of a role holds more than there is': {
+      before: () => redis.hset(HELD, Object.fromEntries(Array.from({ length: 11_000 }, (_, at) => [`${at}`, '1-1']))),
+    },
+    'make a list of what says that nothing was lost': {
+      before: async () => [await redis.del('sluice:agents:kept'), await redis.rpush('sluice:agents:kept', 'x')],
+    },
+    'make the stream of answers a text': {
+      before: async () => [await redis.del(RESPONSES), await redis.set(RESPONSES, 'x')],
+    },
+    'end the ids of the stream of answers': { before: () => redis.xadd(RESPONSES, LAST_ID, 'message', '{}') },
+    'move the group of the servers to the end of time': {
+      before: () => redis.call('XGROUP', 'SETID', RESPONSES, 'sluice', '99999999999999-0'),
+    },
+    'destroy the group of the servers': { sent: () => redis.call('XGROUP', 'DESTROY', RESPONSES, 'sluice') },
+    'acknowledge what the servers have not judged': {
+      async sent() {
+        const read = (await redis.xreadgroup('GROUP', 'sluice', 'thief', 'STREAMS', RESPONSES, '>')) as unknown as [
+          string,
+          [string][],
+        ][]
+        return redis.xack(RESPONSES, 'sluice', ...read[0]![1].map(([entry]) => entry))
+      },
+    },
+    'put what is far too large before it': {
+      before: () => redis.xadd(RESPONSES, '*', 'message', 'x'.repeat(2 * MAX_ANSWER_BYTES)),
+    },
+    'make the replies a text': { sent: ({ key }) => redis.set(`workflow:agent_replies:${key}`, 'x') },
+    'end the ids of the replies': { sent: ({ key }) => redis.xadd(`workflow:agent_replies:${key}`, LAST_ID, 'message', '{}') },
+    'use its nonce for something else': {
+      async sent({ id }) {
+        const entries = await redis.xrange(RESPONSES, '-', '+')
+        for (const [, [, , , message]] of entries) {
+          const { nonce } = JSON.parse(message!)
+          await redis.rpush(`{${RESPONSES}}:nonce:${id}:${nonce}`, 'x')
+        }
+      },
+    },
+  }
+
+  test.each(Object.entries(SABOTAGE))(
+    'whoever can write to Redis may %s: a request is delivered, and its answer taken, when it is sent again (A14)',
+    async (_what, { before, sent }) => {
+      const by = await agent('ceo')
+      const { request } = await ask()
+      await take()
+      await before?.()
+      await deliver()
+      await deliver(newOutbox())
+      const said = (await redis.xrange('messages:ceo', '-', '+')).map(([, [, text]]) => text)
+      expect(said.filter((text) => text?.includes(request))).toHaveLength(1)
+      for (let times = 0; (await rowOf(request)).status === 'OPEN'; times += 1) {
+        expect(times).toBeLessThan(3)
+        await sendSigned(by, answerTo(request)).catch(() => undefined)
+        if (times === 0) await sent?.(by)
+        await take()
+      }
+      expect(await repliesTo(by)).toContainEqual(expect.objectContaining({ request, ok: true }))
+      expect(await redis.xlen(RESPONSES)).toBe(0)
+    },
+  )
 
   test('plain pub/sub does as well: requests are published, an answer that is published counts once, whoever hears it', async () => {
     const subscriber = new Redis(server.url)

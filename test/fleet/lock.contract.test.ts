@@ -1,4 +1,5 @@
 /** What every lock keeps, run against each of the stores; in a Redis Cluster: redis-cluster.faults.ts. */
+import { Redis } from 'ioredis'
 import { expect, onTestFinished, test } from 'vitest'
 import { createLocks } from '../../src/fleet/lock.ts'
 import type { LockStore } from '../../src/fleet/lock.ts'
@@ -23,6 +24,20 @@ async function openRedisLocks(): Promise<LockStore> {
 
 describeLock('in Redis', openRedisLocks, hasRedis)
 describeLock('in PostgreSQL', async () => createPostgresLocks(database))
+
+test.skipIf(!server)('a lock in Redis that somebody else made to last is none', async () => {
+  const locks = createLocks(await openRedisLocks(), silent)
+  const client = new Redis(server!.url)
+  onTestFinished(() => client.disconnect())
+  await client.set('sluice:lock:for ever', 'x')
+  await client.set('sluice:lock:for years', 'x', 'PX', 1e11)
+  await client.rpush('sluice:lock:list', 'x')
+  for (const name of ['for ever', 'for years', 'list']) {
+    const lock = await locks.acquire(name, SHORT_MS)
+    expect(lock?.held, name).toBe(true)
+    await lock!.release()
+  }
+})
 
 test('where nobody can be asked everybody gets it: work done twice is better than none', async () => {
   const away = (): Promise<boolean> => Promise.reject(new Error('away'))

@@ -93,6 +93,25 @@ describe.skipIf(!hasRedis)('limits in Redis', () => {
     expect(asked).toBeLessThan(20)
   })
 
+  test('what somebody else wrote there keeps nobody out for longer than a window, and breaks no other limit (B3)', async () => {
+    const { limiter, connection, said } = await open(redis!.url)
+    const client = (await connection.reached) as Redis
+    const forge = (name: string) => `sluice:limit:rule-${names - 1}:${name}`
+    await client.set(forge('for ever'), 1_000)
+    await client.set(forge('for years'), 1_000, 'PX', 1e11)
+    await client.set(forge('no number'), 'NaN', 'EX', 30)
+    await client.set(forge('endless'), '9'.repeat(400), 'EX', 30)
+    await client.set(forge('less than none'), -1_000, 'EX', 30)
+    await client.rpush(forge('list'), 'x')
+    const forged = ['for ever', 'for years', 'no number', 'endless', 'less than none', 'list']
+    for (const key of forged) {
+      if (key !== 'list') expect(await limiter.look(key), key).toMatchObject({ allowed: true, remaining: 3 })
+      expect((await limiter.take(key, 2)).remaining, key).toBe(1)
+      expect((await limiter.take(key, 2)).allowed, key).toBe(false)
+    }
+    expect(said(AWAY)).toBe(0)
+  })
+
   test('leave nothing in Redis after their window', async () => {
     const { limiter, connection } = await open(redis!.url)
     await limiter.take('key')

@@ -41,6 +41,11 @@ test('a topic over the limit is dropped', () => {
   expect(packRings('origin', [{ topic: 'x'.repeat(9_000) }])).toEqual([])
 })
 
+test('what is longer than any message is not even read: whoever fills the bus with it costs nobody more than its length', () => {
+  const rings = JSON.stringify(Array.from({ length: 2_000 }, () => ['topic']))
+  expect(unpackRings(`{"from":"a","rings":${rings}}`)).toBeUndefined()
+})
+
 test.each(['', 'null', '[]', '{"from":1,"rings":[]}', '{"from":"a","rings":[1]}', '{"from":"a","rings":[["t",1]]}'])(
   'what no bus sent is not understood: %s',
   (message) => {

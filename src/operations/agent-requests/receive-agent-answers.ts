@@ -96,7 +96,8 @@ async function authenticate(
     if (fingerprint === undefined) continue
     const signer = signers.get(fingerprint)
     if (signer) candidate.keyId = signer.id
-    if (signer?.signatureKey === undefined) refused(candidate, 'UNKNOWN_KEY')
+    if (!signer) refused(candidate, 'UNKNOWN_KEY')
+    else if (signer.signatureKey === undefined) refused(readInto(candidate), 'KEY_CANNOT_SIGN')
     else if (!isSignedBy(text!, signature!, signer.signatureKey)) refused(candidate, 'BAD_SIGNATURE')
   }
   const ids = candidates.flatMap(({ keyId, reply }) => (keyId !== undefined && !reply ? keyId : []))
@@ -104,12 +105,17 @@ async function authenticate(
   const now = database.clock.now()
   for (const candidate of candidates) {
     if (candidate.reply) continue
-    const answer = readAnswer(candidate.text!)
-    if (answer) candidate.answer = answer
+    readInto(candidate)
     const principal = principals.get(candidate.keyId!)
     if (principal?.kind === 'AGENT' && principal.expiresAt > now) candidate.by = principal
     else refused(candidate, 'KEY_ENDED')
   }
+}
+
+function readInto<Of extends Candidate>(candidate: Of): Of {
+  const answer = readAnswer(candidate.text!)
+  if (answer) candidate.answer = answer
+  return candidate
 }
 
 async function judge({ services, limiter }: AnswerDoor, candidate: Candidate): Promise<void> {
@@ -161,7 +167,7 @@ async function tell(door: AnswerDoor, candidate: Candidate): Promise<void> {
   const { fingerprint, answer, by, keyId, reply } = candidate
   const code = reply!.code
   if (code !== undefined && code in ANSWER_REFUSALS) await note(door.services, by, keyId, code as AnswerRefusal)
-  // only who signed it is told, else anybody could fill the replies of others
+  // only who signed it is told, or has a key that cannot: else anybody could fill the replies of others
   if (!answer || fingerprint === undefined) return
   const { request, nonce } = answer
   const text = JSON.stringify({ v: 1, type: 'reply', request, nonce, ...reply! } satisfies ReplyMessage)
