@@ -1,6 +1,7 @@
 /** `@sluice/agent`: what it is asked it answers, over GraphQL alone and over Redis; what it cannot is tried again, or left; killed it goes on. */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +13,7 @@ import { openRedisChannel } from '../../clients/agent/redis-channel.ts'
 import { createMessageKeys } from '../../src/identity/message-keys.ts'
 import { createSecretKeys } from '../../src/identity/secret-keys.ts'
 import { decodeId } from '../../src/ids.ts'
+import { documentedUser } from '../harness/documented-acl.ts'
 import { hasRedis } from '../harness/has-redis.ts'
 import { testRedis } from '../harness/redis.ts'
 import { runningServer } from './running-server.ts'
@@ -152,6 +154,7 @@ describe.each(WAYS)('an agent over %s', (_way, way) => {
 })
 
 const AGENT = fileURLToPath(new URL('../../examples/agents/agent.ts', import.meta.url))
+const PYTHON_AGENT = fileURLToPath(new URL('../../examples/agents/agent.py', import.meta.url))
 const TEAM = fileURLToPath(new URL('../../examples/agents/team.ts', import.meta.url))
 const children: ChildProcess[] = []
 afterEach(() => {
@@ -228,6 +231,48 @@ test.each(KILLED)(
   },
   90_000,
 )
+
+test.skipIf(!redis)('an agent with the user of Redis that the page makes does all of its work, and may do nothing else (D1)', async () => {
+  const { secret } = await keyFor('ceo')
+  const operator = new Redis(redis!.url)
+  stops.push(async () => operator.disconnect())
+  const fingerprint = createHash('sha256').update(secret).digest('hex')
+  const own = await documentedUser(operator, 'ceo', fingerprint)
+  await operator.call('ACL', 'LOG', 'RESET')
+  const execution = await ask()
+  const options = { url, apiKey: secret, roles: ['ceo'], redis: own }
+  const agent = createAgent({ ...options, onRequest: () => ({ decision: 'APPROVE' }) })
+  await agent.start()
+  stops.push(() => agent.stop(0))
+  expect(await ended(execution)).toMatchObject({ status: 'SUCCEEDED' })
+  await agent.stop()
+  expect(await operator.call('ACL', 'LOG')).toEqual([])
+
+  const intruder = new Redis(own)
+  stops.push(async () => intruder.disconnect())
+  const answers = 'workflow:agent_responses'
+  const forbidden = [
+    ...['XREADGROUP GROUP agents me STREAMS messages:cto >', 'XRANGE messages:ceo - +', 'XADD messages:ceo * message {}'],
+    ...['DEL messages:ceo', 'XGROUP CREATE messages:ceo more 0', 'SET {messages:ceo}:held x', 'PUBLISH messages:ceo x'],
+    ...[`XTRIM ${answers} MAXLEN 0`, `XGROUP DESTROY ${answers} sluice`, `XREAD STREAMS ${answers} 0`, `XACK ${answers} sluice 1-1`],
+    ...[`DEL ${answers}`, `SUBSCRIBE ${answers}`, `XREAD STREAMS workflow:agent_replies:${'0'.repeat(64)} 0`],
+    ...['PUBLISH sluice:bus {}', 'SUBSCRIBE sluice:bus', 'SET sluice:lock:upkeep x', 'KEYS *', 'EVAL return 0', 'FLUSHALL'],
+    ...['CONFIG GET *', 'ACL LIST', 'CLIENT LIST', 'CLIENT KILL TYPE normal', 'MONITOR', 'SHUTDOWN'],
+  ]
+  for (const line of forbidden) {
+    const [command, ...args] = line.split(' ')
+    await expect(intruder.call(command!, ...args), line).rejects.toThrow(/^NOPERM/)
+  }
+})
+
+const PYTHON = spawnSync('python3', ['--version']).status === 0
+test.skipIf(!PYTHON)('the example in Python answers what it is asked, over GraphQL alone (A14)', async () => {
+  const { secret } = await keyFor('ceo')
+  const executions = await Promise.all(Array.from({ length: 60 }, () => ask()))
+  const child = spawn('python3', [PYTHON_AGENT], { env: { ...process.env, SLUICE_URL: url, AGENT_KEY: secret }, stdio: 'ignore' })
+  children.push(child)
+  for (const id of executions) expect(await ended(id)).toMatchObject({ output: { approved: true, decided_by: 'ceo' } })
+})
 
 test.each(WAYS)(
   'over %s the agents of the example decide by their rules, are told, and end when they are asked to (A15)',
