@@ -232,38 +232,46 @@ test.each(KILLED)(
   90_000,
 )
 
-test.skipIf(!redis)('an agent with the user of Redis that the page makes does all of its work, and may do nothing else (D1)', async () => {
-  const { secret } = await keyFor('ceo')
-  const operator = new Redis(redis!.url)
-  stops.push(async () => operator.disconnect())
-  const fingerprint = createHash('sha256').update(secret).digest('hex')
-  const own = await documentedUser(operator, 'ceo', fingerprint)
-  await operator.call('ACL', 'LOG', 'RESET')
-  const execution = await ask()
-  const options = { url, apiKey: secret, roles: ['ceo'], redis: own }
-  const agent = createAgent({ ...options, onRequest: () => ({ decision: 'APPROVE' }) })
-  await agent.start()
-  stops.push(() => agent.stop(0))
-  expect(await ended(execution)).toMatchObject({ status: 'SUCCEEDED' })
-  await agent.stop()
-  expect(await operator.call('ACL', 'LOG')).toEqual([])
+test.skipIf(!redis)(
+  'an agent with the user of Redis that the page makes does all of its work, and may do nothing else (D1)',
+  async () => {
+    const { secret } = await keyFor('ceo')
+    const operator = new Redis(redis!.url)
+    stops.push(async () => operator.disconnect())
+    const fingerprint = createHash('sha256').update(secret).digest('hex')
+    const own = await documentedUser(operator, 'ceo', fingerprint)
+    await operator.call('ACL', 'LOG', 'RESET')
+    const execution = await ask()
+    const options = { url, apiKey: secret, roles: ['ceo'], redis: own }
+    const agent = createAgent({ ...options, onRequest: () => ({ decision: 'APPROVE' }) })
+    await agent.start()
+    stops.push(() => agent.stop(0))
+    expect(await ended(execution)).toMatchObject({ status: 'SUCCEEDED' })
+    await agent.stop()
+    expect(await operator.call('ACL', 'LOG')).toEqual([])
 
-  const intruder = new Redis(own)
-  stops.push(async () => intruder.disconnect())
-  const answers = 'workflow:agent_responses'
-  const forbidden = [
-    ...['XREADGROUP GROUP agents me STREAMS messages:cto >', 'XRANGE messages:ceo - +', 'XADD messages:ceo * message {}'],
-    ...['DEL messages:ceo', 'XGROUP CREATE messages:ceo more 0', 'SET {messages:ceo}:held x', 'PUBLISH messages:ceo x'],
-    ...[`XTRIM ${answers} MAXLEN 0`, `XGROUP DESTROY ${answers} sluice`, `XREAD STREAMS ${answers} 0`, `XACK ${answers} sluice 1-1`],
-    ...[`DEL ${answers}`, `SUBSCRIBE ${answers}`, `XREAD STREAMS workflow:agent_replies:${'0'.repeat(64)} 0`],
-    ...['PUBLISH sluice:bus {}', 'SUBSCRIBE sluice:bus', 'SET sluice:lock:upkeep x', 'KEYS *', 'EVAL return 0', 'FLUSHALL'],
-    ...['CONFIG GET *', 'ACL LIST', 'CLIENT LIST', 'CLIENT KILL TYPE normal', 'MONITOR', 'SHUTDOWN'],
-  ]
-  for (const line of forbidden) {
-    const [command, ...args] = line.split(' ')
-    await expect(intruder.call(command!, ...args), line).rejects.toThrow(/^NOPERM/)
-  }
-})
+    const intruder = new Redis(own)
+    stops.push(async () => intruder.disconnect())
+    const answers = 'workflow:agent_responses'
+    const forbidden = [
+      ...['XREADGROUP GROUP agents me STREAMS messages:cto >', 'XRANGE messages:ceo - +', 'XADD messages:ceo * message {}'],
+      ...['DEL messages:ceo', 'XGROUP CREATE messages:ceo more 0', 'SET {messages:ceo}:held x', 'PUBLISH messages:ceo x'],
+      ...[
+        `XTRIM ${answers} MAXLEN 0`,
+        `XGROUP DESTROY ${answers} sluice`,
+        `XREAD STREAMS ${answers} 0`,
+        `XACK ${answers} sluice 1-1`,
+      ],
+      ...[`DEL ${answers}`, `SUBSCRIBE ${answers}`, `XREAD STREAMS workflow:agent_replies:${'0'.repeat(64)} 0`],
+      ...['PUBLISH sluice:bus {}', 'SUBSCRIBE sluice:bus', 'SET sluice:lock:upkeep x', 'KEYS *', 'EVAL return 0', 'FLUSHALL'],
+      ...['CONFIG GET *', 'ACL LIST', 'CLIENT LIST', 'CLIENT KILL TYPE normal', 'MONITOR', 'SHUTDOWN'],
+    ]
+    for (const line of forbidden) {
+      const [command, ...args] = line.split(' ')
+      await expect(intruder.call(command!, ...args), line).rejects.toThrow(/^NOPERM/)
+    }
+  },
+)
 
 const PYTHON = spawnSync('python3', ['--version']).status === 0
 test.skipIf(!PYTHON)('the example in Python answers what it is asked, over GraphQL alone (A14)', async () => {

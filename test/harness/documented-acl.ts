@@ -13,7 +13,7 @@ export async function documentedUser(redis: Redis, name: string, fingerprint = '
     .replaceAll('PASSWORD', name)
     .replaceAll('FINGERPRINT', fingerprint)
     .match(/\([^)]*\)|\S+/g)!
-  await redis.call(command!, ...args.map((word) => word.replaceAll(/\s+/g, ' ')))
+  await redis.call(command, ...args.map((word) => word.replaceAll(/\s+/g, ' ')))
   const { host, port } = redis.options
   return `redis://${name}:${name}@${host}:${port}`
 }
