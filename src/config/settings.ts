@@ -17,12 +17,12 @@ import {
   url,
   variable,
   verifiedPostgres,
-  verifiedRedis,
   whole,
   yesOrNo,
 } from './shapes.ts'
 import { optional, secret, setting } from './setting.ts'
 import type { Groups, Settings } from './setting.ts'
+import { FLEET_SETTINGS } from './fleet-settings.ts'
 import { LIMIT_SETTINGS } from './limit-settings.ts'
 import { QUERY_SETTINGS } from './query-settings.ts'
 import { SERVER_SETTINGS } from './server-settings.ts'
@@ -82,26 +82,7 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
       whole(4, 1_000),
     ),
   },
-  fleet: {
-    redisUrl: secret(
-      'REDIS_URL',
-      'Redis or Redis Cluster of a fleet, for limits, the bus and agents; unset = PostgreSQL rings, and each process counts limits for itself.',
-      url('redis', 'rediss'),
-      verifiedRedis,
-    ),
-    agentsRedisUrl: secret(
-      'SLUICE_AGENTS_REDIS_URL',
-      'Redis or Redis Cluster of the agents, so that they need no password of `REDIS_URL`; unset = that one.',
-      url('redis', 'rediss'),
-      verifiedRedis,
-    ),
-    dispatch: setting(
-      'SLUICE_DISPATCH',
-      'By what ready executions find workers: `postgres`, or `redis`, which is queues of BullMQ at `REDIS_URL`.',
-      'postgres',
-      oneOf('postgres', 'redis'),
-    ),
-  },
+  fleet: FLEET_SETTINGS,
   identity: {
     jwtSecret: secret(
       'SLUICE_JWT_SECRET',

@@ -1,0 +1,26 @@
+/** The settings of what processes share besides the database. */
+import type { FleetConfig } from './config-types.ts'
+import { secret, setting } from './setting.ts'
+import type { Settings } from './setting.ts'
+import { oneOf, url, verifiedRedis } from './shapes.ts'
+
+export const FLEET_SETTINGS: Settings<FleetConfig> = {
+  redisUrl: secret(
+    'REDIS_URL',
+    'Redis or Redis Cluster of a fleet, for limits, the bus and agents; unset = PostgreSQL rings, and each process counts limits for itself.',
+    url('redis', 'rediss'),
+    verifiedRedis,
+  ),
+  agentsRedisUrl: secret(
+    'SLUICE_AGENTS_REDIS_URL',
+    'Redis or Redis Cluster of the agents, so that they need no password of `REDIS_URL`; unset = that one.',
+    url('redis', 'rediss'),
+    verifiedRedis,
+  ),
+  dispatch: setting(
+    'SLUICE_DISPATCH',
+    'By what ready executions find workers: `postgres`, or `redis`, which is queues of BullMQ at `REDIS_URL`.',
+    'postgres',
+    oneOf('postgres', 'redis'),
+  ),
+}
