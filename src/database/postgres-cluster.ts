@@ -11,6 +11,8 @@ import type { ServiceUser } from './postgres-binaries.ts'
 
 const run = promisify(execFile)
 
+/** Of the binaries that are installed with this release. */
+const MAJOR = 18
 /** Part of the socket's file name only: nothing listens on TCP. */
 export const SOCKET_PORT = 5432
 
@@ -76,10 +78,15 @@ export async function openCluster(dataDir: string): Promise<Cluster> {
   }
   const version = await readFile(join(cluster.data, 'PG_VERSION'), 'utf8').catch(() => undefined)
   if (version === undefined) await initialise(cluster, home)
-  else if (version.trim() !== '18') {
-    throw new Error(`The data in ${cluster.data} was written by PostgreSQL ${version.trim()}; this release brings 18`)
-  }
+  else if (version.trim() !== String(MAJOR)) throw new Error(otherMajor(cluster.data, Number(version)))
   return cluster
+}
+
+/** The format of the files differs: a server of one major version never touches those of another. */
+function otherMajor(data: string, written: number): string {
+  const who = `The data in ${data} was written by PostgreSQL ${written}; this release brings ${MAJOR}, and has changed nothing.`
+  if (written > MAJOR) return `${who} Start the newer release that wrote them, or restore a backup from before.`
+  return `${who} Start the release that wrote them, or bring them over as docs/operating.md says under "Upgrading".`
 }
 
 /** How to connect as one of the three roles. */

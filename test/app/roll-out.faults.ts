@@ -19,8 +19,15 @@ const AT_A_TIME = 40
 /** Whatever waits for one of these to expire is not there at the end of the test. */
 const LONG_LEASE = { SLUICE_LEASE_MS: '600000' }
 
+/**
+ * Of another release, that is how a release is tried before it is made: `SLUICE_TEST_OLDER=/path/to/a/checkout npm run test:faults
+ * test/app/roll-out`. CI has none.
+ */
+const older = process.env['SLUICE_TEST_OLDER']
+
 const effects = effectsFile()
 const fleet = await testFleet()
+const shared = older === undefined ? undefined : await testFleet({}, { migrated: false })
 
 test('one API and two workers: both work; one and the API are asked to end under load: nothing is lost, recorded twice or waits for a lease, and who follows comes back by itself (E5, D9)', async () => {
   const server = { PORT: String(await freePort()) }
@@ -159,3 +166,27 @@ function followHistory(url: string, token: string, id: string) {
   })
   return { seqs, over, came: () => came }
 }
+
+if (older !== undefined)
+  test('a newer release takes the place of an older one under load, and the older one of the newer: nothing is lost or recorded twice', async () => {
+    const old = await shared!.startServer({}, older)
+    await shared!.startWorker({}, older)
+    const load = await mixedLoad(shared!, effects)
+    await load.start(AT_A_TIME)
+
+    // the newer one migrates while the older one works; then both do
+    await shared!.startServer()
+    await shared!.startWorker()
+    const both = async (): Promise<void> => {
+      for (const until = performance.now() + 5_000; performance.now() < until; await pause(200)) await load.start(5)
+    }
+    await both()
+    expect(await fetch(`${old.url}/health/ready`).then((answer) => answer.json())).toEqual({ status: 'ok' })
+
+    // and back: it starts at what the newer one made
+    for (const worker of shared!.workers.slice()) await shared!.kill(worker)
+    await shared!.startWorker({}, older)
+    await both()
+    for (const server of shared!.servers.slice(1)) await shared!.kill(server)
+    await load.whole(120_000)
+  }, 300_000)

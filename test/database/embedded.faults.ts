@@ -129,6 +129,24 @@ test('what was written is there after a stop and a start', async () => {
   expect(await ask(second.superuserUrl, 'select id from kept')).toContainEqual({ id: 1 })
 })
 
+test('data of another major version of PostgreSQL stay as they are, and it says what to do', async () => {
+  const first = await startSluice()
+  await ask(first.superuserUrl, 'create table if not exists kept (id int)')
+  await first.stop()
+  const version = join(dataDir, 'postgres', 'data', 'PG_VERSION')
+  const own = await readFile(version, 'utf8')
+  for (const [written, what] of [
+    ['17', /written by PostgreSQL 17; this release brings 18, .* Start the release that wrote them, or bring them over/],
+    ['19', /written by PostgreSQL 19; this release brings 18, .* Start the newer release that wrote them, or restore/],
+  ] as const) {
+    await writeFile(version, `${written}\n`)
+    expect((await startSluice()).refused).toMatch(what)
+  }
+  await writeFile(version, own)
+  const last = await startSluice()
+  expect(await ask(last.superuserUrl, 'select id from kept')).toBeDefined()
+})
+
 test('a second sluice on the same data is refused and names the first', async () => {
   const first = await startSluice()
   const second = await startSluice()
