@@ -1,15 +1,17 @@
 /**
- * Ends whatever a test run has left running and removes its directory: `end-run-process.ts <directory>`. With `--when-gone` only once the
- * other end of standard input is closed, as it is when the run is gone, however it ended.
+ * Ends whatever a test run has left running and removes its directory: `end-run-process.ts <directory>`. With `--when-gone` only once
+ * the other end of standard input is closed, as it is when the run is gone, however it ended. A run that says `over` before ends its
+ * own children itself.
  */
-import { once } from 'node:events'
 import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { basename, sep } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as pause } from 'node:timers/promises'
 
 const [directory, whenGone] = process.argv.slice(2)
 if (!directory || !basename(directory).startsWith('sluice-test-')) throw new Error(`not the directory of a run: ${directory}`)
-if (whenGone === '--when-gone') await once(process.stdin.resume(), 'close')
+const said = whenGone === '--when-gone' ? await text(process.stdin) : ''
+const run = said === 'over' ? basename(directory).split('-')[2] : undefined
 
 // Who is about to start something is ended first, or what it started in the next round.
 for (let left = processesOf(directory); left.length > 0; left = processesOf(directory)) {
@@ -24,6 +26,7 @@ function processesOf(directory: string): number[] {
   return pids
     .map(Number)
     .filter((pid) => pid !== process.pid && (textOf(pid, 'environ').includes(directory) || worksIn(pid, directory)))
+    .filter((pid) => run === undefined || !textOf(pid, 'status').includes(`\nPPid:\t${run}\n`))
 }
 
 /** By its name: a person may look around there in a shell. */

@@ -44,7 +44,7 @@ export async function makeRunDirectory(): Promise<RunDirectory> {
     async end() {
       leave()
       watch.ref()
-      watch.stdin.end()
+      watch.stdin.end('over')
       await exited
     },
     keep() {
