@@ -30,7 +30,7 @@ import { createHealth } from './health.ts'
 import { tellOfOtherWorkers } from './other-workers.ts'
 import { openPorts } from './ports.ts'
 import { watchRelease } from './release-watch.ts'
-import { openServer } from './server.ts'
+import type { openServer } from './server.ts'
 import { openDeliveries, openScheduler } from './triggers.ts'
 import { openUpkeep } from './upkeep.ts'
 
@@ -59,15 +59,21 @@ export interface App {
 export async function startApp(options: AppOptions): Promise<App> {
   const stack = new AsyncDisposableStack()
   try {
+    // Half of what there is to load is the API: a worker alone does without. Here, where nothing waits for this thread yet.
+    const doors = options.serve ? await import('./server.ts') : undefined
     const ports = await openPorts(options, createHealth(), stack)
-    return await openRooms(await openGround(options, ENTITIES, ports, stack), options)
+    return await openRooms(await openGround(options, ENTITIES, ports, stack), options, doors?.openServer)
   } catch (error) {
     await stack.disposeAsync()
     throw error
   }
 }
 
-async function openRooms(ground: Ground, { environment, work, onFatal }: AppOptions): Promise<App> {
+async function openRooms(
+  ground: Ground,
+  { environment, work, onFatal }: AppOptions,
+  serve: typeof openServer | undefined,
+): Promise<App> {
   const { config, log, development, database, registry, bus, createLimiter, redis, stack } = ground
   const { health, api, metricsUrl } = ground
   const { dataDir } = config.database
@@ -112,7 +118,7 @@ async function openRooms(ground: Ground, { environment, work, onFatal }: AppOpti
     stack.defer(() => loop.stop())
   }
   if (chores) await openAgents(ground, services)
-  if (api) openServer(ground, { at: api, services, feeds, audit })
+  if (api) serve?.(ground, { at: api, services, feeds, audit })
   health.watch({
     waitsFor: () => waitsFor(database),
     holdsLease: () => !work || engine.worker.holdsLease,

@@ -1,7 +1,6 @@
 /** The ports of the process, open before anything else is: whoever runs it is told from the first moment how it is. */
 import { Registry } from 'prom-client'
 import type { Config } from '../config/config-types.ts'
-import { openApiPort } from '../server/api-port.ts'
 import type { ApiPort } from '../server/api-port.ts'
 import { startMetricsServer } from '../server/metrics.ts'
 import type { Health } from './health.ts'
@@ -26,7 +25,8 @@ export async function openPorts(
   const metrics =
     metricsPort === undefined ? undefined : await startMetricsServer(registry, { host, port: metricsPort }, health.ask)
   if (metrics) stack.defer(() => metrics.close())
-  const api = serve ? await openApiPort({ host, port }, health.ask) : undefined
+  const { openApiPort } = serve ? await import('../server/api-port.ts') : {}
+  const api = await openApiPort?.({ host, port }, health.ask)
   if (api) stack.defer(() => api.close())
   return { health, registry, api, metricsUrl: metrics?.url }
 }
