@@ -37,7 +37,7 @@ export async function startTarget({ limited, outside }: { limited: boolean; outs
   const secret = (): string => randomBytes(48).toString('base64url')
   const jwtSecret = secret()
   const adminPassword = `Aa1-${randomBytes(24).toString('base64url')}`
-  const { PATH = '', HOME = '' } = process.env
+  const { PATH = '', HOME = '', TMPDIR = '', NODE_COMPILE_CACHE = '' } = process.env
   const raised = {
     SLUICE_LIMIT_API_PER_MINUTE: NO_LIMITS,
     SLUICE_LIMIT_SIGN_IN_PER_MINUTE: NO_LIMITS,
@@ -46,7 +46,7 @@ export async function startTarget({ limited, outside }: { limited: boolean; outs
   }
   const child = spawn(process.execPath, [MAIN, 'start'], {
     env: {
-      ...{ PATH, HOME, PORT: '0', NODE_ENV: 'production', SLUICE_DATA_DIR: directory },
+      ...{ PATH, HOME, TMPDIR, NODE_COMPILE_CACHE, PORT: '0', NODE_ENV: 'production', SLUICE_DATA_DIR: directory },
       ...{ SLUICE_JWT_SECRET: jwtSecret, SLUICE_SECRETS_KEY: secret(), SLUICE_ADMIN_EMAIL: ADMIN_EMAIL },
       ...{ SLUICE_ADMIN_PASSWORD: adminPassword, SLUICE_LOG_LEVEL: 'debug' },
       // nobody answers there

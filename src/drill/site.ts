@@ -30,7 +30,7 @@ const GONE_WITHIN_MS = 10_000
 /** What may be set for a drill as for any fleet, to see what comes of it. */
 const TO_TRY = ['SLUICE_LEASE_MS', 'SLUICE_DISPATCH']
 /** What a process needs of the machine, and nothing of what it is told to do. */
-const OF_THE_MACHINE = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'USER']
+const OF_THE_MACHINE = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'USER', 'NODE_COMPILE_CACHE']
 
 /** Made in `directory`, which is removed by whoever made it. */
 export async function openOwnSite(

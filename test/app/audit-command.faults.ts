@@ -12,6 +12,7 @@ import type { Database } from '../../src/database/database.ts'
 import { createLog } from '../../src/log.ts'
 import { settled } from '../audit/settled.ts'
 import { superuserOf } from '../harness/age.ts'
+import { MACHINE } from '../harness/machine-environment.ts'
 import { dataDirectory, startServerProcess } from '../harness/server-process.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
@@ -24,8 +25,7 @@ test(
     const directory = await dataDirectory()
     const server = await startServerProcess(directory)
     const sluice = (...args: string[]) => {
-      const { PATH = '', HOME = '' } = process.env
-      const env = { PATH, HOME, SLUICE_DATA_DIR: directory }
+      const env = { ...MACHINE, SLUICE_DATA_DIR: directory }
       const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'audit', ...args], { env, encoding: 'utf8' })
       return { status, stdout, stderr }
     }
@@ -86,8 +86,7 @@ test(
     await write(21_000, 0)
 
     const sluice = (...args: string[]) => {
-      const { PATH = '', HOME = '' } = process.env
-      const environment = { PATH, HOME, ...env, SLUICE_AUDIT_KEY: key, SLUICE_DATA_DIR: directory }
+      const environment = { ...MACHINE, ...env, SLUICE_AUDIT_KEY: key, SLUICE_DATA_DIR: directory }
       const { status, stdout } = spawnSync(process.execPath, [MAIN, 'audit', ...args], { env: environment, encoding: 'utf8' })
       return { status, stdout }
     }

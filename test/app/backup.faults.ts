@@ -9,6 +9,7 @@ import { openDatabase } from '../../src/database/database.ts'
 import { visitEmbedded } from '../../src/database/embedded.ts'
 import { createLog } from '../../src/log.ts'
 import { breaches } from '../harness/invariants.ts'
+import { MACHINE } from '../harness/machine-environment.ts'
 import { dataDirectory, processesIn, signInTo, startServerProcess } from '../harness/server-process.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
@@ -17,8 +18,7 @@ const LIMIT = { SLUICE_LIMIT_RUNNING_PER_INITIATOR: '100000' }
 const log = createLog('silent')
 
 function sluice(env: Record<string, string>, ...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  const { PATH = '', HOME = '' } = process.env
-  return spawnSync(process.execPath, [MAIN, ...args], { env: { PATH, HOME, ...env }, encoding: 'utf8' })
+  return spawnSync(process.execPath, [MAIN, ...args], { env: { ...MACHINE, ...env }, encoding: 'utf8' })
 }
 
 const CREATE = `mutation ($definition: JSON!) {

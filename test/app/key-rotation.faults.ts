@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { MACHINE } from '../harness/machine-environment.ts'
 import { dataDirectory, startServerProcess } from '../harness/server-process.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
@@ -27,8 +28,7 @@ test(
       SLUICE_AUDIT_PREVIOUS_KEYS: old.SLUICE_AUDIT_KEY,
     }
     const verify = (keys: Record<string, string>) => {
-      const { PATH = '', HOME = '' } = process.env
-      const environment = { PATH, HOME, ...env, SLUICE_DATA_DIR: dataDir, ...keys }
+      const environment = { ...MACHINE, ...env, SLUICE_DATA_DIR: dataDir, ...keys }
       return spawnSync(process.execPath, [MAIN, 'audit', 'verify'], { env: environment, encoding: 'utf8' })
     }
     const keyIds = async () =>

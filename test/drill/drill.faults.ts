@@ -9,6 +9,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { FAULT_NAMES } from '../../src/drill/faults/all.ts'
 import type { Report } from '../../src/drill/draw/report.ts'
 import { hasRedis } from '../harness/has-redis.ts'
+import { MACHINE } from '../harness/machine-environment.ts'
 import { dataDirectory, processesIn } from '../harness/server-process.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
@@ -23,9 +24,8 @@ interface Drill {
 
 /** It is ended with SIGTERM, so that it tidies up, when the test is over before. */
 function startDrill(args: readonly string[], environment: Record<string, string> = {}): Drill {
-  const { PATH = '', HOME = '' } = process.env
   const child = spawn(process.execPath, [MAIN, 'drill', ...args], {
-    env: { PATH, HOME, ...environment },
+    env: { ...MACHINE, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
+import { MACHINE } from './machine-environment.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** as in `scripts/bootstrap.mjs` */
@@ -70,10 +71,9 @@ export function spawnSluice(
   environment: Record<string, string> = {},
   root = ROOT,
 ): SluiceProcess {
-  const { PATH = '', HOME = '', TMPDIR = '', NODE_COMPILE_CACHE = '' } = process.env
   const child = spawn(process.execPath, [...FLAGS, join(root, 'src', 'main.ts'), ...command.split(' ')], {
     env: {
-      ...{ PATH, HOME, TMPDIR, NODE_COMPILE_CACHE },
+      ...MACHINE,
       PORT: '0',
       SLUICE_DATA_DIR: dataDir,
       SLUICE_LOG_LEVEL: 'warn',
