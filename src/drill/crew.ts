@@ -1,4 +1,4 @@
-/** The processes of a drill, an API and workers, each behind a proxy of its own to PostgreSQL, all behind one to Redis. */
+/** The processes of a drill, an API and workers, each behind a proxy of its own to PostgreSQL, all behind the same to Redis. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -7,8 +7,9 @@ import { createMember } from './member.ts'
 import type { Member } from './member.ts'
 import { openProxy, together } from './proxy.ts'
 import type { OpenUpstream, Proxy, Way } from './proxy.ts'
+import { openRedisWay } from './redis-way.ts'
 import type { Site } from './site.ts'
-import { throughProxy, toPostgres, toRedis } from './upstream.ts'
+import { throughProxy, toPostgres } from './upstream.ts'
 
 export interface Crew {
   readonly api: Member
@@ -56,7 +57,7 @@ export async function startCrew(
     stack.defer(() => proxy.close())
     return proxy
   }
-  const redis = site.redisUrl === undefined ? undefined : await open(toRedis(site.redisUrl))
+  const redis = site.redisUrl === undefined ? undefined : await openRedisWay(site.redisUrl, open)
   const make = async (name: string, command: 'serve' | 'work'): Promise<Member> => {
     const ways = await Promise.all(
       Object.entries(site.databases).map(async ([variable, url]) => {
@@ -76,7 +77,7 @@ export async function startCrew(
         // workers that are to be killed do nothing that others wait for
         ...{ SLUICE_POOLS: DRILL_POOL, SLUICE_POOLS_ALLOWED: DRILL_POOL, SLUICE_CHORES: 'false' },
         ...Object.fromEntries(ways.map(({ variable, url }) => [variable, url])),
-        ...(redis && { REDIS_URL: throughProxy(site.redisUrl!, redis.port) }),
+        ...(redis && { REDIS_URL: redis.url }),
       },
       onLost: (who, how) => lost.push(`${who} ended by itself: ${how}`),
     })

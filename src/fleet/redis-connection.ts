@@ -90,6 +90,12 @@ export function patientClient(client: RedisClient, log: Logger): RedisClient {
   return patient
 }
 
+/** Of a cluster, as they call themselves. */
+export function nodesOf(client: RedisClient): { host: string; port: number }[] {
+  if (client instanceof Redis) return []
+  return client.nodes('all').map(({ options: { host, port } }) => ({ host: host!, port: port! }))
+}
+
 /** What stands behind the address is the master no more: who is it now? */
 const isReplicaNow = ({ message }: Error): boolean => message.startsWith('READONLY')
 

@@ -2,15 +2,18 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { FAULT_NAMES } from '../../src/drill/faults/all.ts'
 import type { Report } from '../../src/drill/draw/report.ts'
 import { hasRedis } from '../harness/has-redis.ts'
 import { MACHINE } from '../harness/machine-environment.ts'
+import { testRedisCluster } from '../harness/redis-cluster.ts'
 import { dataDirectory, processesIn } from '../harness/server-process.ts'
+import { testCertificate } from '../harness/test-certificate.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
 const MAIN = `${import.meta.dirname}/../../src/main.ts`
@@ -73,8 +76,16 @@ const standings = async () => {
   return Object.fromEntries(rows.map(({ standing, count: many }) => [standing, many]))
 }
 
-test('a drill beside a fleet finds what somebody took from the history meanwhile', async () => {
-  const drill = startDrill(['--executions', '60', '--seconds', '8', '--workers', '2', '--only', 'kill-worker'], beside)
+const certificate = hasRedis ? testCertificate(await dataDirectory()) : undefined
+const cluster = certificate && (await testRedisCluster({ masters: 3, certificate }))
+const onCluster = cluster && { REDIS_URL: cluster.url, NODE_EXTRA_CA_CERTS: certificate.certFile, SLUICE_DISPATCH: 'redis' }
+
+test('a drill beside a fleet on a Redis Cluster over TLS finds what somebody took from the history meanwhile', async () => {
+  await cluster?.ready
+  const logs = await dataDirectory()
+  const only = cluster ? 'kill-worker,drop-redis' : 'kill-worker'
+  const args = ['--executions', '60', '--seconds', '8', '--workers', '2', '--only', only, '--logs', logs]
+  const drill = startDrill(args, { ...beside, ...onCluster })
   const steal = `delete from sluice.step_runs where (execution_id, path) in
     (select execution_id, path from sluice.step_runs s join sluice.executions e on e.id = s.execution_id
      where e.ended_at is not null and path = 'left' limit 1) returning execution_id`
@@ -86,8 +97,10 @@ test('a drill beside a fleet finds what somebody took from the history meanwhile
   // how fast it was is not the point here
   for (const held of ['no execution is lost', 'each step had its effect', 'every history is whole', 'the audit chain is intact'])
     expect(drill.output()).toContain(`✔ ${held}`)
+  // all nodes were away from its processes, whatever names they know them by
+  if (cluster) expect(await readFile(join(logs, 'api.log'), 'utf8')).toContain('the bus lost Redis')
   expect(drill.output()).toMatch(/things? did not hold\.\n/)
-  expect(drill.output()).toMatch(/Do it again with --logs DIRECTORY, to see what the processes said\.\n$/)
+  expect(drill.output()).toMatch(/What the processes said is in \S+\.\n$/)
   const [user] = await ownerQuery(`select disabled_at is not null as disabled from sluice.users where handle = 'sluice-drill'`)
   expect(user).toEqual({ disabled: true })
 })

@@ -1,4 +1,5 @@
 /** What a drill plans, finds and shows, without doing one: whatever damage there is, one check names it. */
+import { PassThrough } from 'node:stream'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { executionFeed, executionsFeed, initialState } from '../../clients/feed/feed.ts'
@@ -11,6 +12,7 @@ import { FAULT_NAMES } from '../../src/drill/faults/all.ts'
 import { CALLING_PATHS, DRILL_POOL, drillFlow, expectedOutput, RECORDED_PATHS } from '../../src/drill/flow.ts'
 import { DEFAULT_ORDER, planDrill } from '../../src/drill/plan.ts'
 import type { Site } from '../../src/drill/site.ts'
+import { renamed } from '../../src/drill/redis-way.ts'
 import { throughputAround } from '../../src/drill/draw/throughput.ts'
 import { throughProxy } from '../../src/drill/upstream.ts'
 import { compile } from '../../src/language/compile.ts'
@@ -185,6 +187,28 @@ test('a URL leads through the proxy, without what TLS needs behind it', () => {
   )
   expect(throughProxy(`postgres://${ME}@%2Frun%2Fpostgres:5432/flows`, 7)).toBe(`postgres://${ME}@127.0.0.1:7/flows`)
   expect(throughProxy('rediss://:secret@redis.example.com:6380/2', 7)).toBe('redis://:secret@127.0.0.1:7/2')
+})
+
+test('what nodes of a cluster call each other is renamed, wherever a network cuts it', async () => {
+  const names = new Map([
+    ['$9\r\n127.0.0.1\r\n:7001\r\n', '$9\r\n127.0.0.1\r\n:40001\r\n'],
+    [' 127.0.0.1:7001\r\n', ' 127.0.0.1:40001\r\n'],
+  ])
+  const pieces = fc.array(fc.constantFrom(...names.keys(), '$9\r\n127', ' 127.0.0.1:70011\r\n', '-MOVED 1', ' ', '\r\n', 'é'))
+  const cuts = fc.array(fc.nat(20), { maxLength: 20 })
+  await fc.assert(
+    fc.asyncProperty(pieces, cuts, async (said, lengths) => {
+      const bytes = Buffer.from(`${said.join('')}+OK\r\n`)
+      const node = new PassThrough()
+      const out = renamed(node, names)
+      let at = 0
+      for (const length of lengths) node.write(bytes.subarray(at, (at += length)))
+      node.end(bytes.subarray(at))
+      let wanted = String(bytes)
+      for (const [name, other] of names) wanted = wanted.replaceAll(name, other)
+      expect(String(Buffer.concat(await out.toArray()))).toBe(wanted)
+    }),
+  )
 })
 
 test('throughput is told before a fault, in its worst second, and after it', () => {

@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import { Registry } from 'prom-client'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
+import { createAgentMessages } from '../../src/fleet/redis-agent-messages.ts'
 import { createRedisBus } from '../../src/fleet/redis-bus.ts'
 import { connectRedis } from '../../src/fleet/redis-connection.ts'
 import { createRedisDispatch } from '../../src/fleet/redis-dispatch.ts'
@@ -78,6 +79,38 @@ describe.skipIf(!hasRedis)('in a Redis Cluster', async () => {
     await limiters[0]!.giveBack('key-0', 1)
     expect(await limiters[0]!.look('key-0')).toMatchObject({ allowed: true, remaining: 1 })
     for (const { said } of [one, two]) expect(said('Redis is away')).toBe(0)
+  })
+
+  test('messages of agents: each role at its node, answers at theirs, whatever node an agent publishes at (A14)', async () => {
+    const redis = await connected()
+    const messages = createAgentMessages({ redis, log: silent })
+    onTestFinished(() => messages.close())
+    const roles = Array.from({ length: 12 }, (_, at) => `role_${at}`)
+    const message = { id: 'ask_1', text: '{}', signature: 's' }
+    for (const role of roles) {
+      expect(await messages.deliver(role, [message, { ...message, id: 'ask_2' }])).toBe(2)
+      await messages.withdraw(role, ['ask_2'])
+      expect(await messages.held(role)).toEqual(['ask_1'])
+      expect(await messages.taken(role, ['ask_1'])).toEqual([])
+      await messages.reply(role, message)
+    }
+    for (const node of nodes) expect((await node.keys('messages:*')).length).toBeGreaterThan(0)
+    expect([await messages.intact('key'), await messages.intact('key')]).toEqual([false, true])
+    const nonces = ['one', 'two', 'one'].map((nonce, at) => ({ entry: `${at}-0`, nonce, keptMs: 60_000 }))
+    expect(await messages.claimNonces(nonces)).toEqual([true, true, false])
+    const received: string[] = []
+    for (const [at, node] of nodes.entries()) {
+      const heard = new Promise<void>((resolve) => messages.onAnswer(resolve))
+      // until the process listens
+      const publishing = setInterval(() => void node.publish('workflow:agent_responses', `answer ${at}`), 20)
+      await heard.finally(() => clearInterval(publishing))
+      for (const { entry, fields } of await messages.receive(10)) {
+        received.push(fields['heard']!)
+        await messages.settle([entry])
+      }
+    }
+    expect(received).toEqual(['answer 0', 'answer 1', 'answer 2'])
+    expect(await messages.reclaim(10)).toEqual([])
   })
 
   test('rings are carried by one node, not by all', async () => {

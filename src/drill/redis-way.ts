@@ -1,0 +1,72 @@
+/**
+ * Between a drill's processes and Redis: a proxy, before each node where it is a cluster. Nodes name each other to whoever asks; on its way
+ * through a proxy such a name becomes that of the named node's proxy.
+ */
+import { Duplex, Transform } from 'node:stream'
+import { connectRedis, nodesOf } from '../fleet/redis-connection.ts'
+import { createLog } from '../log.ts'
+import { together } from './proxy.ts'
+import type { OpenUpstream, Proxy, Way } from './proxy.ts'
+import { throughProxy, toRedis } from './upstream.ts'
+
+export interface RedisWay extends Way {
+  /** for the drill's processes */
+  readonly url: string
+}
+
+export async function openRedisWay(url: string, open: (upstream: OpenUpstream) => Promise<Proxy>): Promise<RedisWay> {
+  const redis = await connectRedis(url, createLog('silent'))
+  // none where it is one server, or away
+  const nodes = redis.client ? nodesOf(redis.client) : []
+  redis.close()
+  const names = new Map<string, string>()
+  const proxies: Proxy[] = []
+  for (const { host, port } of nodes) {
+    const upstream = toRedis(placedAt(url, host, port))
+    const proxy = await open(async () => renamed(await upstream(), names))
+    proxies.push(proxy)
+    for (const [at, form] of NAMINGS.entries()) names.set(form(host, port), NAMINGS[at]!('127.0.0.1', proxy.port))
+  }
+  const [first = await open(toRedis(url))] = proxies
+  return { ...together(proxies.length > 0 ? proxies : [first]), url: throughProxy(url, first.port) }
+}
+
+function placedAt(text: string, host: string, port: number): string {
+  const url = new URL(text)
+  url.host = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  return url.href
+}
+
+/** How a node is named by CLUSTER SLOTS, and by MOVED and ASK: https://redis.io/docs/latest/develop/reference/protocol-spec/ */
+const NAMINGS = [
+  (host: string, port: number): string => `$${host.length}\r\n${host}\r\n:${port}\r\n`,
+  (host: string, port: number): string => ` ${host}:${port}\r\n`,
+]
+
+/** What comes out of the stream has the values of `names` in place of their keys, wherever it was cut on its way. */
+export function renamed(stream: Duplex, names: ReadonlyMap<string, string>): Duplex {
+  let begun = ''
+  const readable = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      let text = begun + chunk.toString('latin1')
+      for (const [name, other] of names) text = text.replaceAll(name, other)
+      const kept = Math.max(0, ...[...names.keys()].map((name) => beginningAtEnd(text, name)))
+      begun = text.slice(text.length - kept)
+      done(null, Buffer.from(text.slice(0, text.length - kept), 'latin1'))
+    },
+  })
+  stream.pipe(readable)
+  const both = Duplex.from({ readable, writable: stream })
+  // one ends with the other, whatever ended it
+  const ignore = (): void => undefined
+  stream.on('error', ignore).once('close', () => both.destroy())
+  both.on('error', ignore).once('close', () => stream.destroy())
+  return both
+}
+
+/** How much of a name, but not all of it, the text ends with. */
+function beginningAtEnd(text: string, name: string): number {
+  let length = Math.min(name.length - 1, text.length)
+  while (!text.endsWith(name.slice(0, length))) length -= 1
+  return length
+}
