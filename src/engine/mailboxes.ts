@@ -216,7 +216,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
         inputs = posts.map(({ input }) => input)
       }
       if (!box.snapshot) return settleAll(posts, { result: 'missing' })
-      const transition = decide(box.snapshot, inputs, options.world())
+      const transition = decide(box.snapshot, inputs, worldOf(box.snapshot))
       if (!reread && isRefusal(transition)) {
         box.snapshot = undefined
         continue
@@ -225,10 +225,10 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
       switch (verdict.kind) {
         case 'committed':
           box.snapshot = transition.next
-          track(transition.next)
+          if (transition.next.owner !== transition.from.owner) track(transition.next)
           options.act(transition)
           if (transition.more && held.has(box.id)) box.posts.unshift(silent({ kind: 'tick' }))
-          if (reread)
+          if (reread && held.has(box.id))
             options.reconcile(
               transition.next,
               box.posts.map(({ input }) => input),
@@ -262,14 +262,23 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
     }
     if (loaded.notAllowed !== undefined) posts.push(silent({ kind: 'notAllowed', message: loaded.notAllowed }))
     note(box, loaded.messages, posts)
-    track(loaded.snapshot)
+    if (!isOurs(loaded.snapshot)) release(box.id)
     return loaded.snapshot
   }
 
-  /** Whether it is held follows from who owns it. */
-  function track({ id, owner }: Snapshot): void {
-    if (owner !== null && owner === options.workerId) held.add(id)
-    else release(id)
+  /** Claimed, and nobody here learned of it, or dropped with the lease: what it had launched is not known. It is let go, or taken back by the heartbeat. */
+  function worldOf(snapshot: Snapshot): World {
+    const world = options.world()
+    return isOurs(snapshot) && !held.has(snapshot.id) ? { ...world, draining: true } : world
+  }
+
+  function isOurs({ owner }: Snapshot): boolean {
+    return owner !== null && owner === options.workerId
+  }
+
+  function track(snapshot: Snapshot): void {
+    if (isOurs(snapshot)) held.add(snapshot.id)
+    else release(snapshot.id)
   }
 
   function release(id: string): void {

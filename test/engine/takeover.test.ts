@@ -237,13 +237,16 @@ test('a worker whose renewals are answered late forgets nothing of what it store
   await sound()
 })
 
-test('a step that may run at most once is not run again when the lease comes back (D9)', async () => {
+test('a step that may run at most once is not run again when the lease comes back, whoever tells its execution something then (D9)', async () => {
   const steered = await steeredEngine(database, { leaseMs: 300 })
   const id = await startFlow(steered.engine, once)
   const stopped = await steered.run(1)
   cutLease(steered)
   await until(() => expect(stopped.signal.aborted).toBe(true))
   steered.intercept = undefined
+  await until(() => expect(steered.engine.worker.holdsLease).toBe(true))
+  const idempotency = { principalId: newUuid(), key: 'go', inputHash: Buffer.from('go') }
+  unwrap(await steered.engine.signal({ executionId: id, name: 'go', data: 1, bytes: 1, sentBy: 'user_x', idempotency }))
   await hasStatus(id, 'FAILED')
   expect(await read(id)).toMatchObject({ error: { code: 'OUTCOME_UNKNOWN', step: 'a' } })
   expect(steered.runs.length).toBe(1)
