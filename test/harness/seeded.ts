@@ -8,9 +8,11 @@ export interface Chance {
   pick<T>(items: readonly T[]): T
 }
 
+/** Of this run: one of its own, unless one was given. */
+export const runSeed = (): number => Number(process.env['SLUICE_TEST_SEED'] ?? Date.now() % 2 ** 32)
+
 /** Prints its seed. mulberry32. https://github.com/cprosche/mulberry32 */
-export function seededChance(): Chance {
-  const seed = Number(process.env['SLUICE_TEST_SEED'] ?? Date.now() % 2 ** 32)
+export function seededChance(seed = runSeed()): Chance {
   console.log(`SLUICE_TEST_SEED=${seed}`)
   let state = seed
   function next(): number {
