@@ -9,7 +9,8 @@ import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import { createPostgresDispatch } from '../../src/fleet/postgres-dispatch.ts'
 import { connectRedis } from '../../src/fleet/redis-connection.ts'
 import { createRedisDispatch } from '../../src/fleet/redis-dispatch.ts'
-import { decodeId } from '../../src/ids.ts'
+import { QUEUE, queuePrefix } from '../../src/fleet/redis-doorbells.ts'
+import { decodeId, newUuid } from '../../src/ids.ts'
 import { createLog } from '../../src/log.ts'
 import { startFlow, storeFlow, testEngine } from '../harness/engine.ts'
 import { hasRedis } from '../harness/has-redis.ts'
@@ -154,6 +155,60 @@ describe.skipIf(!hasRedis)('dispatch by BullMQ', { timeout: 120_000 }, () => {
     expect(await count('sluice_dispatch_offers_total{outcome="lost"}')).toBe(0)
     const refused = await withRedis((client) => client.call('ACL', 'LOG'))
     expect(refused).toEqual([])
+  })
+
+  test('whoever can write to Redis may queue what they like: each execution still runs once, in its pool, and nobody dies of it', async () => {
+    const offering = (await redisDispatch(500)).dispatch
+    const api = await startEngine(offering, false)
+    await startEngine((await redisDispatch(500)).dispatch)
+    const [elsewhere] = await startMany(api, 1)
+    await database.query(`update sluice.executions set pool = 'gpu' where id = $1`, [elsewhere])
+    const done = await startMany(api, 5)
+    const key = (name: string): string => `${queuePrefix('default')}:${QUEUE}:${name}`
+    const before = process.memoryUsage.rss()
+    await withRedis(async (client) => {
+      const queue = async (id: string, fields: Record<string, string>): Promise<void> => {
+        if (Object.keys(fields).length > 0)
+          await client.hset(key(id), { name: QUEUE, timestamp: '1', data: 'null', opts: '{}', ...fields })
+        await client.lpush(key('wait'), id)
+        await client.zadd(key('marker'), 0, '0')
+      }
+      const parent = { queueKey: key('').slice(0, -1), id: 'x' }
+      await queue('no-such-job', {})
+      await queue('no-json', { data: '{' })
+      await queue('no-options', { opts: '[' })
+      await queue('null', { opts: 'null', data: '' })
+      await queue('__proto__', {
+        data: '{"__proto__":{"forged":1}}',
+        opts: '{"__proto__":{"forged":1},"constructor":{"prototype":{"forged":1}}}',
+      })
+      await queue('large', { data: `"${'x'.repeat(20_000_000)}"` })
+      await queue('child', {
+        opts: JSON.stringify({ parent, repeat: { every: 1 }, attempts: 1e9, delay: 1e12 }),
+        parent: JSON.stringify(parent),
+        parentKey: key('x'),
+      })
+      // of another pool, of one that has ended, of none
+      for (const id of [elsewhere!, ...done, newUuid()])
+        for (const version of [1, 999]) await queue(`${id}-${version}`, { opts: '{}' })
+      await client.lpush(key('wait'), ...Array.from({ length: 5_000 }, (_, at) => `junk-${at}`))
+      const more = await startMany(api, 20)
+      await expect.poll(() => client.llen(key('wait')), { timeout: 60_000 }).toBe(0)
+      const [row] = await database.query('select status, owner, epoch::integer from sluice.executions where id = $1', [elsewhere])
+      expect(row).toEqual({ status: 'PENDING', owner: null, epoch: 0 })
+      await database.query(`update sluice.executions set pool = 'default' where id = $1`, [elsewhere])
+      await expectAllDone([...more, ...done, elsewhere!])
+      for (const name of ['marker', 'wait', 'active', 'prioritized', 'meta', 'pc', 'stalled']) {
+        await client.del(key(name))
+        await client.set(key(name), 'x')
+      }
+      await expectAllDone(await startMany(api, 20))
+      for (const name of ['marker', 'wait', 'active', 'prioritized', 'meta', 'pc', 'stalled']) await client.del(key(name))
+      await client.hset(key('meta'), { paused: 1, max: 1, duration: 1e12, concurrency: 1 })
+      await expectAllDone(await startMany(api, 20))
+    })
+    expect({}).not.toHaveProperty('forged')
+    expect(process.memoryUsage.rss() - before).toBeLessThan(300_000_000)
   })
 
   test('a roll-out: processes with and without it serve one database, and everything ends, whoever started it (E5)', async () => {
