@@ -7,8 +7,8 @@ import type { AnswerDoor, AnswerOutcome } from '../operations/agent-requests/rec
 
 /** Whoever sends an answer rings; this is what a lost ring costs. */
 const POLL_MS = 1_000
-/** Each may have a megabyte. */
-const AT_ONCE = 16
+/** Large ones come in smaller parts. */
+const AT_ONCE = 100
 const RECLAIM_EVERY_MS = 10_000
 /** After so many tries by whoever lives, while the database answers, it is the message. */
 const MOST_FAILURES = 5
@@ -44,9 +44,9 @@ export function createAgentInbox({ messages, door, log }: AgentInboxOptions): Ag
   }
 
   async function takeAll(next: (most: number) => Promise<IncomingMessage[]>): Promise<void> {
-    for (let taken = AT_ONCE; taken === AT_ONCE && messages.ready;) {
+    while (messages.ready) {
       const batch = await next(AT_ONCE)
-      taken = batch.length
+      if (batch.length === 0) return
       const poison = batch.filter(({ failures }) => failures >= MOST_FAILURES)
       for (const { failures } of poison) {
         log.error({ count: failures }, 'an answer of an agent could not be judged again and again: it is dropped')
@@ -58,7 +58,6 @@ export function createAgentInbox({ messages, door, log }: AgentInboxOptions): Ag
   }
 
   async function take(batch: readonly IncomingMessage[]): Promise<void> {
-    if (batch.length === 0) return
     const outcomes = await receiveAgentAnswers(door, batch)
     await messages.settle(batch.flatMap(({ entry }, at) => (outcomes[at] ? entry : [])))
     for (const outcome of outcomes) if (outcome) inbox.onAnswer?.(outcome)

@@ -102,47 +102,54 @@ for i = 2, #ARGV do
 end
 return taken`
 
+/** Of all that is taken at once; Redis does nothing else meanwhile. */
+const MOST_BYTES_AT_ONCE = 4_000_000
+
 /**
- * Of entries as XREADGROUP and XCLAIM answer them: those with more bytes than `most` come without their fields, and are settled at once,
- * since reading them again and again would take Redis more time than whoever asks waits for.
+ * What is taken, up to ARGV[3] entries and those bytes, of entries as XREADGROUP and XCLAIM answer them: those with more bytes than ARGV[4]
+ * come without their fields, and are settled at once, since reading them again and again would take Redis more time than whoever asks
+ * waits for.
  */
-const BOUNDED = `
-local function bounded(entries, most)
-  local kept = {}
-  for _, entry in ipairs(entries) do
-    local bytes = 0
-    for _, text in ipairs(entry[2] or {}) do bytes = bytes + #text end
-    if bytes > most then
-      redis.call('xack', KEYS[1], ARGV[1], entry[1])
-      redis.call('xdel', KEYS[1], entry[1])
-    end
-    kept[#kept + 1] = { entry[1], bytes, bytes > most and {} or entry[2] or {} }
+const ENTRIES = `
+local entries, bytes = {}, 0
+local function hasRoom() return #entries < tonumber(ARGV[3]) and bytes < ${MOST_BYTES_AT_ONCE} end
+local function take(entry, times)
+  local own = 0
+  for _, text in ipairs(entry[2] or {}) do own = own + #text end
+  local isTooLarge = own > tonumber(ARGV[4])
+  if isTooLarge then
+    redis.call('xack', KEYS[1], ARGV[1], entry[1])
+    redis.call('xdel', KEYS[1], entry[1])
   end
-  return kept
+  bytes = bytes + own
+  entries[#entries + 1] = { entry[1], own, isTooLarge and {} or entry[2] or {}, times }
 end`
 
 const LAST_ID = '18446744073709551615-18446744073709551615'
 
 /**
- * KEYS: the stream of answers. ARGV: group, consumer, how many, most bytes of one, and how many entries there may be: beyond, the oldest
- * are dropped. The group is made where there is none, and anew where it passes by what nobody has judged (somebody moved it, or
+ * The next ones. KEYS: the stream of answers. ARGV: group, consumer, how many, most bytes of one, and how many entries there may be:
+ * beyond, the oldest are dropped. The group is made where there is none, and anew where it passes by what nobody has judged (somebody moved it, or
  * acknowledged for it); a stream that takes no more entries is taken away.
  */
-export const RECEIVE = `${OF_KIND}${BOUNDED}
+export const RECEIVE = `${OF_KIND}${ENTRIES}
 ofKind(KEYS[1], 'stream')
 redis.call('xtrim', KEYS[1], 'MAXLEN', '~', ARGV[5])
-local function next()
-  local read = redis.pcall('xreadgroup', 'GROUP', ARGV[1], ARGV[2], 'COUNT', ARGV[3], 'STREAMS', KEYS[1], '>')
-  return read and not read.err and read or nil
+local function takeNext()
+  while hasRoom() do
+    local read = redis.pcall('xreadgroup', 'GROUP', ARGV[1], ARGV[2], 'COUNT', 1, 'STREAMS', KEYS[1], '>')
+    if not read or read.err then return end
+    take(read[1][2][1])
+  end
 end
-local read = next()
-if not read then
+takeNext()
+if #entries == 0 then
   local pending = redis.pcall('xpending', KEYS[1], ARGV[1])
   local there = redis.call('xlen', KEYS[1])
   if pending.err or there > pending[1] then
     redis.pcall('xgroup', 'DESTROY', KEYS[1], ARGV[1])
     redis.call('xgroup', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
-    read = next()
+    takeNext()
   elseif there == 0 then
     local about = redis.call('xinfo', 'stream', KEYS[1])
     for i = 1, #about, 2 do
@@ -150,13 +157,13 @@ if not read then
     end
   end
 end
-return read and bounded(read[1][2], tonumber(ARGV[4])) or {}`
+return entries`
 
 /**
  * KEYS, ARGV: the same, of what another consumer, or this one, took so many ms (ARGV[5]) ago and did not settle; with how often each was
  * taken. Forgets consumers that have nothing and were silent for ARGV[6] ms: each process is one of its own.
  */
-export const RECLAIM = `${BOUNDED}
+export const RECLAIM = `${ENTRIES}
 local consumers = redis.pcall('xinfo', 'consumers', KEYS[1], ARGV[1])
 for _, consumer in ipairs(consumers) do
   local is = {}
@@ -164,14 +171,11 @@ for _, consumer in ipairs(consumers) do
   if is.pending == 0 and is.idle > tonumber(ARGV[6]) then redis.call('xgroup', 'DELCONSUMER', KEYS[1], ARGV[1], is.name) end
 end
 local pending = redis.pcall('xpending', KEYS[1], ARGV[1], 'IDLE', ARGV[5], '-', '+', ARGV[3])
-if pending.err or #pending == 0 then return {} end
-local ids, times = {}, {}
 for _, one in ipairs(pending) do
-  ids[#ids + 1] = one[1]
-  times[one[1]] = one[4]
+  if hasRoom() then
+    for _, entry in ipairs(redis.call('xclaim', KEYS[1], ARGV[1], ARGV[2], ARGV[5], one[1])) do take(entry, one[4]) end
+  end
 end
-local entries = bounded(redis.call('xclaim', KEYS[1], ARGV[1], ARGV[2], ARGV[5], unpack(ids)), tonumber(ARGV[4]))
-for _, entry in ipairs(entries) do entry[4] = times[entry[1]] end
 return entries`
 
 /** KEYS: the stream of answers. ARGV: group, entries. */
