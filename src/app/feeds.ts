@@ -1,4 +1,5 @@
 /** The part of the composition root that makes what can be followed: every feed, over one mechanism. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Registry } from 'prom-client'
 import type { FeedOpeners } from '../api/context.ts'
 import { createFeeds } from '../live/feeds.ts'
@@ -17,7 +18,7 @@ import type { FollowedExecutions } from '../operations/executions/follow-executi
 import { mayReadAudit } from '../operations/permissions.ts'
 import { whoMaySee } from '../operations/executions/who-may-see.ts'
 
-/** How long a stopping server waits until everybody was told. */
+/** How long a stopping server waits until the last one was told. */
 const TELLING_MS = 500
 
 /** Started, measured, and stopped with the stack. */
@@ -29,9 +30,12 @@ export function openFeeds(options: FeedsOptions, registry: Registry, stack: Asyn
   return feeds
 }
 
-/** Tells everybody who follows anything that the server goes down. */
-export async function drainFeeds(feeds: Pick<Feeds<string>, 'drain'>): Promise<void> {
-  await Promise.race([feeds.drain(), new Promise((resolve) => setTimeout(resolve, TELLING_MS))])
+/** Tells everybody who follows anything that the server goes down, over at most `mostMs` if there are many. */
+export async function drainFeeds(feeds: Pick<Feeds<string>, 'drain'>, mostMs: number): Promise<void> {
+  const patience = new AbortController()
+  const late = sleep(mostMs + TELLING_MS, undefined, { signal: patience.signal }).catch(() => undefined)
+  await Promise.race([feeds.drain(mostMs), late])
+  patience.abort()
 }
 
 /** `paceMs`: of feeds of executions, 250. */

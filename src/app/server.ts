@@ -43,7 +43,8 @@ export function openServer(ground: Ground, { at, services, feeds, audit }: AppSe
     receiveWebhook: createReceiveWebhook({ database, bus, keys: secretKeys, auditKeys, refusals }),
   })
   stack.defer(async () => {
-    await drainFeeds(feeds)
+    server.shut()
+    await drainFeeds(feeds, config.shutdown.drainMs)
     await server.close()
   })
 }

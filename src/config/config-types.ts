@@ -196,7 +196,7 @@ export interface EngineConfig {
 export interface ShutdownConfig {
   /** for which it still takes what comes in, being not ready any more; none = 5,000 in production, else 0 */
   readonly delayMs?: number
-  /** for which handlers may go on, 5,000 */
+  /** for which handlers may go on, and sockets are closed one after the other, 5,000 */
   readonly drainMs: number
 }
 

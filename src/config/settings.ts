@@ -262,7 +262,7 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
     ),
     drainMs: setting(
       'SLUICE_DRAIN_MS',
-      'How long a worker that is asked to end lets its handlers go on before it hands their executions back, ms.',
+      'How long a worker that is asked to end lets its handlers go on before it hands their executions back, and a server takes at most to close its sockets one after the other (1 ms each), ms.',
       '5000',
       whole(0, 3_600_000),
     ),

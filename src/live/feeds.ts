@@ -9,6 +9,7 @@ import type { Principal } from '../identity/principal.ts'
 import { recheckOnChange } from '../identity/recheck.ts'
 import type { Logger } from '../log.ts'
 import { createLoop } from '../loop.ts'
+import { drainMembers } from './drain.ts'
 import { Group } from './group.ts'
 import { Member } from './member.ts'
 import type { Sink } from './member.ts'
@@ -57,8 +58,8 @@ export interface FeedOrder {
 export interface Feeds<Rendered> {
   /** Throws Fault UNAVAILABLE (draining). That the principal may follow the topic, and that the cursor is one of it, is known already. */
   open(order: FeedOrder): Feed<Rendered>
-  /** Sends `closed` (DRAINING) on every feed and refuses new ones. */
-  drain(): Promise<void>
+  /** Refuses new feeds, and sends `closed` (DRAINING) on every one: connection by connection, in at most about `mostMs`. */
+  drain(mostMs: number): Promise<void>
   /** One sweep; for tests, and what the loop does. Never rejects. */
   sweep(): Promise<void>
   start(): void
@@ -217,9 +218,9 @@ export function createFeeds<Rendered>(options: FeedsOptions): Feeds<Rendered> {
         },
       }
     },
-    async drain() {
+    async drain(mostMs) {
       draining = true
-      await Promise.all([...members].map(([member, group]) => group.close(member, 'DRAINING')))
+      await drainMembers([...members.keys()], async (member) => members.get(member)?.close(member, 'DRAINING'), mostMs)
     },
     sweep,
     start: loop.start,

@@ -16,6 +16,10 @@ export interface Sink<Rendered> {
   over(why: 'FINISHED' | CloseReason): void
   /** The last word: a fault. */
   fail(error: unknown): void
+  /** the same for all that share one, if they do: when the server goes down they are told together */
+  readonly connection?: object
+  /** Ends it, when all that share it were told that the server goes down. */
+  disconnect?(): void
 }
 
 export class Member<Rendered> {

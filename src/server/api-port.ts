@@ -29,6 +29,9 @@ const CONNECTION: ServerOptions = {
   shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
 }
 
+/** Connections that wait to be accepted, as far as the kernel lets us (somaxconn): after a restart all clients come at once. Beyond it they are reset. */
+const BACKLOG = 4_096
+
 export interface ApiDoors {
   request(request: IncomingMessage, response: ServerResponse): Promise<void>
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
@@ -61,7 +64,7 @@ export async function openApiPort(at: { host: string; port: number }, askReadine
   server.on('clientError', answerClientError)
   server.on('request', (request, response) => void doors.request(request, response))
   server.on('upgrade', (request, socket, head) => doors.upgrade(request, socket, head))
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(at.port, at.host, resolve))
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ ...at, backlog: BACKLOG }, resolve))
   const { port } = server.address() as AddressInfo
   return {
     url: `http://${urlHost(at.host)}:${port}`,

@@ -88,6 +88,11 @@ export function comeBackLater({ socket }: Pick<Guest, 'socket'>): void {
   socket.close(CLOSE.TRY_LATER, 'Try again later')
 }
 
+/** The server goes down: clients come back at once, elsewhere. */
+export function closeForRestart({ socket }: Pick<Guest, 'socket'>): void {
+  socket.close(CLOSE.DRAINING, 'Service restart')
+}
+
 export interface TransportOptions {
   readonly log: Logger
   readonly noteRefusal: NoteRefusal

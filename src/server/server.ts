@@ -62,7 +62,9 @@ export interface ServerOptions {
 export interface Server {
   /** as a browser on this machine would write it */
   readonly url: string
-  /** Not ready any more, no new connections, sockets end with 1012; what is under way goes on. */
+  /** Not ready any more, no new connections; what is under way goes on, sockets too. */
+  shut(): void
+  /** The same, and sockets end with 1012. */
   drain(): void
   /** Drains, waits for answers under way (at most 5 s), ends the rest. */
   close(): Promise<void>
@@ -115,17 +117,22 @@ export function startServer(options: ServerOptions): Server {
   })
   at.open({ request: http, upgrade: (...asked) => websocket.upgrade(...asked) })
 
-  function drain(): void {
+  function shut(): void {
     if (draining) return
     draining = true
-    websocket.drain()
+    websocket.shut()
     server.close()
     server.closeIdleConnections()
   }
 
+  function drain(): void {
+    shut()
+    websocket.drain()
+  }
+
   return {
     url: at.url,
-    drain,
+    ...{ shut, drain },
     async close() {
       drain()
       const ended = new Promise<void>((resolve) => (server.listening ? server.once('close', resolve) : resolve()))

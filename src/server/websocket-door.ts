@@ -13,7 +13,7 @@ import type { Principal } from '../identity/principal.ts'
 import { recheckOnChange } from '../identity/recheck.ts'
 import { requestIdOf } from './caller.ts'
 import type { OriginOf } from './caller.ts'
-import { CLOSE, leave, openGuest, Transport } from './guest.ts'
+import { CLOSE, closeForRestart, leave, openGuest, Transport } from './guest.ts'
 import type { Guest } from './guest.ts'
 import { CLOSING_MS, createHandshake } from './handshake.ts'
 import type { AllowsOrigin } from './origins.ts'
@@ -44,6 +44,8 @@ export interface WebSocketDoor {
   /** Ends sockets whose token is over, and asks silent ones whether they live: one loop for all, twice a second. */
   sweep(): Promise<void>
   sockets(): number
+  /** Closes new sockets with 1012; those that are open stay. */
+  shut(): void
   /** Closes every socket with 1012, which makes clients come back elsewhere; new ones too. */
   drain(): void
   /** Drains, waits for the other ends to close (at most 2 s), ends the rest. */
@@ -123,9 +125,11 @@ export function createWebSocketDoor(options: WebSocketDoorOptions): WebSocketDoo
 
     sockets: () => guests.size,
 
+    shut: () => void (draining = true),
+
     drain() {
-      draining = true
-      for (const { socket } of guests) socket.close(CLOSE.DRAINING, 'Service restart')
+      door.shut()
+      for (const guest of guests) closeForRestart(guest)
     },
 
     async close() {

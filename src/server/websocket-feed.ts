@@ -3,7 +3,7 @@ import type { ExecutionResult } from 'graphql'
 import type { Sink } from '../live/member.ts'
 import { drained, MAX_BUFFERED_BYTES } from './drained.ts'
 import type { FeedAnswer } from './follow.ts'
-import { comeBackLater, passes } from './guest.ts'
+import { closeForRestart, comeBackLater, passes } from './guest.ts'
 import type { Guest } from './guest.ts'
 
 type SocketOfFeed = Pick<Guest, 'socket' | 'stream'>
@@ -54,6 +54,14 @@ class SocketFeed implements Sink<string>, AsyncIterableIterator<ExecutionResult>
   /** After the others the socket is closed: a client whose subscription completed would not come back. */
   over(why: Parameters<Sink<string>['over']>[0]): void {
     if (why === 'FINISHED' || why === 'ACCESS_REVOKED') this.#over.resolve(END)
+  }
+
+  get connection(): object {
+    return this.#guest.socket
+  }
+
+  disconnect(): void {
+    closeForRestart(this.#guest)
   }
 
   fail(error: unknown): void {

@@ -327,7 +327,7 @@ test('draining sends `closed` without completing, and new feeds are refused', as
   const [feed, left] = [await draining.openExecutionFeed(order), await draining.openExecutionFeed(order)]
   const snapshot = await pull(feed)
   const next = pull(feed)
-  const drained = draining.drain()
+  const drained = draining.drain(0)
   expect(await next).toEqual({ kind: 'closed', cursor: snapshot?.cursor, reason: 'DRAINING' })
   await left.return()
   const after = feed.next()
