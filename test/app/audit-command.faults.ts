@@ -20,7 +20,7 @@ const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
 test(
   'the log of a server that runs is verified, exported, and the export checked without it (C7)',
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async () => {
     const directory = await dataDirectory()
     const server = await startServerProcess(directory)
@@ -59,7 +59,7 @@ test(
 
 test(
   'the command tells where a log begins whose oldest part was removed, looks at all that is not sealed, and finds a lost beginning (B10, C7)',
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async () => {
     const { database, ownerQuery, env, name } = await testDatabase()
     const directory = await dataDirectory()

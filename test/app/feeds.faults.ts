@@ -49,7 +49,7 @@ beforeAll(async () => {
   for (const place of [0, 1]) servers[place] = await startServerProcess(directories[place]!, settings)
   const signIn = 'mutation ($input: SignInInput!) { signIn(input: $input) { ... on SignInSuccess { accessToken } } }'
   token = (await ask(signIn, { input: ADMIN })).signIn.accessToken
-}, 120_000)
+}, 180_000)
 afterAll(async () => {
   for (const server of servers) await server?.end('SIGKILL')
   await postgres.stop()

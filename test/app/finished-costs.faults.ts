@@ -39,7 +39,7 @@ beforeAll(async () => {
     ...{ SLUICE_JWT_SECRET: randomBytes(48).toString('base64url'), SLUICE_SECRETS_KEY: randomBytes(48).toString('base64url') },
     ...{ SLUICE_METRICS_PORT: '0', SLUICE_DATA_DIR: await dataDirectory() },
   }
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await superuser.end()
   await postgres.stop()

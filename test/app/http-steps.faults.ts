@@ -19,7 +19,7 @@ const READ = `query ($id: ID!) { execution(id: $id) { status output error { code
 
 test(
   'kill -9 during a call: it is made again and recorded once; one that may be made at most once is not',
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async () => {
     const dataDir = await dataDirectory()
     const environment = { SLUICE_OUTBOUND_ALLOW: stub.host }

@@ -24,7 +24,7 @@ const chance = seededChance()
 
 beforeAll(async () => {
   await Promise.all([fleet.startServer(), fleet.startServer(), fleet.startServer(), fleet.startWorker()])
-}, 120_000)
+}, 180_000)
 
 const PATIENT = {
   name: 'patient',
@@ -91,7 +91,7 @@ test('100 starts of one key at three servers at once: one execution, a hundred t
   expect(new Set(answers.map(({ execution }) => execution?.id)).size).toBe(1)
   expect(answers.filter(({ replayed }) => replayed === false).length).toBe(1)
   expect(await count(`sluice.executions e join sluice.flows f on f.id = e.flow_id where f.name = 'single'`)).toBe(1)
-}, 60_000)
+}, 180_000)
 
 test(`of ${EXECUTIONS} that are migrated, canceled and tried again by calls whose servers are killed, each is so once (A5, A10)`, async () => {
   const { createFlow } = await fleet.insist(CREATE, { definition: PATIENT })

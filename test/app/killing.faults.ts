@@ -26,7 +26,7 @@ const chance = seededChance()
 
 beforeAll(async () => {
   await fleet.startServer()
-}, 60_000)
+}, 180_000)
 
 async function needWorkers(count: number): Promise<void> {
   await Promise.all(Array.from({ length: Math.max(0, count - fleet.workers.length) }, () => fleet.startWorker()))

@@ -25,7 +25,7 @@ const definition = {
 
 test.runIf(hasPgBouncer)(
   'behind PgBouncer two processes start, run, wait and wake as without, on a few connections',
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async () => {
     const { database, connection, ownerConnection } = await testDatabase()
     const through = await pooled(connection, 8)

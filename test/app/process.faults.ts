@@ -56,7 +56,7 @@ async function expectAllToEnd(run: Run): Promise<void> {
 
 test(
   'kill -9 of node, of PostgreSQL, of both: nothing is lost, and the next start recovers by itself',
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async () => {
     let server = await startServerProcess(dataDir)
     let run = await signInTo(server.url, dataDir)
@@ -87,14 +87,14 @@ test(
   },
 )
 
-test('a second server on the same data directory refuses to start and names the first', { timeout: 60_000 }, async () => {
+test('a second server on the same data directory refuses to start and names the first', { timeout: 180_000 }, async () => {
   const server = await startServerProcess(dataDir)
   await expect(startServerProcess(dataDir)).rejects.toThrow(`pid ${server.process.pid}`)
   expect(await server.end('SIGINT')).toBe(0)
   expect(await processesIn(dataDir)).toEqual([])
 })
 
-test('in production nothing insecure starts, and every mistake is listed at once (B13)', { timeout: 60_000 }, async () => {
+test('in production nothing insecure starts, and every mistake is listed at once (B13)', { timeout: 180_000 }, async () => {
   const wrong = { NODE_ENV: 'production', PORT: 'http', SLUICE_LEASE_MS: 'soon', SLUICE_JWT_SECRET: 'changeme' }
   const failure = await startServerProcess(dataDir, wrong).catch((error: Error) => error.message)
   expect(failure).toMatch(/ended with 78/)

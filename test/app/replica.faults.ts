@@ -25,7 +25,7 @@ beforeAll(async () => {
   await migrateDatabase({ connection: postgres.ownerUrl, appRole: 'sluice_app', ...plan, release: 'test', log })
   primary = await openDatabase({ connection: postgres.appUrl, entities: [], poolSize: 4, log })
   standby = await startStandby({ dataDir, superuserUrl: postgres.superuserUrl })
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await primary.close()
   await standby.end()
@@ -36,7 +36,7 @@ const write = () => primary.query(`insert into sluice.auth_changes (subject) val
 
 test(
   'the standby is read while it is near; what fails there, or is too old, is read on the primary',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const connection = standby.at(postgres.appUrl)
     const replica = createReplica({ primary, connection, mostLagMs: 200, poolSize: 2, log })
@@ -91,7 +91,7 @@ test(
 
 test(
   'a server shows the audit log as the standby has it, and as it is when the standby is gone',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const server = await startServerProcess(await dataDirectory(), {
       ...{ DATABASE_URL: postgres.appUrl, DATABASE_OWNER_URL: postgres.ownerUrl, DATABASE_READ_URL: standby.at(postgres.appUrl) },

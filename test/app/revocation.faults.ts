@@ -39,7 +39,7 @@ beforeAll(async () => {
   const { startExecution } = await admin(START)
   expect(startExecution.execution.status).toBe('WAITING')
   watched = startExecution.execution.id
-}, 60_000)
+}, 180_000)
 
 /** At the first server, unless another is named. */
 const as =
@@ -187,4 +187,4 @@ test('a token that expires closes its socket 4403 within a second, after a frame
   expect(last).toMatchObject({ data: { executionFeed: { __typename: 'FeedClosed', reason: 'TOKEN_EXPIRED' } } })
   // the session goes on: another token of it is good
   await as(accessToken)('{ viewer { id } }')
-}, 30_000)
+}, 180_000)

@@ -135,7 +135,7 @@ test('an unmodified client of graphql-ws behind a load balancer misses nothing, 
     [decodeId('execution', id)],
   )
   for (const { seqs } of followers) expect(seqs).toEqual(stored.map(({ seq }) => seq))
-}, 120_000)
+}, 240_000)
 
 /** As in docs/clients.md, and what graphql-ws itself takes for final stays final. */
 function followHistory(url: string, token: string, id: string) {

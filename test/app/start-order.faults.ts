@@ -44,7 +44,7 @@ beforeAll(async () => {
   asOwner = { ...asApp, DATABASE_OWNER_URL: gate.through(postgres!.ownerUrl) }
   await stopPostgres()
   await redis?.stop()
-}, 60_000)
+}, 180_000)
 
 interface Watched extends SluiceProcess {
   readonly url: string
@@ -74,7 +74,7 @@ async function spawn(command: 'serve' | 'work' | 'start', settings: Record<strin
   }
 }
 
-async function until(what: () => Promise<boolean>, ms = 30_000): Promise<void> {
+async function until(what: () => Promise<boolean>, ms = 90_000): Promise<void> {
   const end = performance.now() + ms
   while (!(await what().catch(() => false))) {
     if (performance.now() > end) throw new Error('it did not happen in time')
@@ -192,4 +192,4 @@ test('a process that is asked to end while it starts ends at once; a second sign
   const answer = await fetch(`${api.url}/graphql`, ASK)
   expect([answer.status, answer.headers.get('connection')]).toEqual([200, 'close'])
   expect(await api.end('SIGTERM')).toBe(143)
-}, 60_000)
+}, 180_000)

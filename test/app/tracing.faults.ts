@@ -17,7 +17,7 @@ const TRACE = '0af7651916cd43dd8448eb211c80319c'
 
 test(
   'one trace goes from the request through the mutation, the commit, the claim and the step to the feed, over two processes (A9)',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const exporter = new InMemorySpanExporter()
     trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }))

@@ -364,7 +364,7 @@ test('of what is newer than the hundred that a snapshot shows, an agent stops no
   const seen = new Set<string>()
   await run({ onRequest: ({ id }) => void seen.add(id) })
   await expect.poll(() => seen.size, { timeout: 20_000 }).toBeGreaterThan(100)
-}, 90_000)
+}, 180_000)
 
 test.skipIf(!redis)('what Redis lost while an agent was about it is asked again when that one has ended', async () => {
   const keys = createMessageKeys(createSecretKeys('x'.repeat(32)))

@@ -60,7 +60,7 @@ beforeAll(async () => {
   await session.run('mutation ($definition: JSON!) { createFlow(input: { definition: $definition }) { __typename } }', {
     definition: WAITS,
   })
-}, 90_000)
+}, 180_000)
 
 const follower = (id: string, over: typeof overSse, options: { at?: string; token?: GetToken; heartbeatMs?: number } = {}) => {
   const { at = url, token = session.token, heartbeatMs = 15_000 } = options
@@ -106,7 +106,7 @@ test(
 
 test.each(WAYS)(
   'a server that is frozen is noticed, and followed again when it is back, over $way',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async ({ over }) => {
     const id = await startOf(session)('feature_approval', EXPENSIVE)
     const { until, statuses } = follower(id, over, { heartbeatMs: 400 })
@@ -126,7 +126,7 @@ test.each(WAYS)(
 
 test.each(WAYS)(
   'a token that ends while its feed runs is replaced, and nothing is missed, over $way (B11)',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async ({ over }) => {
     const id = await startOf(session)('feature_approval', EXPENSIVE)
     const { sub, sid } = JSON.parse(Buffer.from((await session.token(false)).split('.')[1]!, 'base64url').toString()) as {
@@ -158,7 +158,7 @@ test.each(WAYS)(
 
 test(
   'beside a development server `sluice watch` needs nothing but the id: lines into a pipe, and 0 in the end',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const id = await startOf(session)('feature_approval', EXPENSIVE)
     const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))

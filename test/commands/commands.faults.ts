@@ -12,7 +12,7 @@ async function call(line: string, settings: Record<string, string> = {}): Promis
   return [await spawned.ended(), spawned.output()]
 }
 
-test('every command says how it is used, and the list of commands names all', { timeout: 60_000 }, async () => {
+test('every command says how it is used, and the list of commands names all', { timeout: 180_000 }, async () => {
   const [code, list] = await call('--help')
   expect(code).toBe(0)
   for (const name of Object.keys(COMMANDS)) {
@@ -23,7 +23,7 @@ test('every command says how it is used, and the list of commands names all', { 
   expect(await call('work --help')).toEqual([0, (await COMMANDS['work']!.load()).usage])
 })
 
-test('what it does not know is refused with 64 and the usage, a wrong setting with 78', { timeout: 60_000 }, async () => {
+test('what it does not know is refused with 64 and the usage, a wrong setting with 78', { timeout: 180_000 }, async () => {
   const [unknown, hint] = await call('wrok')
   expect([unknown, hint]).toEqual([
     64,
@@ -39,7 +39,7 @@ test('what it does not know is refused with 64 and the usage, a wrong setting wi
   ])
 })
 
-test('`check-config` shows what a process would have, `health` asks it', { timeout: 60_000 }, async () => {
+test('`check-config` shows what a process would have, `health` asks it', { timeout: 180_000 }, async () => {
   const password = 'hunter2'
   const [code, shown] = await call('check-config', { DATABASE_URL: `postgres://u:${password}@db/x` })
   expect([code, shown]).toEqual([0, expect.stringContaining('  DATABASE_URL is set\n')])

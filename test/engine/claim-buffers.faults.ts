@@ -45,7 +45,7 @@ beforeAll(async () => {
   await ownerQuery('analyze sluice.executions')
   for (let i = 0; i < 10; i++) whileSmall = await commitStarted(await claim(1))
   await fillReadyExecutions(ownerQuery, { executions: EXECUTIONS, ofTheHuge: EXECUTIONS / 2, initiators: 10_000, ...flow })
-}, 120_000)
+}, 180_000)
 
 test('a commit reads a bounded number of pages for each transition, also by plans that were made while the table was small', async () => {
   expect(whileSmall).toBeLessThan(BUFFERS_PER_UPDATE)

@@ -89,4 +89,4 @@ test('workers of pools killed at random: every execution ends, each step in its 
   }, 60_000)
   expect(await database.query('select from sluice.pooled_steps')).toEqual([])
   expect(await breaches(database, { atTheEnd: true })).toEqual([])
-}, 120_000)
+}, 180_000)

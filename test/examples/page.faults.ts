@@ -21,7 +21,7 @@ beforeAll(async () => {
   stop = () => child.kill()
   const [said] = (await once(child.stdout, 'data')) as [Buffer]
   url = String(said).trim()
-}, 60_000)
+}, 180_000)
 
 test('the page and all that it imports are served, and each import has its file', async () => {
   onTestFinished(stop)

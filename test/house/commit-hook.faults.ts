@@ -48,7 +48,7 @@ function repository() {
 }
 
 describe('the hook of commits', () => {
-  test('lets a clean commit through, and refuses each kind of secret, without showing it (B12)', { timeout: 60_000 }, () => {
+  test('lets a clean commit through, and refuses each kind of secret, without showing it (B12)', { timeout: 180_000 }, () => {
     const { git, write, setUp } = repository()
     expect(setUp()).toMatchObject({ status: 0 })
     git('add', '.')

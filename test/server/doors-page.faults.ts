@@ -73,7 +73,7 @@ async function send(block: string) {
   return { line, response, text: await response.text() }
 }
 
-test('each request on the page gets the answer on the page (B7, B8, B15, E4)', { timeout: 90_000 }, async () => {
+test('each request on the page gets the answer on the page (B7, B8, B15, E4)', { timeout: 180_000 }, async () => {
   const [requests, answers] = [blocks('http'), blocks('http answer')]
   expect(requests.length).toBeGreaterThan(10)
   expect(answers).toHaveLength(requests.length)
@@ -100,7 +100,7 @@ test('the conversation over WebSocket goes as it stands on the page (B11)', asyn
 
 test(
   '`persisted` lists the operation of the page, says what is wrong with another, and fails for it',
-  { timeout: 90_000 },
+  { timeout: 180_000 },
   async () => {
     await writeFile(join(operations, 'wrong.graphql'), '{ nothing }')
     const env = { SLUICE_PERSISTED_OPERATIONS: operations }

@@ -132,7 +132,7 @@ test('over HTTP (B8, B11, B15)', async () => {
     judge(await (await fetch(`${server.url}/graphql?${search.toString()}`, { headers })).json(), search.toString())
   }
   await stillServes()
-}, 60_000)
+}, 180_000)
 
 test('as bytes on a bare connection (B8)', async () => {
   const chance = seededChance()
@@ -152,7 +152,7 @@ test('as bytes on a bare connection (B8)', async () => {
     if (reply !== '') expect(reply).toMatch(/^HTTP\/1\.1 \d{3} /)
   }
   await stillServes()
-}, 60_000)
+}, 180_000)
 
 test('over WebSocket (B11)', async () => {
   const chance = seededChance()
@@ -186,4 +186,4 @@ test('over WebSocket (B11)', async () => {
     raw = await open()
   }
   await stillServes()
-}, 60_000)
+}, 180_000)
