@@ -1,16 +1,19 @@
 /** Backups while everything runs, restores of them, and commands that are killed on the way. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Client } from 'pg'
 import { expect, test } from 'vitest'
+import { copyRunningCluster } from '../../src/database/copy-cluster.ts'
 import { openDatabase } from '../../src/database/database.ts'
-import { visitEmbedded } from '../../src/database/embedded.ts'
+import { startEmbedded, visitEmbedded } from '../../src/database/embedded.ts'
 import { createLog } from '../../src/log.ts'
 import { breaches } from '../harness/invariants.ts'
 import { MACHINE } from '../harness/machine-environment.ts'
 import { dataDirectory, processesIn, signInTo, startServerProcess } from '../harness/server-process.ts'
+import { startCopy } from '../harness/standby.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
@@ -227,3 +230,59 @@ test('a database that its own tools restored is made fit to run, not while it is
     stderr: expect.stringContaining('pg_resetwal --epoch=3'),
   })
 })
+
+test('a restore to a point in time has what was there then, and nothing of later; `restored` makes it fit to run (B17)', async () => {
+  const [dataDir, own, elsewhere] = [await dataDirectory(), await dataDirectory(), await dataDirectory()]
+  const [archive, restoredDir] = [join(elsewhere, 'archive'), join(elsewhere, 'restored')]
+  // PostgreSQL may run as another user than we do
+  await chmod(elsewhere, 0o755)
+  await mkdir(archive)
+  await chmod(archive, 0o777)
+  const archiving = { archive_mode: 'on', archive_command: `cp %p ${archive}/%f` }
+  const postgres = await startEmbedded({ dataDir, log, settings: archiving })
+  const at = (urls: { appUrl: string; ownerUrl: string }) => ({
+    ...{ DATABASE_URL: urls.appUrl, DATABASE_OWNER_URL: urls.ownerUrl, SLUICE_DATA_DIR: own },
+  })
+  const server = await startServerProcess(own, at(postgres))
+  const run = await signInTo(server.url, own)
+  expect((await run(CREATE, { definition: patient })).createFlow).toHaveProperty('flow')
+  const start = async (n: number) => {
+    const { id } = (await run(START, { input: { flow: 'patient', input: { n } } })).startExecution.execution
+    await until(isWaiting(run, id))
+    return id as string
+  }
+
+  const before = await start(1)
+  await copyRunningCluster({ dataDir, superuserUrl: postgres.superuserUrl, to: restoredDir })
+  const between = await start(2)
+  const superuser = new Client({ connectionString: postgres.superuserUrl })
+  await superuser.connect()
+  const [{ now }] = (await superuser.query<{ now: string }>('select clock_timestamp()::text as now')).rows as [{ now: string }]
+  await superuser.end()
+  const after = await start(3)
+  await server.end('SIGKILL')
+  await postgres.stop()
+
+  const settings = { restore_command: `cp ${archive}/%f %p`, recovery_target_time: now, recovery_target_action: 'promote' }
+  const copy = { to: restoredDir, superuserUrl: postgres.superuserUrl, signal: 'recovery.signal', settings } as const
+  const recovered = await startCopy(copy)
+  try {
+    const inRecovery = async () =>
+      (await recovered.superuser.query<{ still: boolean }>('select pg_is_in_recovery() as still')).rows[0]!
+    await until(async () => ((await inRecovery()).still ? undefined : true))
+    const env = at({ appUrl: recovered.at(postgres.appUrl), ownerUrl: recovered.at(postgres.ownerUrl) })
+    expect(sluice(env, 'restored')).toMatchObject({ status: 1, stderr: expect.stringContaining('--shorter-log') })
+    expect(sluice(env, 'restored', '--shorter-log')).toMatchObject({ status: 0 })
+    const next = await startServerProcess(own, env)
+    const ask = await signInTo(next.url, own)
+    expect((await ask(READ, { id: after })).execution).toBe(null)
+    for (const id of [before, between]) {
+      await ask(SIGNAL, { id })
+      await until(async () => ((await ask(READ, { id })).execution.status === 'SUCCEEDED' ? true : undefined))
+    }
+    expect(sluice(env, 'audit', 'verify')).toMatchObject({ status: 0 })
+    expect(await next.end('SIGTERM')).toBe(0)
+  } finally {
+    await recovered.end()
+  }
+}, 180_000)

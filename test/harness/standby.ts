@@ -1,7 +1,7 @@
 /** A streaming standby of an embedded PostgreSQL: a copy of its cluster, that follows it. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFile, chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
@@ -21,14 +21,29 @@ export interface Standby {
 export async function startStandby({ dataDir, superuserUrl }: { dataDir: string; superuserUrl: string }): Promise<Standby> {
   const to = await mkdtemp(join(tmpdir(), 'sluice-standby-'))
   await copyRunningCluster({ dataDir, superuserUrl, to })
-  const cluster = await openCluster(to)
   const { hostname, username, password, port } = new URL(superuserUrl)
-  const from = `host=${decodeURIComponent(hostname)} port=${port} user=${username} password=${password}`
-  await appendFile(join(cluster.data, 'postgresql.auto.conf'), `primary_conninfo = '${from}'\n`)
-  await writeFile(join(cluster.data, 'standby.signal'), '', { mode: 0o600 })
-  if (cluster.user) await chown(join(cluster.data, 'standby.signal'), cluster.user.uid, cluster.user.gid)
+  const primary = `host=${decodeURIComponent(hostname)} port=${port} user=${username} password=${password}`
+  return startCopy({ to, superuserUrl, signal: 'standby.signal', settings: { primary_conninfo: primary } })
+}
+
+export interface CopyOptions {
+  /** where the cluster was copied to */
+  to: string
+  /** of the one that it was copied from */
+  superuserUrl: string
+  /** what tells PostgreSQL how to recover: https://www.postgresql.org/docs/18/warm-standby.html, recovery-target-settings */
+  signal: 'standby.signal' | 'recovery.signal'
+  settings: Record<string, string>
+}
+
+/** Resolves when it answers, recovering or recovered. */
+export async function startCopy({ to, superuserUrl, signal, settings: more }: CopyOptions): Promise<Standby> {
+  const cluster = await openCluster(to)
+  const { hostname } = new URL(superuserUrl)
+  await writeFile(join(cluster.data, signal), '', { mode: 0o600 })
+  if (cluster.user) await chown(join(cluster.data, signal), cluster.user.uid, cluster.user.gid)
   const socketDir = await makeSocketDir(cluster)
-  const settings = { ...SERVER_SETTINGS, unix_socket_directories: socketDir, fsync: 'off' }
+  const settings = { ...SERVER_SETTINGS, unix_socket_directories: socketDir, fsync: 'off', ...more }
   const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const child = spawn(join(cluster.binaries, 'bin', 'postgres'), ['-D', cluster.dataArgument, ...options], {
     ...{ cwd: cluster.data, env: CLEAN_ENVIRONMENT, stdio: 'ignore', ...identity(cluster.user) },
