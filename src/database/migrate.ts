@@ -7,6 +7,7 @@ import type { Kysely } from 'kysely'
 import { CompiledQuery } from 'kysely'
 import type { Logger } from '../log.ts'
 import { limitTime } from './database.ts'
+import { grantAgain } from './grant-again.ts'
 import type { Database } from './database.ts'
 import { openOrm } from './orm.ts'
 import { findOlder, readSchemaLevel, storeSchemaLevel, tooOld } from './schema-level.ts'
@@ -92,8 +93,21 @@ export async function migrateDatabase(options: MigrateOptions): Promise<string[]
     if (older !== undefined) throw new Later(older)
     const versioned = (await orm.migrator.up()).map(({ name }) => name)
     const repeated = await applyRepeatables(ask, options.repeatables, nameAppRole)
+    const isFresh = versioned.length === migrations.length
+    const regranted = await grantAgain({ ask, texts: granting, appRole, nameAppRole, isFresh })
+    if (regranted) log.info('gave the role of the application its rights')
     await storeSchemaLevel(ask, schemaLevel, options.release)
     return [...versioned, ...repeated]
+  }
+
+  async function granting(): Promise<string[]> {
+    const texts: string[] = []
+    for (const { class: Versioned } of migrations) {
+      const migration = new Versioned(orm.em.getDriver(), orm.config)
+      await migration.up()
+      texts.push(...migration.getQueries().filter((query) => typeof query === 'string'))
+    }
+    return [...texts, ...(await readRepeatables(options.repeatables)).map(({ text }) => text)]
   }
 }
 

@@ -160,3 +160,24 @@ async function sqlFile(file: string, text: string): Promise<{ url: URL; name: st
   await write(text)
   return { url: pathToFileURL(path), name: path.split('/').slice(-2).join('/'), write }
 }
+
+test('a database that was migrated for another role gives its own all it needs: no right more, none less (D1)', async () => {
+  const fresh = await testDatabase({ migrated: false })
+  const rightsOf = async (role: string) =>
+    fresh.ownerQuery(
+      `select relname::text as name, privilege_type as privilege from pg_class, aclexplode(relacl)
+         where relnamespace = 'sluice'::regnamespace and grantee = $1::regrole
+       union all select p.oid::regprocedure::text, privilege_type from pg_proc p, aclexplode(proacl)
+         where pronamespace = 'sluice'::regnamespace and grantee = $1::regrole
+       union all select relname || '.' || attname, privilege_type from pg_attribute a join pg_class c on c.oid = attrelid, aclexplode(attacl)
+         where relnamespace = 'sluice'::regnamespace and grantee = $1::regrole order by 1, 2`,
+      [role],
+    )
+  await migrate(fresh, { appRole: 'pg_monitor' })
+  const wanted = await rightsOf('pg_monitor')
+  expect(wanted.length).toBeGreaterThan(50)
+  expect(await rightsOf('sluice_app')).toEqual([])
+  expect(await migrate(fresh)).toEqual([])
+  expect(await rightsOf('sluice_app')).toEqual(wanted)
+  await fresh.database.query('select from sluice.schema_level')
+})
