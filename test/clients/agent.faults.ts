@@ -20,7 +20,8 @@ import { runningServer } from './running-server.ts'
 
 const redis = hasRedis ? await testRedis() : undefined
 const { url, session, start, ownerQuery, password } = await runningServer({
-  ...{ SLUICE_LIMIT_RUNNING_PER_INITIATOR: '1000', ...(redis && { REDIS_URL: redis.url }) },
+  // a Redis for agents alone: whatever else the server does, it does without
+  ...{ SLUICE_LIMIT_RUNNING_PER_INITIATOR: '1000', ...(redis && { SLUICE_AGENTS_REDIS_URL: redis.url }) },
 })
 const WAYS: readonly [way: string, options: { redis?: string }][] = [
   ['GraphQL alone', {}],
