@@ -59,7 +59,7 @@ export interface App {
 export async function startApp(options: AppOptions): Promise<App> {
   const stack = new AsyncDisposableStack()
   try {
-    // Half of what there is to load is the API: a worker alone does without. Here, where nothing waits for this thread yet.
+    // A third of what there is to load is the API: a worker alone does without. Here, where nothing waits for this thread yet.
     const doors = options.serve ? await import('./server.ts') : undefined
     const ports = await openPorts(options, createHealth(), stack)
     return await openRooms(await openGround(options, ENTITIES, ports, stack), options, doors?.openServer)
