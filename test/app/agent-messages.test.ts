@@ -447,12 +447,14 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
     expect(await redis.xlen(RESPONSES)).toBe(0)
   })
 
-  test('a stream that somebody fills with what no server signed is made anew', async () => {
+  test('a stream that somebody fills with what no server signed is made anew, and so is a group with more agents than there are', async () => {
     const { request } = await ask()
     const pipeline = redis.pipeline()
     for (let at = 0; at < 11_000; at += 1) pipeline.xadd('messages:ceo', '*', 'message', '{}', 'signature', '')
+    for (let at = 0; at < 10_001; at += 1) pipeline.xgroup('CREATECONSUMER', 'messages:cto', 'agents', `agent ${at}`)
     await pipeline.exec()
     await deliver(newOutbox())
+    expect(await redis.xinfo('CONSUMERS', 'messages:cto', 'agents')).toEqual([])
     expect(await redis.xlen('messages:ceo')).toBeLessThan(1_000)
     expect((await streamOf('ceo')).map(({ id }) => id)).toContain(request)
   })
