@@ -1,21 +1,19 @@
 /** A migration is applied while the release before goes on: what that may not survive is said in the list, with why it does. */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { migrations } from '../../migrations/list.ts'
+import { migrations, repeatables } from '../../migrations/list.ts'
 import { SCHEMA_LEVEL } from '../../src/release.ts'
+import { readKeptRelease } from '../releases/kept-release.ts'
+import { sqlOf } from '../releases/sql-of.ts'
 import { riskyStatements } from './risky-statements.ts'
 
 /** The level of programs began here: what came before was never applied beside a release. */
 const FIRST = '040'
 
-const statementsOf = (migration: (typeof migrations)[number]): string => {
-  const made = new migration.class(undefined as never, undefined as never)
-  void made.up()
-  return (made.getQueries() as string[]).join(';\n')
-}
-
 test('a migration that the release before may not survive says why it does, or which programs it ends', async () => {
   for (const migration of migrations.filter(({ name }) => name >= FIRST)) {
-    const risks = await riskyStatements(statementsOf(migration))
+    const risks = await riskyStatements(sqlOf(migration))
     const isAnswered = migration.harmless !== undefined || migration.least !== undefined
     expect(isAnswered ? [] : risks, `${migration.name}: docs/operating.md#upgrading says what to do`).toEqual([])
     expect(risks.length > 0 || !isAnswered, `${migration.name} has nothing to be excused for`).toBe(true)
@@ -23,6 +21,21 @@ test('a migration that the release before may not survive says why it does, or w
       SCHEMA_LEVEL.least,
     )
   }
+})
+
+const kept = readKeptRelease()
+
+test('a migration that was released never changes', () => {
+  const now = new Map(migrations.map((one) => [one.name, createHash('sha256').update(sqlOf(one)).digest('hex')]))
+  expect(Object.entries(kept.migrations).filter(([name, sha256]) => now.get(name) !== sha256)).toEqual([])
+})
+
+test('a release whose schema differs from that of the release before has a level of its own', () => {
+  const texts = repeatables.map((url) => readFileSync(url, 'utf8')).sort()
+  const isSame =
+    migrations.every(({ name }) => name in kept.migrations) &&
+    JSON.stringify(texts) === JSON.stringify(Object.values(kept.repeatables).sort())
+  expect(isSame || SCHEMA_LEVEL.level > kept.level, 'raise SCHEMA_LEVEL.level in src/release.ts').toBe(true)
 })
 
 test('the list is in the order of its names, and no program is below the first level', () => {
