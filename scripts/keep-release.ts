@@ -33,6 +33,16 @@ Client.prototype.query = function noted(this: Client, ...args: unknown[]) {
   return (query as (...all: unknown[]) => unknown).apply(this, args)
 } as typeof query
 
+const SIGN_IN = `mutation { signIn(input: { email: "admin@sluice.local", password: "Correct-horse-1" }) { ... on SignInSuccess { accessToken } } }`
+const CREATE = `mutation ($definition: JSON!) { createFlow(input: { definition: $definition }) { __typename
+  ... on ValidationProblem { issues { path code message } } } }`
+const START = `mutation ($flow: String!, $key: String!) { startExecution(input: { flow: $flow, input: {}, idempotencyKey: $key }) {
+  ... on StartExecutionSuccess { execution { id } } } }`
+const PAUSE = 'mutation ($id: ID!) { pauseExecution(input: { id: $id, reason: "kept" }) { __typename } }'
+const STATUS = 'query ($id: ID!) { execution(id: $id) { status } }'
+/** For the statements that it sends. */
+const READ = `{ flows(first: 5) { edges { node { id name } } } auditEvents(first: 5) { edges { node { id } } } agentRequests(first: 5) { edges { node { id } } }
+  executions(first: 5) { edges { node { id status steps { path status } events { seq type } state output } } } auditVerification { intact } }`
 /** Agents have ten minutes at most, and whoever reads this comes later. */
 const FAR_DEADLINES = `
 update sluice.agent_requests set deadline_at = '2099-01-01Z' where status = 'OPEN';
@@ -96,49 +106,28 @@ function digest(text: string): string {
 
 /** The ids of what was started, by flow. */
 async function fill(app: App): Promise<Record<string, string[]>> {
-  const signedIn = await ask(
-    app,
-    undefined,
-    `mutation { signIn(input: { email: "admin@sluice.local", password: "Correct-horse-1" }) { ... on SignInSuccess { accessToken } } }`,
-  )
-  const token = signedIn.signIn.accessToken as string
-  const started: Record<string, string[]> = {}
+  const { signIn } = await ask<{ signIn: { accessToken: string } }>(app, undefined, SIGN_IN)
+  const asked = <Data>(text: string, variables: object = {}): Promise<Data> => ask<Data>(app, signIn.accessToken, text, variables)
   for (const [name, { definition }] of Object.entries(KEPT_FLOWS)) {
-    const { createFlow } = await ask(
-      app,
-      token,
-      `mutation ($d: JSON!) { createFlow(input: { definition: $d }) { __typename ... on ValidationProblem { issues { path code message } } } }`,
-      { d: { name, timeout: 'P3650D', ...definition } },
-    )
+    const variables = { definition: { name, timeout: 'P3650D', ...definition } }
+    const { createFlow } = await asked<{ createFlow: { __typename: string } }>(CREATE, variables)
     if (createFlow.__typename !== 'CreateFlowSuccess') throw new Error(`${name}: ${JSON.stringify(createFlow)}`)
   }
-  for (const [name, { times = 1 }] of Object.entries(KEPT_FLOWS)) {
+  const started: Record<string, string[]> = {}
+  for (const [name, { times = 1, kept }] of Object.entries(KEPT_FLOWS)) {
     for (let time = 0; time < times; time++) {
-      const { startExecution } = await ask(
-        app,
-        token,
-        `mutation ($f: String!, $k: String!) { startExecution(input: { flow: $f, input: {}, idempotencyKey: $k }) { ... on StartExecutionSuccess { execution { id } } ... on Problem { message } } }`,
-        { f: name, k: `${name}-${time}` },
-      )
-      const id = startExecution.execution.id as string
+      const { startExecution } = await asked<{ startExecution: { execution: { id: string } } }>(START, {
+        flow: name,
+        key: `${name}-${time}`,
+      })
+      const { id } = startExecution.execution
       ;(started[name] ??= []).push(id)
-      if (KEPT_FLOWS[name]!.kept === 'PAUSED')
-        await ask(app, token, `mutation ($id: ID!) { pauseExecution(input: { id: $id, reason: "kept" }) { __typename } }`, { id })
+      if (kept === 'PAUSED') await asked(PAUSE, { id })
     }
   }
-  for (const [name, ids] of Object.entries(started))
-    await until(
-      name,
-      async () =>
-        (await ask(app, token, '{ execution(id: $id) { status } }'.replace('{ ', 'query ($id: ID!) { '), { id: ids[0] }))
-          .execution.status as string,
-    )
-  // feeds, lists, retries and the like, for their statements
-  await ask(
-    app,
-    token,
-    `{ flows(first: 5) { nodes: edges { node { id name } } } executions(first: 5) { edges { node { id status steps { path status } events { seq type } state output } } } auditEvents(first: 5) { edges { node { id } } } agentRequests(first: 5) { edges { node { id } } } auditVerification { intact } }`,
-  )
+  for (const [name, [id]] of Object.entries(started))
+    await until(name, async () => (await asked<{ execution: { status: string } }>(STATUS, { id })).execution.status)
+  await asked(READ)
   return started
 }
 
@@ -151,14 +140,10 @@ async function until(name: string, status: () => Promise<string>): Promise<void>
   }
 }
 
-// oxlint-disable-next-line no-explicit-any
-async function ask(app: App, token: string | undefined, text: string, variables: object = {}): Promise<any> {
-  const answer = await fetch(`${app.url}/graphql`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
-    body: JSON.stringify({ query: text, variables }),
-  })
-  const { data, errors } = (await answer.json()) as { data: unknown; errors?: unknown }
+async function ask<Data>(app: App, token: string | undefined, query: string, variables: object = {}): Promise<Data> {
+  const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) }
+  const answer = await fetch(`${app.url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) })
+  const { data, errors } = (await answer.json()) as { data: Data; errors?: unknown }
   if (errors) throw new Error(JSON.stringify(errors))
   return data
 }

@@ -101,10 +101,9 @@ test('executions of the release before in every state go on: what ran, waited, w
     },
   })
   const [, url] = await server.said(/GraphiQL +(\S+)\/graphql/)
-  let token: string | undefined
   // what a document asks for is what it reads
   // oxlint-disable-next-line no-explicit-any
-  const ask = async (query: string, variables: object = {}): Promise<any> => {
+  const askAs = async (token: string | undefined, query: string, variables: object = {}): Promise<any> => {
     const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) }
     const answer = await fetch(`${url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) })
     const { data, errors } = (await answer.json()) as { data: unknown; errors?: unknown }
@@ -112,10 +111,14 @@ test('executions of the release before in every state go on: what ran, waited, w
     return data
   }
   const email = 'admin@sluice.local'
-  const signedIn = await ask('mutation ($i: SignInInput!) { signIn(input: $i) { ... on SignInSuccess { accessToken } } }', {
-    i: { email, password: kept.settings['SLUICE_ADMIN_PASSWORD'] },
-  })
-  token = signedIn.signIn.accessToken
+  const signedIn = await askAs(
+    undefined,
+    'mutation ($i: SignInInput!) { signIn(input: $i) { ... on SignInSuccess { accessToken } } }',
+    {
+      i: { email, password: kept.settings['SLUICE_ADMIN_PASSWORD'] },
+    },
+  )
+  const ask = (query: string, variables: object = {}) => askAs(signedIn.signIn.accessToken, query, variables)
 
   const idOf = (flow: string): string => kept.started[flow]![0]!
   const { startExecution } = await ask(
