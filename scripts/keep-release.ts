@@ -1,5 +1,5 @@
 /**
- * `npm run keep-release`: keeps what this release makes of a database, for the tests of the next ones (test/releases): its functions, the
+ * `npm run keep:release`: keeps what this release makes of a database, for the tests of the next ones (test/releases): its functions, the
  * statements that it sends, and rows of executions in every state, as they are when its processes are killed.
  */
 import { createHash, randomBytes } from 'node:crypto'
