@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { executionFeed, executionsFeed, initialState } from '../../clients/feed/feed.ts'
 import type { ExecutionEvent, ExecutionRow, ExecutionState, ExecutionView, FeedState, StepRun } from '../../clients/feed/feed.ts'
 import { drawExecution, tellExecution } from '../../src/watch/draw/execution.ts'
+import { describe } from '../../src/watch/draw/event-text.ts'
 import { drawFleet, tellFleet } from '../../src/watch/draw/fleet.ts'
 import { lasting, line, widthOf } from '../../src/watch/draw/paint.ts'
 import { openScreen } from '../../src/watch/screen.ts'
@@ -52,6 +53,15 @@ const EVENTS = [
   event(4, 'agent.asked', 'ask', { role: 'ceo', subject: 'Shall we?' }),
   event(5, 'step.failed', 'charge', { error: { code: 'HTTP_STATUS', message: '402 Payment Required' } }),
 ]
+
+test('what a step was decided by is told in words, not as data', () => {
+  const told = [
+    event(1, 'route.taken', 'pick', { route: 'few' }),
+    event(2, 'step.skipped', 'many', { why: 'pick did not take many' }),
+    event(3, 'agent.answered', 'ask', { decision: 'APPROVE', answeredBy: 'user_1' }),
+  ].map((one) => line(describe(one), { columns: 100, colour: false }).trim())
+  expect(told).toEqual(['pick  → few', 'many  pick did not take many', 'ask  APPROVE by user_1'])
+})
 
 test('an execution that runs: its standing, each step with what matters of it, and what happened last', () => {
   const lines = drawExecution(stateOf({ execution: execution(), steps: STEPS, events: EVENTS }), PAINT)

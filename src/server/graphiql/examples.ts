@@ -12,10 +12,11 @@ const example = (query: string, variables?: Record<string, unknown>): Example =>
 
 export const EXAMPLES: readonly Example[] = [
   example(`
-# 1. Sign in. The server's first lines say where the
-#    administrator's password lies. From then on this page
-#    sends the token by itself, in every tab. (Or write your
-#    own into Headers: { "authorization": "Bearer ..." })
+# 1. Sign in. The server's first lines say where
+#    the administrator's password lies. From then
+#    on this page sends the token, in every tab.
+#    (Or put { "authorization": "Bearer ..." }
+#    into Headers.)
 mutation SignIn {
   signIn(input: {
     email: "admin@sluice.local"
@@ -30,9 +31,9 @@ mutation SignIn {
   }
 }`),
   example(`
-# 2. Start an execution. A cost over 1,000,000 goes to the
-#    ceo, a complexity over 8 to the cto, anything else is
-#    approved at once.
+# 2. Start an execution. A cost over 1,000,000
+#    goes to the ceo, a complexity over 8 to the
+#    cto, anything else is approved at once.
 mutation Start {
   startExecution(input: {
     flow: "feature_approval"
@@ -53,9 +54,10 @@ mutation Start {
 }`),
   example(
     `
-# 3. Watch it live. An empty executionId means the one that
-#    this page saw last. (To go on watching while you answer,
-#    duplicate this tab of your browser.)
+# 3. Watch it live. An empty executionId means
+#    the one that this page saw last. (To go on
+#    watching while you answer, duplicate this tab
+#    of your browser.)
 subscription Watch($executionId: ID!) {
   executionFeed(id: $executionId) {
     __typename
@@ -65,7 +67,9 @@ subscription Watch($executionId: ID!) {
     }
     ... on FeedDelta {
       events { seq type step }
-      execution { status currentSteps completedSteps }
+      execution {
+        status currentSteps completedSteps
+      }
     }
     ... on FeedEnd {
       execution { status output }
@@ -85,8 +89,8 @@ query OpenRequests {
 }`),
   example(
     `
-# 5. Answer for the ceo. An empty requestId means the one
-#    that this page saw last.
+# 5. Answer for the ceo. An empty requestId means
+#    the one that this page saw last.
 mutation Answer($requestId: ID!) {
   answerAgentRequest(input: {
     id: $requestId

@@ -31,6 +31,12 @@ function wordsOf(type: string, data: Readonly<Record<string, unknown>>): string 
     case 'agent.asked':
     case 'agent.notified':
       return `${textOf(role)}: ${textOf(subject)}`
+    case 'agent.answered':
+      return [data['decision'], data['answeredBy']].map(textOf).filter(Boolean).join(' by ')
+    case 'route.taken':
+      return `→ ${textOf(data['route'])}`
+    case 'step.skipped':
+      return textOf(data['why'])
     default: {
       const failure = isObject(error) ? error : { code, message }
       if (typeof failure['code'] === 'string') return [failure['code'], textOf(failure['message'])].filter(Boolean).join(': ')
