@@ -34,6 +34,8 @@ export interface InvariantMonitor {
 
 /** Between two looks at everything, whatever the number of processes. */
 export const PERIOD_MS = 10_000
+/** Whoever was not seen at its look for so long is gone; until then no other process begins one beside it. */
+const GONE_MS = 60_000
 const BATCH = 1_000
 const LOWEST = '00000000-0000-0000-0000-000000000000'
 
@@ -59,8 +61,9 @@ export function createInvariantMonitor(options: InvariantMonitorOptions): Invari
     },
     async runOnce({ anyway = false } = {}) {
       const mine = await database.query(
-        `update sluice.invariant_checks set began_at = now() where $1 or began_at < now() - $2 * interval '1 millisecond' returning began_at`,
-        [anyway, PERIOD_MS * 0.9],
+        `update sluice.invariant_checks set began_at = now() where $1 or (began_at < now() - $2 * interval '1 millisecond'
+           and (ended_at >= began_at or began_at < now() - $3 * interval '1 millisecond')) returning began_at`,
+        [anyway, PERIOD_MS * 0.9, GONE_MS],
       )
       if (mine.length === 0) return 0
       let mended = 0
@@ -92,7 +95,9 @@ export function createInvariantMonitor(options: InvariantMonitorOptions): Invari
       const rows: { id: string }[] = await database.query<{ id: string }>(text, [...params, after, BATCH])
       if (rows.length > 0) await look(rows.map(({ id }) => id))
       after = rows.length === BATCH ? rows.at(-1)!.id : undefined
-      if (after !== undefined) await pause(performance.now() - began)
+      if (after === undefined) return
+      await pause(performance.now() - began)
+      await database.query('update sluice.invariant_checks set began_at = now()')
     }
   }
 

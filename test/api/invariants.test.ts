@@ -40,6 +40,21 @@ test('where nothing is wrong nothing is done', async () => {
   await Promise.all(ids.map((id) => engine.ended(id, 5_000)))
 })
 
+test('while one process looks no other begins, unless it was not seen for long', async () => {
+  let looks = 0
+  monitor.onChecked = () => looks++
+  const beganAgo = (seconds: number) =>
+    ownerQuery(
+      `update sluice.invariant_checks set began_at = now() - interval '${seconds} seconds', ended_at = now() - interval '1 day'`,
+    )
+  await beganAgo(50)
+  await monitor.runOnce()
+  expect(looks).toBe(0)
+  await beganAgo(61)
+  await monitor.runOnce()
+  expect(looks).toBe(1)
+})
+
 test('a slot without a holder is freed, and whoever waited for it begins', async () => {
   const nobody = newUuid()
   await database.query(
