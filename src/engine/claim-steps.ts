@@ -45,17 +45,22 @@ export function readOwnSteps(database: Database, worker: string): Promise<(Claim
   )
 }
 
-/** A claim that came to nothing: others may have it, or, when its execution does not wait for it, the row goes. Unless somebody else has it by now. */
+/** Has the steps of paused executions. */
+const NOBODY = '00000000-0000-0000-0000-000000000000'
+
+/** A claim that came to nothing: others may have it, unless it is paused, or, when its execution does not wait for it, the row goes. Unless somebody else has it by now. */
 export async function giveUpStep(database: Database, worker: string, step: ClaimedStep): Promise<void> {
   await database.query(
     `with mine as (
-      select s.execution_id, s.path, exists (select from sluice.executions e where e.id = s.execution_id and e.in_flight @>
-        jsonb_build_array(jsonb_build_object('kind', 'pooled', 'path', s.path, 'attempt', s.attempt))) as wanted
-      from sluice.pooled_steps s
+      select s.execution_id, s.path, coalesce(e.in_flight @>
+        jsonb_build_array(jsonb_build_object('kind', 'pooled', 'path', s.path, 'attempt', s.attempt)), false) as wanted,
+        case when e.pause_reason is not null and e.in_flight @>
+          jsonb_build_array(jsonb_build_object('path', s.path, 'epoch', 0)) then $6::uuid end as next_owner
+      from sluice.pooled_steps s left join sluice.executions e on e.id = s.execution_id
       where s.execution_id = $1 and s.path = $2 and s.owner = $3 and s.epoch = $4 and s.attempt = $5 for update of s),
     left_to_others as (
-      update sluice.pooled_steps s set owner = null from mine where s.execution_id = mine.execution_id and s.path = mine.path and mine.wanted)
+      update sluice.pooled_steps s set owner = mine.next_owner from mine where s.execution_id = mine.execution_id and s.path = mine.path and mine.wanted)
     delete from sluice.pooled_steps s using mine where s.execution_id = mine.execution_id and s.path = mine.path and not mine.wanted`,
-    [step.execution_id, step.path, worker, step.epoch, step.attempt],
+    [step.execution_id, step.path, worker, step.epoch, step.attempt, NOBODY],
   )
 }

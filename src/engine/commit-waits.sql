@@ -9,6 +9,8 @@ set enable_mergejoin = off
 set enable_hashjoin = off
 as $$
 declare
+  -- has the steps of paused executions
+  nobody constant uuid := '00000000-0000-0000-0000-000000000000';
   wanted bigint;
   copied bigint;
 begin
@@ -63,16 +65,17 @@ begin
   if exists (select from unnest(waits) as w where w.kind in ('pooled', 'unpooled', 'requeued', 'setAside')) then
     delete from sluice.pooled_steps p using unnest(waits) as w
     where w.kind = 'unpooled' and p.execution_id = w.execution_id and p.path = w.body ->> 'path';
-    -- one that was set aside is there, with an epoch above that of whoever had claimed it before
+    -- one that was set aside is there; whoever had claimed it before, and has not told it yet, keeps it
     insert into sluice.pooled_steps (execution_id, path, attempt, pool, initiator_id, priority, epoch)
     select e.id, w.body ->> 'path', (w.body ->> 'attempt')::integer, w.body ->> 'pool', e.initiator_id, e.priority, (w.body ->> 'epoch')::integer
     from unnest(waits) as w join sluice.executions e on e.id = w.execution_id where w.kind = 'pooled'
-    on conflict (execution_id, path) do update set owner = null;
+    on conflict (execution_id, path) do update set owner = null where pooled_steps.owner = nobody;
     -- whoever has claimed it since keeps it
     update sluice.pooled_steps p set owner = null from unnest(waits) as w
     where w.kind = 'requeued' and p.execution_id = w.execution_id and p.path = w.body ->> 'path' and p.epoch = (w.body ->> 'epoch')::integer;
-    update sluice.pooled_steps p set owner = '00000000-0000-0000-0000-000000000000' from unnest(waits) as w
-    where w.kind = 'setAside' and p.execution_id = w.execution_id and p.path = w.body ->> 'path';
+    update sluice.pooled_steps p set owner = nobody from unnest(waits) as w
+    where w.kind = 'setAside' and p.execution_id = w.execution_id and p.path = w.body ->> 'path'
+      and (p.owner is null or p.epoch = (w.body ->> 'epoch')::integer);
   end if;
 
   select sum(json_array_length(w.body -> 'paths')) into wanted from unnest(waits) as w where w.kind = 'origin';

@@ -92,7 +92,7 @@ const ALWAYS: Record<string, string> = {
   'whoever has a step of a pool, by what its execution knows, has it in the queue, unless somebody has claimed it since': `
     select f.id, f.path, f.claims, f.worker, p.epoch, p.owner from sluice.pooled_steps p
     join ${POOLED} as f on f.id = p.execution_id and f.path = p.path
-    where p.epoch < f.claims or (p.owner = '${NOBODY}') <> (f.paused and f.epoch = 0)
+    where p.epoch < f.claims or (p.owner = '${NOBODY}' and not (f.paused and f.epoch = 0))
       or (p.epoch = f.claims and f.worker is not null and p.owner is distinct from f.worker)`,
   'the audit log has one entry for each end': `
     select e.id from sluice.executions e

@@ -33,7 +33,7 @@ export type WaitRow =
   /** whoever had it by this claim gives it back */
   | { kind: 'requeued'; path: string; epoch: number }
   /** its execution was paused before it began: nobody is to claim it; `pooled` again when it goes on */
-  | { kind: 'setAside'; path: string }
+  | { kind: 'setAside'; path: string; epoch: number }
   /** what began it, for those who trace */
   | { kind: 'trace'; traceparent: string }
 

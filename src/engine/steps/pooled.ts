@@ -89,7 +89,7 @@ export function queueChanges(from: Queued, next: Queued): WaitRow[] {
     const aside = isAside(next, entry)
     if (!before || (wasAside && !aside)) changes.push({ kind: 'pooled', path, attempt, pool, epoch: claims })
     else if (before.worker !== undefined && entry.worker === undefined) changes.push({ kind: 'requeued', path, epoch: claims })
-    if (aside && !wasAside) changes.push({ kind: 'setAside', path })
+    if (aside && !wasAside) changes.push({ kind: 'setAside', path, epoch: claims })
   }
   return changes
 }

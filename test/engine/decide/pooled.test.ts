@@ -4,6 +4,7 @@ import { decide } from '../../../src/engine/decide/decide.ts'
 import type { Transition, World } from '../../../src/engine/decide/draft.ts'
 import type { Input } from '../../../src/engine/decide/input.ts'
 import type { WaitRow } from '../../../src/engine/decide/wait-rows.ts'
+import { isAttempt } from '../../../src/engine/in-flight.ts'
 import { hasEnded } from '../../../src/engine/states.ts'
 import type { Program } from '../../../src/language/program.ts'
 import type { StepSpec } from '../../../src/language/steps/step-types.ts'
@@ -24,6 +25,7 @@ const ASIDE = 'aside'
 class PooledModel extends Model {
   readonly queue = new Map<string, Row>()
   readonly running: (Row & { owner: string })[] = []
+  readonly untold: (Row & { owner: string })[] = []
 
   override world(worker: string | null): World {
     return { ...super.world(worker), adopt: false, pools: new Set(['default']) }
@@ -38,7 +40,7 @@ class PooledModel extends Model {
       if (wait.kind === 'pooled') this.insert(wait)
       const row = 'path' in wait ? this.queue.get(wait.path) : undefined
       if (wait.kind === 'requeued' && row?.epoch === wait.epoch) row.owner = null
-      if (wait.kind === 'setAside') row!.owner = ASIDE
+      if (wait.kind === 'setAside' && (row!.owner === null || row!.epoch === wait.epoch)) row!.owner = ASIDE
     }
     this.checkQueue()
     return verdict
@@ -46,8 +48,9 @@ class PooledModel extends Model {
 
   private insert({ path, attempt, epoch }: WaitRow & { kind: 'pooled' }): void {
     const there = this.queue.get(path)
-    if (there && there.owner !== ASIDE) throw new Error(`${path} was in the queue already`)
-    if (there) there.owner = null
+    if (there && there.attempt !== attempt) throw new Error(`${path} was in the queue already`)
+    // whoever has claimed it, and has not told it yet, keeps it
+    if (there) there.owner = there.owner === ASIDE ? null : there.owner
     else this.queue.set(path, { path, attempt, epoch, owner: null })
   }
 
@@ -60,7 +63,7 @@ class PooledModel extends Model {
       const row = this.queue.get(path)!
       expect(row.attempt).toBe(attempt)
       expect(row.epoch).toBeGreaterThanOrEqual(claims)
-      expect(row.owner === ASIDE).toBe(pauseReason !== null && epoch === 0)
+      if (row.owner === ASIDE || row.owner === null) expect(row.owner === ASIDE).toBe(pauseReason !== null && epoch === 0)
       if (worker !== undefined && row.epoch === claims && row.owner !== ASIDE) expect(row.owner).toBe(worker)
     }
   }
@@ -72,12 +75,24 @@ class PooledModel extends Model {
     if (!row) return
     row.owner = worker
     row.epoch += 1
-    this.begin(worker, row)
+    this.untold.push({ ...row, owner: worker })
+  }
+
+  /** What was claimed is told, or given up. */
+  tell(index: number): void {
+    const [row] = this.untold.splice(index % Math.max(this.untold.length, 1), 1)
+    if (row) this.begin(row.owner, row)
   }
 
   private begin(worker: string, { path, attempt, epoch }: Row, alone = false): void {
     const input: Input = { kind: 'stepClaimed', path, attempt, epoch, worker, ...(alone && { alone }) }
-    const { launches } = this.visitAs(worker, input)
+    const { launches, results, next } = this.visitAs(worker, input)
+    const row = this.queue.get(path)
+    if (results[0] !== 'applied' && row?.owner === worker && row.epoch === epoch) {
+      const isAside =
+        next.pauseReason !== null && next.inFlight.some((entry) => entry.path === path && isAttempt(entry) && entry.epoch === 0)
+      row.owner = isAside ? ASIDE : null
+    }
     for (const { suspect } of launches) {
       if (suspect) this.begin(worker, { path, attempt, epoch, owner: worker }, true)
       else this.running.push({ path, attempt, epoch, owner: worker })
@@ -109,6 +124,9 @@ const act = fc.record({
     'claim',
     'claim',
     'claim',
+    'tell',
+    'tell',
+    'tell',
     'finish',
     'finish',
     'fail',
@@ -156,6 +174,7 @@ test('whoever claims steps of a pool, crashes, gives back and answers late: each
         if (hasEnded(model.stored.status)) break
         const name = WORKERS[worker]!
         if (what === 'claim') model.claimStep(idOf(name), index, alive())
+        else if (what === 'tell') model.tell(index)
         else if (what === 'finish' || what === 'fail') finish(index, what === 'finish', true)
         else if (what === 'crash') incarnations.set(name, incarnations.get(name)! + 1)
         else if (what === 'again' && told.length > 0) expect(visit(model, told[index % told.length]!)).not.toBe('applied')
@@ -172,7 +191,9 @@ test('whoever claims steps of a pool, crashes, gives back and answers late: each
       if (canceled) visit(model, { kind: 'cancel', reason: 'enough' })
       for (let round = 0; round < 100 && !hasEnded(model.stored.status); round++) {
         visit(model, { kind: 'resume' })
+        while (model.untold.length > 0) model.tell(0)
         for (let n = 0; n < 4; n++) model.claimStep(idOf('w1'), 0, alive())
+        while (model.untold.length > 0) model.tell(0)
         for (let n = 0; n < 8; n++) finish(0, true)
         model.now += 2_000
         visit(model, { kind: 'tick' })
@@ -191,7 +212,10 @@ test("a suspect whose turn has not come is nobody's when its execution was pause
   const model = new PooledModel({ ...program([step('a', handler, pooled)]), usesPools: true }, 1)
   model.stored = { ...model.stored, status: 'RUNNING' }
   visit(model, { kind: 'started' })
-  for (const _lost of [1, 2]) model.claimStep(first, 0, new Set())
+  for (const _lost of [1, 2]) {
+    model.claimStep(first, 0, new Set())
+    model.tell(0)
+  }
   const claim = { kind: 'stepClaimed', path: 'a', attempt: 1, epoch: 3, worker: second } as const
   Object.assign(model.queue.get('a')!, { epoch: 3, owner: second })
   expect(model.visitAs(second, claim).launches).toMatchObject([{ suspect: true }])
