@@ -49,9 +49,9 @@ export function tooOld(own: SchemaLevel, stored: StoredLevel | undefined): strin
 /** What to wait for while processes run that a schema would not serve any more. */
 export async function findOlder(ask: Ask, least: number): Promise<string | undefined> {
   const older = await ask<{ level: number }>(
-    `select distinct split_part(application_name, '/', 2)::int as level from pg_stat_activity
-     where datname = current_database() and application_name ~ '^sluice/[0-9]{1,4}$' and split_part(application_name, '/', 2)::int < $1
-     order by 1`,
+    `select distinct level from pg_stat_activity
+     cross join lateral (select substring(application_name from '^sluice/([0-9]{1,4})$')::int as level) as told
+     where datname = current_database() and level < $1 order by 1`,
     [least],
   )
   if (older.length === 0) return undefined
