@@ -106,18 +106,6 @@ test('what was claimed without learning of it is begun at the next heartbeats, n
   await sound()
 })
 
-test('what was claimed without learning of it is not forgotten when it is told something meanwhile', async () => {
-  const api = await steeredEngine(database, { enabled: false })
-  const id = await startFlow(api.engine, one)
-  const steered = await steeredEngine(database, { leaseMs: 60_000 }, (each) => loseAnswer(each, isClaim))
-  await until(async () => expect(await read(id)).toMatchObject({ owner: steered.engine.workerId }))
-  const idempotency = { principalId: newUuid(), key: 'go', inputHash: Buffer.from('go') }
-  unwrap(await steered.engine.signal({ executionId: id, name: 'go', data: 1, bytes: 1, sentBy: 'user_x', idempotency }))
-  ;(await steered.run(1)).open()
-  await hasStatus(id, 'SUCCEEDED')
-  await sound()
-})
-
 test('what was claimed but could not be read is begun at the next heartbeats, not forgotten', async () => {
   const api = await steeredEngine(database, { enabled: false })
   const id = await startFlow(api.engine, one)

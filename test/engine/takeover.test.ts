@@ -8,7 +8,7 @@ import { SCHEMA_LEVEL } from '../../src/release.ts'
 import { readExecution, startFlow, storeFlow, unwrap } from '../harness/engine.ts'
 import type { StoredExecution } from '../harness/engine.ts'
 import { breaches } from '../harness/invariants.ts'
-import { broken, isCommit, isRenewal } from '../harness/intercept-queries.ts'
+import { broken, isClaim, isCommit, isRenewal } from '../harness/intercept-queries.ts'
 import { steeredEngine } from '../harness/steered-engine.ts'
 import type { SteeredEngine } from '../harness/steered-engine.ts'
 import { testDatabase } from '../harness/test-database.ts'
@@ -488,4 +488,23 @@ test('a step that may run at most once keeps its outcome when another node chang
   await hasStatus(id, 'SUCCEEDED')
   expect(holder.runs.length).toBe(1)
   expect(await read(id)).toMatchObject({ steps: [{ output: { n: 1 } }] })
+})
+
+test('what was claimed without learning of it is not forgotten when it is told something meanwhile (D9)', async () => {
+  const api = await steeredEngine(database, { enabled: false })
+  const id = await startFlow(api.engine, one)
+  let claims = 0
+  const steered = await steeredEngine(database, { leaseMs: 60_000 }, (each) => {
+    each.intercept = async (text, send) => {
+      const rows = await send()
+      if (isClaim(text) && ++claims === 1) throw broken()
+      return rows
+    }
+  })
+  await until(async () => expect(await read(id)).toMatchObject({ owner: steered.engine.workerId }))
+  const idempotency = { principalId: newUuid(), key: 'go', inputHash: Buffer.from('go') }
+  unwrap(await steered.engine.signal({ executionId: id, name: 'go', data: 1, bytes: 1, sentBy: 'user_x', idempotency }))
+  ;(await steered.run(1)).open()
+  await hasStatus(id, 'SUCCEEDED')
+  await sound()
 })
