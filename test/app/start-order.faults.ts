@@ -138,7 +138,15 @@ test('workers and the API wait for PostgreSQL, for migrations and without Redis,
 async function outlive(processes: readonly Watched[]): Promise<void> {
   const owner = new Client({ connectionString: postgres!.ownerUrl })
   await owner.connect()
-  onTestFinished(() => owner.end())
+  const { rows } = await owner.query('select level, least, release from sluice.schema_level')
+  const sums = await owner.query('select name, sha256 from sluice.repeatable_migrations')
+  // for the tests after this one
+  onTestFinished(async () => {
+    await owner.query('update sluice.schema_level set level = $1, least = $2, release = $3', Object.values(rows[0] as object))
+    for (const { name, sha256 } of sums.rows as { name: string; sha256: string }[])
+      await owner.query('update sluice.repeatable_migrations set sha256 = $2 where name = $1', [name, sha256])
+    await owner.end()
+  })
   const newer = async (least: number): Promise<void> => {
     await owner.query(`update sluice.schema_level set level = 99, least = $1, release = '9.0.0'`, [least])
     await owner.query(`update sluice.repeatable_migrations set sha256 = 'newer' where name = 'engine/commit.sql'`)
