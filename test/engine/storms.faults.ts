@@ -10,7 +10,7 @@ import { LEASE_MS, stormyFleet } from '../harness/stormy-fleet.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
 const STORMS = Number(process.env['SLUICE_TEST_STORMS'] ?? 1)
-const GUSTS = 6
+const GUSTS = 4
 
 const { database } = await testDatabase()
 const api = await testEngine(database, { enabled: false, handlers: { work: () => ({}) }, leaseMs: 600_000 })
