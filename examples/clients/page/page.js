@@ -42,14 +42,9 @@ function show({ status, problem, ending, view: { execution, events } }) {
 }
 
 function rowOf({ at, type, step, data }) {
-  const texts = [
-    at.slice(11, 23),
-    type,
-    step ?? '',
-    data?.subject ?? data?.route ?? data?.why ?? data?.decision ?? data?.message ?? '',
-  ]
+  const told = data?.subject ?? data?.route ?? data?.why ?? data?.decision ?? data?.message
   const row = make('li', { className: type.split('.')[1] })
-  row.append(...texts.map((textContent) => make('span', { textContent })))
+  row.append(...[at.slice(11, 23), type, step, told].map((text) => make('span', { textContent: text ?? '' })))
   return row
 }
 
