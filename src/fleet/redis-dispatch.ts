@@ -16,11 +16,13 @@ import { QUEUE, queuePrefix, serveQueues } from './redis-doorbells.ts'
 const LOOK_EVERY_MS = 5_000
 /** After trouble BullMQ takes some seconds to be back: so long they look as if there were no Redis. */
 const SETTLING_MS = 10_000
-/** Offers that wait to be sent; more are left to the looks. */
+/** Offers that wait to be sent. */
 const MAX_PENDING = 10_000
+/** How often workers are told to look for what was too much. */
+const RING_EVERY_MS = 1_000
 /** Jobs sent at once. */
 const BATCH = 500
-/** Beyond so many jobs of a pool more would only fill Redis, about 1 kB each: the looks find the executions when their turn comes. */
+/** Beyond so many jobs of a pool more would only fill Redis, about 1 kB each. */
 const MAX_WAITING = 20_000
 const COUNT_EVERY_MS = 1_000
 /** Jobs of the highest priority have the number 1. */
@@ -28,8 +30,8 @@ const LOWEST_PRIORITY = 100
 
 export interface RedisDispatchOptions {
   readonly redis: RedisConnection
-  /** rung by processes that dispatch without Redis, during a roll-out */
-  readonly bus: Pick<Bus, 'listen'>
+  /** rung for what no queue takes; also by processes that dispatch without Redis, during a roll-out */
+  readonly bus: Pick<Bus, 'ring' | 'listen'>
   readonly log: Logger
   readonly registry: Registry
   /** 5,000 */
@@ -41,6 +43,8 @@ export function createRedisDispatch(options: RedisDispatchOptions): Dispatch {
   const counters = countOffers(registry)
   const queues = new Map<string, { queue: Queue; full: boolean; countedAt: number }>()
   const pending: Offer[] = []
+  /** by pool, when workers were told to look */
+  const rungAt = new Map<string, number>()
   let flushing: Promise<void> | undefined
   let troubledUntil = 0
   let isAway = false
@@ -70,7 +74,7 @@ export function createRedisDispatch(options: RedisDispatchOptions): Dispatch {
     if (client?.status !== 'ready') return lose(offers, 'no connection')
     try {
       const { queue, full } = await openQueue(client, pool)
-      if (full) return counters.lost(offers.length)
+      if (full) return leave(pool, offers.length)
       await queue.addBulk(offers.map(toJob))
       counters.queued(offers.length)
       if (isAway) log.info('dispatch has Redis again')
@@ -81,6 +85,14 @@ export function createRedisDispatch(options: RedisDispatchOptions): Dispatch {
       queues.delete(pool)
       lose(offers, (error as Error).message)
     }
+  }
+
+  /** Too many for a queue: workers look for them, and go on as long as they find some. */
+  function leave(pool: string, offers: number): void {
+    counters.lost(offers)
+    if (performance.now() - (rungAt.get(pool) ?? -Infinity) < RING_EVERY_MS) return
+    rungAt.set(pool, performance.now())
+    bus.ring(WORK_TOPIC, pool)
   }
 
   function lose(offers: readonly Offer[], why: string): void {
@@ -112,7 +124,7 @@ export function createRedisDispatch(options: RedisDispatchOptions): Dispatch {
   return {
     offer(offer) {
       if (closed) return
-      if (pending.length >= MAX_PENDING) return counters.lost(1)
+      if (pending.length >= MAX_PENDING) return leave(offer.pool, 1)
       pending.push(offer)
       flushing ??= flush()
     },

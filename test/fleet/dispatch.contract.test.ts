@@ -31,6 +31,20 @@ describeDispatch('by PostgreSQL', async () => createPostgresDispatch(bus), groun
 describeDispatch('by BullMQ', openRedisDispatch, ground, hasRedis)
 describeBullMq('by BullMQ', openRedisDispatch, { ...ground, bus, client: () => reached! }, hasRedis)
 
+test.skipIf(!hasRedis)('by BullMQ: what is too much for a queue is told in one ring, and looked for', async () => {
+  let looks = 0
+  const taker = { room: () => 0, take: () => Promise.resolve(), look: () => void (looks += 1) }
+  const serving = createPostgresDispatch(bus).serve(['many'], taker)
+  const dispatch = await openRedisDispatch()
+  for (let n = 0; n < 10_000; n += 1) dispatch.offer({ pool: 'many', executionId: newUuid(), version: 1, priority: 0 })
+  await new Promise(setImmediate)
+  const before = looks
+  for (let n = 0; n < 12_000; n += 1) dispatch.offer({ pool: 'many', executionId: newUuid(), version: 1, priority: 0 })
+  await expect.poll(() => looks).toBe(before + 1)
+  await serving.stop()
+  await dispatch.close()
+})
+
 describe('by PostgreSQL', () => {
   /** Workers that only count how often they are told to look. */
   function listen(rooms: readonly number[]) {
