@@ -257,9 +257,15 @@ test('a restore to a point in time has what was there then, and nothing of later
   const between = await start(2)
   const superuser = new Client({ connectionString: postgres.superuserUrl })
   await superuser.connect()
-  const [{ now }] = (await superuser.query<{ now: string }>('select clock_timestamp()::text as now')).rows as [{ now: string }]
+  const asked = 'select clock_timestamp()::text as now, (select count(*)::int from sluice.audit_events) as audited'
+  const [{ now, audited }] = (await superuser.query<{ now: string; audited: number }>(asked)).rows as [
+    { now: string; audited: number },
+  ]
   await superuser.end()
   const after = await start(3)
+  // what is known outside the database is of later
+  const head = async () => JSON.parse(await readFile(join(own, 'audit-head'), 'utf8')) as { position: number }
+  await until(async () => ((await head()).position > audited ? true : undefined))
   await server.end('SIGKILL')
   await postgres.stop()
 
