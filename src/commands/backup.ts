@@ -53,8 +53,10 @@ export async function runBackupCommand(args: readonly string[], config: Config, 
     await mkdir(aside, { mode: 0o700 })
     const madeAt = await copyDataDirectory(config, aside, log)
     const facts: BackupFacts = { format: 1, madeAt: madeAt.toISOString(), audited: await tryBackup(config, aside, log) }
-    await writeFile(join(aside, BACKUP_FILE), `${JSON.stringify(facts, null, 2)}\n`, { mode: 0o600 })
     await syncTree(aside)
+    // what has this file is whole, and on the disk
+    await writeFile(join(aside, BACKUP_FILE), `${JSON.stringify(facts, null, 2)}\n`, { mode: 0o600, flush: true })
+    await sync(aside)
     await rename(aside, target)
     await sync(dirname(target))
     process.stdout.write(

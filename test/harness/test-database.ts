@@ -34,7 +34,7 @@ export interface TestDatabaseOptions {
 export async function testDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const cluster = inject('cluster')
   const name = `test_${randomUUID().replaceAll('-', '').slice(0, 12)}`
-  const server = new Client({ connectionString: cluster.superuser })
+  const server = connectionOf(cluster.superuser)
   await server.connect()
   const template = options.migrated === false ? 'template0' : cluster.template
   // Copying files beats logging each page when nothing is waited for: fsync is off here.
@@ -51,7 +51,7 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
 
   async function ownerQuery<Row extends object>(text: string, params?: unknown[]): Promise<Row[]> {
     if (owner === undefined) {
-      owner = new Client({ connectionString: ownerConnection })
+      owner = connectionOf(ownerConnection)
       await owner.connect()
     }
     return (await owner.query<Row>(text, params)).rows
@@ -85,6 +85,13 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
     name,
     drop,
   }
+}
+
+/** The cluster may end before this process does; whatever a test asks then fails by itself. */
+function connectionOf(connectionString: string): Client {
+  const client = new Client({ connectionString })
+  client.on('error', () => undefined)
+  return client
 }
 
 interface TaskLike {
