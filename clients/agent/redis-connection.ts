@@ -38,6 +38,7 @@ export async function connectRedis(url: string, onError: (error: unknown) => voi
 
 /** Another one, to block; it is away when the first one is, which says so. */
 export function duplicate(redis: RedisClient): RedisClient {
+  // each has parameters of its own, so that TypeScript cannot call what is either of them
   const other = redis instanceof Redis ? redis.duplicate() : redis.duplicate()
   other.on('error', () => undefined)
   return other
