@@ -117,9 +117,10 @@ describe.skipIf(!redis)('forged messages in Redis', async () => {
       .toBe('UNAUTHENTICATED')
     // 1 s on a machine that does nothing else
     expect(performance.now() - revoked).toBeLessThan(5_000)
+    // the attacker shares its processor with the server: however long that takes
+    await expect.poll(() => sent, { timeout: 60_000 }).toBeGreaterThan(100)
     flooding = false
     await flood
-    expect(sent).toBeGreaterThan(100)
     expect(process.memoryUsage.rss() - before).toBeLessThan(400_000_000)
     expect((await executions([waiting])).nodes[0]!.status).toBe('WAITING')
   })
