@@ -9,6 +9,8 @@ export interface ClaimedStep {
   attempt: number
   epoch: number
   initiator_id: string
+  /** for which it was claimed */
+  pool: string
 }
 
 export interface StepClaim {
@@ -19,7 +21,7 @@ export interface StepClaim {
   afterInitiator: string | null
 }
 
-const CLAIM_TEXT = prepared('select execution_id, path, attempt, epoch, initiator_id from sluice.claim_steps($1, $2, $3, $4)')
+const CLAIM_TEXT = prepared('select execution_id, path, attempt, epoch, initiator_id, $4::text as pool from sluice.claim_steps($1, $2, $3, $4)')
 
 /** At most `wanted` of the pool; [] also when the worker's lease is over. */
 export function claimSteps(database: Database, { worker, pool, wanted, afterInitiator }: StepClaim): Promise<ClaimedStep[]> {
@@ -31,7 +33,7 @@ export function reclaimSteps(database: Database, worker: string, steps: readonly
   return database.query<ClaimedStep>(
     `update sluice.pooled_steps s set epoch = s.epoch + 1 from unnest($2::uuid[], $3::text[]) as w(execution_id, path)
      where s.execution_id = w.execution_id and s.path = w.path and s.owner = $1
-     returning s.execution_id, s.path, s.attempt, s.epoch, s.initiator_id`,
+     returning s.execution_id, s.path, s.attempt, s.epoch, s.initiator_id, s.pool`,
     [worker, steps.map((step) => step.execution_id), steps.map(({ path }) => path)],
   )
 }
@@ -39,7 +41,7 @@ export function reclaimSteps(database: Database, worker: string, steps: readonly
 /** What a worker has, as stored; `stops`: its execution was canceled. */
 export function readOwnSteps(database: Database, worker: string): Promise<(ClaimedStep & { stops: boolean })[]> {
   return database.query(
-    `select s.execution_id, s.path, s.attempt, s.epoch, s.initiator_id, e.cancel_reason is not null and e.ending is null as stops
+    `select s.execution_id, s.path, s.attempt, s.epoch, s.initiator_id, s.pool, e.cancel_reason is not null and e.ending is null as stops
      from sluice.pooled_steps s left join sluice.executions e on e.id = s.execution_id where s.owner = $1`,
     [worker],
   )

@@ -65,11 +65,13 @@ begin
   if exists (select from unnest(waits) as w where w.kind in ('pooled', 'unpooled', 'requeued', 'setAside')) then
     delete from sluice.pooled_steps p using unnest(waits) as w
     where w.kind = 'unpooled' and p.execution_id = w.execution_id and p.path = w.body ->> 'path';
-    -- one that was set aside is there; whoever had claimed it before, and has not told it yet, keeps it
+    -- one that was set aside is there; whoever had claimed it before, and has not told it yet, keeps it, unless it is of another pool now
     insert into sluice.pooled_steps (execution_id, path, attempt, pool, initiator_id, priority, epoch)
     select e.id, w.body ->> 'path', (w.body ->> 'attempt')::integer, w.body ->> 'pool', e.initiator_id, e.priority, (w.body ->> 'epoch')::integer
     from unnest(waits) as w join sluice.executions e on e.id = w.execution_id where w.kind = 'pooled'
-    on conflict (execution_id, path) do update set owner = null where pooled_steps.owner = nobody;
+    on conflict (execution_id, path) do update
+      set owner = null, pool = excluded.pool, epoch = pooled_steps.epoch + (pooled_steps.pool <> excluded.pool)::integer
+      where pooled_steps.owner = nobody or pooled_steps.pool <> excluded.pool;
     -- whoever has claimed it since keeps it
     update sluice.pooled_steps p set owner = null from unnest(waits) as w
     where w.kind = 'requeued' and p.execution_id = w.execution_id and p.path = w.body ->> 'path' and p.epoch = (w.body ->> 'epoch')::integer;

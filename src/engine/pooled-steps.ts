@@ -159,8 +159,8 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
 
   /** Tells the execution that this worker has it; its launch follows that commit. */
   async function begin(step: ClaimedStep, alone: boolean): Promise<boolean> {
-    const { execution_id: id, path, attempt, epoch } = step
-    const claim = { kind: 'stepClaimed', path, attempt, epoch, worker: workerId, ...(alone && { alone }) } as const
+    const { execution_id: id, path, attempt, epoch, pool } = step
+    const claim = { kind: 'stepClaimed', path, attempt, epoch, pool, worker: workerId, ...(alone && { alone }) } as const
     try {
       const posted = draining() ? undefined : await mailboxes.post(id, claim)
       const snapshot = posted && 'snapshot' in posted && posted.result === 'applied' ? posted.snapshot : undefined

@@ -397,6 +397,45 @@ test('a step that was claimed before a pause, and told after it, runs once (A16,
   await sound()
 })
 
+test('a step that waits in a pool which nobody serves moves to a version that names another one, or none, or lacks it; who had claimed it before comes too late (D9)', async () => {
+  const usual = await worker('default')
+  const flow = await storeFlow(database, { name: 'moving', steps: { a: render, b: { ...render, pool: 'gone' } } })
+  const version = async (number: number, steps: object): Promise<string> => {
+    const id = newUuid()
+    await database.query(
+      `insert into sluice.flow_versions (id, flow_id, number, definition, created_by) values ($1, $2, $3, $4, $1)`,
+      [...[id, flow.flowId, number, JSON.stringify({ name: 'moving', steps })]],
+    )
+    return id
+  }
+  const move = async (id: string, flowVersionId: string) =>
+    unwrap(await usual.engine.migrate({ executionIds: [id], flowVersionId, by: 'user_x' }))
+  const id = await startFlow(usual.engine, flow)
+  await until(async () => expect(await queue()).toHaveLength(2))
+  const late = await steeredEngine(database, { bus, pools: ['gpu'] }, (steered) => {
+    told = holdBack(steered, isCommit)
+  })
+  await told!.came
+  expect(await move(id, await version(2, { a: { ...render, pool: 'tpu' }, c: gated }))).toEqual([{ executionId: id, obstacles: [] }])
+  expect(await queue()).toEqual([{ path: 'a', owner: null, epoch: 2 }])
+  told!.release()
+  await late.engine.worker.runOnce()
+  expect(late.runs).toEqual([])
+  expect(await queue()).toEqual([{ path: 'a', owner: null, epoch: 2 }])
+  const run = await usual.run(1)
+  expect(run.path).toBe('c')
+  run.open()
+  await hasStatus(id, 'WAITING')
+  expect(await move(id, await version(3, { a: gated, c: gated }))).toMatchObject([{ obstacles: [] }])
+  expect(await queue()).toEqual([])
+  ;(await usual.run(2)).open({ done: true })
+  await hasStatus(id, 'SUCCEEDED')
+  const ended = await read(id)
+  expect(typesOf(ended, 'a')).toEqual(['step.started', 'step.succeeded'])
+  expect(typesOf(ended, 'b')).toEqual(['step.started', 'step.canceled'])
+  await sound()
+})
+
 test('what is not allowed any more leaves no step of it in a queue (A1)', async () => {
   const usual = await worker('default')
   const id = await startFlow(usual.engine, mixed, { n: 1 })

@@ -60,8 +60,8 @@ export type Input =
   | { kind: 'resume'; reason?: string; by?: string }
   /** it is to go on as an execution of another flow version */
   | { kind: 'migrate'; migration: Migration; by: string }
-  /** a worker has claimed a step of its pool, with this epoch, and runs it; `alone`: it is a suspect whose turn has come */
-  | { kind: 'stepClaimed'; path: string; attempt: number; epoch: number; worker: string; alone?: boolean }
+  /** a worker has claimed a step of its `pool`, with this epoch, and runs it; `alone`: it is a suspect whose turn has come */
+  | { kind: 'stepClaimed'; path: string; attempt: number; epoch: number; worker: string; pool?: string; alone?: boolean }
   /** it gives it back: it runs again elsewhere */
   | { kind: 'stepGivenBack'; path: string; attempt: number; epoch: number }
   /** its holder gives it back although something runs: that is stopped and runs again elsewhere */

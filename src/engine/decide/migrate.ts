@@ -1,11 +1,16 @@
 /** Moving an execution to another version of its flow: what stands in the way, and the move itself. Pure. */
 import type { Program } from '../../language/program.ts'
+import { isAct } from '../../language/steps/step-types.ts'
 import { covers } from '../../masking/places.ts'
-import type { InFlight } from '../in-flight.ts'
+import { isAttempt } from '../in-flight.ts'
+import type { AttemptEntry, InFlight } from '../in-flight.ts'
 import { hasEnded } from '../states.ts'
+import { queueChanges, requeue } from '../steps/pooled.ts'
 import type { Draft } from './draft.ts'
 import { emit } from './draft.ts'
 import type { InputResult, Migration } from './input.ts'
+import { cancelStep } from './record-step.ts'
+import { runAt } from './run.ts'
 import type { Snapshot, StepRecord } from './snapshot.ts'
 
 /** Why an execution stays where it is, for programs. */
@@ -31,15 +36,15 @@ export interface MigrationObstacle {
 
 type Living = Pick<
   Snapshot,
-  'status' | 'ending' | 'cancelReason' | 'deadlineAt' | 'inFlight' | 'steps' | 'input' | 'program' | 'flowVersionId'
+  'status' | 'ending' | 'cancelReason' | 'deadlineAt' | 'inFlight' | 'steps' | 'input' | 'program' | 'flowVersionId' | 'owner'
 >
 
 /** Everything that stands in the way; none: it can move now. `now`: ms since 1970, database time. */
 export function obstaclesTo({ from, to, changed }: Migration, living: Living, now: number): MigrationObstacle[] {
-  const { status, ending, cancelReason, inFlight, steps, input, program, flowVersionId } = living
+  const { status, ending, cancelReason, inFlight, steps, input, program, flowVersionId, owner } = living
   if (hasEnded(status) || ending !== null || cancelReason !== null) return [obstacle('ENDED')]
   if (flowVersionId !== from.id || to.number <= from.number) return [obstacle('NOT_NEWER')]
-  const found = [...inFlight.flatMap((entry) => ofEntry(entry, to.program, changed))]
+  const found = [...inFlight.flatMap((entry) => ofEntry(entry, owner, to.program, changed))]
   for (const [name, record] of steps) if (program.step(name)) found.push(...ofRecord(name, record, program, to.program))
   for (const { path, message } of to.program.checkInput(input)) found.push(obstacle('INPUT', `${path.join('.')}: ${message}`))
   const deadlineAt = movedDeadline(living, to.program)
@@ -59,12 +64,25 @@ const obstacle = (
 /** The step of the definition that a path is of. */
 const stepOf = (path: string): string => path.split(/[.[]/, 1)[0]!
 
-function ofEntry({ kind, path }: InFlight, to: Program, changed: ReadonlySet<string>): MigrationObstacle[] {
+function ofEntry(entry: InFlight, owner: string | null, to: Program, changed: ReadonlySet<string>): MigrationObstacle[] {
+  const { path } = entry
   const step = stepOf(path)
-  if (kind === 'act' || kind === 'pooled') return [obstacle('RUNNING', `${path} runs, or is about to: try again later.`, step)]
+  if (isAttempt(entry)) {
+    if (!isUnbegun(entry, owner)) return [obstacle('RUNNING', `${path} runs, or is about to: try again later.`, step)]
+    const spec = runAt(to, path)?.step.spec
+    // it begins as the version says; what is not there any more is not wanted any more
+    if (!spec || isAct(spec)) return []
+  }
   if (!to.step(step)) return [obstacle('STEP_GONE', `${step} is under way, and not there any more.`, step)]
   return changed.has(step) ? [obstacle('STEP_CHANGED', `${step} is under way, and defined differently.`, step)] : []
 }
+
+/** It waits for a worker, and nobody has it: perhaps there is none of its pool. */
+const isUnbegun = (entry: AttemptEntry, owner: string | null): boolean =>
+  entry.epoch === 0 &&
+  (entry.kind === 'pooled'
+    ? entry.worker === undefined
+    : owner === null && entry.childId === undefined && entry.counts === undefined)
 
 function ofRecord(name: string, { status, route }: StepRecord, from: Program, to: Program): MigrationObstacle[] {
   const step = to.step(name)
@@ -111,6 +129,16 @@ export function migrate(draft: Draft, migration: Migration, by: string): InputRe
   })
   // nothing of it runs: a worker of the other pool goes on
   if (pool !== program.pool) draft.owner = null
+  for (const entry of draft.inFlight) if (isAttempt(entry)) moveUnbegun(draft, entry, program)
+  // else they are looked at when the transition is complete
+  if (program.usesPools && !to.program.usesPools) draft.waits.push(...queueChanges(draft.from, draft))
   emit(draft, 'execution.migrated', { data: { from: from.number, to: to.number, by } })
   return 'applied'
+}
+
+/** Into the queue where it waits from here on. */
+function moveUnbegun(draft: Draft, entry: AttemptEntry, before: Program): void {
+  const run = runAt(draft.from.program, entry.path)
+  if (run && isAct(run.step.spec)) requeue(draft, run, run.step.spec, entry)
+  else cancelStep(draft, runAt(before, entry.path)!, entry)
 }

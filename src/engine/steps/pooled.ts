@@ -4,6 +4,7 @@
  */
 import { encodeId } from '../../ids.ts'
 import { isAct, runsOnce } from '../../language/steps/step-types.ts'
+import type { ActSpec } from '../../language/steps/step-types.ts'
 import type { Draft } from '../decide/draft.ts'
 import { emitOf, isStopping, replaceInFlight } from '../decide/draft.ts'
 import { storable } from '../decide/end-step.ts'
@@ -14,11 +15,26 @@ import type { Snapshot } from '../decide/snapshot.ts'
 import { mayGoOn } from '../decide/take-up.ts'
 import type { WaitRow } from '../decide/wait-rows.ts'
 import { isSuspect } from '../in-flight.ts'
-import type { PooledEntry } from '../in-flight.ts'
-import { actInput } from './act.ts'
+import type { ActEntry, AttemptEntry, PooledEntry } from '../in-flight.ts'
+import { actInput, launch } from './act.ts'
 
 export function beginPooled(draft: Draft, run: Run, pool: string, attempt: number): void {
   draft.inFlight.push({ kind: 'pooled', path: run.path, attempt, startedAt: draft.lastEventAt, pool, epoch: 0 })
+}
+
+/** What nobody has begun waits where its step says now, which may be another version of it. */
+export function requeue(draft: Draft, run: Run, spec: ActSpec, entry: AttemptEntry): void {
+  const pool = draft.world.pools ? run.step.pool : undefined
+  if (pool === (entry.kind === 'pooled' ? entry.pool : undefined)) return
+  const { path, attempt, startedAt, firstAt, crashes } = entry
+  const kept = { path, attempt, startedAt, epoch: 0, ...(firstAt !== undefined && { firstAt }), ...(crashes !== undefined && { crashes }) }
+  if (pool !== undefined) {
+    const claims = entry.kind === 'pooled' ? entry.claims : undefined
+    return replaceInFlight(draft, { ...kept, kind: 'pooled', pool, ...(claims !== undefined && { claims }) })
+  }
+  const act: ActEntry = { ...kept, kind: 'act' }
+  replaceInFlight(draft, act)
+  launch(draft, run, spec, act)
 }
 
 /** late: it is not wanted any more, or somebody else has claimed it since. */
@@ -27,6 +43,8 @@ export function stepClaimed(draft: Draft, claim: Input & { kind: 'stepClaimed' }
   const run = entry && runAt(draft.from.program, entry.path)
   if (!entry || !run || !isAct(run.step.spec)) return 'late'
   const { claims = 0 } = entry
+  // it has moved to another version of its flow meanwhile
+  if (claim.pool !== undefined && claim.pool !== entry.pool) return 'late'
   if (claims > claim.epoch || (claims === claim.epoch && entry.worker !== claim.worker)) return 'late'
   // what was about to begin when the execution was paused does not
   if (draft.pauseReason !== null && entry.epoch === 0) return 'late'
@@ -85,9 +103,11 @@ export function queueChanges(from: Queued, next: Queued): WaitRow[] {
   for (const entry of is) {
     const { path, attempt, pool, claims = 0 } = entry
     const before = was.find(isSame(entry))
-    const wasAside = before !== undefined && isAside(from, before)
+    // of a version that names another pool: whoever claimed it there, and has not told it yet, comes too late
+    const moved = before !== undefined && before.pool !== pool
+    const wasAside = before !== undefined && !moved && isAside(from, before)
     const aside = isAside(next, entry)
-    if (!before || (wasAside && !aside)) changes.push({ kind: 'pooled', path, attempt, pool, epoch: claims })
+    if (!before || moved || (wasAside && !aside)) changes.push({ kind: 'pooled', path, attempt, pool, epoch: claims })
     else if (before.worker !== undefined && entry.worker === undefined) changes.push({ kind: 'requeued', path, epoch: claims })
     if (aside && !wasAside) changes.push({ kind: 'setAside', path, epoch: claims })
   }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { decide } from '../../../src/engine/decide/decide.ts'
 import type { Transition, World } from '../../../src/engine/decide/draft.ts'
-import type { Input } from '../../../src/engine/decide/input.ts'
+import type { Input, Migration } from '../../../src/engine/decide/input.ts'
 import type { WaitRow } from '../../../src/engine/decide/wait-rows.ts'
 import { isAttempt } from '../../../src/engine/in-flight.ts'
 import { hasEnded } from '../../../src/engine/states.ts'
@@ -16,6 +16,7 @@ interface Row {
   attempt: number
   epoch: number
   owner: string | null
+  pool: string
 }
 
 /** Nobody is to claim it. */
@@ -46,12 +47,13 @@ class PooledModel extends Model {
     return verdict
   }
 
-  private insert({ path, attempt, epoch }: WaitRow & { kind: 'pooled' }): void {
+  private insert({ path, attempt, epoch, pool }: WaitRow & { kind: 'pooled' }): void {
     const there = this.queue.get(path)
     if (there && there.attempt !== attempt) throw new Error(`${path} was in the queue already`)
+    if (!there) this.queue.set(path, { path, attempt, epoch, owner: null, pool })
+    else if (there.pool !== pool) Object.assign(there, { owner: null, pool, epoch: there.epoch + 1 })
     // whoever has claimed it, and has not told it yet, keeps it
-    if (there) there.owner = there.owner === ASIDE ? null : there.owner
-    else this.queue.set(path, { path, attempt, epoch, owner: null })
+    else there.owner = there.owner === ASIDE ? null : there.owner
   }
 
   /** A row for each step of a pool that is in flight, and it agrees with what the execution knows of it. */
@@ -59,8 +61,9 @@ class PooledModel extends Model {
     const { inFlight, pauseReason } = this.stored
     const wanted = inFlight.filter((entry) => entry.kind === 'pooled')
     expect([...this.queue.keys()].toSorted()).toEqual(wanted.map(({ path }) => path).toSorted())
-    for (const { path, attempt, epoch, worker, claims = 0 } of wanted) {
+    for (const { path, attempt, epoch, worker, pool, claims = 0 } of wanted) {
       const row = this.queue.get(path)!
+      expect(row.pool).toBe(pool)
       expect(row.attempt).toBe(attempt)
       expect(row.epoch).toBeGreaterThanOrEqual(claims)
       if (row.owner === ASIDE || row.owner === null) expect(row.owner === ASIDE).toBe(pauseReason !== null && epoch === 0)
@@ -84,8 +87,8 @@ class PooledModel extends Model {
     if (row) this.begin(row.owner, row)
   }
 
-  private begin(worker: string, { path, attempt, epoch }: Row, alone = false): void {
-    const input: Input = { kind: 'stepClaimed', path, attempt, epoch, worker, ...(alone && { alone }) }
+  private begin(worker: string, { path, attempt, epoch, pool }: Row, alone = false): void {
+    const input: Input = { kind: 'stepClaimed', path, attempt, epoch, worker, pool, ...(alone && { alone }) }
     const { launches, results, next } = this.visitAs(worker, input)
     const row = this.queue.get(path)
     if (results[0] !== 'applied' && row?.owner === worker && row.epoch === epoch) {
@@ -94,8 +97,8 @@ class PooledModel extends Model {
       row.owner = isAside ? ASIDE : null
     }
     for (const { suspect } of launches) {
-      if (suspect) this.begin(worker, { path, attempt, epoch, owner: worker }, true)
-      else this.running.push({ path, attempt, epoch, owner: worker })
+      if (suspect) this.begin(worker, { path, attempt, epoch, pool, owner: worker }, true)
+      else this.running.push({ path, attempt, epoch, pool, owner: worker })
     }
   }
 
@@ -108,14 +111,21 @@ class PooledModel extends Model {
 
 const pooled = { pool: 'gpu', timeoutMs: 60_000 } as const
 const retried = { ...pooled, retry: { ...NO_RETRY, attempts: 3 } }
-const flow = (): Program => ({
+/** By its number: from version to version steps change their pool, and one comes and goes. */
+const flow = (number = 1): Program => ({
   ...program([
-    step('a', handler, retried),
-    step('once', { ...handler, atMostOnce: true } as StepSpec, pooled),
+    step('a', handler, { ...retried, pool: number % 2 === 1 ? 'gpu' : 'tpu' }),
+    ...(number % 3 === 0 ? [] : [step('once', { ...handler, atMostOnce: true } as StepSpec, pooled)]),
     step('items', loop(3, step('inside', handler, retried), 0)),
     step('b', handler, { ...retried, needs: { mode: 'all', count: 1, of: ['a'], routes: [] } }),
   ]),
   usesPools: true,
+})
+const CHANGED: ReadonlySet<string> = new Set(['a', 'once'])
+const migration = (number: number): Migration => ({
+  from: { id: number === 1 ? 'v' : `v${number}`, number },
+  to: { id: `v${number + 1}`, number: number + 1, program: flow(number + 1) },
+  changed: CHANGED,
 })
 
 const WORKERS = ['w1', 'w2', 'w3']
@@ -133,6 +143,7 @@ const act = fc.record({
     'crash',
     'giveBack',
     'again',
+    'move',
     'pause',
     'resume',
     'time',
@@ -141,8 +152,8 @@ const act = fc.record({
   index: fc.nat(9),
 })
 
-test('whoever claims steps of a pool, crashes, gives back and answers late: each is recorded once, and the queue is what is in flight', () => {
-  let [finished, late] = [0, 0]
+test('whoever claims steps of a pool, crashes, gives back and answers late, while versions change their pools: each is recorded once, and the queue is what is in flight', () => {
+  let [finished, late, moved] = [0, 0, 0]
   fc.assert(
     fc.property(fc.array(act, { minLength: 20, maxLength: 60 }), fc.boolean(), (script, canceled) => {
       const model = new PooledModel(flow(), 1)
@@ -151,6 +162,7 @@ test('whoever claims steps of a pool, crashes, gives back and answers late: each
         `01900000-0000-7000-8000-${name.slice(1).padStart(4, '0')}${String(incarnations.get(name)).padStart(8, '0')}`
       const alive = (): Set<string> => new Set(WORKERS.map(idOf))
       const told: Input[] = []
+      let number = 1
       // one that was lost does not know it, and goes on
       const finish = (index: number, ok: boolean, lostToo = false): void => {
         const living = model.running.filter(({ owner }) => lostToo || alive().has(owner))
@@ -178,7 +190,13 @@ test('whoever claims steps of a pool, crashes, gives back and answers late: each
         else if (what === 'finish' || what === 'fail') finish(index, what === 'finish', true)
         else if (what === 'crash') incarnations.set(name, incarnations.get(name)! + 1)
         else if (what === 'again' && told.length > 0) expect(visit(model, told[index % told.length]!)).not.toBe('applied')
-        else if (what === 'time') model.now += 2_000
+        else if (what === 'move') {
+          const { inFlight } = model.stored
+          const result = visit(model, { kind: 'migrate', migration: migration(number), by: 'user_x' })
+          if (inFlight.some((entry) => entry.kind === 'pooled' && (entry.epoch !== 0 || entry.worker !== undefined)))
+            expect(result).toBe('illegal')
+          if (result === 'applied') [number, moved] = [number + 1, moved + 1]
+        } else if (what === 'time') model.now += 2_000
         else if (what === 'pause') visit(model, { kind: 'pause', reason: 'x' })
         else if (what === 'resume') visit(model, { kind: 'resume' })
         else if (what === 'giveBack') {
@@ -205,6 +223,7 @@ test('whoever claims steps of a pool, crashes, gives back and answers late: each
   )
   expect(finished).toBeGreaterThan(100)
   expect(late).toBeGreaterThan(0)
+  expect(moved).toBeGreaterThan(100)
 })
 
 test("a suspect whose turn has not come is nobody's when its execution was paused: resumed, it is claimed anew", () => {
@@ -221,7 +240,7 @@ test("a suspect whose turn has not come is nobody's when its execution was pause
   expect(model.visitAs(second, claim).launches).toMatchObject([{ suspect: true }])
   expect([visit(model, { kind: 'pause', reason: 'x' }), visit(model, { kind: 'resume' })]).toEqual(['applied', 'applied'])
   expect(model.visitAs(second, { ...claim, alone: true }).results).toEqual(['late'])
-  expect([...model.queue.values()]).toEqual([{ path: 'a', attempt: 1, epoch: 3, owner: null }])
+  expect([...model.queue.values()]).toEqual([{ path: 'a', attempt: 1, epoch: 3, owner: null, pool: 'gpu' }])
 })
 
 test('a claim whose answer was lost is told once more: it begins, and nothing has crashed', () => {
