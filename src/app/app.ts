@@ -106,7 +106,7 @@ async function openRooms(
   measurePatterns(triggers.patternUses, registry)
   triggers.start()
   stack.defer(() => triggers.stop())
-  if (development) await loadExampleFlows(services)
+  if (development && config.engine.examples) await loadExampleFlows(services)
   openUpkeep(ground, audit, engine, secretKeys)
   watchRelease(ground, onFatal)
   await engine.run()

@@ -100,7 +100,7 @@ async function openHandlers(
     compileCacheDirectory: join(config.database.dataDir, 'compile-cache'),
     ...{ memoryLimitMb, cpuLimitMs, log: log.child({ room: 'handlers' }) },
   }
-  const directories = [...handlersDirs, ...(development ? [EXAMPLE_HANDLERS] : [])]
+  const directories = [...handlersDirs, ...(development && config.engine.examples ? [EXAMPLE_HANDLERS] : [])]
   const registry = await loadHandlers({ ...handling, directories })
   const host = createHandlerHost({ ...handling, registry, maxProcesses: handlerProcesses })
   stack.defer(() => host.close())

@@ -178,6 +178,8 @@ export interface EngineConfig {
   readonly poolsAllowed: readonly string[]
   /** whether the worker of this process also does what one does for all: schedules, webhooks, messages of agents; true */
   readonly chores: boolean
+  /** in development: whether the flows and handlers of `examples/` are loaded; true */
+  readonly examples: boolean
   /** processes in which one worker runs handlers, 2 */
   readonly handlerProcesses: number
   /** of the heap of each, MB, 512 */

@@ -231,6 +231,12 @@ export const SETTINGS: { [G in keyof Groups]: Settings<Groups[G]> } = {
       'true',
       yesOrNo,
     ),
+    examples: setting(
+      'SLUICE_EXAMPLES',
+      'Whether the flows and handlers of `examples/` are loaded. In production they never are.',
+      'true',
+      yesOrNo,
+    ),
     handlerProcesses: setting('SLUICE_HANDLER_PROCESSES', 'Processes in which one worker runs handlers.', '2', whole(1, 256)),
     handlerMemoryMb: setting(
       'SLUICE_HANDLER_MEMORY_MB',

@@ -76,6 +76,8 @@ export async function startCrew(
         SLUICE_SHUTDOWN_DELAY_MS: '0',
         // workers that are to be killed do nothing that others wait for
         ...{ SLUICE_POOLS: DRILL_POOL, SLUICE_POOLS_ALLOWED: DRILL_POOL, SLUICE_CHORES: 'false' },
+        // also without the fleet's NODE_ENV nothing is put into its database but what a drill is about
+        SLUICE_EXAMPLES: 'false',
         ...Object.fromEntries(ways.map(({ variable, url }) => [variable, url])),
         ...(redis && { REDIS_URL: redis.url }),
       },

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { FAULT_NAMES } from '../../src/drill/faults/all.ts'
+import { drillFlow } from '../../src/drill/flow.ts'
 import type { Report } from '../../src/drill/draw/report.ts'
 import { hasRedis } from '../harness/has-redis.ts'
 import { MACHINE } from '../harness/machine-environment.ts'
@@ -103,6 +104,9 @@ test('a drill beside a fleet on a Redis Cluster over TLS finds what somebody too
   expect(drill.output()).toMatch(/What the processes said is in \S+\.\n$/)
   const [user] = await ownerQuery(`select disabled_at is not null as disabled from sluice.users where handle = 'sluice-drill'`)
   expect(user).toEqual({ disabled: true })
+  // it was not told the fleet's NODE_ENV
+  expect(beside).not.toHaveProperty('NODE_ENV')
+  expect(await ownerQuery(`select name from sluice.flows`)).toEqual([{ name: drillFlow.name }])
 })
 
 test('a drill beside a fleet that is killed leaves executions, which the next one cancels; there is one at a time, and none with other keys', async () => {
