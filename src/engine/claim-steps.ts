@@ -21,7 +21,9 @@ export interface StepClaim {
   afterInitiator: string | null
 }
 
-const CLAIM_TEXT = prepared('select execution_id, path, attempt, epoch, initiator_id, $4::text as pool from sluice.claim_steps($1, $2, $3, $4)')
+const CLAIM_TEXT = prepared(
+  'select execution_id, path, attempt, epoch, initiator_id, $4::text as pool from sluice.claim_steps($1, $2, $3, $4)',
+)
 
 /** At most `wanted` of the pool; [] also when the worker's lease is over. */
 export function claimSteps(database: Database, { worker, pool, wanted, afterInitiator }: StepClaim): Promise<ClaimedStep[]> {

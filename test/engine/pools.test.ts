@@ -416,7 +416,9 @@ test('a step that waits in a pool which nobody serves moves to a version that na
     told = holdBack(steered, isCommit)
   })
   await told!.came
-  expect(await move(id, await version(2, { a: { ...render, pool: 'tpu' }, c: gated }))).toEqual([{ executionId: id, obstacles: [] }])
+  expect(await move(id, await version(2, { a: { ...render, pool: 'tpu' }, c: gated }))).toEqual([
+    { executionId: id, obstacles: [] },
+  ])
   expect(await queue()).toEqual([{ path: 'a', owner: null, epoch: 2 }])
   told!.release()
   await late.engine.worker.runOnce()

@@ -27,7 +27,14 @@ export function requeue(draft: Draft, run: Run, spec: ActSpec, entry: AttemptEnt
   const pool = draft.world.pools ? run.step.pool : undefined
   if (pool === (entry.kind === 'pooled' ? entry.pool : undefined)) return
   const { path, attempt, startedAt, firstAt, crashes } = entry
-  const kept = { path, attempt, startedAt, epoch: 0, ...(firstAt !== undefined && { firstAt }), ...(crashes !== undefined && { crashes }) }
+  const kept = {
+    path,
+    attempt,
+    startedAt,
+    epoch: 0,
+    ...(firstAt !== undefined && { firstAt }),
+    ...(crashes !== undefined && { crashes }),
+  }
   if (pool !== undefined) {
     const claims = entry.kind === 'pooled' ? entry.claims : undefined
     return replaceInFlight(draft, { ...kept, kind: 'pooled', pool, ...(claims !== undefined && { claims }) })
