@@ -81,7 +81,7 @@ begin
     where e.id = any (got) returning e.id, e.initiator_id;
 end $$;
 
--- Claims those of `ids` that are ready. Each is looked up by its primary key: no condition fits another index.
+-- Claims those of `ids` that are ready, or were told something. Each is looked up by its primary key: no condition fits another index.
 create or replace function sluice.claim_offered(worker uuid, ids uuid[], pools text[] default null)
 returns table (id uuid, initiator_id uuid)
 language plpgsql
@@ -102,8 +102,10 @@ begin
     select x.id from (select distinct i from unnest(ids) as i order by i) as offered (id)
     cross join lateral (
       select e.id from sluice.executions e
-      where e.id = offered.id and coalesce(e.owner, nobody) = nobody and coalesce(e.wake_at, '-infinity') = '-infinity'
-        and e.status || '' in ('PENDING', 'RUNNING') and (pools is null or e.pool || '' = any (pools))
+      where e.id = offered.id and coalesce(e.owner, nobody) = nobody and (pools is null or e.pool || '' = any (pools))
+        and (coalesce(e.wake_at, '-infinity') = '-infinity' and e.status || '' in ('PENDING', 'RUNNING')
+          or coalesce(e.wake_at, '-infinity') < '9999-12-31Z' and coalesce(e.ended_at, 'infinity') = 'infinity'
+            and exists (select from sluice.inbox i where i.execution_id = offered.id))
       for no key update skip locked) as x);
 
   return query

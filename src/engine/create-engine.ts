@@ -31,6 +31,7 @@ import { planStoredRetry } from './plan-stored-retry.ts'
 import { createPrograms } from './programs.ts'
 import { createFailureFlows } from './failure-flows.ts'
 import type { FailureFlows } from './failure-flows.ts'
+import { createUnheldOffers } from './offer-unheld.ts'
 import { createSlotSweep } from './slot-sweep.ts'
 import { createStarter } from './start-order.ts'
 import { createStartRates } from './start-rates.ts'
@@ -98,13 +99,14 @@ export function createEngine(options: EngineOptions): RunningEngine {
       begin: (...child) => worker.mailboxes.begin(...child),
     }),
   }
+  const offerUnheld = createUnheldOffers(database, dispatch, log)
   const worker: Worker = createWorker({
     openSecrets: NO_SECRETS,
     ...options,
-    ...{ dispatch, workerId, committer, programs, runners },
+    ...{ dispatch, offerUnheld, workerId, committer, programs, runners },
   })
   const waiters = createWaiters(database, bus, log, worker.mailboxes.isHeld)
-  const slots = createSlotSweep({ database, dispatch, log, mailboxes: worker.mailboxes })
+  const slots = createSlotSweep({ database, offerUnheld, log, mailboxes: worker.mailboxes })
   committer.onSlots = slots.told
   const partitions = createLoop({
     name: 'partitions',

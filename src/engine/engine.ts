@@ -188,9 +188,7 @@ export const executionTopic = (executionId: string): string => `execution:${exec
 export const EXECUTIONS_TOPIC = 'executions'
 /** Rung after each commit that asked something, or closed what was asked. */
 export const AGENT_REQUESTS_TOPIC = 'agent-requests'
-/** Rung when a step waits for a worker of its pool, which is the payload. */
-export const STEPS_TOPIC = 'steps'
-/** Rung when an execution was told something by another; the payload is its id. */
+/** Rung for whoever holds an execution that was told something by another; the payload is its id. */
 export const WORD_TOPIC = 'word'
 /** Rung when somebody else changed what a worker holds, or runs steps of; the payload is the execution's id. */
 export const workerTopic = (workerId: string): string => `worker:${workerId}`

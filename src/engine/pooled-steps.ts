@@ -30,7 +30,9 @@ export interface PooledStepsOptions {
 export interface PooledSteps {
   /** Claims what there is room for, in turns, for a moment; true: it may go on at once, after whatever else is to be looked at. */
   look(): Promise<boolean>
-  /** those that this worker has */
+  /** Claims at most `most` of the pool, as far as there is room; never rejects. */
+  take(pool: string, most: number): Promise<void>
+  /** those that this worker has, and those that are on their way */
   readonly size: number
   /** the last look left some */
   readonly more: boolean
@@ -51,6 +53,7 @@ export interface PooledSteps {
 const MOST_AT_ONCE = 8
 /** The queue of a pool may be long and its steps short: executions and what is due are looked at in between. */
 const LOOK_MS = 100
+const NOT_CLAIMED = 'steps that were offered could not be claimed; a look finds them'
 
 export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
   const { database, workerId, pools, mailboxes, attempts, mayLaunch, draining, room, log } = options
@@ -58,6 +61,7 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
   /** by pool, where its walk over initiators goes on */
   const places = new Map<string, string | null>()
   let nextPool = 0
+  let coming = 0
   let more = false
   /** there may be rows of this worker that it does not know of */
   let unsure = false
@@ -68,14 +72,18 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
     async look() {
       const until = performance.now() + LOOK_MS
       do {
-        more = attempts.pooledWaiting > 0 || room() <= 0
+        more = isFull()
         if (more) return false
-        more = (await claimInTurns()) > 0
+        more = await claimInTurns()
       } while (more && performance.now() < until)
       return more
     },
+    async take(pool, most) {
+      if (isFull()) more = true
+      else await claim(pool, Math.min(room(), most)).catch((error: unknown) => log.warn({ err: error }, NOT_CLAIMED))
+    },
     get size() {
-      return held.size
+      return held.size + coming
     },
     get more() {
       return more
@@ -133,21 +141,35 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
     if (orphans.length > 0 && !draining()) await beginAll(await reclaimSteps(database, workerId, orphans))
   }
 
-  /** How many were claimed. */
-  async function claimInTurns(): Promise<number> {
+  function isFull(): boolean {
+    return attempts.pooledWaiting > 0 || room() <= 0
+  }
+
+  /** True: one of the pools gave all that it was asked for, and may have more. */
+  async function claimInTurns(): Promise<boolean> {
     let taken = 0
+    let full = false
     const most = Math.min(room(), MOST_AT_ONCE)
     for (let turn = 0; turn < pools.length && taken < most; turn++) {
       const pool = pools[(nextPool + turn) % pools.length]!
       const wanted = Math.ceil((most - taken) / (pools.length - turn))
-      unsure = true // until it is known what came of it
-      const rows = await claimSteps(database, { worker: workerId, pool, wanted, afterInitiator: places.get(pool) ?? null })
-      places.set(pool, rows.at(-1)?.initiator_id ?? null)
-      taken += rows.length
-      await beginAll(rows)
+      const claimed = await claim(pool, wanted)
+      taken += claimed
+      full ||= claimed === wanted
     }
     nextPool = (nextPool + 1) % pools.length
-    return taken
+    return full
+  }
+
+  /** How many were claimed. */
+  async function claim(pool: string, wanted: number): Promise<number> {
+    unsure = true // until it is known what came of it
+    coming += wanted
+    const asked = claimSteps(database, { worker: workerId, pool, wanted, afterInitiator: places.get(pool) ?? null })
+    const rows = await asked.finally(() => (coming -= wanted))
+    places.set(pool, rows.at(-1)?.initiator_id ?? null)
+    await beginAll(rows)
+    return rows.length
   }
 
   async function beginAll(claimed: readonly ClaimedStep[]): Promise<void> {

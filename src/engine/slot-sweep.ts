@@ -4,7 +4,6 @@
  */
 import type { Database } from '../database/database.ts'
 import { prepared } from '../database/prepared.ts'
-import type { Dispatch, Offer } from '../fleet/dispatch.ts'
 import type { Logger } from '../log.ts'
 import { createLoop } from '../loop.ts'
 import type { SlotNews } from './commit.ts'
@@ -21,7 +20,8 @@ export interface SlotSweep {
 
 export interface SlotSweepOptions {
   database: Database
-  dispatch: Pick<Dispatch, 'offer'>
+  /** tells a worker of it, if nobody holds it */
+  offerUnheld(executionId: string): void
   log: Logger
   mailboxes: Pick<Mailboxes, 'post' | 'hear' | 'isHeld'>
 }
@@ -58,7 +58,7 @@ interface Key {
   ready: boolean | null
 }
 
-export function createSlotSweep({ database, dispatch, log, mailboxes }: SlotSweepOptions): SlotSweep {
+export function createSlotSweep({ database, offerUnheld, log, mailboxes }: SlotSweepOptions): SlotSweep {
   const loop = createLoop({
     name: 'slots',
     log,
@@ -84,12 +84,8 @@ export function createSlotSweep({ database, dispatch, log, mailboxes }: SlotSwee
   }
 
   function told({ woken, told: toEnd }: SlotNews): void {
-    if (woken.length > 0) offer(woken).catch((error: unknown) => log.warn({ err: error }, 'what has a slot was not offered'))
+    for (const id of woken) offerUnheld(id)
     for (const id of toEnd) look(id)
-  }
-
-  async function offer(ids: readonly string[]): Promise<void> {
-    for (const found of await database.query<Offer>(OFFERS_TEXT, [ids])) dispatch.offer(found)
   }
 
   /** Whoever holds it elsewhere is rung by the transition that comes of it. */
@@ -107,9 +103,5 @@ export function createSlotSweep({ database, dispatch, log, mailboxes }: SlotSwee
     runOnce,
   }
 }
-
-const OFFERS_TEXT = prepared(
-  'select id as "executionId", pool, version, priority from sluice.executions where id = any($1::uuid[])',
-)
 
 const NO_FLOW = '00000000-0000-0000-0000-000000000000'

@@ -5,41 +5,45 @@ import type { Dispatch } from '../fleet/dispatch.ts'
 import type { Transition } from './decide/draft.ts'
 import type { Snapshot } from './decide/snapshot.ts'
 import type { WaitRow } from './decide/wait-rows.ts'
-import {
-  AGENT_REQUESTS_TOPIC,
-  endedTopic,
-  EXECUTIONS_TOPIC,
-  executionTopic,
-  STEPS_TOPIC,
-  WORD_TOPIC,
-  workerTopic,
-} from './engine.ts'
+import { AGENT_REQUESTS_TOPIC, endedTopic, EXECUTIONS_TOPIC, executionTopic, WORD_TOPIC, workerTopic } from './engine.ts'
 import { hasEnded } from './states.ts'
 
 /** Those that change a request; the others are nothing to whoever follows requests. */
 const OF_REQUESTS: ReadonlySet<WaitRow['kind']> = new Set(['approval', 'vote', 'delegation'])
 
-/** `workerId`: who needs not be told, being the one who stored it. */
-export function createTelling(bus: Bus, dispatch: Dispatch, workerId: string): (transition: Transition) => void {
+export interface TellingOptions {
+  bus: Bus
+  dispatch: Dispatch
+  /** who needs not be told, being the one who stored it */
+  workerId: string
+  isHeld(executionId: string): boolean
+  offerUnheld(executionId: string): void
+}
+
+export function createTelling(options: TellingOptions): (transition: Transition) => void {
+  const { bus, dispatch, workerId, isHeld, offerUnheld } = options
   return ({ next, asks, closedAsks, waits, words, aborts }) => {
     bus.ring(executionTopic(next.id), String(next.seq))
     bus.ring(EXECUTIONS_TOPIC)
     if (asks.length + closedAsks.length > 0 || waits.some(({ kind }) => OF_REQUESTS.has(kind))) bus.ring(AGENT_REQUESTS_TOPIC)
     if (hasEnded(next.status)) bus.ring(endedTopic(next.id))
-    for (const word of words) bus.ring(WORD_TOPIC, word.executionId)
-    for (const wait of waits)
-      if (wait.kind === 'pooled' || wait.kind === 'requeued') bus.ring(STEPS_TOPIC, poolOfStep(next, wait.path))
+    for (const { executionId } of words) {
+      bus.ring(WORD_TOPIC, executionId)
+      if (!isHeld(executionId)) offerUnheld(executionId)
+    }
+    for (const wait of waits) if (wait.kind === 'pooled' || wait.kind === 'requeued') offerStep(next, wait.path)
     for (const { worker } of aborts) if (worker !== undefined && worker !== workerId) bus.ring(workerTopic(worker), next.id)
-    if (isReady(next))
-      dispatch.offer({ pool: poolOf(next), executionId: next.id, version: next.version, priority: next.priority ?? 0 })
+    if (isReady(next)) dispatch.offer({ pool: poolOf(next), ...idsOf(next) })
     else if (next.owner !== null && next.owner !== workerId) bus.ring(workerTopic(next.owner), next.id)
+  }
+
+  function offerStep(next: Snapshot, path: string): void {
+    const entry = next.inFlight.find((other) => other.path === path)
+    if (entry?.kind === 'pooled') dispatch.offer({ pool: entry.pool, step: path, ...idsOf(next) })
   }
 }
 
-function poolOfStep({ inFlight }: Snapshot, path: string): string | undefined {
-  const entry = inFlight.find((other) => other.path === path)
-  return entry?.kind === 'pooled' ? entry.pool : undefined
-}
+const idsOf = ({ id, version, priority }: Snapshot) => ({ executionId: id, version, priority: priority ?? 0 })
 
 const poolOf = ({ program }: Snapshot): string => program.pool ?? DEFAULT_POOL
 

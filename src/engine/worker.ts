@@ -15,7 +15,7 @@ import type { Transition, World } from './decide/draft.ts'
 import { relaunches } from './decide/relaunch.ts'
 import type { Input } from './decide/input.ts'
 import type { Snapshot } from './decide/snapshot.ts'
-import { STEPS_TOPIC, workerTopic, WORD_TOPIC } from './engine.ts'
+import { workerTopic, WORD_TOPIC } from './engine.ts'
 import type { OpenSecrets } from './acts/run-with-secrets.ts'
 import { earliestDue } from './in-flight.ts'
 import { traceClaims } from './execution-traces.ts'
@@ -56,6 +56,8 @@ export interface WorkerOptions extends WorkerSettings {
   database: Database
   bus: Bus
   dispatch: Dispatch
+  /** tells a worker of an execution, if nobody holds it */
+  offerUnheld(executionId: string): void
   committer: Committer
   programs: Programs
   runners: ActRunners
@@ -153,7 +155,7 @@ export function createWorker(options: WorkerOptions): Worker {
     draining: () => draining,
   })
   const claimLoop = createLoop({ name: 'claim', log, runOnce: look })
-  const tell = createTelling(bus, dispatch, workerId)
+  const tell = createTelling({ bus, dispatch, workerId, isHeld: mailboxes.isHeld, offerUnheld: options.offerUnheld })
   const unlisten: (() => void)[] = []
   let serving: Serving | undefined
 
@@ -164,12 +166,11 @@ export function createWorker(options: WorkerOptions): Worker {
       if (!enabled) return
       await lease.start()
       unlisten.push(
-        bus.listen(WORD_TOPIC, (id) => (id !== undefined && mailboxes.isHeld(id) ? mailboxes.hear(id) : claimLoop.wake())),
-        bus.listen(STEPS_TOPIC, (pool) => (pool === undefined || pools.has(pool)) && claimLoop.wake()),
+        bus.listen(WORD_TOPIC, (id) => id !== undefined && mailboxes.hear(id)),
         bus.listen(workerTopic(workerId), (executionId) => executionId !== undefined && mailboxes.reload(executionId)),
         bus.listen(workerTopic(workerId), (executionId) => executionId !== undefined && steps.hear(executionId)),
       )
-      serving = dispatch.serve([...pools], { room: claimer.room, take: claimer.take, look: lookForReady })
+      serving = dispatch.serve([...pools], { room: claimer.room, take: claimer.take, takeSteps: steps.take, look: lookForReady })
       claimLoop.start()
     },
     async stop() {

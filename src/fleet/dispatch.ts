@@ -1,9 +1,10 @@
 /**
- * Dispatch: how an execution that is ready finds a worker. An offer is a doorbell, never the work: it carries ids, and what decides is
- * the claim in PostgreSQL. Offers may be lost, doubled or late: workers look by themselves too, which costs a lost one some seconds.
+ * Dispatch: how what is ready finds a worker, an execution or a step of a pool. An offer is a doorbell, never the work: it carries ids, and
+ * what decides is the claim in PostgreSQL. Offers may be lost, doubled or late: workers look by themselves too, which costs a lost one some
+ * seconds.
  */
 
-/** Ready to run, and nobody owns it. */
+/** Nobody owns it, and it is ready to run or was told something. */
 export interface Offer {
   pool: string
   executionId: string
@@ -11,6 +12,8 @@ export interface Offer {
   version: number
   /** -100 to 100; the higher is taken first, where offers wait in an order */
   priority: number
+  /** the path of one of its steps, which waits for this pool, whoever has the execution; absent: the execution itself */
+  step?: string
 }
 
 /** A worker, as dispatch sees it. */
@@ -19,6 +22,8 @@ export interface Taker {
   room(): number
   /** Claims what of these is still to be had: at most `room()` of them. Settles when that is decided; never rejects. */
   take(executionIds: readonly string[]): Promise<void>
+  /** The same with steps that wait for the pool: at most so many, whichever have their turn. */
+  takeSteps(pool: string, most: number): Promise<void>
   /** Something is ready somewhere: it looks for itself, soon. */
   look(): void
 }

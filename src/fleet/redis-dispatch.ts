@@ -1,5 +1,5 @@
 /**
- * Dispatch by BullMQ on Redis: a queue for each pool of workers, a job for each offer. A job is a doorbell: it has no payload but its
+ * Dispatch by BullMQ on Redis: a queue for each pool of workers, a job for each offer of an execution or a step. A job is a doorbell: it has no payload but its
  * id, is over as soon as the claim that it led to is decided, and leaves nothing behind. Whatever Redis loses, workers find by looking.
  */
 import { Queue } from 'bullmq'
@@ -10,7 +10,7 @@ import { countOffers } from './dispatch-metrics.ts'
 import type { Dispatch, Offer } from './dispatch.ts'
 import { WORK_TOPIC } from './postgres-dispatch.ts'
 import type { RedisClient, RedisConnection } from './redis-connection.ts'
-import { QUEUE, queuePrefix, serveQueues } from './redis-doorbells.ts'
+import { jobIdOf, QUEUE, queuePrefix, serveQueues } from './redis-doorbells.ts'
 
 /** How seldom workers look by themselves while all is well: what it costs when Redis was emptied. */
 const LOOK_EVERY_MS = 5_000
@@ -151,13 +151,13 @@ export function createRedisDispatch(options: RedisDispatchOptions): Dispatch {
   }
 }
 
-function toJob({ executionId, version, priority }: Offer) {
+function toJob(offer: Offer) {
   return {
     name: QUEUE,
     data: null,
     opts: {
-      jobId: `${executionId}-${version}`,
-      priority: 1 + LOWEST_PRIORITY - priority,
+      jobId: jobIdOf(offer),
+      priority: 1 + LOWEST_PRIORITY - offer.priority,
       ...{ removeOnComplete: true, removeOnFail: true },
     },
   }

@@ -6,7 +6,7 @@
 import { WaitingError, Worker } from 'bullmq'
 import type { Job } from 'bullmq'
 import type { Logger } from '../log.ts'
-import type { Serving, Taker } from './dispatch.ts'
+import type { Offer, Serving, Taker } from './dispatch.ts'
 import { patientClient } from './redis-connection.ts'
 import type { RedisClient, RedisConnection } from './redis-connection.ts'
 
@@ -74,10 +74,17 @@ export function serveQueues({ redis, pools, taker, taken, troubled, log }: Serve
   async function takeFrom(pool: string, jobId: string | undefined): Promise<boolean> {
     if (!(await room())) return false
     const jobIds = [jobId, ...(await takeOut(pool, Math.min(MOST_AT_ONCE, taker.room()) - 1))]
-    const executionIds = jobIds.flatMap((id) => executionOf(id) ?? [])
-    taken(executionIds.length)
+    const offered = jobIds.flatMap((id) => readJobId(id) ?? [])
+    taken(offered.length)
+    const executionIds = offered.flatMap(({ executionId, step }) => (step === undefined ? executionId : []))
+    let steps = offered.length - executionIds.length
     // looks of its own may have taken the room meanwhile; what it has in hand when it stops, the looks of others find
     while (executionIds.length > 0 && (await room())) await taker.take(executionIds.splice(0, taker.room()))
+    while (steps > 0 && (await room())) {
+      const some = Math.min(steps, taker.room())
+      steps -= some
+      await taker.takeSteps(pool, some)
+    }
     return true
   }
 
@@ -115,7 +122,12 @@ export function serveQueues({ redis, pools, taker, taken, troubled, log }: Serve
   }
 }
 
+/** The same offer twice has one id: a job that waits is not put there again. */
+export const jobIdOf = ({ executionId, version, step }: Offer): string =>
+  `${executionId}-${version}${step === undefined ? '' : `-${step}`}`
+
 /** Anybody with the password of Redis may put a job there. */
-function executionOf(jobId: string | undefined): string | undefined {
-  return /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-\d+$/.exec(jobId ?? '')?.[1]
+function readJobId(jobId: string | undefined): Pick<Offer, 'executionId' | 'step'> | undefined {
+  const [, executionId, step] = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-\d+(?:-(.+))?$/.exec(jobId ?? '') ?? []
+  return executionId === undefined ? undefined : { executionId, ...(step !== undefined && { step }) }
 }

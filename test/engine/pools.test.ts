@@ -108,6 +108,27 @@ const queue = (): Promise<{ path: string; owner: string | null; epoch: number }[
 const typesOf = ({ events }: StoredExecution, path: string): string[] =>
   events.filter((event) => event.path === path).map(({ type }) => type)
 
+test('a step that waits wakes one worker of its pool, and not all', async () => {
+  const usual = await worker('default')
+  const crowd = await Promise.all([1, 2, 3, 4, 5, 6].map(() => worker('gpu')))
+  let claims = 0
+  for (const steered of crowd)
+    steered.intercept = (text, send) => {
+      if (text.includes('claim_steps')) claims += 1
+      return send()
+    }
+  for (let n = 1; n <= 5; n++) {
+    const id = await startFlow(usual.engine, mixed, { n })
+    await until(() => expect(crowd.flatMap(({ runs }) => runs)).toHaveLength(n))
+    for (const run of crowd.flatMap(({ runs }) => runs)) run.open()
+    ;(await usual.run(n)).open()
+    await hasStatus(id, 'SUCCEEDED')
+  }
+  // one each; and who looks by itself just then finds it too
+  expect(claims).toBeLessThan(15)
+  expect(crowd.filter(({ runs }) => runs.length > 0).length, 'workers that had one').toBeGreaterThan(1)
+})
+
 test('a step that names a pool runs on a worker of it, and all else of the execution where it is (D9)', async () => {
   const usual = await worker('default')
   const id = await startFlow(usual.engine, mixed, { n: 7 })

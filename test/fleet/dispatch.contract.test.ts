@@ -33,7 +33,12 @@ describeBullMq('by BullMQ', openRedisDispatch, { ...ground, bus, client: () => r
 
 test.skipIf(!hasRedis)('by BullMQ: what is too much for a queue is told in one ring, and looked for', async () => {
   let looks = 0
-  const taker = { room: () => 0, take: () => Promise.resolve(), look: () => void (looks += 1) }
+  const taker = {
+    room: () => 0,
+    take: () => Promise.resolve(),
+    takeSteps: () => Promise.resolve(),
+    look: () => void (looks += 1),
+  }
   const serving = createPostgresDispatch(bus).serve(['many'], taker)
   const dispatch = await openRedisDispatch()
   for (let n = 0; n < 10_000; n += 1) dispatch.offer({ pool: 'many', executionId: newUuid(), version: 1, priority: 0 })
@@ -53,7 +58,7 @@ describe('by PostgreSQL', () => {
     const servings = rooms.map((_, at) => {
       const dispatch = createPostgresDispatch(ownBus)
       const serving = dispatch.serve([DEFAULT_POOL], {
-        ...{ room: () => room[at]!, take: () => Promise.resolve() },
+        ...{ room: () => room[at]!, take: () => Promise.resolve(), takeSteps: () => Promise.resolve() },
         look: () => void (looks[at]! += 1),
       })
       onTestFinished(async () => {

@@ -2,6 +2,7 @@
 import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import { claimSteps } from '../../src/engine/claim-steps.ts'
 import { createClaimer } from '../../src/engine/claimer.ts'
 import type { Bus } from '../../src/fleet/bus.ts'
 import type { Dispatch, Serving } from '../../src/fleet/dispatch.ts'
@@ -26,6 +27,8 @@ const sorted = (...lists: string[][]): string[] => lists.flat().toSorted()
 
 interface TestWorker {
   held: string[]
+  /** their paths */
+  steps: string[]
   /** it holds nothing any more, and says so */
   finishAll(): void
   serving: Serving
@@ -36,19 +39,24 @@ const openGround = ({ database, ownerQuery }: Ground) => {
     const workerId = newUuid()
     await database.query(`insert into sluice.workers (id, expires_at) values ($1, now() + interval '1 hour')`, [workerId])
     const held: string[] = []
+    const steps: string[] = []
     const claimer = createClaimer({
       ...{ database, workerId, pools, maxHeld, held: () => held.length, mayClaim: () => true, claimed() {}, log: silent },
       async hold(ids) {
         held.push(...ids)
       },
     })
+    async function takeSteps(pool: string, wanted: number): Promise<void> {
+      const claimed = await claimSteps(database, { worker: workerId, pool, wanted, afterInitiator: null })
+      steps.push(...claimed.map(({ path }) => path))
+    }
     const serving = dispatch.serve(pools, {
-      ...{ room: claimer.room, take: claimer.take },
-      look: () => void claimer.look(true).catch(() => {}),
+      ...{ room: claimer.room, take: claimer.take, takeSteps },
+      look: () => void Promise.all([claimer.look(true), ...pools.map((pool) => takeSteps(pool, 1))]).catch(() => {}),
     })
     onTestFinished(() => serving.stop())
     return {
-      held,
+      ...{ held, steps },
       finishAll() {
         held.length = 0
         serving.wake()
@@ -126,6 +134,40 @@ export function describeDispatch(name: string, open: () => Promise<Dispatch>, gr
       offerAll(dispatch, [ready!])
       await expect.poll(() => worker.held).toEqual([ready])
       expect(await database.query('select from sluice.executions where epoch > 0')).toHaveLength(1)
+    })
+
+    test('what sleeps and was told something is taken too', async () => {
+      const dispatch = await openDispatch()
+      const [told, sleeping] = await makeReady(2)
+      await ownerQuery(`update sluice.executions set wake_at = now() + interval '1 hour'`)
+      await ownerQuery(
+        `insert into sluice.inbox (execution_id, key, sender_id, kind, body) values ($1, 'x', uuidv7(), 'childEnded', '{}')`,
+        [told],
+      )
+      const worker = await startWorker(dispatch)
+      offerAll(dispatch, [sleeping!, told!])
+      await expect.poll(() => worker.held).toEqual([told])
+      expect(await database.query('select from sluice.executions where epoch > 0')).toHaveLength(1)
+    })
+
+    test('a step of a pool is offered to its workers, whoever has the execution', async () => {
+      const api = await openDispatch()
+      const [usual, gpu] = [
+        await startWorker(await openDispatch()),
+        await startWorker(await openDispatch(), { pools: ['gpu', 'eu'] }),
+      ]
+      const [executionId] = await makeReady(1)
+      await ownerQuery(`update sluice.executions set owner = $2, status = 'RUNNING' where id = $1`, [executionId, newUuid()])
+      for (const step of ['a', 'b.items[7]']) {
+        await ownerQuery(
+          `insert into sluice.pooled_steps (execution_id, path, attempt, pool, initiator_id, priority, epoch)
+           values ($1, $2, 1, 'gpu', uuidv7(), 0, 0)`,
+          [executionId, step],
+        )
+        api.offer({ pool: 'gpu', executionId: executionId!, version: 1, priority: 0, step })
+      }
+      await expect.poll(() => gpu.steps.toSorted()).toEqual(['a', 'b.items[7]'])
+      expect([usual.held, usual.steps, gpu.held]).toEqual([[], [], []])
     })
 
     test('who has stopped takes nothing more; others do', async () => {
