@@ -43,14 +43,14 @@ const count = ({ events }: StoredExecution, type: string): number => events.filt
 test('a handler that never yields ends as configured, and the others go on meanwhile (A3, D4)', async () => {
   const spinning = await startFlow(
     engine,
-    await storeFlow(database, { name: 'spin', steps: { a: { type: 'handler', handler: 'spin', timeout: 'PT1S', retry } } }),
+    await storeFlow(database, { name: 'spin', steps: { a: { type: 'handler', handler: 'spin', timeout: 'PT3S', retry } } }),
   )
   const beside = await Promise.all(Array.from({ length: 20 }, () => startFlow(engine, harmless)))
   await Promise.all(beside.map((id) => engine.ended(id, 8000)))
   for (const id of beside) expect(await readExecution(database, id)).toMatchObject({ status: 'SUCCEEDED' })
   // it is still at it
   expect(await readExecution(database, spinning)).toMatchObject({ status: 'RUNNING' })
-  await engine.ended(spinning, 8000)
+  await engine.ended(spinning, 20_000)
   const ended = await readExecution(database, spinning)
   expect(ended).toMatchObject({ status: 'FAILED', error: { code: 'TIMEOUT', step: 'a' }, steps: [{ attempt: 2 }] })
   expect(count(ended, 'step.retrying')).toBe(1)

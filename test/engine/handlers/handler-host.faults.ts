@@ -57,13 +57,13 @@ test('for (;;) {} ends with TIMEOUT within deadline and grace, and others are se
   await outputOf(host, 'pid')
   const started = performance.now()
   let ended = false
-  const spinning = host.run(callOf('spin', { pidFile }, { deadlineMs: 1_000 })).outcome.finally(() => (ended = true))
+  const spinning = host.run(callOf('spin', { pidFile }, { deadlineMs: 3_000 })).outcome.finally(() => (ended = true))
   const echoes = await Promise.all(Array.from({ length: 20 }, (_, i) => outputOf(host, 'echo', i)))
   expect(echoes).toEqual(Array.from({ length: 20 }, (_, i) => i))
   expect(ended).toBe(false)
-  expect(await spinning).toEqual({ ok: false, code: 'TIMEOUT', message: 'The handler did not end within 1000 ms.' })
-  expect(performance.now() - started).toBeGreaterThanOrEqual(1_200)
-  expect(performance.now() - started).toBeLessThan(2_200)
+  expect(await spinning).toEqual({ ok: false, code: 'TIMEOUT', message: 'The handler did not end within 3000 ms.' })
+  expect(performance.now() - started).toBeGreaterThanOrEqual(3_200)
+  expect(performance.now() - started).toBeLessThan(8_000)
   await vi.waitFor(() => expect(isAlive(pidIn(pidFile))).toBe(false), 2_000)
   expect(await outputOf(host, 'echo', 'after')).toBe('after')
 })
@@ -97,7 +97,7 @@ test.each([
   ['rejects', null, 'nobody awaited me'],
 ])('%s %j is HANDLER_CRASHED with what happened, and touches no other attempt', async (handler, input, what) => {
   const host = await startHost({ maxProcesses: 2 })
-  const other = outputOf(host, 'waits', { ms: 300 })
+  const other = outputOf(host, 'waits', { ms: 1_000 })
   const outcome = await host.run(callOf(handler, input)).outcome
   expect(outcome).toMatchObject({ ok: false, code: 'HANDLER_CRASHED', message: expect.stringContaining(what) })
   expect(await outputOf(host, 'echo', 1)).toBe(1)
@@ -221,7 +221,7 @@ test.each(['throw', 'reject', 'exit'])(
   async (how) => {
     const host = await startHost({ maxProcesses: 1 })
     const pid = await outputOf(host, 'leaves_mess', how)
-    expect(await outputOf(host, 'waits', { ms: 300 })).toBe(pid)
+    expect(await outputOf(host, 'waits', { ms: 1_000 })).toBe(pid)
     expect(await outputOf(host, 'pid')).not.toBe(pid)
   },
 )

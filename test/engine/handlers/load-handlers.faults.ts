@@ -92,7 +92,7 @@ test('everything that is wrong is told at once, with its file', async () => {
     'syntax.mjs': `this is not javascript`,
   })
   const second = await directoryOf({ 'twin.mjs': `export default { name: 'twin', run: () => 2 }` })
-  const problems = await problemsOf(load([first, second, '/does/not/exist'], { loadMs: 700 }))
+  const problems = await problemsOf(load([first, second, '/does/not/exist'], { loadMs: 3_000 }))
   const told = problems.map((problem) => problem.replaceAll(`${first}/`, '').replaceAll(`${second}/`, ''))
   const expected = [
     '/does/not/exist: cannot be read (ENOENT)',
@@ -104,11 +104,11 @@ test('everything that is wrong is told at once, with its file', async () => {
     'shape.mjs: export "default": inline must be true or false',
     'shape.mjs: export "default": unknown field "retries"',
     'shape.mjs: export "odd": name must be 1-64 of A-Z a-z 0-9 _, not an object',
-    'spins.mjs: did not load within 700 ms',
+    'spins.mjs: did not load within 3000 ms',
     "syntax.mjs: cannot be loaded: Unexpected identifier 'is'",
     'throws.mjs: cannot be loaded: cannot start',
     'twin.mjs: handler "twin" is in a-fine.mjs already',
-    'waits.mjs: did not load within 700 ms',
+    'waits.mjs: did not load within 3000 ms',
   ]
   expect(told.toSorted()).toEqual(expected.toSorted())
 })
