@@ -1,9 +1,8 @@
 /** How MikroORM is set up, for the application and for migrations alike. */
 import { MikroORM } from '@mikro-orm/postgresql'
 import type { Options } from '@mikro-orm/postgresql'
-import { CompiledQuery } from 'kysely'
-import type { DatabaseConnection } from 'kysely'
 import { types } from 'pg'
+import type { ClientBase } from 'pg'
 import type { Logger } from '../log.ts'
 import { PreparingClient } from './prepared.ts'
 import { steady } from './steady-client.ts'
@@ -43,11 +42,10 @@ export async function openOrm(options: OrmOptions): Promise<MikroORM> {
       application_name: options.name ?? 'sluice',
       types: { getTypeParser },
       Client: options.patient ? Statements : steady(Statements),
+      // The pool's own hook: it closes a connection for which this fails. Kysely's would keep it, and nobody ever gave it back.
+      onConnect: (client: ClientBase) => client.query(options.onConnect),
     },
     pool: { min: 0, max: options.poolSize },
-    onCreateConnection: async (connection: unknown) => {
-      await (connection as DatabaseConnection).executeQuery(CompiledQuery.raw(options.onConnect))
-    },
     // Flushing several versioned entities at once checks their versions apart from the update and loses updates.
     useBatchUpdates: false,
     allowGlobalContext: false,

@@ -2,6 +2,7 @@
 import { defineEntity, p } from '@mikro-orm/core'
 import { beforeAll, expect, test, vi } from 'vitest'
 import { openDatabase, queryIn, sqlState } from '../../src/database/database.ts'
+import { openOrm } from '../../src/database/orm.ts'
 import { createLog } from '../../src/log.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
@@ -165,3 +166,14 @@ function createMeeting(size: number): () => Promise<void> {
     return met.promise
   }
 }
+
+test('a connection that could not be set up is given up: the pool loses no place, and closes', async () => {
+  const set = `select set_config('sluice.set_up', 'yes', false)`
+  const failing = `do $$ begin if nextval('sluice.connections') < 4 then raise exception 'not yet'; end if; end $$; ${set}`
+  await ownerQuery('create sequence sluice.connections; grant usage on sequence sluice.connections to sluice_app')
+  const orm = await openOrm({ connection, entities: [], poolSize: 2, log: createLog('silent'), onConnect: failing })
+  const ask = () => orm.em.fork().execute(`select current_setting('sluice.set_up', true) as up`)
+  for (let n = 0; n < 3; n++) await expect(ask()).rejects.toThrow('not yet')
+  expect(await ask()).toEqual([{ up: 'yes' }])
+  await orm.close(true)
+})
