@@ -35,6 +35,7 @@ import { Installation } from './036-installation.ts'
 import { Tokens } from './038-tokens.ts'
 import { Concerned } from './039-concerned.ts'
 import { Upgrade } from './040-upgrade.ts'
+import { KeptEvents } from './041-kept-events.ts'
 
 /** `name` is what the database remembers: never change one that was released. */
 export const migrations: MigrationPlan['migrations'] = [
@@ -72,6 +73,11 @@ export const migrations: MigrationPlan['migrations'] = [
   { name: '038-tokens', class: Tokens },
   { name: '039-concerned', class: Concerned },
   { name: '040-upgrade', class: Upgrade },
+  {
+    name: '041-kept-events',
+    class: KeptEvents,
+    harmless: 'an older process may not remove old security events any more: it logs so, and newer ones remove them',
+  },
 ]
 
 /** `create or replace` only; each lies beside the TypeScript that calls it: `new URL('../src/engine/commit.sql', import.meta.url)`. */
@@ -86,6 +92,7 @@ export const repeatables: MigrationPlan['repeatables'] = [
   new URL('../src/engine/trim-commit-log.sql', import.meta.url),
   new URL('../src/live/change-log.sql', import.meta.url),
   new URL('../src/audit/remove-audit-prefix.sql', import.meta.url),
+  new URL('../src/audit/remove-security-events.sql', import.meta.url),
 ]
 
 export const plan: MigrationPlan = { migrations, repeatables, schemaLevel: SCHEMA_LEVEL }

@@ -89,14 +89,24 @@ export function createSecurityWatch(options: SecurityWatchOptions): SecurityWatc
     const compared = SECURITY_KIND_NAMES.filter((kind) => ruleOf(kind).timesUsual)
     const others = SECURITY_KIND_NAMES.filter((kind) => !ruleOf(kind).timesUsual)
     // the present window may still grow, here or where a process is slow
-    await removeAll(FORGET_COUNTS, [others, (2 * limits.windowMs) / 1_000])
-    await removeAll(FORGET_COUNTS, [compared, (DAY_MS + 2 * limits.windowMs) / 1_000])
-    await removeAll(FORGET_EVENTS, [])
+    await removeAll(() => removeCounts(others, 2 * limits.windowMs))
+    await removeAll(() => removeCounts(compared, DAY_MS + 2 * limits.windowMs))
+    await removeAll(removeEvents)
     forgetAt = database.clock.now() + FORGET_EVERY_MS
   }
 
-  async function removeAll(text: string, params: readonly unknown[]): Promise<void> {
-    while ((await database.query(text, params)).length === FORGET_AT_ONCE);
+  async function removeAll(removeSome: () => Promise<number>): Promise<void> {
+    while ((await removeSome()) === FORGET_AT_ONCE);
+  }
+
+  async function removeCounts(kinds: readonly SecurityKind[], olderMs: number): Promise<number> {
+    return (await database.query(FORGET_COUNTS, [kinds, olderMs / 1_000])).length
+  }
+
+  /** The text of the function is remove-security-events.sql beside this file. */
+  async function removeEvents(): Promise<number> {
+    const [row] = await database.query<{ removed: number }>(FORGET_EVENTS, [FORGET_AT_ONCE])
+    return row!.removed
   }
 
   const loop = createLoop({
@@ -134,9 +144,4 @@ delete from sluice.security_counts where ctid in (
   where kind = any($1) and window_at < now() - make_interval(secs => $2) limit ${FORGET_AT_ONCE} for update skip locked)
 returning kind`
 
-/** As old as the audit log may become: of the oldest few, those that are. */
-const FORGET_EVENTS = `
-delete from sluice.security_events
-where id in (select id from sluice.security_events order by id limit ${FORGET_AT_ONCE})
-  and last_at < now() - make_interval(days => (select audit_days from sluice.retention))
-returning id`
+const FORGET_EVENTS = 'select sluice.remove_security_events($1) as removed'

@@ -196,7 +196,10 @@ test('events are kept as long as the audit log', async () => {
   now += 60_000
   await one.runOnce()
   const [old, young] = await stored()
-  await ownerQuery(`update sluice.security_events set last_at = now() - interval '366 days' where id = $1`, [old!.id])
+  await ownerQuery(
+    `update sluice.security_events set window_at = now() - interval '367 days', last_at = now() - interval '366 days' where id = $1`,
+    [old!.id],
+  )
   now += 60_000
   await one.runOnce()
   expect((await stored()).map(({ id }) => id)).toEqual([young!.id])

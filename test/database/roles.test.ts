@@ -93,6 +93,24 @@ test('it changes and removes no row of the audit log, nor what the database reme
   ])
 })
 
+test('of a security event it tells how often it happened and whether somebody was told; it removes none that is not old (C8, D1)', async () => {
+  await expectRefused([
+    'delete from sluice.security_events',
+    'merge into sluice.security_events t using (select 1) s on true when matched then delete',
+    ...['id', 'kind', 'severity', 'subject_kind', 'subject', 'window_at', 'first_at'].map(
+      (column) => `update sluice.security_events set ${column} = ${column}`,
+    ),
+  ])
+  await ownerQuery(
+    `insert into sluice.security_events (id, kind, severity, subject_kind, subject, window_at, count, first_at, last_at)
+     values (gen_random_uuid(), 'X', 'WARNING', 'USER', 'u', now(), 1, now(), now())`,
+  )
+  await app.query(`update sluice.security_events set count = 2, last_at = now() - interval '10 years'`)
+  expect((await app.query('select sluice.remove_security_events(10) as removed')).rows).toEqual([{ removed: 0 }])
+  expect((await app.query('select count from sluice.security_events')).rows).toEqual([{ count: '2' }])
+  await ownerQuery('delete from sluice.security_events')
+})
+
 test('it makes nothing of its own (D1)', async () => {
   await expectRefused([
     'create table sluice.planted (id int)',
