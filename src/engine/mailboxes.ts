@@ -14,6 +14,7 @@ import type { Snapshot } from './decide/snapshot.ts'
 import type { Extras } from './encode.ts'
 import { loadSnapshots, loadWords, MOST_WORDS, wordsOf } from './load-snapshots.ts'
 import type { Loaded, StoredWord } from './load-snapshots.ts'
+import { settleAll, silentPost } from './post.ts'
 import type { Post, Posted, PostOptions } from './post.ts'
 import type { Programs } from './programs.ts'
 import { hasEnded } from './states.ts'
@@ -78,6 +79,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
   const { database, committer, programs, log } = options
   const boxes = new Map<string, Mailbox>()
   const held = new Set<string>()
+  const silent = (input: Input): Post => silentPost(input, log)
   const askWords = together(async (ids: readonly string[]) => {
     const found = Map.groupBy(await loadWords(database, ids), (word) => word.execution_id)
     return ids.map((id): readonly StoredWord[] => found.get(id) ?? [])
@@ -102,6 +104,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
     hold({ snapshot, messages, notAllowed, orphaned }) {
       const box = open(snapshot.id)
       held.add(snapshot.id)
+      box.dropped = false
       if (box.busy) box.stale = true
       else box.snapshot = snapshot
       const inputs: Input[] = notAllowed === undefined ? [{ kind: 'claimed' }] : [{ kind: 'notAllowed', message: notAllowed }]
@@ -144,11 +147,6 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
     box = { id, snapshot: undefined, posts: [], busy: false, unread: false, dropped: false, stale: false }
     boxes.set(id, box)
     return box
-  }
-
-  function silent(input: Input): Post {
-    const abandon = (error: unknown): void => log.error({ err: error }, 'a transition was given up')
-    return { input, extras: {}, urgent: false, settle: () => {}, abandon }
   }
 
   function enqueue(box: Mailbox, posts: readonly Post[]): void {
@@ -294,7 +292,3 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 /** What changes nothing meets no fence: who is turned away is so by what is stored, never by what is remembered. */
 const isRefusal = ({ from, changed, results }: Transition): boolean =>
   !changed && !hasEnded(from.status) && results.some((result) => result !== 'applied' && result !== 'duplicate')
-
-function settleAll(posts: readonly Post[], posted: Posted): void {
-  for (const post of posts) post.settle(posted)
-}

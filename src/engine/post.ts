@@ -1,4 +1,5 @@
 /** An input on its way into a mailbox, with what is stored beside it, and what became of it. */
+import type { Logger } from '../log.ts'
 import type { Input, InputResult } from './decide/input.ts'
 import type { Snapshot } from './decide/snapshot.ts'
 import type { Extras } from './encode.ts'
@@ -29,4 +30,14 @@ export interface Post {
   keep?: boolean
   settle(posted: Posted): void
   abandon(error: unknown): void
+}
+
+/** Of what nobody waits for. */
+export function silentPost(input: Input, log: Logger): Post {
+  const abandon = (error: unknown): void => log.error({ err: error }, 'a transition was given up')
+  return { input, extras: {}, urgent: false, settle: () => {}, abandon }
+}
+
+export function settleAll(posts: readonly Post[], posted: Posted): void {
+  for (const post of posts) post.settle(posted)
 }

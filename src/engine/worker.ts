@@ -233,7 +233,7 @@ export function createWorker(options: WorkerOptions): Worker {
     // a cancel fence may be nearer than the next look
     if (next.deadlineAt !== null && next.deadlineAt < nextLookAt) claimLoop.wake()
     // a step of a pool is launched by whoever claimed it; whatever else, by whoever holds the execution
-    const mine = launches.filter(({ entry }) => entry.kind === 'pooled' || (next.owner === workerId && !givenUp))
+    const mine = launches.filter(({ entry }) => entry.kind === 'pooled' || (mailboxes.isHeld(next.id) && !givenUp))
     for (const launch of lease.alive ? mine : []) attempts.launch(next.id, launch, next)
     if (next.owner === workerId) {
       // also without a lease: it may come back, and then nobody else would look

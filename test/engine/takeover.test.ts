@@ -237,6 +237,50 @@ test('a worker whose renewals are answered late forgets nothing of what it store
   await sound()
 })
 
+/** The lease is lost, and comes back, while the commit of what `a` came to is on its way. */
+async function lostWhileCommitting() {
+  const steered = await steeredEngine(database, { leaseMs: 300 })
+  const steps = { a: gated, b: { ...gated, after: ['a'] } }
+  const id = await startFlow(steered.engine, await storeFlow(database, { name: newUuid(), steps }))
+  const a = await steered.run(1)
+  const { epoch } = await read(id)
+  const held = heldCommits(steered)
+  const holding = steered.intercept!
+  a.open()
+  await held.came
+  steered.intercept = (text, send, params) => (isRenewal(text) ? Promise.reject(broken()) : holding(text, send, params))
+  await until(() => expect(steered.engine.worker.holdsLease).toBe(false))
+  steered.intercept = holding
+  await until(() => expect(steered.engine.worker.holdsLease).toBe(true))
+  return {
+    commitGoes: held.release,
+    // nobody holds it here any more: as if from another
+    isTakenBack: () => until(async () => expect(await read(id)).toMatchObject({ epoch: epoch + 1 })),
+    async ranToTheEnd() {
+      await until(async () => {
+        for (const { open } of steered.runs) open()
+        expect(await read(id)).toMatchObject({ status: 'SUCCEEDED' })
+      })
+      await sound()
+      return steered.runs.map(({ path }) => path)
+    },
+  }
+}
+
+test('what is stored when the lease has come back, and was decided before it was lost, is launched once (D9)', async () => {
+  const lost = await lostWhileCommitting()
+  lost.commitGoes()
+  await lost.isTakenBack()
+  expect(await lost.ranToTheEnd()).toEqual(['a', 'b'])
+})
+
+test('what is taken back while a commit from before is on its way stays with who took it back (D9)', async () => {
+  const lost = await lostWhileCommitting()
+  await lost.isTakenBack()
+  lost.commitGoes()
+  expect(await lost.ranToTheEnd()).toEqual(['a', 'b'])
+})
+
 test('a step that may run at most once is not run again when the lease comes back, whoever tells its execution something then (D9)', async () => {
   const steered = await steeredEngine(database, { leaseMs: 300 })
   const id = await startFlow(steered.engine, once)
