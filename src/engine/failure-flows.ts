@@ -81,7 +81,10 @@ export function createFailureFlows(options: FailureFlowsOptions): FailureFlows {
     const failures = await database.query<Failure & { tries: number }>(TAKE_TEXT)
     await Promise.all(
       failures.map(async (failure) => {
-        const refused = await handle(failure)
+        const refused = await handle(failure).catch((error: unknown) => {
+          log.error({ err: error, executionId: encodeId('execution', failure.id) }, 'a flow could not be started for a failure')
+          return 'later' as const
+        })
         const last = refused === 'later' ? failure.tries >= MOST_TRIES && 'It could not be started.' : refused
         if (last) await refuse(failure, last)
       }),

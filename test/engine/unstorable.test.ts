@@ -54,3 +54,20 @@ test('what cannot be stored in any form is given up: its caller is told, and not
   expect(commits).toBeLessThan(5)
   expect(await database.query('select 1 from sluice.executions where initiator_id = $1', [order.initiatorId])).toEqual([])
 })
+
+test('a flow that never can be started for a failure is given up in the end, and holds up no other', async () => {
+  const steered = await steeredEngine(database, { chooseChild: () => Promise.reject(new Error('broken')) })
+  const steps = { a: { type: 'fail', message: 'no' } }
+  const breaks = await storeFlow(database, { name: 'breaks', onFailure: { flow: 'tell' }, steps })
+  const ids = [await startFlow(steered.engine, breaks), await startFlow(steered.engine, breaks)]
+  const tried = async (tries: number) => {
+    await database.query('update sluice.failures set tries = $1, next_at = now()', [tries])
+    await steered.engine.failures.runOnce()
+    return database.query('select refused from sluice.failures where execution_id = any($1) and refused is not null', [ids])
+  }
+  await vi.waitFor(async () => expect(await database.query('select from sluice.failures')).toHaveLength(2))
+  expect(await tried(10)).toEqual([])
+  await vi.waitFor(async () =>
+    expect(await tried(500)).toEqual([{ refused: 'It could not be started.' }, { refused: 'It could not be started.' }]),
+  )
+})
