@@ -58,7 +58,8 @@ export function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions
   const answers = createGraphqlAnswers(api)
   const isOurs = ({ role }: { role: string }): boolean => roles.includes(role)
   const kind = agentRequestsFeedOf<Shown>(FOLLOW)
-  const notices = new Map<string, Shown>()
+  /** to be told, those that were left not before their time */
+  const notices = new Map<string, { readonly notice: AgentNotice; readonly at: number }>()
   /** A snapshot shows the oldest that are open: what it says nothing of, because it is newer than this, is over when that is told. */
   let shownUpTo: string | undefined
   const toldOver = new Set<string>()
@@ -71,7 +72,7 @@ export function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions
       take(view: AgentRequestsView<Shown>, part: object) {
         const { __typename, requests = [], hasMore } = part as Part
         for (const one of requests) {
-          if (one.kind === 'NOTICE' && isOurs(one)) notices.set(one.id, one)
+          if (one.kind === 'NOTICE' && isOurs(one)) notices.set(one.id, { notice: noticeOf(one), at: 0 })
           if (one.status !== 'OPEN') toldOver.add(one.id)
         }
         if (hasMore === false) shownUpTo = undefined
@@ -103,7 +104,7 @@ export function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions
       (one) => one.kind === 'REQUEST' && isOurs(one) && !taken.has(one.id) && (left.get(one.id) ?? 0) <= now,
     )
     return [
-      ...[...notices.values()].map((one) => ({ kind: 'notice' as const, notice: noticeOf(one) })),
+      ...[...notices.values()].flatMap(({ notice, at }) => (at <= now ? { kind: 'notice' as const, notice } : [])),
       ...asked.map((one) => ({ kind: 'request' as const, request: requestOf(one) })),
     ]
   }
@@ -139,9 +140,10 @@ export function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions
   }
 
   function leave(message: Message, forMs: number): void {
-    if (message.kind === 'notice') return
+    const at = Date.now() + forMs
+    if (message.kind === 'notice') return void notices.set(message.notice.id, { notice: message.notice, at })
     taken.delete(message.request.id)
-    left.set(message.request.id, Date.now() + forMs)
+    left.set(message.request.id, at)
   }
 
   return {

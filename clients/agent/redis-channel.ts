@@ -40,6 +40,8 @@ const BODY = 'query AgentBody($id: ID!) { node(id: $id) { ... on AgentRequest { 
 /** The server may have another key since; it is not asked for each forged message. */
 const ASK_KEY_EVERY_MS = 10_000
 const NOTICES_REMEMBERED = 10_000
+/** When the API could not give the body of a request. */
+const BODY_AGAIN_MS = 1_000
 /** What is not taken for so long is told: what the server refuses without a reply is in its audit log alone. */
 const SILENT_TRIES = 2
 
@@ -78,10 +80,11 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
       streams.letGo(entry)
       return undefined
     }
-    const isUnderWay = places.has(sent.id)
+    const before = places.get(sent.id)
     // Redis lost it, and has it again
     places.set(sent.id, entry)
-    return isUnderWay ? undefined : messageOf(sent, aheadMs)
+    if (before) streams.letGo(before)
+    return before ? undefined : messageOf(sent, aheadMs)
   }
 
   async function readAll(entries: readonly Entry[]): Promise<Message[]> {
@@ -89,7 +92,7 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
     for (const entry of entries) {
       try {
         const message = await read(entry)
-        if (message) messages.push(await whole(message))
+        if (message) messages.push(message)
       } catch (error) {
         // it comes again, to this agent or to another
         streams.letGo(entry)
@@ -100,16 +103,39 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
     return messages
   }
 
-  /** What is too large for a message is asked for by itself. */
-  async function whole(message: Message): Promise<Message> {
+  /** With their bodies, those that there are now: what is too large for a message is asked for by itself, and again later if need be. */
+  async function whole(messages: readonly Message[]): Promise<Message[]> {
+    const there: Message[] = []
+    for (const message of messages) {
+      try {
+        there.push(await withBody(message))
+      } catch (error) {
+        leave(message, BODY_AGAIN_MS)
+        if (error instanceof AgentRefused) throw error
+        onError(error)
+      }
+    }
+    return there
+  }
+
+  async function withBody(message: Message): Promise<Message> {
     if (message.kind === 'notice' || message.request.body !== null) return message
-    const { node } = await ask<{ node: { request: unknown } | null }>(
-      api,
-      BODY,
-      { id: message.request.id },
-      AbortSignal.timeout(10_000),
-    )
+    const { id } = message.request
+    const { node } = await ask<{ node: { request: unknown } | null }>(api, BODY, { id }, AbortSignal.timeout(10_000))
     return { kind: 'request', request: { ...message.request, body: node?.request ?? null } }
+  }
+
+  /** Another agent takes it when this one has been silent about it for a while; until then it may try again itself. */
+  function leave(message: Message, forMs: number): void {
+    const { id } = message.kind === 'request' ? message.request : message.notice
+    const place = places.get(id)
+    ending.delete(id)
+    if (!place) return
+    const isForGood = message.kind === 'request' && Date.now() + forMs >= message.request.deadlineAt.getTime()
+    if (isForGood) {
+      places.delete(id)
+      streams.letGo(place, true)
+    } else left.set(id, { message, at: Date.now() + forMs })
   }
 
   function again(most: number): Message[] {
@@ -123,10 +149,9 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
     async next(most, signal) {
       for (let failures = 0; ;) {
         signal.throwIfAborted()
-        const due = again(most)
-        if (due.length > 0) return due
         try {
-          const messages = await readAll(await streams.next(most))
+          const due = again(most)
+          const messages = await whole(due.length > 0 ? due : await readAll(await streams.next(most)))
           failures = 0
           if (messages.length > 0) return messages
         } catch (error) {
@@ -159,18 +184,7 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
       if (message.kind === 'notice') remember(id)
       if (place) await streams.acknowledge(place)
     },
-    leave(message, forMs) {
-      const { id } = message.kind === 'request' ? message.request : message.notice
-      const place = places.get(id)
-      ending.delete(id)
-      if (!place) return
-      const isForGood = message.kind === 'request' && Date.now() + forMs >= message.request.deadlineAt.getTime()
-      // another agent takes it when this one has been silent about it for a while; until then it may try again itself
-      if (isForGood) {
-        places.delete(id)
-        streams.letGo(place, true)
-      } else left.set(id, { message, at: Date.now() + forMs })
-    },
+    leave,
     onClosed(listener) {
       streams.onGone(({ stream, entry }) => {
         for (const [id, place] of places) {

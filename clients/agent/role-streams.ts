@@ -107,7 +107,8 @@ export function openRoleStreams(redis: RedisClient, roles: readonly string[], na
   async function read(most: number): Promise<Entry[]> {
     for (const stream of behind.slice(0, 1)) {
       behind = behind.slice(1)
-      return readOwn(stream)
+      arrived.push(...(await readOwn(stream)))
+      return arrived.splice(0, most)
     }
     if (performance.now() - lookedAt > KEEP_EVERY_MS) {
       lookedAt = performance.now()

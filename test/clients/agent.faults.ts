@@ -9,6 +9,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { Redis } from 'ioredis'
 import { createAgent } from '../../clients/agent/agent.ts'
 import type { AgentNotice, AgentOptions, AgentRequest } from '../../clients/agent/agent.ts'
+import type { Message } from '../../clients/agent/channel.ts'
 import { openRedisChannel } from '../../clients/agent/redis-channel.ts'
 import { createMessageKeys } from '../../src/identity/message-keys.ts'
 import { createSecretKeys } from '../../src/identity/secret-keys.ts'
@@ -16,6 +17,7 @@ import { decodeId } from '../../src/ids.ts'
 import { documentedUser } from '../harness/documented-acl.ts'
 import { hasRedis } from '../harness/has-redis.ts'
 import { testRedis } from '../harness/redis.ts'
+import { startStubService } from '../harness/stub-service.ts'
 import { runningServer } from './running-server.ts'
 
 const redis = hasRedis ? await testRedis() : undefined
@@ -131,6 +133,21 @@ describe.each(WAYS)('an agent over %s', (_way, way) => {
     const left = await ask('not mine')
     await run({ ...way, onRequest: () => ({ decision: 'APPROVE' }) })
     expect(await ended(left)).toMatchObject({ status: 'SUCCEEDED' })
+  })
+
+  test('tells again what it failed to tell', async () => {
+    const tries: string[] = []
+    const told = Promise.withResolvers<void>()
+    const onNotice = ({ id }: AgentNotice): void => {
+      if (!tries.includes(id)) {
+        tries.push(id)
+        throw new Error('not now')
+      }
+      told.resolve()
+    }
+    await run({ ...way, onRequest: () => undefined, onNotice }, ['product_manager'])
+    await start('feature_approval', { feature_name: 'shed', estimated_cost: 1 })
+    await told.promise
   })
 
   test('stops what nobody waits for any more; ended gracefully it answers what it was about', async () => {
@@ -367,29 +384,39 @@ test('of what is newer than the hundred that a snapshot shows, an agent stops no
   await expect.poll(() => seen.size, { timeout: 20_000 }).toBeGreaterThan(100)
 }, 180_000)
 
-test.skipIf(!redis)('what Redis lost while an agent was about it is asked again when that one has ended', async () => {
+/** A channel of an agent that the server knows nothing of, and what writes to it as the server does. */
+async function ownChannel(role: string, api = url) {
   const keys = createMessageKeys(createSecretKeys('x'.repeat(32)))
-  const stream = 'messages:tester'
+  const stream = `messages:${role}`
   const writer = new Redis(redis!.url)
-  const put = (): Promise<unknown> => {
-    const times = { createdAt: new Date().toISOString(), deadlineAt: new Date(Date.now() + 600_000).toISOString() }
-    const about = { role: 'tester', subject: 'Look', body: {}, bodyBytes: 2, execution: 'exec_1', step: 'ask' }
-    const message = JSON.stringify({ v: 1, type: 'request', id: 'ask_1', ...about, ...times })
-    return writer.xadd(stream, '*', 'message', message, 'signature', keys.sign(message))
-  }
-  const options = { url, apiKey: 'slk_none', roles: ['tester'], name: 'me', redis: redis!.url, serverKey: keys.publicKey }
-  const channel = await openRedisChannel({ ...options, onError: () => undefined })
   const stopping = new AbortController()
+  const open = async () => {
+    const options = { url: api, apiKey: 'slk_none', roles: [role], name: 'me', redis: redis!.url, serverKey: keys.publicKey }
+    const channel = await openRedisChannel({ ...options, onError: () => undefined })
+    stops.push(() => channel.close())
+    return channel
+  }
   stops.push(async () => {
     stopping.abort()
-    await channel.close()
     writer.disconnect()
   })
+  const put = (id = 'ask_1', body: object | null = {}): Promise<unknown> => {
+    const times = { createdAt: new Date().toISOString(), deadlineAt: new Date(Date.now() + 600_000).toISOString() }
+    const about = { role, subject: 'Look', body, bodyBytes: 2, execution: 'exec_1', step: 'ask' }
+    const message = JSON.stringify({ v: 1, type: 'request', id, ...about, ...times })
+    return writer.xadd(stream, '*', 'message', message, 'signature', keys.sign(message))
+  }
+  return { stream, writer, open, put, signal: stopping.signal }
+}
+
+test.skipIf(!redis)('what Redis lost while an agent was about it is asked again when that one has ended', async () => {
+  const { stream, writer, open, put, signal } = await ownChannel('tester')
+  const channel = await open()
   await put()
-  const [first] = await channel.next(1, stopping.signal)
+  const [first] = await channel.next(1, signal)
   await writer.del(stream)
   const closed = new Promise<string>((resolve) => channel.onClosed(resolve))
-  const again = channel.next(1, stopping.signal)
+  const again = channel.next(1, signal)
   expect(await closed).toBe('ask_1')
   await put()
   // read, while the first is still being ended
@@ -397,3 +424,33 @@ test.skipIf(!redis)('what Redis lost while an agent was about it is asked again 
   await channel.settle(first!)
   expect(await again).toMatchObject([{ kind: 'request', request: { id: 'ask_1' } }])
 })
+
+test.skipIf(!redis)('a request whose body the API does not give at once is given out when it does', async () => {
+  let asked = 0
+  const api = await startStubService((_asked, response) => {
+    asked += 1
+    response.writeHead(asked === 1 ? 503 : 200, { 'content-type': 'application/json' })
+    response.end(asked === 1 ? '{}' : JSON.stringify({ data: { node: { request: { large: true } } } }))
+  })
+  stops.push(() => api.close())
+  const { open, put, signal } = await ownChannel('reader', api.url)
+  await put('ask_1', null)
+  expect(await (await open()).next(1, signal)).toMatchObject([{ request: { id: 'ask_1', body: { large: true } } }])
+  expect(asked).toBe(2)
+})
+
+test.skipIf(!redis)('an agent that comes back goes on with what it had, no more at once than it asks for', async () => {
+  const { open, put, signal } = await ownChannel('worker')
+  const ids = ['ask_1', 'ask_2', 'ask_3', 'ask_4', 'ask_5']
+  for (const id of ids) await put(id)
+  const before = await open()
+  const taken = new Set<string>()
+  while (taken.size < ids.length) for (const one of await before.next(5, signal)) taken.add(idOf(one))
+  await before.close()
+  const again = await open()
+  const first = await again.next(2, signal)
+  expect(first).toHaveLength(2)
+  expect([...first, ...(await again.next(9, signal))].map(idOf)).toEqual(ids)
+})
+
+const idOf = (message: Message): string => (message.kind === 'request' ? message.request.id : message.notice.id)
