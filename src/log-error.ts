@@ -1,5 +1,6 @@
 /** Errors as the log shows them: what they are and where they came from; their text only where it cannot hold somebody's values (C6). */
 import { redact } from './log-text.ts'
+import { remedyOf } from './sql-states.ts'
 
 const MAX_CAUSES = 5
 const MAX_FRAMES = 20
@@ -28,6 +29,8 @@ export interface DescribedError {
   code?: string
   /** of PostgreSQL: https://www.postgresql.org/docs/18/errcodes-appendix.html */
   sqlState?: string
+  /** what to do about it */
+  remedy?: string
   message?: string
   stack?: string
   /** from near to far */
@@ -61,6 +64,8 @@ function describeOne(thrown: unknown): DescribedError {
   const isOfPostgres = typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code)
   if (isOfPostgres) {
     described.sqlState = code
+    const remedy = remedyOf(code)
+    if (remedy !== undefined) described.remedy = remedy
     for (const identifier of IDENTIFIERS) {
       const value = (thrown as unknown as Record<string, unknown>)[identifier]
       if (isWord(value)) described[identifier] = value

@@ -1,6 +1,7 @@
 /** A background loop: runs once at a time, again after a while, sooner when woken. All loops are of this kind. */
 import type { Logger } from './log.ts'
 import { detached } from './tracing.ts'
+import { createTrouble } from './trouble.ts'
 
 export interface Loop {
   start(): void
@@ -24,6 +25,7 @@ export function createLoop({ name, log, runOnce, retryMs = 1000 }: LoopOptions):
   let running: Promise<void> | undefined
   let woken = false
   let started = false
+  const trouble = createTrouble({ log, level: 'error', message: `${name} failed, trying again`, over: `${name} works again` })
 
   async function run(): Promise<void> {
     let pause = 0
@@ -31,8 +33,9 @@ export function createLoop({ name, log, runOnce, retryMs = 1000 }: LoopOptions):
       woken = false
       try {
         pause = await runOnce()
+        trouble.worked()
       } catch (error) {
-        if (started) log.error({ err: error }, `${name} failed, trying again`)
+        if (started) trouble.failed(error)
         pause = retryMs
         woken = false
       }

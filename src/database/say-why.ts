@@ -1,14 +1,7 @@
 /** Why PostgreSQL could not be used, as one sentence for the operator that says what to do. */
+import { remedyOf } from '../sql-states.ts'
 import { sqlState } from './database.ts'
 
-const OF_STATES: Readonly<Record<string, string>> = {
-  '28P01': 'check the password in the URL of the database',
-  '28000': 'check the role in the URL of the database, and pg_hba.conf there',
-  '3D000': 'create it, or check the URL of the database',
-  '42501':
-    'as the role that owns the database (DATABASE_OWNER_URL) run `sluice migrate`, which gives the role of DATABASE_URL what it needs',
-  '53300': 'raise max_connections there, or lower SLUICE_DATABASE_POOL_SIZE',
-}
 const TRUST =
   'the certificate of PostgreSQL is not trusted: name the authority that signed it by NODE_EXTRA_CA_CERTS=/path/ca.pem, or sslrootcert=/path/ca.pem in the URL'
 
@@ -19,11 +12,12 @@ export function sayWhy(error: unknown): string {
   const own = message || (errors ?? []).map((each) => each.message).join('; ') || String(error)
   // Node's advice does not go for everybody
   const words = own.replace(/; if the root CA is installed locally.*/, '')
-  const remedy = OF_STATES[sqlState(error) ?? ''] ?? ofConnection(code, words)
+  const remedy = remedyOf(sqlState(error)) ?? ofConnection(code, words)
   return remedy === undefined ? words : `${words}: ${remedy}`
 }
 
 function ofConnection(code: string, words: string): string | undefined {
+  if (code === 'ENOSPC' || code === 'EDQUOT') return 'free some space'
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
     return 'renew it at the server, or set the clocks of both machines'
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'call the server by a name that is in its certificate'

@@ -16,7 +16,8 @@ export function steady(Base: typeof Client): typeof Client {
         const { stream } = own.connection
         // a timer of the socket's own, which begins anew with every packet
         stream.setTimeout(SILENT_MS, () => {
-          if (!own.readyForQuery || own._ending) stream.destroy(new Error(`PostgreSQL has not answered for ${SILENT_MS} ms`))
+          const why = `PostgreSQL has not answered for ${SILENT_MS} ms`
+          if (!own.readyForQuery || own._ending) stream.destroy(Object.assign(new Error(why), { code: 'ETIMEDOUT' }))
         })
       })
     }

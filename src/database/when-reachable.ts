@@ -1,6 +1,8 @@
 /** Waits for a database that is not there yet: processes of a fleet start in any order. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Fault } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import { remedyOf } from '../sql-states.ts'
 import { sqlState } from './database.ts'
 
 /** The first pause; each is twice as long as the one before. */
@@ -15,8 +17,11 @@ const NO_CONNECTION = new Set([
   // a name that nobody has yet: its container has not started
   ...['ENOTFOUND', 'EAI_AGAIN'],
 ])
-/** Connection errors, a server that starts, stops or takes too long, too many connections, and a lock (of migrations) that somebody holds for long. */
-const LATER = /^(08...|57P0[123]|57014|53300|55P03)$/
+/**
+ * Connection errors, a server that starts, stops or takes too long, one that has no room (on its disk, in its memory, for connections), one
+ * that takes no writes (a standby that is about to be promoted), and a lock that somebody holds for long.
+ */
+const LATER = /^(08...|25006|25P0[34]|40001|40P01|53...|55P03|57014|57P0[1235])$/
 
 /** What another process has to do first. */
 export class Later extends Error {
@@ -45,7 +50,7 @@ export async function whenReachable<T>(work: () => Promise<T>, { log, signal }: 
       return done
     } catch (error) {
       if (!(error instanceof Later) && !isAway(error)) throw error
-      await waiting.pause(error instanceof Later ? error.awaited : codeOf(error))
+      await waiting.pause(error instanceof Later ? error.awaited : whyOf(error))
     }
   }
 }
@@ -84,8 +89,14 @@ function beginWait(log: Logger, signal: AbortSignal, what: string) {
 const codeOf = (error: unknown): string =>
   String((error as NodeJS.ErrnoException | undefined)?.code ?? (error as Error | undefined)?.name)
 
-/** pg says these without a code. */
-const BROKEN = /^(Connection terminated|timeout expired)/i
+function whyOf(error: unknown): string {
+  const remedy = remedyOf(sqlState(error))
+  return remedy === undefined ? codeOf(error) : `${codeOf(error)}: ${remedy}`
+}
+
+/** pg and its pool say these without a code. */
+const BROKEN =
+  /^(Connection terminated|timeout expired|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed)/i
 
 /** Whether an error says no more than that the database cannot be asked now. */
 export function isAway(error: unknown): boolean {
@@ -94,3 +105,6 @@ export function isAway(error: unknown): boolean {
   if ((error as NodeJS.ErrnoException).syscall === 'open') return false
   return NO_CONNECTION.has(code) || LATER.test(sqlState(error) ?? '') || BROKEN.test((error as Error | undefined)?.message ?? '')
 }
+
+/** Whether it is no fault of what was asked: whoever asks again may be answered. */
+export const passes = (error: unknown): boolean => (error instanceof Fault && error.code === 'UNAVAILABLE') || isAway(error)

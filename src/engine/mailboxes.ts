@@ -2,10 +2,12 @@
  * One mailbox for each execution that something happens to here. Inputs wait in it and fold into one transition; at most one
  * transition of an execution is in flight. A mailbox is held (this process's worker owns the execution) or only visited.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import type { AuditKeys } from '../audit/audit-keys.ts'
 import type { Database } from '../database/database.ts'
 import { together } from '../database/together.ts'
 import type { Logger } from '../log.ts'
+import { createTrouble } from '../trouble.ts'
 import type { Committer } from './commit.ts'
 import { decide } from './decide/decide.ts'
 import type { Transition, World } from './decide/draft.ts'
@@ -80,6 +82,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
   const boxes = new Map<string, Mailbox>()
   const held = new Set<string>()
   const silent = (input: Input): Post => silentPost(input, log)
+  const trouble = createTrouble({ log, message: 'an execution could not be decided on, trying again' })
   const askWords = together(async (ids: readonly string[]) => {
     const found = Map.groupBy(await loadWords(database, ids), (word) => word.execution_id)
     return ids.map((id): readonly StoredWord[] => found.get(id) ?? [])
@@ -160,8 +163,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
     let failures = 0
     while (box.posts.length > 0 || (box.unread && held.has(box.id))) {
       if (box.unread && held.has(box.id)) await listen(box)
-      const posts = box.posts
-      box.posts = []
+      const posts = box.posts.splice(0)
       if (posts.length === 0) continue
       try {
         await turn(box, posts)
@@ -173,7 +175,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
         const kept = error instanceof Unstorable ? [] : posts.filter(({ urgent, keep }) => keep || (isHeld && !urgent))
         for (const post of posts) if (!kept.includes(post)) post.abandon(error)
         if (kept.length === 0) continue
-        log.warn({ err: error }, 'an execution could not be decided on, trying again')
+        trouble.failed(error)
         box.posts.unshift(...kept)
         await pause(Math.min(50 * 2 ** failures++, 1000))
       }
@@ -286,8 +288,6 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
 
 /** Neither what was asked for nor the failure that it would end in can be stored. */
 class Unstorable extends Error {}
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** What changes nothing meets no fence: who is turned away is so by what is stored, never by what is remembered. */
 const isRefusal = ({ from, changed, results }: Transition): boolean =>

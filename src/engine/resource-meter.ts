@@ -6,6 +6,7 @@
 import type { Database } from '../database/database.ts'
 import { createLoop } from '../loop.ts'
 import type { Logger } from '../log.ts'
+import { createTrouble } from '../trouble.ts'
 import type { Transition } from './decide/draft.ts'
 import type { ResourceUse } from './handlers/resource-limits.ts'
 
@@ -66,6 +67,8 @@ export function createResourceMeter({ database, log, maxPairs = MAX_PAIRS }: Res
     return taken
   }
 
+  const trouble = createTrouble({ log, message: 'what was taken could not be written' })
+
   /** In the order of their keys, so that processes that write at the same time wait for each other and never in a circle. */
   async function runOnce(): Promise<void> {
     const taken = [...pairs.keys()].toSorted().map((key) => pairs.get(key)!)
@@ -77,10 +80,11 @@ export function createResourceMeter({ database, log, maxPairs = MAX_PAIRS }: Res
         COLUMNS.map((name) => taken.map((row) => row[name])),
       )
       meter.onWrite?.(taken)
+      trouble.worked()
     } catch (error) {
       const kept = taken.slice(0, Math.max(0, maxPairs - pairs.size))
       for (const row of kept) join(of(row), row)
-      log.warn({ err: error, lost: taken.length - kept.length }, 'what was taken could not be written')
+      trouble.failed(error, { lost: taken.length - kept.length })
     }
   }
 

@@ -10,6 +10,7 @@ import type { Database } from '../database/database.ts'
 import { Fault } from '../errors.ts'
 import type { Bus } from '../fleet/bus.ts'
 import type { Logger } from '../log.ts'
+import { createTrouble } from '../trouble.ts'
 
 /**
  * What changed; `flow` stands for its grants, its visibility and its owner. The rest is a UUID; but of `rights` it is a grantee, for
@@ -113,6 +114,7 @@ export function createAuthChanges(options: AuthChangesOptions): AuthChanges {
   let again = false
   let timer: NodeJS.Timeout | undefined
   const unlisten: (() => void)[] = []
+  const trouble = createTrouble({ log, message: 'auth changes could not be read', over: 'auth changes are read again' })
 
   function apply(news: 'EVERYTHING' | readonly Change[]): void {
     const now = monotonic()
@@ -163,7 +165,7 @@ export function createAuthChanges(options: AuthChangesOptions): AuthChanges {
   async function poll(): Promise<void> {
     do {
       again = false
-      await pollOnce().catch((error: unknown) => log.warn({ err: error }, 'auth changes could not be read'))
+      await pollOnce().then(trouble.worked, trouble.failed)
     } while (again)
     polling = undefined
   }

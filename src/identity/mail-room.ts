@@ -7,6 +7,7 @@ import { queryIn } from '../database/database.ts'
 import type { Database } from '../database/database.ts'
 import { newUuid } from '../ids.ts'
 import type { Logger } from '../log.ts'
+import { createTrouble } from '../trouble.ts'
 import type { Mail, SendMail } from '../outbound/mail.ts'
 import { issueReset, RESET_MINUTES, withdrawReset } from './password-resets.ts'
 
@@ -74,6 +75,8 @@ export function createMailRoom({ database, send, passwordResetUrl, log }: MailRo
     return token ? { mail: { to: user.email, ...passwordReset(user.name, token, passwordResetUrl) }, token } : undefined
   }
 
+  const trouble = createTrouble({ log, message: 'mails could not be looked for' })
+
   async function take(): Promise<number> {
     const due = await database.query<MailRequest>(TAKE)
     await Promise.all(due.map(deliver))
@@ -86,8 +89,9 @@ export function createMailRoom({ database, send, passwordResetUrl, log }: MailRo
         woken = false
         while ((await take()) > 0);
       } while (woken)
+      trouble.worked()
     } catch (error) {
-      log.warn({ err: error }, 'mails could not be looked for')
+      trouble.failed(error)
     }
     running = undefined
   }

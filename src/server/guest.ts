@@ -4,7 +4,7 @@ import type { WebSocket as ProtocolSocket } from 'graphql-ws'
 import type { RawData, WebSocket } from 'ws'
 import type { Origin } from '../audit/audit-entry.ts'
 import type { Caller } from '../api/context.ts'
-import { isAway } from '../database/when-reachable.ts'
+import { passes } from '../database/when-reachable.ts'
 import { Fault } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
 import { newUuid } from '../ids.ts'
@@ -79,9 +79,6 @@ export async function renewPrincipal(
     throw error
   }
 }
-
-/** Whether it is no fault of what was asked: whoever asks again may be answered. */
-export const passes = (error: unknown): boolean => (error instanceof Fault && error.code === 'UNAVAILABLE') || isAway(error)
 
 /** Clients come back after this; they never do after an internal error, nor to an operation that ended with an `error` message. */
 export function comeBackLater({ socket }: Pick<Guest, 'socket'>): void {

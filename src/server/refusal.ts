@@ -3,6 +3,8 @@ import { GraphQLError } from 'graphql'
 import { isAway } from '../database/when-reachable.ts'
 import { Fault } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import { createTrouble } from '../trouble.ts'
+import type { Trouble } from '../trouble.ts'
 
 const MAX_MESSAGE = 500
 
@@ -24,12 +26,20 @@ export function presentThrown(thrown: unknown, refused: Refused): GraphQLError {
 export function presentErrors(errors: readonly GraphQLError[], { requestId, log }: Refused): GraphQLError[] {
   return errors.map((error) => {
     const fault = faultOf(error)
-    if (fault.code === 'UNAVAILABLE')
-      log.warn({ requestId, err: fault.cause, path: error.path?.join('.') }, 'a request has to wait')
+    if (fault.code === 'UNAVAILABLE') waitsOf(log).failed(fault.cause, { requestId, path: error.path?.join('.') })
     if (fault.code === 'INTERNAL') log.error({ requestId, err: fault.cause, path: error.path?.join('.') }, 'a request failed')
     const { nodes, source, positions, path } = error
     return new GraphQLError(fault.message, { nodes, source, positions, path, extensions: { ...fault.extensions, requestId } })
   })
+}
+
+/** While the database is away each request has to wait, for one reason. */
+const WAITS = new WeakMap<Logger, Trouble>()
+
+function waitsOf(log: Logger): Trouble {
+  const known = WAITS.get(log) ?? createTrouble({ log, message: 'a request has to wait' })
+  WAITS.set(log, known)
+  return known
 }
 
 function faultOf(error: GraphQLError): Fault {

@@ -3,7 +3,8 @@ import type { ExecutionResult } from 'graphql'
 import type { Sink } from '../live/member.ts'
 import { drained, MAX_BUFFERED_BYTES } from './drained.ts'
 import type { FeedAnswer } from './follow.ts'
-import { closeForRestart, comeBackLater, passes } from './guest.ts'
+import { passes } from '../database/when-reachable.ts'
+import { closeForRestart, comeBackLater } from './guest.ts'
 import type { Guest } from './guest.ts'
 
 type SocketOfFeed = Pick<Guest, 'socket' | 'stream'>

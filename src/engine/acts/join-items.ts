@@ -4,6 +4,7 @@ import { decodeId } from '../../ids.ts'
 import type { Logger } from '../../log.ts'
 import type { MapSpec } from '../../language/steps/map.ts'
 import type { ItemCounts } from '../in-flight.ts'
+import { createTrouble } from '../../trouble.ts'
 import type { ActCall, ActOutcome, ActRunner } from './act-runner.ts'
 import { runOwnAct } from './own-act.ts'
 
@@ -22,7 +23,8 @@ const TEXT = `
   left join sluice.step_runs s on s.execution_id = $1 and s.path = $2 || '.items[' || i.n || ']'`
 
 export function createItemJoiner(database: Database, log: Logger): ActRunner<MapSpec> {
-  return { hasRoom: () => true, run: (call) => runOwnAct(log, () => joinItems(database, call)) }
+  const trouble = createTrouble({ log, message: 'joining items failed, trying again' })
+  return { hasRoom: () => true, run: (call) => runOwnAct(trouble, () => joinItems(database, call)) }
 }
 
 /** `{ items, failed: [{ index, code, message }], counts }` */

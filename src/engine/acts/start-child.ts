@@ -11,6 +11,7 @@ import type { JsonObject } from '../../language/values.ts'
 import type { FlowSpec } from '../../language/steps/flow.ts'
 import type { Logger } from '../../log.ts'
 import { traceExecution } from '../../tracing.ts'
+import { createTrouble } from '../../trouble.ts'
 import type { Mailboxes } from '../mailboxes.ts'
 import { newSnapshot } from '../new-snapshot.ts'
 import { slotOf } from '../slots.ts'
@@ -75,7 +76,8 @@ interface Parent {
 export function createChildStarter(options: ChildStarterOptions): ActRunner<FlowSpec> {
   /** by initiator, those that are not counted by the database yet; other processes may start some at the same moment */
   const starting = new Map<string, number>()
-  return { hasRoom: () => true, run: (call) => runOwnAct(options.log, () => startChild(options, starting, call)) }
+  const trouble = createTrouble({ log: options.log, message: 'starting a child failed, trying again' })
+  return { hasRoom: () => true, run: (call) => runOwnAct(trouble, () => startChild(options, starting, call)) }
 }
 
 async function startChild(
