@@ -8,14 +8,17 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
-import { readFile, rename, rm, stat, unlink } from 'node:fs/promises'
+import { readFile, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import type { Logger } from '../log.ts'
+import { createTrouble } from '../trouble.ts'
+import { DiskFull, isDiskFull } from './disk-full.ts'
 import { CLEAN_ENVIRONMENT } from './postgres-binaries.ts'
 import { SERVER_SETTINGS, connectionUrl, ensureDatabase, identity, makeSocketDir, openCluster } from './postgres-cluster.ts'
 import type { Cluster } from './postgres-cluster.ts'
+import { lastWords, rotateLog } from './postgres-log.ts'
 import { isPostgres, waitUntilGone } from './postgres-process.ts'
 
 /** Any constant: the guard's lock is the only one taken in the database `postgres`. */
@@ -24,7 +27,8 @@ const GUARD_LOCK = 7_312_018
 const STALE_LOCK_MS = 10_000
 const GUARD_WAIT_MS = 1_000
 const FAST_STOP_MS = 10_000
-const MAX_LOG_BYTES = 10 * 1024 * 1024
+/** Between two looks whether a full disk has room again. */
+const FULL_WAIT_MS = 1_000
 
 export interface EmbeddedOptions {
   /** where the cluster lies (in `postgres/`); made when missing */
@@ -32,7 +36,7 @@ export interface EmbeddedOptions {
   readonly log: Logger
   /** server settings over SERVER_SETTINGS */
   readonly settings?: Readonly<Record<string, string>>
-  /** the server ended and could not be started again */
+  /** the server ended and could not be started again, for another reason than a full disk, which is waited for */
   readonly onLost?: (error: Error) => void
 }
 
@@ -179,10 +183,9 @@ class Supervisor implements EmbeddedPostgres {
       if ((await Promise.race([ended, sleep(10)])) !== 'ended') continue
       if (socketDir !== this.#socketDir) await this.#removeSocketDir(socketDir)
       const said = (await readFile(this.#cluster.log)).subarray(logStart).toString()
+      if (await isDiskFull(this.#cluster.data, said)) throw new DiskFull(this.#cluster.data)
       if (!last && /lock file|shared memory/.test(said)) return undefined
-      throw new Error(
-        `PostgreSQL did not start; its log ${this.#cluster.log} ends with: ${said.trim().split('\n').slice(-3).join(' | ')}`,
-      )
+      throw new Error(`PostgreSQL did not start; its log ${this.#cluster.log} ends with: ${lastWords(said)}`)
     }
   }
 
@@ -241,13 +244,21 @@ class Supervisor implements EmbeddedPostgres {
   }
 
   async #revive(): Promise<void> {
-    this.#options.log.warn({ pid: this.pid }, 'PostgreSQL ended: starting it again')
-    try {
-      await this.#takeCharge()
-      this.#options.log.info({ pid: this.pid }, 'PostgreSQL runs again')
-    } catch (error) {
-      this.#options.log.error({ err: error }, 'PostgreSQL could not be started again')
-      this.#options.onLost?.(error as Error)
+    const { log, onLost } = this.#options
+    const trouble = createTrouble({ log, level: 'error', message: 'PostgreSQL cannot be started again, trying on' })
+    log.warn({ pid: this.pid }, 'PostgreSQL ended: starting it again')
+    while (!this.#stopping) {
+      try {
+        await this.#takeCharge()
+        return log.info({ pid: this.pid }, 'PostgreSQL runs again')
+      } catch (error) {
+        if (!(error instanceof DiskFull)) {
+          log.error({ err: error }, 'PostgreSQL could not be started again')
+          return onLost?.(error as Error)
+        }
+        trouble.failed(error)
+        await sleep(FULL_WAIT_MS)
+      }
     }
   }
 
@@ -276,12 +287,4 @@ async function nameHolder(guard: Client): Promise<string> {
     [GUARD_LOCK],
   )
   return rows[0]?.name.replace('sluice ', '') ?? 'unknown'
-}
-
-/** The server's log is kept short; the one before stays as `.1`. Gives the length it has now. */
-async function rotateLog(path: string): Promise<number> {
-  const { size } = await stat(path).catch(() => ({ size: 0 }))
-  if (size < MAX_LOG_BYTES) return size
-  await rename(path, `${path}.1`)
-  return 0
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
+import { DiskFull, isDiskFull } from './disk-full.ts'
 import { CLEAN_ENVIRONMENT, findServiceUser, locatePostgres } from './postgres-binaries.ts'
 import type { ServiceUser } from './postgres-binaries.ts'
 
@@ -184,7 +185,10 @@ async function initialise(cluster: Cluster, home: string): Promise<void> {
       '--locale=C',
       '--no-instructions',
     ]
-    await run(join(cluster.binaries, 'bin', 'initdb'), options, { cwd: aside, env: CLEAN_ENVIRONMENT, ...identity(cluster.user) })
+    const initdb = join(cluster.binaries, 'bin', 'initdb')
+    await run(initdb, options, { cwd: aside, env: CLEAN_ENVIRONMENT, ...identity(cluster.user) }).catch(async (error: Error) => {
+      throw (await isDiskFull(home, error.message)) ? new DiskFull(home, error) : error
+    })
     await rename(aside, cluster.data).catch((error: unknown) => {
       // Another start was first.
       if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error

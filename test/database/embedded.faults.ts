@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
@@ -176,6 +176,21 @@ describe('after kill -9', () => {
   test('of PostgreSQL, it is started again under the same address', async () => {
     const sluice = await startSluice()
     await killPostgres(sluice.pid)
+    const works = (): Promise<object[]> => ask(sluice.appUrl, 'select 1 as works')
+    expect(await vi.waitFor(works, { timeout: 20_000 })).toEqual([{ works: 1 }])
+    expect(await sluice.stop()).toBe(0)
+  })
+
+  test('of PostgreSQL while its disk is full, it is started again when there is room, and waited for meanwhile', async () => {
+    const sluice = await startSluice()
+    // it writes this file when it starts; here to a device that has no room
+    const options = join(dataDir, 'postgres', 'data', 'postmaster.opts')
+    await rm(options)
+    await symlink('/dev/full', options)
+    await killPostgres(sluice.pid)
+    const second = await startSluice()
+    expect(second.refused).toBe(`The disk of ${join(dataDir, 'postgres', 'data')} is full: free some space`)
+    await rm(options)
     const works = (): Promise<object[]> => ask(sluice.appUrl, 'select 1 as works')
     expect(await vi.waitFor(works, { timeout: 20_000 })).toEqual([{ works: 1 }])
     expect(await sluice.stop()).toBe(0)
