@@ -120,7 +120,7 @@ async function openRooms(
   if (chores) await openAgents(ground, services)
   if (api) serve?.(ground, { at: api, services, feeds, audit })
   health.watch({
-    waitsFor: () => waitsFor(database),
+    waitsFor: () => waitsFor(database, engine.committer),
     holdsLease: () => !work || engine.worker.holdsLease,
     without: () => (redis && redis.client?.status !== 'ready' ? ['Redis'] : []),
   })

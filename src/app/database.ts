@@ -94,10 +94,17 @@ export async function planMigrations(config: Config, log: Logger): Promise<Plann
   return { ...state, from, to: isNewer ? from : plan.schemaLevel, ...(inTheWay !== undefined && { inTheWay }) }
 }
 
+/** Commits that fail for longer than this are more than one that met another: nothing can be stored. */
+const FAILING_MS = 2_000
+
 /** What keeps the process from working; empty = nothing. */
-export async function waitsFor(database: Database): Promise<string[]> {
+export async function waitsFor(database: Database, { failingMs }: { failingMs: number }): Promise<string[]> {
   try {
     await database.ping()
+    const [mode] = await database.query<{ readOnly: boolean }>(
+      `select current_setting('transaction_read_only')::boolean as "readOnly"`,
+    )
+    if (mode!.readOnly || failingMs > FAILING_MS) return ['a database that takes writes']
   } catch {
     return ['database']
   }

@@ -5,7 +5,7 @@ import { types } from 'pg'
 import type { ClientBase } from 'pg'
 import type { Logger } from '../log.ts'
 import { PreparingClient } from './prepared.ts'
-import { steady } from './steady-client.ts'
+import { SILENT_MS, steady } from './steady-client.ts'
 import { VerifyingClient } from './verifying-client.ts'
 
 export interface OrmOptions {
@@ -42,6 +42,8 @@ export async function openOrm(options: OrmOptions): Promise<MikroORM> {
       application_name: options.name ?? 'sluice',
       types: { getTypeParser },
       Client: options.patient ? Statements : steady(Statements),
+      // nobody waits for a free one longer than for an answer
+      ...(!options.patient && { connectionTimeoutMillis: SILENT_MS }),
       // The pool's own hook: it closes a connection for which this fails. Kysely's would keep it, and nobody ever gave it back.
       onConnect: (client: ClientBase) => client.query(options.onConnect),
     },

@@ -31,7 +31,7 @@ export async function beginBesideFleet(
   stack: AsyncDisposableStack,
 ): Promise<Chain> {
   // the API of the drill would bring it up to date, which is for its operator to do
-  const missing = await waitsFor(database)
+  const missing = await waitsFor(database, { failingMs: 0 })
   if (missing.length > 0) throw new Error(`The database is not ready for a drill: it waits for ${missing.join(', ')}.`)
   const chain = await openChain(config, database)
   if (chain.wrong !== undefined)

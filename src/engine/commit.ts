@@ -6,7 +6,9 @@ import { int4Array, rowArray, uuidArray } from '../database/binary-rows.ts'
 import type { Database } from '../database/database.ts'
 import { sqlState } from '../database/database.ts'
 import { prepared } from '../database/prepared.ts'
+import { Fault } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import { createTrouble } from '../trouble.ts'
 import type { ListName, Rows } from './encode.ts'
 import { LISTS } from './encode.ts'
 
@@ -45,12 +47,18 @@ const SMALLEST_PART = 8
 export const FULL_ITEMS = 10_000
 export const FULL_BYTES = 64_000_000
 
+/** Callers of the API are not kept waiting for longer while nothing can be stored (a full disk, a standby, a lock). */
+const URGENT_MS = 10_000
+
 export interface Committer {
+  /** Rejects, `urgent` alone, with a Fault UNAVAILABLE when it could not be stored for 10 s; whether it was, is not known then. */
   submit(item: CommitItem): Promise<Verdict>
   /** true: the queue is full; start nothing new */
   readonly full: boolean
   /** what is not committed yet; for metrics */
   readonly waiting: { readonly items: number; readonly bytes: number }
+  /** for how many ms nothing could be stored, 0 when the last commit was */
+  readonly failingMs: number
   /** called with whom a commit handed slots to, or told to end: they may be anywhere */
   onSlots?: (changed: SlotNews) => void
   /** called after each commit; for metrics */
@@ -67,6 +75,8 @@ export interface SlotNews {
 
 interface Waiting extends CommitItem {
   bytes: number
+  /** of `performance.now()`: nobody waits for it any more; Infinity of what must not be lost */
+  until: number
   settle(verdict: Verdict): void
   abandon(error: Error): void
 }
@@ -78,7 +88,8 @@ export const COMMIT_TEXT = prepared(
     '$17::sluice.slot_row[])',
 )
 
-export function createCommitter(database: Database, log: Logger): Committer {
+/** `urgentMs`: how long the API waits, 10,000. */
+export function createCommitter(database: Database, log: Logger, { urgentMs = URGENT_MS } = {}): Committer {
   const urgent: Waiting[] = []
   const queue: Waiting[] = []
   let bytes = 0
@@ -87,6 +98,7 @@ export function createCommitter(database: Database, log: Logger): Committer {
   let underWay = 0
   let pumping: Promise<void> | undefined
   let closed = false
+  const trouble = createTrouble({ log, message: 'commit failed, trying again', over: 'commits go on' })
 
   const committer: Committer = {
     submit(item) {
@@ -102,12 +114,16 @@ export function createCommitter(database: Database, log: Logger): Committer {
         count++
         const settle = (verdict: Verdict): void => (done(), resolve(verdict))
         const abandon = (error: Error): void => (done(), reject(error))
-        ;(item.urgent ? urgent : queue).push({ ...item, bytes: size, settle, abandon })
+        const until = item.urgent ? performance.now() + urgentMs : Infinity
+        ;(item.urgent ? urgent : queue).push({ ...item, bytes: size, until, settle, abandon })
         pumping ??= Promise.resolve().then(pump)
       })
     },
     get waiting() {
       return { items: count, bytes }
+    },
+    get failingMs() {
+      return trouble.lastsMs
     },
     get full() {
       return count >= FULL_ITEMS || bytes >= FULL_BYTES
@@ -160,17 +176,35 @@ export function createCommitter(database: Database, log: Logger): Committer {
           doubtful = false
           continue
         }
-        return settleBatch(batch, await store(batch))
+        const refused = await store(batch)
+        trouble.worked()
+        return settleBatch(batch, refused)
       } catch (error) {
         const state = sqlState(error)
         if (state && /^(22|23|54|SL)/.test(state)) return await bisect(batch, error)
-        log.warn({ err: error, items: batch.length }, 'commit failed, trying again')
-        if (closed && attempt >= 3) return batch.forEach((item) => item.abandon(new Error('the commit failed', { cause: error })))
+        trouble.failed(error, { items: batch.length })
+        if (closed && attempt >= 3) return giveUp(batch, error)
+        batch = leave(batch, error)
+        if (urgent.length > 0) urgent.splice(0, Infinity, ...leave(urgent, error))
         if (state === '40001' || state === '40P01') continue
         doubtful = true
         await pause(Math.min(50 * 2 ** attempt, 1000))
       }
     }
+  }
+
+  /** Without those for whom nobody waits any more. What is left out may be stored all the same: the answer was lost, or comes late. */
+  function leave(items: readonly Waiting[], why: unknown): Waiting[] {
+    const now = performance.now()
+    giveUp(
+      items.filter(({ until }) => until < now),
+      why,
+    )
+    return items.filter(({ until }) => until >= now)
+  }
+
+  function giveUp(items: readonly Waiting[], cause: unknown): void {
+    for (const item of items) item.abandon(new Fault('UNAVAILABLE', undefined, { cause }))
   }
 
   async function store(batch: readonly Waiting[]): Promise<Refusal[]> {

@@ -1,8 +1,10 @@
 import { expect, test, vi } from 'vitest'
+import { createCommitter } from '../../src/engine/commit.ts'
 import { newUuid } from '../../src/ids.ts'
+import { createLog } from '../../src/log.ts'
 import { readExecution, startFlow, startOrder, storeFlow, unwrap } from '../harness/engine.ts'
 import type { StoredExecution } from '../harness/engine.ts'
-import { broken, isClaim, isCommit, isLoad, isReadBack } from '../harness/intercept-queries.ts'
+import { broken, interceptQueries, isClaim, isCommit, isLoad, isReadBack } from '../harness/intercept-queries.ts'
 import { breaches } from '../harness/invariants.ts'
 import { steeredEngine } from '../harness/steered-engine.ts'
 import type { SteeredEngine } from '../harness/steered-engine.ts'
@@ -161,4 +163,26 @@ test('the server ends all connections again and again: everything finishes, once
   await until(async () => expect(await database.query('select id from sluice.executions where ended_at is null')).toEqual([]))
   for (const id of ids) expect(await read(id)).toMatchObject({ status: 'SUCCEEDED', seq: 42 })
   await sound()
+})
+
+test('while nothing can be stored, callers are told after a while; what must not be lost waits until it can (A3)', async () => {
+  let isFull = true
+  const intercepted = interceptQueries(database, (text, send) =>
+    isFull && isCommit(text) ? Promise.reject(broken('53100')) : send(),
+  )
+  const committer = createCommitter(intercepted, createLog('silent'), { urgentMs: 30 })
+  const submit = (urgent: boolean) =>
+    committer.submit({
+      ...{ executionId: newUuid(), kind: 'update', mark: 1, rows: {}, urgent },
+      from: { version: 1, epoch: 1 },
+    })
+  const outcome = submit(false)
+  const asked = [submit(true), submit(true)]
+  for (const each of asked) await expect(each).rejects.toMatchObject({ code: 'UNAVAILABLE', cause: { code: '53100' } })
+  expect(committer.failingMs).toBeGreaterThan(30)
+  expect(committer.waiting.items).toBe(1)
+  isFull = false
+  expect(await outcome).toEqual({ kind: 'committed' })
+  expect(committer.failingMs).toBe(0)
+  await committer.close()
 })
