@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url'
 import type { Outside } from './outside.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+/** as in `scripts/bootstrap.mjs` */
+const FLAGS = ['--max-semi-space-size=8']
 const START_MS = 60_000
 const NO_LIMITS = '1000000'
 
@@ -44,7 +46,7 @@ export async function startTarget({ limited, outside }: { limited: boolean; outs
     SLUICE_LIMIT_FLOW_WRITES_PER_MINUTE: NO_LIMITS,
     SLUICE_LIMIT_RUNNING_PER_INITIATOR: NO_LIMITS,
   }
-  const child = spawn(process.execPath, [MAIN, 'start'], {
+  const child = spawn(process.execPath, [...FLAGS, MAIN, 'start'], {
     env: {
       ...{ PATH, HOME, TMPDIR, NODE_COMPILE_CACHE, PORT: '0', NODE_ENV: 'production', SLUICE_DATA_DIR: directory },
       ...{ SLUICE_JWT_SECRET: jwtSecret, SLUICE_SECRETS_KEY: secret(), SLUICE_ADMIN_EMAIL: ADMIN_EMAIL },

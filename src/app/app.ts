@@ -1,4 +1,5 @@
 /** The composition root: opens the rooms from the ground up and joins them; what was opened last is stopped first. */
+import { flushCompileCache } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AuditEvent } from '../audit/entities/audit-event.ts'
 import { SecurityEvent } from '../audit/entities/security-event.ts'
@@ -109,6 +110,8 @@ async function openRooms(
   if (development && config.engine.examples) await loadExampleFlows(services)
   openUpkeep(ground, audit, engine, secretKeys)
   watchRelease(ground, onFatal)
+  // Node does it when a process exits, and one that is killed began in twice the time then. Before the first lease: it takes half a second, once.
+  flushCompileCache()
   await engine.run()
   // the embedded database has no others: that of the run before, whose lease is not over yet, is none
   if (work && !development && !redis && config.database.url) await tellOfOtherWorkers(database, engine.workerId, log)
