@@ -55,7 +55,8 @@ const database = interceptQueries(plain, async (text, run) => {
   return rows
 })
 
-const settings = { environment: childEnvironment(process.env), memoryLimitMb: 128, log }
+const { NODE_COMPILE_CACHE: compileCacheDirectory = '' } = process.env
+const settings = { environment: childEnvironment(process.env), memoryLimitMb: 128, compileCacheDirectory, log }
 const registry = await loadHandlers({ ...settings, directories: [`${import.meta.dirname}/../engine/fixtures/handlers`] })
 const host = createHandlerHost({ ...settings, registry, graceMs: 200, maxProcesses: 3 })
 const engine = createEngine({

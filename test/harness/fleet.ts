@@ -63,6 +63,8 @@ export async function testFleet(environment: Record<string, string> = {}, { migr
   const auditKey = randomBytes(48).toString('base64url')
   const auditKeys = createAuditKeys(auditKey)
   const headPath = join(await dataDirectory(), 'head')
+  // all on one machine: what is compiled for handlers is compiled once
+  const ofMembers = await dataDirectory()
   const log = createLog('silent')
   const noDisk = { fsync: 'off', full_page_writes: 'off', max_connections: '300' }
   const postgres = await startEmbedded({ dataDir: await dataDirectory(), log, settings: noDisk })
@@ -125,7 +127,7 @@ export async function testFleet(environment: Record<string, string> = {}, { migr
   }
 
   async function start(command: 'serve' | 'work', more: Record<string, string>, root?: string): Promise<ServerProcess> {
-    const started = spawnSluice(command, await dataDirectory(), { ...settings, ...more }, root)
+    const started = spawnSluice(command, ofMembers, { ...settings, ...more }, root)
     await started.said(/Sluice is ready/)
     const [, url = ''] = /GraphiQL +(\S+)\/graphql/.exec(started.output()) ?? []
     return { ...started, url }
