@@ -4,6 +4,7 @@ import type { Options } from '@mikro-orm/postgresql'
 import { types } from 'pg'
 import type { ClientBase } from 'pg'
 import type { Logger } from '../log.ts'
+import { giveBackLost } from './lost-connections.ts'
 import { PreparingClient } from './prepared.ts'
 import { SILENT_MS, steady } from './steady-client.ts'
 import { VerifyingClient } from './verifying-client.ts'
@@ -46,6 +47,7 @@ export async function openOrm(options: OrmOptions): Promise<MikroORM> {
       ...(!options.patient && { connectionTimeoutMillis: SILENT_MS }),
       // The pool's own hook: it closes a connection for which this fails. Kysely's would keep it, and nobody ever gave it back.
       onConnect: (client: ClientBase) => client.query(options.onConnect),
+      onPoolCreated: giveBackLost,
     },
     pool: { min: 0, max: options.poolSize },
     // Flushing several versioned entities at once checks their versions apart from the update and loses updates.

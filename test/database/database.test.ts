@@ -177,3 +177,11 @@ test('a connection that could not be set up is given up: the pool loses no place
   expect(await ask()).toEqual([{ up: 'yes' }])
   await orm.close(true)
 })
+
+test('a connection that is lost in a transaction takes no place of the pool with it, and the pool closes', async () => {
+  const own = await openDatabase({ connection, entities: [], poolSize: 2, log: createLog('silent') })
+  const losing = (): Promise<unknown> => own.transaction((em) => queryIn(em, 'select pg_terminate_backend(pg_backend_pid())'))
+  for (let n = 0; n < 3; n++) await expect(losing()).rejects.toThrow()
+  expect(await own.query('select 1 as one')).toEqual([{ one: 1 }])
+  await own.close()
+})
