@@ -90,23 +90,37 @@ function measurePrincipals(engine: RunningEngine, meter: ResourceMeter, registry
     help: 'Bytes of inputs and outputs that were stored.',
     registers,
   })
-  const most = new Gauge({
-    ...{ name: 'sluice_principal_most', labelNames: ['what'], registers },
-    help: 'Of the principal that has most here: executions held now; since the last seconds, executions, payload bytes, handler CPU ms.',
+  const most = Object.fromEntries(
+    MOST.map(([what, name, help]) => [
+      what,
+      new Gauge({ name: `sluice_principal_most_${name}`, help: `${help}, of the principal that has most.`, registers }),
+    ]),
+  ) as Record<(typeof MOST)[number][0], Gauge>
+  new Gauge({
+    name: 'sluice_principal_most_held',
+    help: 'Executions that this worker holds, of the principal that has most.',
+    registers,
     collect() {
       const held = Map.groupBy([...engine.worker.mailboxes.held().values()], (snapshot) => snapshot?.initiatorId)
       held.delete(undefined)
-      this.set({ what: 'held' }, Math.max(0, ...[...held.values()].map((executions) => executions.length)))
+      this.set(Math.max(0, ...[...held.values()].map((executions) => executions.length)))
     },
   })
   meter.onWrite = (taken) => {
     for (const { payloadBytes } of taken) payload.inc(payloadBytes)
     const byPrincipal = [...Map.groupBy(taken, ({ initiatorId }) => initiatorId).values()]
-    for (const what of ['executions', 'payloadBytes', 'handlerCpuMs'] as const) {
-      most.set({ what }, Math.max(...byPrincipal.map((rows) => rows.reduce((sum, row) => sum + row[what], 0))))
+    for (const [what, , , unit] of MOST) {
+      most[what].set(Math.max(...byPrincipal.map((rows) => rows.reduce((sum, row) => sum + row[what], 0))) / unit)
     }
   }
 }
+
+/** What the meter wrote last: its field, what it is called in the metrics, in what unit. */
+const MOST = [
+  ['executions', 'executions', 'Executions that ended in the last seconds', 1],
+  ['payloadBytes', 'payload_bytes', 'Bytes of inputs and outputs that were stored in the last seconds', 1],
+  ['handlerCpuMs', 'handler_cpu_seconds', 'CPU time of handlers in the last seconds', 1_000],
+] as const
 
 /** `what`: executionPayloads, executions, idempotencyKeys, auditEvents. */
 export function measureRetention(retention: Retention, registry: Registry): void {

@@ -3,6 +3,10 @@ import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { GuardedClient } from './guarded-client.ts'
 
+/** Definitions and inputs name origins, without end: a process makes no more series of them than this, and one for all others. */
+const NAMED = 100
+const OTHER = 'other'
+
 /** The same client, counted. */
 export function measureClient(client: GuardedClient, registry: Registry): GuardedClient {
   const registers = [registry]
@@ -19,12 +23,21 @@ export function measureClient(client: GuardedClient, registry: Registry): Guarde
       for (const [state, count] of Object.entries(counts)) this.set({ state }, count)
     },
   })
+  const named = new Set<string>()
   new Gauge({
-    ...{ name: 'sluice_outbound_circuit_open', help: '1 for each origin whose circuit is not closed.', registers },
+    ...{
+      name: 'sluice_outbound_circuit_open',
+      help: '1 for each origin whose circuit is not closed; `other` beyond 100 of them.',
+      registers,
+    },
     labelNames: ['origin'],
     collect() {
       this.reset()
-      for (const [origin, state] of client.circuits()) if (state !== 'closed') this.set({ origin }, 1)
+      for (const [origin, state] of client.circuits()) {
+        if (state === 'closed') continue
+        if (named.size < NAMED) named.add(origin)
+        this.set({ origin: named.has(origin) ? origin : OTHER }, 1)
+      }
     },
   })
   return {

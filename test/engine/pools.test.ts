@@ -1,7 +1,10 @@
+import { Registry } from 'prom-client'
 import { expect, test, vi } from 'vitest'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
+import { measureWork } from '../../src/engine/work-metrics.ts'
 import { createLog } from '../../src/log.ts'
 import { newUuid } from '../../src/ids.ts'
+import { age, superuserOf } from '../harness/age.ts'
 import { readExecution, startFlow, storeFlow, unwrap } from '../harness/engine.ts'
 import type { StoredExecution } from '../harness/engine.ts'
 import { broken, isCommit, isRenewal } from '../harness/intercept-queries.ts'
@@ -10,7 +13,7 @@ import { steeredEngine } from '../harness/steered-engine.ts'
 import type { SteeredEngine } from '../harness/steered-engine.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
-const { database } = await testDatabase()
+const { database, name } = await testDatabase()
 const bus = createLocalBus(createLog('silent'))
 
 const gated = { type: 'handler', handler: 'gated' } as const
@@ -488,4 +491,19 @@ test('a worker that stops still hears that what it runs is canceled, and begins 
   expect(await queue()).toMatchObject([{ owner: null }])
   unwrap(await usual.engine.cancel({ executionId: later }))
   await sound()
+})
+
+test('metrics tell how many wait in a pool, and since when they could have been claimed, however old they are (A9)', async () => {
+  const { engine } = await worker('default')
+  const inEu = await storeFlow(database, { name: 'in_eu', pool: 'eu', steps: { a: gated } })
+  const superuser = await superuserOf(name)
+  const ids = await age(superuser, [await startFlow(engine, inEu), await startFlow(engine, inEu)], 3)
+  const woken = `update sluice.executions set last_event_at = now() - $2 * interval '1 second' where id = $1`
+  for (const [n, id] of ids.entries()) await superuser.query(woken, [id, 30 * (n + 1)])
+  const registry = new Registry()
+  measureWork(engine, database, registry)
+  const metrics = await registry.metrics()
+  expect(metrics).toContain('sluice_executions_ready{pool="eu"} 2')
+  expect(Number(/^sluice_ready_oldest_seconds (.+)$/m.exec(metrics)![1])).toBeCloseTo(60, -1)
+  for (const id of ids) await engine.cancel({ executionId: id })
 })

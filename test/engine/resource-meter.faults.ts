@@ -56,7 +56,7 @@ test('executions, bytes and the CPU time of handlers are those of who started th
   const metrics = await registry.metrics()
   expect(metrics).toContain('sluice_handler_cpu_seconds_count{handler="echo"} 2')
   expect(metrics).toContain(`sluice_payload_bytes_total ${2 * bytes}`)
-  expect(metrics).toContain('sluice_principal_most{what="executions"} 2')
+  expect(metrics).toContain('sluice_principal_most_executions 2')
   expect(metrics).not.toContain(initiatorId)
 })
 

@@ -24,3 +24,15 @@ test('metrics count how requests ended and name the origins whose circuit is ope
   expect(text).toContain('sluice_outbound_circuits{state="closed"} 0')
   expect(text).toContain(`sluice_outbound_circuit_open{origin="${stub.url}"} 1`)
 })
+
+test('origins that flows name, however many fail, make a bounded number of series (A9)', async () => {
+  const registry = new Registry()
+  const client = measureClient(createGuardedClient({ allow: ['127.0.0.0/8'], ports: [9], circuits: { failures: 1 } }), registry)
+  onTestFinished(() => client.close())
+  const origins = Array.from({ length: 103 }, (_, n) => `http://127.0.1.${n + 1}:9`)
+  await Promise.all(origins.map((url) => client.request({ method: 'GET', url, timeoutMs: 5_000, maxBytes: 100 })))
+  const text = await registry.metrics()
+  expect(text).toContain('sluice_outbound_circuits{state="open"} 103')
+  expect(text.match(/^sluice_outbound_circuit_open\{/gm)).toHaveLength(101)
+  expect(text).toContain('sluice_outbound_circuit_open{origin="other"} 1')
+})
