@@ -162,6 +162,28 @@ test('the linter tells of what is valid and hardly meant: paths, types, bounds, 
   ])
 })
 
+test('flows that call each other in a circle are told when one of them lets only so many run at once', async () => {
+  const ann = await api.person()
+  const calls = (name: string, flow: string, more: object = {}) => ({
+    ...{ name, ...more },
+    steps: { next: { type: 'map', over: [1], step: { type: 'flow', flow, timeout: 'PT1M' } } },
+  })
+  const create = (definition: object) => api.run(ann, CREATE, { definition })
+  const told = async (definition: object, who = ann) =>
+    (await api.run(who, VALIDATE, { definition })).data.validateFlow.warnings.filter(
+      ({ code }: { code: string }) => code === 'DEADLOCK',
+    )
+  await create(calls('second', 'third'))
+  await create(calls('third', `${ann.handle}/first`, { concurrency: { max: 1 } }))
+  await create(calls('aside', 'third'))
+  expect(await told(calls('first', 'second'))).toMatchObject([{ path: ['steps', 'next', 'step', 'flow'] }])
+  expect(await told(calls('first', 'second'), owner)).toEqual([])
+  expect(await told(calls('fourth', 'second', { concurrency: { max: 1 } }))).toEqual([])
+  await create(calls('free', 'freer'))
+  expect(await told(calls('freer', 'free'))).toEqual([])
+  expect(await told(calls('freer', 'free', { concurrency: { max: 1 } }))).toHaveLength(1)
+})
+
 test('a version tells what it takes at the worst', async () => {
   const ask = {
     type: 'agent',

@@ -6,6 +6,7 @@ import type { WorstCase } from '../../language/worst-case.ts'
 import type { Call } from '../call.ts'
 import { secretIssues } from '../secrets/check-secrets.ts'
 import { requirePrincipal } from '../permissions.ts'
+import { warnAboutCircles } from './warn-about-circles.ts'
 
 export interface FlowValidation {
   /** true when a flow can be made of it, whatever the warnings */
@@ -22,5 +23,6 @@ export async function validateFlow(call: Call, { definition }: { definition: unk
   await loadSqlParserFor(definition)
   const { definition: whole, issues: wrong, warnings, worstCase = null } = validateDefinition(definition, call.services.allow)
   const issues = whole ? await secretIssues(call, whole, actsAs) : wrong
-  return { valid: issues.length === 0, issues, warnings, worstCase: issues.length === 0 ? worstCase : null }
+  const circles = whole ? await warnAboutCircles(call, whole, actsAs) : []
+  return { valid: issues.length === 0, issues, warnings: [...warnings, ...circles], worstCase: issues.length === 0 ? worstCase : null }
 }
