@@ -24,5 +24,10 @@ export async function validateFlow(call: Call, { definition }: { definition: unk
   const { definition: whole, issues: wrong, warnings, worstCase = null } = validateDefinition(definition, call.services.allow)
   const issues = whole ? await secretIssues(call, whole, actsAs) : wrong
   const circles = whole ? await warnAboutCircles(call, whole, actsAs) : []
-  return { valid: issues.length === 0, issues, warnings: [...warnings, ...circles], worstCase: issues.length === 0 ? worstCase : null }
+  return {
+    valid: issues.length === 0,
+    issues,
+    warnings: [...warnings, ...circles],
+    worstCase: issues.length === 0 ? worstCase : null,
+  }
 }
