@@ -1,6 +1,7 @@
 /**
- * `npm run bench:claims`: claims a second by many workers; then what a claim reads and takes with 1,000 to 1,000,000 executions ready
- * and no statistics, and the same without the planner settings that the function carries. `-- --quick`: the first part, shorter.
+ * `npm run bench:claims`: claims a second by many workers, and what it costs to wake them; then what a claim reads and takes with 1,000 to
+ * 1,000,000 executions ready and no statistics, and the same without the planner settings that the function carries. `-- --quick`: the first
+ * part alone, shorter; `-- --wakes`: the second alone.
  */
 import { newUuid } from '../src/ids.ts'
 import { measureRates } from './claim-rates.ts'
@@ -8,17 +9,23 @@ import { fillReadyExecutions, isNeverAnalysed, readingsOf, stopAnalysing } from 
 import type { Query } from './ready-executions.ts'
 import { quantile } from './report.ts'
 import { startServer } from './server.ts'
+import { measureWakes } from './wakes.ts'
 
 const SIZES = [1_000, 10_000, 100_000, 1_000_000]
 const WANTED = [1, 32, 256]
 const CLAIMS = 20
 
 const server = await startServer()
-const quick = process.argv.includes('--quick')
+const [quick, wakes] = [process.argv.includes('--quick'), process.argv.includes('--wakes')]
 try {
   // one process keeps no more offers than that: what is too much is left to looks, which are not what is measured
-  await measureRates(server, quick ? { rounds: 3, backlog: 3_000, oneByOne: 50 } : { rounds: 7, backlog: 10_000, oneByOne: 500 })
-  if (!quick) await measurePages()
+  if (!wakes)
+    await measureRates(
+      server,
+      quick ? { rounds: 3, backlog: 3_000, oneByOne: 50 } : { rounds: 7, backlog: 10_000, oneByOne: 500 },
+    )
+  if (!quick) await measureWakes(server)
+  if (!quick && !wakes) await measurePages()
 } finally {
   await server.stop()
 }

@@ -87,6 +87,7 @@ export const repeatables: MigrationPlan['repeatables'] = [
   new URL('../src/engine/commit.sql', import.meta.url),
   new URL('../src/engine/claim.sql', import.meta.url),
   new URL('../src/engine/claim-steps.sql', import.meta.url),
+  new URL('../src/engine/find-work.sql', import.meta.url),
   new URL('../src/engine/ensure-partitions.sql', import.meta.url),
   new URL('../src/engine/remove-finished.sql', import.meta.url),
   new URL('../src/engine/trim-commit-log.sql', import.meta.url),

@@ -17,7 +17,10 @@ const Worker = builder.objectRef<WorkerRow>('Worker').implement({
       nullable: true,
       description: 'Executions that it holds and steps of pools that it runs, when it last renewed its lease.',
     }),
-    capacity: t.exposeInt('capacity', { nullable: true, description: 'The most that it takes at a time: `--concurrency`.' }),
+    capacity: t.exposeInt('capacity', {
+      nullable: true,
+      description: 'The most that it takes at a time: `--concurrency`; 0 when it stops.',
+    }),
     alive: t.exposeBoolean('alive', {
       description: 'Whether it has its lease; what a lost one held is taken over by others of its pools.',
     }),

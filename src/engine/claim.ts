@@ -66,27 +66,6 @@ export async function leaveExecutions(database: Database, worker: string, ids: r
   )
 }
 
-/** ms since 1970 of the next waking of a sleeper in these pools, and of the next stored deadline, null when there is none; and whether steps wait for these pools. */
-export async function nextDue(
-  database: Database,
-  pools: readonly string[],
-): Promise<{ wakeAt: number | null; deadlineAt: number | null; stepsWait: boolean }> {
-  const [row] = await database.query<{ wake_at: Date | null; deadline_at: Date | null; steps_wait: boolean }>(
-    `select (select min(next.wake_at) from unnest($1::text[]) as p(pool) cross join lateral
-             (select wake_at from sluice.executions e where e.pool = p.pool and wake_at is not null order by wake_at limit 1) as next) as wake_at,
-            (select deadline_at from sluice.executions where deadline_at is not null order by deadline_at limit 1) as deadline_at,
-            exists (select from sluice.pooled_steps s where s.owner is null and s.pool = any ($1))
-              or exists (select from sluice.workers w where w.expires_at < now()
-                and exists (select from sluice.pooled_steps s where s.owner = w.id and s.pool = any ($1))) as steps_wait`,
-    [pools],
-  )
-  return {
-    wakeAt: row?.wake_at?.getTime() ?? null,
-    deadlineAt: row?.deadline_at?.getTime() ?? null,
-    stepsWait: row?.steps_wait ?? false,
-  }
-}
-
 /** Executions whose flow deadline or cancel fence is over, whoever holds them. */
 export async function findOverdue(database: Database, limit: number): Promise<string[]> {
   const rows = await database.query<{ id: string }>(

@@ -24,8 +24,8 @@ export interface ClaimerOptions {
 }
 
 export interface Claimer extends Pick<Taker, 'room' | 'take'> {
-  /** Claims while there is something and room for it. `ready`: also of what is ready; false: of what is due and nobody was told of. */
-  look(ready: boolean): Promise<void>
+  /** Claims while there is something and room for it. `ready`: also of what is ready; false: of what is due and nobody was told of. True: it took some. */
+  look(ready: boolean): Promise<boolean>
   /** the last look took all that it asked some pool for, and now there is room for about as much again */
   readonly couldMore: boolean
 }
@@ -64,10 +64,10 @@ export function createClaimer({
   }
 
   /**
-   * Each pool may take its share of what is left; what one leaves, those after it may have, and another is first the next time. True: one
+   * Each pool may take its share of what is left; what one leaves, those after it may have, and another is first the next time. `full`: one
    * of them gave all that it was asked for, and may have more.
    */
-  async function claimInTurns(most: number, ready: boolean): Promise<boolean> {
+  async function claimInTurns(most: number, ready: boolean): Promise<{ taken: number; full: boolean }> {
     let taken = 0
     let full = false
     for (let turn = 0; turn < pools.length && taken < most; turn++) {
@@ -80,7 +80,7 @@ export function createClaimer({
       full ||= rows.length === wanted
     }
     nextPool = (nextPool + 1) % pools.length
-    return full
+    return { taken, full }
   }
 
   return {
@@ -95,11 +95,14 @@ export function createClaimer({
       }
     },
     async look(ready) {
-      do {
+      for (let took = false; ;) {
         const wanted = Math.min(room(), MAX_CLAIM)
-        if (wanted === 0) return
-        more = await claimInTurns(wanted, ready)
-      } while (more)
+        if (wanted === 0) return took
+        const { taken, full } = await claimInTurns(wanted, ready)
+        took ||= taken > 0
+        more = full
+        if (!more) return took
+      }
     },
     get couldMore() {
       // not for each that ends: a claim is worth a roomful

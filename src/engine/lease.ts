@@ -29,7 +29,7 @@ export interface LeaseOptions {
   onLost(): void
 }
 
-/** For people, and for who waits: `held` of `capacity` places are taken. */
+/** For people, for who waits, and for whose turn it is (find-work.sql): `held` of `capacity` places are taken. */
 interface About {
   pools: readonly string[]
   capacity: number
@@ -47,7 +47,7 @@ const RENEW_TEXT = `
   with renewed as (
     insert into sluice.workers (id, expires_at, pools, capacity, held, version)
     values ($1, clock_timestamp() + $2 * interval '1 millisecond', $3, $4, $5, $6)
-    on conflict (id) do update set expires_at = excluded.expires_at, held = excluded.held returning id)
+    on conflict (id) do update set expires_at = excluded.expires_at, capacity = excluded.capacity, held = excluded.held returning id)
   select e.id, e.version, exists (select from sluice.inbox i where i.execution_id = e.id) as unread
   from renewed left join sluice.executions e on e.owner = renewed.id`
 

@@ -2,6 +2,13 @@
 import type { Database } from '../database/database.ts'
 import { findAbandoned, findOverdue } from './claim.ts'
 
+export interface OverdueSweep {
+  /** Deadlines that are over. */
+  fire(): Promise<void>
+  /** What is due in pools that this worker does not serve; now and then. */
+  fireElsewhere(): Promise<void>
+}
+
 const MOST = 100
 /** Between looks at other pools. */
 const ROUND_MS = 1000
@@ -11,18 +18,18 @@ export function createOverdueSweep(
   database: Database,
   pools: readonly string[],
   tick: (executionId: string) => Promise<unknown>,
-): () => Promise<void> {
+): OverdueSweep {
   let nextRoundAt = 0
 
-  async function abandoned(): Promise<string[]> {
-    if (performance.now() < nextRoundAt) return []
-    nextRoundAt = performance.now() + ROUND_MS
-    return findAbandoned(database, pools, MOST)
-  }
-
-  return async () => {
-    // together: a thousand that are canceled at once have the same fence
-    await Promise.all((await findOverdue(database, MOST)).map(tick))
-    await Promise.all((await abandoned()).map(tick))
+  return {
+    async fire() {
+      // together: a thousand that are canceled at once have the same fence
+      await Promise.all((await findOverdue(database, MOST)).map(tick))
+    },
+    async fireElsewhere() {
+      if (performance.now() < nextRoundAt) return
+      nextRoundAt = performance.now() + ROUND_MS
+      await Promise.all((await findAbandoned(database, pools, MOST)).map(tick))
+    },
   }
 }

@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts'
 import type { Bus } from '../fleet/bus.ts'
 import { DEFAULT_POOL } from '../language/around/pool.ts'
 import type { Logger } from '../log.ts'
-import { leaveExecutions, nextDue, reclaimExecutions } from './claim.ts'
+import { leaveExecutions, reclaimExecutions } from './claim.ts'
 import { createClaimer } from './claimer.ts'
 import type { Dispatch, Serving } from '../fleet/dispatch.ts'
 import type { Committer } from './commit.ts'
@@ -23,7 +23,6 @@ import { drain } from './drain.ts'
 import { createLease } from './lease.ts'
 import type { StoredState } from './lease.ts'
 import { loadSnapshots } from './load-snapshots.ts'
-import { createLoop } from '../loop.ts'
 import { isTracing } from '../tracing.ts'
 import { createMailboxes } from './mailboxes.ts'
 import { createPooledSteps } from './pooled-steps.ts'
@@ -34,6 +33,7 @@ import { refuseStarts } from './refuse-starts.ts'
 import type { AdmitStarts } from './refuse-starts.ts'
 import { createTelling } from './tell-commit.ts'
 import { createWakeQueue } from './wake-queue.ts'
+import { createWorkLoop } from './work-loop.ts'
 
 export interface WorkerSettings {
   leaseMs: number
@@ -87,26 +87,25 @@ export interface Worker {
 
 /** Waits that end within this stay with their holder. */
 const KEEP_MS = 1000
-/** Between looks for work when nothing rings: what a lost hint costs. */
-const POLL_MS = 1000
 
 export function createWorker(options: WorkerOptions): Worker {
   const { database, bus, dispatch, committer, programs, log, workerId, enabled } = options
   const now = (): number => database.clock.now()
   const pools = new Set(options.pools ?? [DEFAULT_POOL])
-  const fireOverdue = createOverdueSweep(database, [...pools], (id) => mailboxes.post(id, { kind: 'tick' }).catch(logFailure))
   let draining = false
   /** the time to drain is over: what has not begun does not begin any more */
   let givenUp = false
-  let nextLookAt = 0
-  /** by the monotonic clock, when ready executions are looked for again; 0: at the next look */
-  let readyLookAt = 0
   /** owned by us in the database but unknown here at the last heartbeat: a claim under way, or an orphan */
   let unknown = new Set<string>()
 
   const lease = createLease({
     ...{ workerId, database, leaseMs: options.leaseMs, log, onRenewed, onLost: dropAll },
-    about: () => ({ pools: [...pools], capacity: options.maxHeld, held: mailboxes.size + steps.size, version: options.version }),
+    about: () => ({
+      pools: [...pools],
+      capacity: draining ? 0 : options.maxHeld,
+      held: mailboxes.size + steps.size,
+      version: options.version,
+    }),
   })
   const wakeQueue = createWakeQueue(now, (id) => void mailboxes.post(id, { kind: 'tick' }).catch(logFailure))
   const attempts = createAttempts({
@@ -136,7 +135,7 @@ export function createWorker(options: WorkerOptions): Worker {
     world,
     released(executionId, unread) {
       if (unread) claimLoop.wake()
-      if (claimer.couldMore) lookForReady()
+      if (claimer.couldMore) claimLoop.lookForReady()
       else serving?.wake()
       attempts.forget(executionId, 'act')
       wakeQueue.set(executionId, null)
@@ -154,7 +153,11 @@ export function createWorker(options: WorkerOptions): Worker {
     mayLaunch: () => lease.alive,
     draining: () => draining,
   })
-  const claimLoop = createLoop({ name: 'claim', log, runOnce: look })
+  const claimLoop = createWorkLoop({
+    ...{ database, workerId, pools: [...pools], dispatch, claimer, steps, log },
+    overdue: createOverdueSweep(database, [...pools], (id) => mailboxes.post(id, { kind: 'tick' }).catch(logFailure)),
+    hasRoom: () => serving?.wake(),
+  })
   const tell = createTelling({ bus, dispatch, workerId, isHeld: mailboxes.isHeld, offerUnheld: options.offerUnheld })
   const unlisten: (() => void)[] = []
   let serving: Serving | undefined
@@ -170,7 +173,12 @@ export function createWorker(options: WorkerOptions): Worker {
         bus.listen(workerTopic(workerId), (executionId) => executionId !== undefined && mailboxes.reload(executionId)),
         bus.listen(workerTopic(workerId), (executionId) => executionId !== undefined && steps.hear(executionId)),
       )
-      serving = dispatch.serve([...pools], { room: claimer.room, take: claimer.take, takeSteps: steps.take, look: lookForReady })
+      serving = dispatch.serve([...pools], {
+        room: claimer.room,
+        take: claimer.take,
+        takeSteps: steps.take,
+        look: claimLoop.lookForReady,
+      })
       claimLoop.start()
     },
     async stop() {
@@ -186,34 +194,13 @@ export function createWorker(options: WorkerOptions): Worker {
     get holdsLease() {
       return lease.alive
     },
-    runOnce: async () => void (await look()),
+    runOnce: claimLoop.runOnce,
   }
   return worker
 
   function world(): World {
     const adopt = enabled && !draining && lease.alive && mailboxes.size + steps.size < options.maxHeld
     return { now: now(), worker: enabled ? workerId : null, adopt, draining, pools, keepMs: KEEP_MS, fenceMs: options.fenceMs }
-  }
-
-  /** One look for work: claims while there is some and room for it, fires stored deadlines; says when to look again. */
-  async function look(): Promise<number> {
-    const ready = performance.now() >= readyLookAt
-    if (ready) readyLookAt = performance.now() + dispatch.lookEveryMs
-    await claimer.look(ready)
-    await fireOverdue()
-    const { wakeAt, deadlineAt, stepsWait } = await nextDue(database, [...pools])
-    const goesOn = stepsWait && (await steps.look())
-    const pause = Math.max(0, Math.min(POLL_MS, (wakeAt ?? Infinity) - now(), (deadlineAt ?? Infinity) - now()))
-    nextLookAt = now() + pause
-    // what is due stays due while it cannot be claimed
-    if (claimer.room() === 0) return POLL_MS / 10
-    serving?.wake()
-    return goesOn ? 0 : pause
-  }
-
-  function lookForReady(): void {
-    readyLookAt = 0
-    claimLoop.wake()
   }
 
   async function holdAll(ids: readonly string[]): Promise<void> {
@@ -231,14 +218,14 @@ export function createWorker(options: WorkerOptions): Worker {
     worker.onTransition?.(transition)
     tell(transition)
     // a cancel fence may be nearer than the next look
-    if (next.deadlineAt !== null && next.deadlineAt < nextLookAt) claimLoop.wake()
+    if (next.deadlineAt !== null) claimLoop.expect(next.deadlineAt)
     // a step of a pool is launched by whoever claimed it; whatever else, by whoever holds the execution
     const mine = launches.filter(({ entry }) => entry.kind === 'pooled' || (mailboxes.isHeld(next.id) && !givenUp))
     for (const launch of lease.alive ? mine : []) attempts.launch(next.id, launch, next)
     if (next.owner === workerId) {
       // also without a lease: it may come back, and then nobody else would look
       wakeQueue.set(next.id, earliestDue(next, KEEP_MS, now()))
-    } else if (next.owner === null && next.wakeAt !== null && next.wakeAt < nextLookAt) claimLoop.wake()
+    } else if (next.owner === null && next.wakeAt !== null) claimLoop.expect(next.wakeAt)
   }
 
   /** After a reload: another writer may have begun steps for us, or ended some that we run. */

@@ -72,6 +72,11 @@ test('a crowd in one pool costs the workers of another nothing; steps of pools a
     readingsOf(query, 'select * from sluice.claim_executions($1, $2, null, true, $3)', [worker, WANTED, pool])
   await of('empty')
   expect((await of('empty')).buffers).toBeLessThan(60)
+  for (const pool of ['default', 'empty']) {
+    const look = () => readingsOf(query, 'select * from sluice.find_work($1, $2, true)', [worker, [pool]])
+    await look()
+    expect((await look()).buffers, `a look at ${pool}`).toBeLessThan(60)
+  }
   await ownerQuery('alter table sluice.pooled_steps set (autovacuum_enabled = false)')
   await ownerQuery(`insert into sluice.pooled_steps (execution_id, path, attempt, pool, initiator_id, priority, epoch)
     select uuidv7(), 'a', 1, case when n % 100 = 0 then 'eu' else 'gpu' end,

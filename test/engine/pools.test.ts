@@ -7,7 +7,7 @@ import { newUuid } from '../../src/ids.ts'
 import { age, superuserOf } from '../harness/age.ts'
 import { readExecution, startFlow, storeFlow, unwrap } from '../harness/engine.ts'
 import type { StoredExecution } from '../harness/engine.ts'
-import { broken, isCommit, isRenewal } from '../harness/intercept-queries.ts'
+import { broken, isCommit, isLook, isRenewal } from '../harness/intercept-queries.ts'
 import { breaches } from '../harness/invariants.ts'
 import { steeredEngine } from '../harness/steered-engine.ts'
 import type { SteeredEngine } from '../harness/steered-engine.ts'
@@ -292,7 +292,7 @@ test('while a worker works off a long queue of a pool, it looks at what else is 
   await steeredEngine(database, { bus, pools: ['long'] }, (steered) => {
     steered.intercept = (text, send) => {
       if (text.includes('sluice.claim_steps(')) looks.push('claim')
-      if (text.includes('deadline_at <')) looks.push('due')
+      if (isLook(text)) looks.push('due')
       return send()
     }
   })

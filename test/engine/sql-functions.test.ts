@@ -18,6 +18,10 @@ test.each([
   ['engine/commit-slots', 'refused_slots'],
   ['engine/claim', 'claim_executions'],
   ['engine/claim', 'claim_offered'],
+  ['engine/claim-steps', 'claim_steps'],
+  ['engine/find-work', 'find_work'],
+  ['engine/find-work', 'first_worker'],
+  ['engine/find-work', 'turn_at'],
   ['engine/ensure-partitions', 'ensure_partitions'],
   ['engine/remove-finished', 'refuse_execution_change'],
   ['engine/remove-finished', 'lock_finished'],
@@ -55,4 +59,36 @@ test('a worker without a lease claims nothing', async () => {
   expect(
     await database.query('select * from sluice.claim_executions($1, 10, null)', ['01900000-0000-7000-8000-000000000000']),
   ).toEqual([])
+})
+
+test('what is due in the next two seconds is the turn of one worker, which lives, has room and is of its pool', async () => {
+  const worker = (id: number, more = `now() + interval '1 hour', '{bed}', 10, 0`): Promise<unknown> =>
+    ownerQuery(`insert into sluice.workers (id, expires_at, pools, capacity, held) values ('${idOf(id)}', ${more})`)
+  const idOf = (id: number): string => `01900000-0000-7000-8000-00000000000${id}`
+  await Promise.all([1, 2, 3].map((id) => worker(id)))
+  await worker(4, `now() + interval '1 hour', '{bed}', 10, 10`)
+  await worker(5, `now() - interval '1 second', '{bed}', 10, 0`)
+  await worker(6, `now() + interval '1 hour', '{other}', 10, 0`)
+  const turns = await ownerQuery<{ second: number; workers: string[]; inTime: boolean }>(
+    `select s.n as second, array_agg(right(w.id::text, 1)) as workers, bool_and(t.at between due.at - interval '1 second' and due.at) as "inTime"
+     from generate_series(1, 60) as s(n), lateral (select now() + s.n * interval '33 milliseconds' as at) as due, sluice.workers w,
+       lateral (select sluice.turn_at(w.id, due.at, 'bed') as at) as t
+     where t.at = due.at group by s.n`,
+  )
+  const within = turns.filter(({ second }) => second <= 30)
+  expect(within).toHaveLength(30)
+  for (const { workers, inTime } of turns) {
+    expect(inTime).toBe(true)
+    expect(workers).toHaveLength(1)
+    expect(['1', '2', '3']).toContain(workers[0])
+  }
+  // another one in each second
+  const firsts = await ownerQuery<{ first: string; seconds: number }>(
+    `select right(sluice.first_worker(n, 'bed')::text, 1) as first, count(*)::integer as seconds from generate_series(1, 300) as n group by 1 order by 1`,
+  )
+  expect(firsts.map(({ first }) => first)).toEqual(['1', '2', '3'])
+  for (const { seconds } of firsts) expect(seconds).toBeGreaterThan(50)
+  // when all are full, one of them looks all the same
+  await ownerQuery('update sluice.workers set held = capacity')
+  expect(await ownerQuery(`select from sluice.workers w where sluice.first_worker(1, 'bed') = w.id`)).toHaveLength(1)
 })

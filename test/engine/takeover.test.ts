@@ -8,7 +8,7 @@ import { SCHEMA_LEVEL } from '../../src/release.ts'
 import { readExecution, startFlow, storeFlow, unwrap } from '../harness/engine.ts'
 import type { StoredExecution } from '../harness/engine.ts'
 import { breaches } from '../harness/invariants.ts'
-import { broken, isClaim, isCommit, isRenewal } from '../harness/intercept-queries.ts'
+import { broken, isClaim, isCommit, isLook, isRenewal } from '../harness/intercept-queries.ts'
 import { steeredEngine } from '../harness/steered-engine.ts'
 import type { SteeredEngine } from '../harness/steered-engine.ts'
 import { testDatabase } from '../harness/test-database.ts'
@@ -172,7 +172,7 @@ test('a worker whose lease is over does not look for work all the time', async (
   let looks = 0
   steered.intercept = (text, send) => {
     if (isRenewal(text)) return Promise.reject(broken())
-    looks += text.includes('and wake_at is not null order by wake_at') ? 1 : 0
+    looks += isLook(text) ? 1 : 0
     return send()
   }
   await until(() => expect(steered.engine.worker.world().adopt).toBe(false))

@@ -1,0 +1,87 @@
+/**
+ * A worker's look for work: one question to the database, and what it says is there is claimed or fired; then when to look again. Most
+ * looks find nothing, so the question is all that they cost.
+ */
+import type { Database } from '../database/database.ts'
+import type { Dispatch } from '../fleet/dispatch.ts'
+import type { Logger } from '../log.ts'
+import { createLoop } from '../loop.ts'
+import type { Loop } from '../loop.ts'
+import type { Claimer } from './claimer.ts'
+import { findWork } from './find-work.ts'
+import type { OverdueSweep } from './overdue-sweep.ts'
+import type { PooledSteps } from './pooled-steps.ts'
+
+export interface WorkLoopOptions {
+  database: Database
+  workerId: string
+  pools: readonly string[]
+  dispatch: Pick<Dispatch, 'lookEveryMs'>
+  claimer: Pick<Claimer, 'look' | 'room'>
+  steps: Pick<PooledSteps, 'look'>
+  overdue: OverdueSweep
+  /** it has room after a look */
+  hasRoom(): void
+  log: Logger
+}
+
+export interface WorkLoop extends Loop {
+  runOnce(): Promise<void>
+  /** Something is ready, as was said: it is claimed without asking. */
+  lookForReady(): void
+  /** Something is due at `at`, ms since 1970, and others may not know of it in time: it looks then, whoever's turn that is. */
+  expect(at: number): void
+}
+
+/** Between looks for work when nothing rings: what a lost hint costs. */
+const POLL_MS = 1000
+
+export function createWorkLoop(options: WorkLoopOptions): WorkLoop {
+  const { database, workerId, pools, dispatch, claimer, steps, overdue, hasRoom, log } = options
+  const now = (): number => database.clock.now()
+  const loop = createLoop({ name: 'claim', log, runOnce: look })
+  /** by the monotonic clock, when ready executions are looked for again; 0: at the next look, without asking */
+  let readyLookAt = 0
+  let nextLookAt = 0
+  let expectedAt = Number.POSITIVE_INFINITY
+
+  return {
+    ...loop,
+    runOnce: async () => void (await look()),
+    lookForReady() {
+      readyLookAt = 0
+      loop.wake()
+    },
+    expect(at) {
+      if (at >= nextLookAt) return
+      expectedAt = Math.min(expectedAt, at)
+      loop.wake()
+    },
+  }
+
+  /** How many ms until the next look. */
+  async function look(): Promise<number> {
+    const isRung = readyLookAt === 0
+    const ready = performance.now() >= readyLookAt
+    if (ready) readyLookAt = performance.now() + dispatch.lookEveryMs
+    if (now() >= expectedAt) expectedAt = Number.POSITIVE_INFINITY
+    const ask = () => findWork(database, { worker: workerId, pools, ready })
+    let work = isRung ? undefined : await ask()
+    let took = isRung
+    const claims = !work || (work.claimable && claimer.room() > 0)
+    if (!work || claims || work.overdue) {
+      if (claims) took = (await claimer.look(ready)) || took
+      if (work?.overdue) await overdue.fire()
+      work = await ask()
+    }
+    if (work.isFirst) await overdue.fireElsewhere()
+    const goesOn = work.stepsWait && (await steps.look())
+    // what is due stays due while it cannot be claimed
+    const isLeft = work.claimable || work.overdue
+    const most = goesOn || (isLeft && took) ? 0 : isLeft || claimer.room() === 0 ? POLL_MS / 10 : POLL_MS
+    const pause = Math.max(0, Math.min(most, (work.nextAt ?? Infinity) - now(), expectedAt - now()))
+    nextLookAt = now() + pause
+    if (claimer.room() > 0) hasRoom()
+    return pause
+  }
+}
