@@ -112,8 +112,9 @@ export async function waitsFor(database: Database, { failingMs }: { failingMs: n
 }
 
 async function pendingMigrations(database: Database): Promise<string[]> {
-  const { pending, tooOld } = await checkMigrations(database, plan)
-  return tooOld === undefined ? pending.map((name) => `migration ${name}`) : [tooOld]
+  const { pending, tooOld, lacking } = await checkMigrations(database, plan)
+  const why = tooOld ?? lacking
+  return why === undefined ? pending.map((name) => `migration ${name}`) : [why]
 }
 
 export interface MigratedDatabase extends Found {

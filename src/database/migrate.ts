@@ -8,6 +8,7 @@ import { CompiledQuery } from 'kysely'
 import type { Logger } from '../log.ts'
 import { limitTime } from './database.ts'
 import { grantAgain } from './grant-again.ts'
+import { findRights } from './lacking-rights.ts'
 import type { Database } from './database.ts'
 import { openOrm } from './orm.ts'
 import { findOlder, readSchemaLevel, storeSchemaLevel, tooOld } from './schema-level.ts'
@@ -94,7 +95,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<string[]
     const versioned = (await orm.migrator.up()).map(({ name }) => name)
     const repeated = await applyRepeatables(ask, options.repeatables, nameAppRole)
     const isFresh = versioned.length === migrations.length
-    const regranted = await grantAgain({ ask, texts: granting, appRole, nameAppRole, isFresh })
+    const regranted = await grantAgain({ ask, texts: granting, role: options.appRole, appRole, nameAppRole, isFresh })
     if (regranted) log.info('gave the role of the application its rights')
     await storeSchemaLevel(ask, schemaLevel, options.release)
     return [...versioned, ...repeated]
@@ -141,16 +142,16 @@ export interface MigrationState {
   readonly unknown: string[]
   /** why this program cannot use what a newer one made of the database */
   readonly tooOld?: string
+  /** which rights this role lacks, and what mends that; what is pending is not known then */
+  readonly lacking?: string
 }
 
 /** Changes nothing. */
 export async function checkMigrations(database: Pick<Database, 'query'>, plan: MigrationPlan): Promise<MigrationState> {
-  // while somebody migrates there is a schema already, which this role may not look into
-  const [there] = await database.query<{ there: boolean }>(
-    `select case when has_schema_privilege(to_regnamespace('sluice'), 'USAGE')
-       then to_regclass('sluice.repeatable_migrations') is not null else false end as there`,
-  )
-  if (!there?.there) return { pending: plan.migrations.map(({ name }) => name), unknown: [] }
+  // while somebody migrates there is a schema already, without tables
+  const rights = await findRights(database.query)
+  if (!rights) return { pending: plan.migrations.map(({ name }) => name), unknown: [] }
+  if (rights.lacking !== undefined) return { pending: [], unknown: [], lacking: rights.lacking }
   const applied = new Set((await database.query<{ name: string }>('select name from sluice.migrations')).map(({ name }) => name))
   const known = new Set(plan.migrations.map(({ name }) => name))
   const unknown = [...applied].filter((name) => !known.has(name))

@@ -12,9 +12,15 @@ export function sayWhy(error: unknown): string {
   const own = message || (errors ?? []).map((each) => each.message).join('; ') || String(error)
   // Node's advice does not go for everybody
   const words = own.replace(/; if the root CA is installed locally.*/, '')
-  const remedy = remedyOf(sqlState(error)) ?? ofConnection(code, words)
+  const remedy = mayNotConnect(words) ?? remedyOf(sqlState(error)) ?? ofConnection(code, words)
   return remedy === undefined ? words : `${words}: ${remedy}`
 }
+
+/** As PostgreSQL says it of the right to connect. */
+const mayNotConnect = (words: string): string | undefined =>
+  /^permission denied for database /.test(words)
+    ? 'as the role that owns the database, `grant connect on database ... to ...` the role of the URL'
+    : undefined
 
 function ofConnection(code: string, words: string): string | undefined {
   if (code === 'ENOSPC' || code === 'EDQUOT') return 'free some space'

@@ -57,7 +57,7 @@ export async function whenReachable<T>(work: () => Promise<T>, { log, signal }: 
 
 /** Looks until nothing is missing. */
 export async function untilComplete(missing: () => Promise<readonly string[]>, { log, signal }: WaitOptions): Promise<void> {
-  const waiting = beginWait(log, signal, 'migrations, which this role may not apply')
+  const waiting = beginWait(log, signal, 'what this role may not do by itself')
   for (;;) {
     const [first] = await missing()
     if (first === undefined) return waiting.over()

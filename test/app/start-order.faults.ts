@@ -96,7 +96,7 @@ const timesSaid = (process: Watched, what: string): number => process.output().s
 
 const ASK = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"query":"{ viewer { id } }"}' }
 
-test('workers and the API wait for PostgreSQL, for migrations and without Redis, in any order, and lose and find them again; a newer release that does not serve them ends them (E5)', async () => {
+test('workers and the API wait for PostgreSQL, for migrations and without Redis, in any order, and lose and find them again; a newer release that does not serve them ends them, and a role without its rights says which (E5)', async () => {
   const worker = await spawn('work', asApp)
   await waitsFor(worker, /^database$/)
   expect(await worker.live()).toBe(200)
@@ -167,6 +167,15 @@ async function outlive(processes: readonly Watched[]): Promise<void> {
   await waitsFor(waiting, told)
   expect(await waiting.live()).toBe(200)
   expect(await waiting.end('SIGTERM')).toBe(0)
+
+  const role = new URL(postgres!.appUrl).username
+  await owner.query(`revoke usage on schema sluice from ${role}`)
+  const powerless = await spawn('work', asApp)
+  const lacking = /rights of the role \w+, which may not use the schema sluice\. .*run `sluice migrate`/
+  await waitsFor(powerless, lacking)
+  await until(async () => lacking.test(powerless.output()))
+  expect(await powerless.end('SIGTERM')).toBe(0)
+  await owner.query(`grant usage on schema sluice to ${role}`)
 }
 
 /** Starts an execution and waits for its end. */

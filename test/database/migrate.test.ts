@@ -181,3 +181,24 @@ test('a database that was migrated for another role gives its own all it needs: 
   expect(await rightsOf('sluice_app')).toEqual(wanted)
   await fresh.database.query('select from sluice.schema_level')
 })
+
+test('a role without its rights is told which it lacks, and what mends that; migrating does (D1)', async () => {
+  const fresh = await testDatabase({ migrated: false })
+  const lacking = async () => (await checkMigrations(fresh.database, plan)).lacking
+  await migrate(fresh, { appRole: 'pg_monitor' })
+  expect(await lacking()).toBe(
+    'rights of the role sluice_app, which may not use the schema sluice. As the role that owns the tables (DATABASE_OWNER_URL), and ' +
+      'with this DATABASE_URL, run `sluice migrate`, which gives it all it needs; or connect as pg_monitor, which has them; or say in ' +
+      'SQL: grant pg_monitor to sluice_app',
+  )
+  await migrate(fresh)
+  expect(await lacking()).toBeUndefined()
+  // as after `pg_restore --no-privileges`
+  await fresh.ownerQuery('revoke all on all tables in schema sluice from sluice_app')
+  expect(await lacking()).toMatch(/^rights of the role sluice_app, which may not read executions, flows, migrations, .* in the schema sluice\./)
+  await fresh.ownerQuery('revoke usage on schema sluice from sluice_app')
+  expect(await lacking()).toMatch(/may not use the schema sluice\..*run `sluice migrate`/)
+  expect(await migrate(fresh)).toEqual([])
+  expect(await checkMigrations(fresh.database, plan)).toEqual({ pending: [], unknown: [] })
+  await fresh.database.query('select from sluice.flows')
+})
