@@ -148,12 +148,36 @@ export interface LoopEntry extends Composite {
 export type CompositeEntry = MapEntry | LoopEntry
 export type InFlight = AttemptEntry | AgentEntry | TimerEntry | SignalEntry | ApprovalEntry | ChildEntry | CompositeEntry
 
-const KINDS: Record<InFlight['kind'], true> = {
-  ...{ act: true, pooled: true, map: true, loop: true, child: true },
-  ...{ agent: true, approval: true, signal: true, wait: true, backoff: true },
+type Fields<Kind extends InFlight['kind'], Entry = InFlight> = Entry extends { kind: infer Kinds }
+  ? Kind extends Kinds
+    ? Record<keyof Entry, true>
+    : never
+  : never
+
+const COMMON = { kind: true, path: true, attempt: true, startedAt: true, firstAt: true } as const
+const ATTEMPT = { ...COMMON, epoch: true, crashes: true, alone: true, aloneCrashes: true, progress: true } as const
+const ASKED = { ...COMMON, requestId: true, dueAt: true } as const
+const TIMER = { ...COMMON, dueAt: true, expires: true, error: true } as const
+const COMPOSITE = { ...COMMON, dueAt: true, told: true, shown: true, failed: true, skipped: true, bytes: true, error: true } as const
+const FIELDS: { readonly [Kind in InFlight['kind']]: Fields<Kind> } = {
+  act: { ...ATTEMPT, childId: true, counts: true },
+  pooled: { ...ATTEMPT, pool: true, worker: true, claims: true },
+  agent: ASKED,
+  approval: { ...ASKED, dataHash: true, quorum: true, rejects: true, selfApproval: true, votes: true, delegations: true },
+  signal: { ...COMMON, dueAt: true, signals: true, need: true, judged: true, fitting: true },
+  wait: TIMER,
+  backoff: TIMER,
+  child: { ...COMMON, dueAt: true, childId: true },
+  map: { ...COMPOSITE, total: true, succeeded: true, next: true },
+  loop: { ...COMPOSITE, iteration: true, ended: true, last: true },
 }
-/** False: a newer release has put it there. */
-export const isKnownKind = (kind: string): boolean => Object.hasOwn(KINDS, kind)
+
+/** False: a newer release has put it there, or a field of it. Whoever does not know what that says does not go on with it. */
+export function isReadable(entry: object & { kind: string }): boolean {
+  if (!Object.hasOwn(FIELDS, entry.kind)) return false
+  const fields: object = FIELDS[entry.kind as InFlight['kind']]
+  return Object.keys(entry).every((name) => Object.hasOwn(fields, name))
+}
 
 export const isAttempt = (entry: InFlight): entry is AttemptEntry => entry.kind === 'act' || entry.kind === 'pooled'
 

@@ -10,7 +10,7 @@ import type { ChildEnd, Input } from './decide/input.ts'
 import type { BufferedSignal, Origin, Snapshot, StepRecord } from './decide/snapshot.ts'
 import { MAX_KNOWN } from './steps/signal.ts'
 import type { ExecutionError } from './entities/execution.ts'
-import { isKnownKind } from './in-flight.ts'
+import { isReadable } from './in-flight.ts'
 import type { InFlight } from './in-flight.ts'
 import { OfNewerRelease } from './programs.ts'
 import type { Programs } from './programs.ts'
@@ -150,7 +150,7 @@ export async function loadSnapshots(
 }
 
 async function readProgram(programs: Programs, { flow_version_id: id, in_flight: inFlight }: Row): Promise<Program | Problem> {
-  if (!inFlight.every(({ kind }) => isKnownKind(kind))) throw new OfNewerRelease()
+  if (!inFlight.every(isReadable)) throw new OfNewerRelease()
   return programs.get(id)
 }
 

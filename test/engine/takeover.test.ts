@@ -115,6 +115,13 @@ test('what only a newer release can read is left to its workers, and fails neith
   await isLeft()
 
   await kindOf('act')
+  await database.query(
+    `update sluice.executions set in_flight = jsonb_set(in_flight, '{0,notBefore}', '"later"'), wake_at = null where id = $1`,
+    [id],
+  )
+  await isLeft()
+
+  await database.query(`update sluice.executions set in_flight = in_flight #- '{0,notBefore}', wake_at = null where id = $1`, [id])
   await lookForWork(older)
   ;(await older.run(1)).open()
   await hasStatus(id, 'SUCCEEDED')

@@ -10,7 +10,7 @@ import type { Input, Outcome } from '../../../src/engine/decide/input.ts'
 import { relaunches } from '../../../src/engine/decide/relaunch.ts'
 import { isCompensation } from '../../../src/engine/decide/run.ts'
 import type { Snapshot } from '../../../src/engine/decide/snapshot.ts'
-import { isAttempt } from '../../../src/engine/in-flight.ts'
+import { isAttempt, isReadable } from '../../../src/engine/in-flight.ts'
 import { EXECUTION_TRANSITIONS, hasEnded } from '../../../src/engine/states.ts'
 import type { Program } from '../../../src/language/program.ts'
 
@@ -158,6 +158,7 @@ export class Model {
     const paths = next.inFlight.map(({ path }) => path)
     if (new Set(paths).size !== paths.length) fail('a path twice in flight')
     if (paths.some((path) => next.steps.has(path))) fail('a step both ended and in flight')
+    if (!(JSON.parse(JSON.stringify(next.inFlight)) as typeof next.inFlight).every(isReadable)) fail('not to be read again')
   }
 
   /** Only the attempt that is in flight, under the epoch that launched it, may end a step. */

@@ -1,5 +1,7 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compile } from '../../../src/language/compile.ts'
+import { isReadable } from '../../../src/engine/in-flight.ts'
 import { Model } from './model.ts'
 
 const allow = { roles: new Set<string>(), handlers: new Set(['work']) }
@@ -54,4 +56,18 @@ test('of what was canceled while nobody held it nothing is launched again by who
   worker!.turn([{ kind: 'claimed' }, { kind: 'cancel', reason: 'enough' }])
   expect(worker!.running).toEqual([])
   expect(model.stored).toMatchObject({ status: 'CANCELED' })
+})
+
+test('of what is in flight nothing is read that has a kind or a field which this release does not know (E5)', () => {
+  const model = modelOf({ a: work, b: { type: 'wait', duration: 'PT1H' }, c: { type: 'map', over: [1, 2], step: work } })
+  model.workers[0]!.claim()
+  const entries = model.stored.inFlight
+  expect(entries.map(({ kind }) => kind).toSorted()).toEqual(['act', 'act', 'act', 'map', 'wait'])
+  fc.assert(
+    fc.property(fc.constantFrom(...entries), fc.string(), fc.jsonValue(), (entry, name, value) => {
+      expect(isReadable(entry)).toBe(true)
+      expect(isReadable({ ...entry, [`new_${name}`]: value })).toBe(false)
+      expect(isReadable({ ...entry, kind: `new_${name}` })).toBe(false)
+    }),
+  )
 })
