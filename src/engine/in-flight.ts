@@ -158,7 +158,16 @@ const COMMON = { kind: true, path: true, attempt: true, startedAt: true, firstAt
 const ATTEMPT = { ...COMMON, epoch: true, crashes: true, alone: true, aloneCrashes: true, progress: true } as const
 const ASKED = { ...COMMON, requestId: true, dueAt: true } as const
 const TIMER = { ...COMMON, dueAt: true, expires: true, error: true } as const
-const COMPOSITE = { ...COMMON, dueAt: true, told: true, shown: true, failed: true, skipped: true, bytes: true, error: true } as const
+const COMPOSITE = {
+  ...COMMON,
+  dueAt: true,
+  told: true,
+  shown: true,
+  failed: true,
+  skipped: true,
+  bytes: true,
+  error: true,
+} as const
 const FIELDS: { readonly [Kind in InFlight['kind']]: Fields<Kind> } = {
   act: { ...ATTEMPT, childId: true, counts: true },
   pooled: { ...ATTEMPT, pool: true, worker: true, claims: true },

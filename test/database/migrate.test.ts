@@ -195,7 +195,9 @@ test('a role without its rights is told which it lacks, and what mends that; mig
   expect(await lacking()).toBeUndefined()
   // as after `pg_restore --no-privileges`
   await fresh.ownerQuery('revoke all on all tables in schema sluice from sluice_app')
-  expect(await lacking()).toMatch(/^rights of the role sluice_app, which may not read executions, flows, migrations, .* in the schema sluice\./)
+  expect(await lacking()).toMatch(
+    /^rights of the role sluice_app, which may not read executions, flows, migrations, .* in the schema sluice\./,
+  )
   await fresh.ownerQuery('revoke usage on schema sluice from sluice_app')
   expect(await lacking()).toMatch(/may not use the schema sluice\..*run `sluice migrate`/)
   expect(await migrate(fresh)).toEqual([])

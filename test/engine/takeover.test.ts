@@ -121,7 +121,9 @@ test('what only a newer release can read is left to its workers, and fails neith
   )
   await isLeft()
 
-  await database.query(`update sluice.executions set in_flight = in_flight #- '{0,notBefore}', wake_at = null where id = $1`, [id])
+  await database.query(`update sluice.executions set in_flight = in_flight #- '{0,notBefore}', wake_at = null where id = $1`, [
+    id,
+  ])
   await lookForWork(older)
   ;(await older.run(1)).open()
   await hasStatus(id, 'SUCCEEDED')
