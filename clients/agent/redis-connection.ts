@@ -1,7 +1,9 @@
-/** An agent's connection to Redis, which may be one server or a cluster: it waits for it as long as it takes. */
+/** An agent's connection to Redis, which may be one server, a cluster, or a master that sentinels name: it waits for it as long as it takes. */
 import { Cluster, Redis } from 'ioredis'
 import type { RedisOptions } from 'ioredis'
 import { tryAgainMs } from './pause.ts'
+import { loginOf, redisAddress, sentinelOptions } from './redis-address.ts'
+import type { RedisPlace } from './redis-address.ts'
 
 export type RedisClient = Redis | Cluster
 
@@ -12,12 +14,17 @@ const LOOK_AT_CLUSTER_EVERY_MS = 5_000
 /** Ten a second, while a cluster makes a replica master. */
 const CLUSTER_TRIES = 600
 
+/** A sentinel that says nothing for this long is passed by. */
+const ASKED = { connectTimeout: 2_000, sentinelCommandTimeout: 2_000, sentinelRetryStrategy: tryAgainMs } satisfies RedisOptions
+
 const PATIENT = { maxRetriesPerRequest: null, socketTimeout: SILENT_FOR_MS } satisfies RedisOptions
 
-/** Resolves when it was reached. `rediss://` verifies the certificate. */
+/** Resolves when it was reached; throws at a malformed URL. `rediss` verifies certificates. */
 export async function connectRedis(url: string, onError: (error: unknown) => void): Promise<RedisClient> {
+  const address = redisAddress(url)
   const tell = ({ message }: Error): void => onError(new Error(`Redis: ${message}`))
-  const first = new Redis(url, {
+  if (address.kind === 'cluster') return clusterOf(address.places, loginOf(address), tell)
+  const options: RedisOptions = {
     ...{ ...PATIENT, lazyConnect: true, retryStrategy: tryAgainMs },
     // what stands behind the address is the master no more: who is it now?
     reconnectOnError(error) {
@@ -25,13 +32,15 @@ export async function connectRedis(url: string, onError: (error: unknown) => voi
       tell(error)
       return 2
     },
-  })
+  }
+  const first =
+    address.kind === 'one' ? new Redis(url, options) : new Redis({ ...options, ...ASKED, ...sentinelOptions(address) })
   first.on('error', tell)
   // it is tried again until it is there
   await first.connect().catch(() => undefined)
-  if (!(await isOfCluster(first))) return first
-  const cluster = clusterOf(first)
-  cluster.on('error', tell)
+  if (address.kind === 'sentinel' || !(await isOfCluster(first))) return first
+  const { host, port, username, password, tls } = first.options
+  const cluster = clusterOf([{ host: host!, port: port! }], { username, password, tls }, tell)
   first.disconnect()
   return cluster
 }
@@ -54,10 +63,12 @@ async function isOfCluster(redis: Redis): Promise<boolean> {
   }
 }
 
-/** All the cluster that a node belongs to. */
-const clusterOf = ({ options: { host, port, username, password, tls } }: Redis): Cluster =>
-  new Cluster([{ host, port }], {
-    redisOptions: { ...PATIENT, username, password, tls },
+type Login = Pick<RedisOptions, 'username' | 'password' | 'tls'>
+
+/** All the cluster that these nodes belong to. */
+function clusterOf(nodes: readonly RedisPlace[], login: Login, tell: (error: Error) => void): Cluster {
+  const cluster = new Cluster([...nodes], {
+    redisOptions: { ...PATIENT, ...login },
     clusterRetryStrategy: tryAgainMs,
     slotsRefreshInterval: LOOK_AT_CLUSTER_EVERY_MS,
     maxRedirections: CLUSTER_TRIES,
@@ -66,3 +77,6 @@ const clusterOf = ({ options: { host, port, username, password, tls } }: Redis):
     // names stay names: certificates are made out to them
     dnsLookup: (name, done) => done(null, name),
   })
+  cluster.on('error', tell)
+  return cluster
+}

@@ -1,13 +1,16 @@
 /**
- * Between a drill's processes and Redis: a proxy, before each node where it is a cluster. Nodes name each other to whoever asks; on its way
+ * Between a drill's processes and Redis: a proxy, before each node where it is a cluster, before whoever
+ * is master where sentinels say that. Nodes name each other to whoever asks; on its way
  * through a proxy such a name becomes that of the named node's proxy.
  */
 import { Duplex, Transform } from 'node:stream'
-import { connectRedis, nodesOf } from '../fleet/redis-connection.ts'
+import { redisAddress } from '../../clients/agent/redis-address.ts'
+import type { RedisAddress } from '../../clients/agent/redis-address.ts'
+import { connectRedis, connectToMaster, nodesOf } from '../fleet/redis-connection.ts'
 import { createLog } from '../log.ts'
 import { together } from './proxy.ts'
 import type { OpenUpstream, Proxy, Way } from './proxy.ts'
-import { throughProxy, toRedis } from './upstream.ts'
+import { toRedis } from './upstream.ts'
 
 export interface RedisWay extends Way {
   /** for the drill's processes */
@@ -15,27 +18,27 @@ export interface RedisWay extends Way {
 }
 
 export async function openRedisWay(url: string, open: (upstream: OpenUpstream) => Promise<Proxy>): Promise<RedisWay> {
+  const address = redisAddress(url)
   const redis = await connectRedis(url, createLog('silent'))
-  // none where it is one server, or away
+  // none where it is no cluster, or away
   const nodes = redis.client ? nodesOf(redis.client) : []
   redis.close()
   const names = new Map<string, string>()
   const proxies: Proxy[] = []
   for (const { host, port } of nodes) {
-    const upstream = toRedis(placedAt(url, host, port))
+    const upstream = toRedis({ host, port }, address)
     const proxy = await open(async () => renamed(await upstream(), names))
     proxies.push(proxy)
     for (const [at, form] of NAMINGS.entries()) names.set(form(host, port), NAMINGS[at]!('127.0.0.1', proxy.port))
   }
-  const [first = await open(toRedis(url))] = proxies
-  return { ...together(proxies.length > 0 ? proxies : [first]), url: throughProxy(url, first.port) }
+  const other = address.kind === 'sentinel' ? () => connectToMaster(url) : toRedis(address.places[0]!, address)
+  const [first = await open(other)] = proxies
+  return { ...together(proxies.length > 0 ? proxies : [first]), url: redisThroughProxy(address, first.port) }
 }
 
-function placedAt(text: string, host: string, port: number): string {
-  const url = new URL(text)
-  url.host = `${host.includes(':') ? `[${host}]` : host}:${port}`
-  return url.href
-}
+/** For those who go through the proxy: it is one server to them, or a cluster that is found from there. TLS is spoken behind it. */
+export const redisThroughProxy = ({ userInfo, db }: RedisAddress, port: number): string =>
+  `redis://${userInfo}127.0.0.1:${port}/${db}`
 
 /** How a node is named by CLUSTER SLOTS, and by MOVED and ASK: https://redis.io/docs/latest/develop/reference/protocol-spec/ */
 const NAMINGS = [

@@ -5,6 +5,7 @@ import { connect, isIP } from 'node:net'
 import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ConnectionOptions } from 'node:tls'
+import type { RedisAddress, RedisPlace } from '../../clients/agent/redis-address.ts'
 import type { OpenUpstream } from './proxy.ts'
 
 /** https://www.postgresql.org/docs/18/protocol-message-formats.html, SSLRequest */
@@ -26,13 +27,10 @@ export function toPostgres(text: string): OpenUpstream {
   }
 }
 
-export function toRedis(text: string): OpenUpstream {
-  const url = new URL(text)
-  const host = hostOf(url)
-  const port = Number(url.port || 6379)
+export function toRedis({ host, port }: RedisPlace, { tls }: Pick<RedisAddress, 'tls'>): OpenUpstream {
   return async () => {
     const socket = await connected(connect(port, host))
-    return url.protocol === 'rediss:' ? secured(socket, serverName(host)) : socket
+    return tls ? secured(socket, serverName(host)) : socket
   }
 }
 
@@ -40,9 +38,8 @@ export function toRedis(text: string): OpenUpstream {
 export function throughProxy(text: string, port: number): string {
   const url = new URL(text)
   for (const name of [...url.searchParams.keys()]) if (name.startsWith('ssl')) url.searchParams.delete(name)
-  const protocol = url.protocol === 'rediss:' ? 'redis:' : url.protocol
   const user = url.username === '' && url.password === '' ? '' : `${url.username}:${url.password}@`
-  return `${protocol}//${user}127.0.0.1:${port}${url.pathname}${url.search}`
+  return `${url.protocol}//${user}127.0.0.1:${port}${url.pathname}${url.search}`
 }
 
 /** A socket's directory stands percent-encoded where a host does; IPv6 in brackets. */

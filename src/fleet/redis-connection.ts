@@ -1,10 +1,13 @@
 /**
- * The connection to Redis, which may be one server or a cluster. It may come and go: commands fail at once while it is away, and nothing
+ * The connection to Redis, which may be one server, a cluster, or a master that sentinels name. It may come and go: commands fail at once while it is away, and nothing
  * waits for it.
  */
 import { once } from 'node:events'
-import { Cluster, Redis } from 'ioredis'
+import type { Duplex } from 'node:stream'
+import { Cluster, Redis, SentinelConnector } from 'ioredis'
 import type { RedisOptions } from 'ioredis'
+import { loginOf, redisAddress, sentinelOptions } from '../../clients/agent/redis-address.ts'
+import type { RedisAddress, RedisPlace } from '../../clients/agent/redis-address.ts'
 import type { Logger } from '../log.ts'
 
 export type RedisClient = Redis | Cluster
@@ -39,24 +42,29 @@ const IMPATIENT = {
 
 const retryStrategy = (attempt: number): number => Math.min(attempt * RECONNECT_MS.step, RECONNECT_MS.longest)
 
-/** Resolves when it is connected, or when that failed once: it goes on trying. `rediss://` verifies the certificate. */
+/** They are asked who is master, one after the other, for as long as it takes. */
+const ASKED = { sentinelCommandTimeout: CONNECT_WITHIN_MS, sentinelRetryStrategy: retryStrategy } satisfies RedisOptions
+
+/** Resolves when it is connected, or when that failed once: it goes on trying. `rediss` verifies certificates. Throws at a malformed URL. */
 export async function connectRedis(url: string, log: Logger): Promise<RedisConnection> {
+  const address = redisAddress(url)
   const reached = Promise.withResolvers<RedisClient>()
-  const first = new Redis(url, { ...IMPATIENT, retryStrategy, enableOfflineQueue: false, reconnectOnError: isReplicaNow })
+  const first = firstClient(url, address)
   tellErrors(first, log)
-  let open: RedisClient = first
+  let open = first
   let client: RedisClient | undefined
 
   async function recognise(): Promise<void> {
     if (client) return
-    if (await isOfCluster(first)) {
-      const cluster = clusterOf(first)
-      tellErrors((open = cluster), log)
-      await once(cluster, 'ready', { signal: AbortSignal.timeout(CONNECT_WITHIN_MS) }).catch(() => undefined)
-      // a node that is just connecting would refuse what comes first
-      await Promise.allSettled(cluster.nodes('master').map((node) => node.ping()))
-      first.disconnect()
+    if (first instanceof Redis && address.kind === 'one' && (await isOfCluster(first))) {
+      const { host, port, username, password, tls } = first.options
+      open = clusterOf([{ host: host!, port: port! }], { username, password, tls })
+      tellErrors(open, log)
+      await once(open, 'ready', { signal: AbortSignal.timeout(CONNECT_WITHIN_MS) }).catch(() => undefined)
     }
+    // a node that is just connecting would refuse what comes first
+    if (open instanceof Cluster) await Promise.allSettled(open.nodes('master').map((node) => node.ping()))
+    if (open !== first) first.disconnect()
     client = open
     reached.resolve(open)
   }
@@ -96,8 +104,29 @@ export function nodesOf(client: RedisClient): { host: string; port: number }[] {
   return client.nodes('all').map(({ options: { host, port } }) => ({ host: host!, port: port! }))
 }
 
-/** What stands behind the address is the master no more: who is it now? */
-const isReplicaNow = ({ message }: Error): boolean => message.startsWith('READONLY')
+/** A connection of its own to whoever is master there now. */
+export async function connectToMaster(url: string): Promise<Duplex> {
+  const address = redisAddress(url)
+  const asked = {
+    ...ASKED,
+    sentinelRetryStrategy: () => null,
+    connectTimeout: CONNECT_WITHIN_MS,
+    disconnectTimeout: CONNECT_WITHIN_MS,
+  }
+  const stream = await new SentinelConnector({ ...sentinelOptions(address), ...asked }).connect(() => undefined)
+  await once(stream, address.tls ? 'secureConnect' : 'connect')
+  return stream
+}
+
+function firstClient(url: string, address: RedisAddress): RedisClient {
+  if (address.kind === 'cluster') return clusterOf(address.places, loginOf(address))
+  const options = { ...IMPATIENT, retryStrategy, enableOfflineQueue: false, reconnectOnError: isReplicaNow }
+  // what is asked of one server besides, its parameters say by the client's own names
+  return address.kind === 'one' ? new Redis(url, options) : new Redis({ ...options, ...ASKED, ...sentinelOptions(address) })
+}
+
+/** What stands behind the address is the master no more: who is it now? In scripts, a Redis before 7 says it further behind. */
+const isReplicaNow = ({ message }: Error): boolean => /\bREADONLY\b/.test(message)
 
 async function isOfCluster(redis: Redis): Promise<boolean> {
   try {
@@ -109,10 +138,10 @@ async function isOfCluster(redis: Redis): Promise<boolean> {
   }
 }
 
-/** All the cluster that a node belongs to. */
-function clusterOf({ options: { host, port, username, password, tls } }: Redis): Cluster {
-  return new Cluster([{ host, port }], {
-    redisOptions: { ...IMPATIENT, username, password, tls },
+/** All the cluster that these nodes belong to. */
+function clusterOf(nodes: readonly RedisPlace[], login: Pick<RedisOptions, 'username' | 'password' | 'tls'>): Cluster {
+  return new Cluster([...nodes], {
+    redisOptions: { ...IMPATIENT, ...login },
     enableOfflineQueue: false,
     clusterRetryStrategy: retryStrategy,
     slotsRefreshInterval: LOOK_AT_CLUSTER_EVERY_MS,
@@ -125,10 +154,18 @@ function clusterOf({ options: { host, port, username, password, tls } }: Redis):
 
 function tellErrors(client: RedisClient, log: Logger): void {
   let told = false
-  client.on('ready', () => (told = false))
+  let inner: string | undefined
+  client.on('ready', () => {
+    told = false
+    inner = undefined
+  })
+  // what a sentinel said, and what the last node did: the error that follows says no more than that all failed
+  client.on('sentinelError', ({ message }: Error) => (inner = message))
+  client.on('node error', ({ message }: Error) => (inner = message))
   // Without a listener an error would end the process. Only its message: an error of ioredis carries its command, AUTH too.
   client.on('error', ({ message }: Error) => {
-    log[told ? 'debug' : 'warn']({ why: message }, 'Redis cannot be reached')
+    log[told ? 'debug' : 'warn']({ why: inner ?? message }, 'Redis cannot be reached')
     told = true
+    inner = undefined
   })
 }

@@ -7,8 +7,11 @@ import type { RedisClient } from './redis-connection.ts'
 /** A connection that is open at one end only says nothing: it is asked, and lost when it owes the answer for too long. */
 const PING_EVERY_MS = 10_000
 
-/** Whoever opens it again when it is lost asks the cluster again. */
-const ONCE = { retryStrategy: null, autoResubscribe: false, enableOfflineQueue: false, lazyConnect: true } satisfies RedisOptions
+/** Whoever opens it again when it is lost asks the cluster, or the sentinels, again. */
+const ONCE = {
+  ...{ retryStrategy: null, sentinelRetryStrategy: () => null },
+  ...{ autoResubscribe: false, enableOfflineQueue: false, lazyConnect: true },
+} satisfies RedisOptions
 
 export interface ListenOptions {
   /** In a cluster, whether it is published by SPUBLISH; what PUBLISH says, all nodes hear. */

@@ -28,7 +28,7 @@ const FLOW = {
 
 const certificate = hasRedis ? testCertificate(await dataDirectory()) : undefined
 const cluster = certificate && (await testRedisCluster({ masters: 3, replicasOf: DYING, certificate }))
-const trusting = { REDIS_URL: cluster?.url ?? '', NODE_EXTRA_CA_CERTS: certificate?.certFile ?? '' }
+const trusting = { REDIS_URL: cluster?.urlOfAll ?? '', NODE_EXTRA_CA_CERTS: certificate?.certFile ?? '' }
 const fleet = cluster && (await testFleet({ ...trusting, SLUICE_DISPATCH: 'redis' }))
 
 test.skipIf(!fleet)(
@@ -94,7 +94,15 @@ async function prepare(): Promise<string> {
 }
 
 function startAgent(url: string, key: string) {
-  const env = { ...process.env, ...trusting, AGENT_KEY: key, AGENT_ROLES: 'ceo,cto', SLUICE_URL: `${url}/graphql` }
+  // found by one of them
+  const env = {
+    ...process.env,
+    ...trusting,
+    REDIS_URL: cluster!.url,
+    AGENT_KEY: key,
+    AGENT_ROLES: 'ceo,cto',
+    SLUICE_URL: `${url}/graphql`,
+  }
   const child = spawn(process.execPath, [AGENT], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(async () => {
     child.kill('SIGKILL')

@@ -2,6 +2,7 @@
 import { PassThrough } from 'node:stream'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { redisAddress } from '../../clients/agent/redis-address.ts'
 import { executionFeed, executionsFeed, initialState } from '../../clients/feed/feed.ts'
 import { checkAll } from '../../src/drill/check.ts'
 import type { Facts } from '../../src/drill/check.ts'
@@ -12,7 +13,7 @@ import { FAULT_NAMES } from '../../src/drill/faults/all.ts'
 import { CALLING_PATHS, DRILL_POOL, drillFlow, expectedOutput, RECORDED_PATHS } from '../../src/drill/flow.ts'
 import { DEFAULT_ORDER, planDrill } from '../../src/drill/plan.ts'
 import type { Site } from '../../src/drill/site.ts'
-import { renamed } from '../../src/drill/redis-way.ts'
+import { redisThroughProxy, renamed } from '../../src/drill/redis-way.ts'
 import { throughputAround } from '../../src/drill/draw/throughput.ts'
 import { throughProxy } from '../../src/drill/upstream.ts'
 import { compile } from '../../src/language/compile.ts'
@@ -186,7 +187,8 @@ test('a URL leads through the proxy, without what TLS needs behind it', () => {
     `postgres://${ME}@127.0.0.1:7/flows?options=-csearch`,
   )
   expect(throughProxy(`postgres://${ME}@%2Frun%2Fpostgres:5432/flows`, 7)).toBe(`postgres://${ME}@127.0.0.1:7/flows`)
-  expect(throughProxy('rediss://:secret@redis.example.com:6380/2', 7)).toBe('redis://:secret@127.0.0.1:7/2')
+  for (const place of ['rediss://:secret@redis.example.com:6380/2', 'rediss+sentinel://:secret@one,two/mymaster/2'])
+    expect(redisThroughProxy(redisAddress(place), 7)).toBe('redis://:secret@127.0.0.1:7/2')
 })
 
 test('what nodes of a cluster call each other is renamed, wherever a network cuts it', async () => {

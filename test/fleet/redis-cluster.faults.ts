@@ -30,7 +30,7 @@ const shared = cluster?.ready.then(async () => (await connectRedis(cluster.url, 
 
 async function connected() {
   await cluster!.ready
-  const redis = await connectRedis(cluster!.url, silent)
+  const redis = await connectRedis(cluster!.urlOfAll, silent)
   onTestFinished(() => redis.close())
   return redis
 }

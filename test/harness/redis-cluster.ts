@@ -8,6 +8,8 @@ import type { TestCertificate } from './test-certificate.ts'
 export interface TestRedisCluster {
   /** of one of its nodes */
   readonly url: string
+  /** of all of them; before them stands one that is not there */
+  readonly urlOfAll: string
   readonly masters: readonly TestRedis[]
   /** settles when it takes commands, about two seconds after it was started */
   readonly ready: Promise<void>
@@ -40,7 +42,9 @@ export async function testRedisCluster(options: TestRedisClusterOptions = {}): P
   // told to whoever waits for it
   ready.catch(() => undefined)
   const started = nodes.map(({ redis }) => redis)
-  return { url: started.at(-1)!.url, masters: started.slice(0, masters), ready }
+  const places = [await freePort(), ...started.map(({ port }) => port)].map((port) => `127.0.0.1:${port}`)
+  const urlOfAll = `${certificate ? 'rediss' : 'redis'}://${places.join(',')}`
+  return { url: started.at(-1)!.url, urlOfAll, masters: started.slice(0, masters), ready }
 }
 
 interface Node {

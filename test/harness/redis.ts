@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
@@ -21,26 +21,35 @@ export interface TestRedis {
   resume(): void
 }
 
+const ROLES = {
+  server: { first: [], ready: 'Ready to accept connections', keep: { save: '', appendonly: 'no' } },
+  sentinel: { first: ['conf', '--sentinel'], ready: 'Sentinel ID is', keep: {} },
+}
+
 /** To be called once, where `hasRedis`, at the top of a test file. It is gone at the end of the file. */
 export async function testRedis(
   more: Readonly<Record<string, string | number>> = {},
   certificate?: TestCertificate,
+  role: 'server' | 'sentinel' = 'server',
 ): Promise<TestRedis> {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-redis-'))
   const port = await freePort()
+  const { first, ready, keep } = ROLES[role]
   let server: ChildProcess | undefined
 
   async function start(): Promise<void> {
     const listens = certificate ? { port: 0, 'tls-port': port, ...tlsOf(certificate) } : { port }
-    const settings = { ...listens, bind: '127.0.0.1', dir: directory, save: '', appendonly: 'no', ...more }
+    const settings = { ...listens, bind: '127.0.0.1', dir: directory, ...keep, ...more }
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
-    server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    // a sentinel writes down what it knows
+    if (role === 'sentinel') await writeFile(join(directory, 'conf'), '')
+    server = spawn('redis-server', [...first, ...args], { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] })
     let said = ''
     for await (const text of server.stdout!) {
       said += String(text)
-      if (said.includes('Ready to accept connections')) break
+      if (said.includes(ready)) break
     }
-    if (!said.includes('Ready to accept connections')) throw new Error(`redis-server did not start:\n${said}`)
+    if (!said.includes(ready)) throw new Error(`redis-server did not start:\n${said}`)
   }
 
   async function stop(): Promise<void> {

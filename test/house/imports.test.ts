@@ -38,6 +38,7 @@ const PURE = [
 ]
 /** What they may import at run time, besides themselves. */
 const PURE_NEEDS = new Set([
+  'clients/agent/redis-address.ts',
   'src/errors.ts',
   'src/ids.ts', // encoding; making new ones is chance: see IMPURE
   'src/engine/states.ts',

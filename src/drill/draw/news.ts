@@ -1,4 +1,5 @@
 /** How a drill goes while it lasts: a drawing for a terminal, lines for everything else. Pure. */
+import { shownRedis } from '../../../clients/agent/redis-address.ts'
 import { lasting, line, toned } from '../../watch/draw/paint.ts'
 import type { Paint, Piece } from '../../watch/draw/paint.ts'
 import type { DrillNews } from '../perform.ts'
@@ -16,7 +17,7 @@ export function tellBegin(
   { workers, executions, seconds }: DrillOrder,
 ): string[] {
   const dispatch = environment['SLUICE_DISPATCH'] ?? 'postgres'
-  const beside = [databases['DATABASE_URL']!, ...(redisUrl === undefined ? [] : [redisUrl])].map(placeOf).join(' and ')
+  const beside = [placeOf(databases['DATABASE_URL']!), ...(redisUrl === undefined ? [] : [placeOfRedis(redisUrl)])].join(' and ')
   return [
     kind === 'OWN' ? 'A drill on a database of its own, which is gone afterwards.' : `A drill beside the fleet of ${beside}.`,
     `An API and ${workers} workers of its own (lease ${lasting(leaseMs)}, dispatch by ${dispatch}), ${executions} executions in ${seconds} s or longer.`,
@@ -28,6 +29,8 @@ function placeOf(text: string): string {
   const { host, pathname } = new URL(text)
   return `${decodeURIComponent(host)}${decodeURIComponent(pathname)}`
 }
+
+const placeOfRedis = (url: string): string => shownRedis(url).replace(/^[^/]*\/\/(\*\*\*@)?/, '')
 
 export function drawNews(news: DrillNews, plan: DrillPlan, look: Pick<Paint, 'columns' | 'colour'>): string[] {
   const { atMs, calls, faults } = news
