@@ -3,6 +3,8 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { readRedisUrl, redisAddress } from '../clients/agent/redis-address.ts'
+import type { RedisAddress } from '../clients/agent/redis-address.ts'
 import { ConfigError, describeConfig, loadConfig } from '../src/config/config.ts'
 import { showConfig } from '../src/config/show-config.ts'
 import type { Environment, Mode } from '../src/config/config.ts'
@@ -327,6 +329,110 @@ test('a worker or an API alone needs a database of its own address, in productio
     expect.stringMatching(/^SLUICE_SECRETS_KEY must be set/),
   ])
   expect(mistakesOf({ ...whole, SLUICE_AUDIT_KEY: '', SLUICE_SECRETS_KEY: STRONG }, 'work')).toEqual([])
+})
+
+describe('a URL of Redis', () => {
+  test.each<[url: string, address: Partial<RedisAddress>]>([
+    ['redis://cache', { kind: 'one', tls: false, places: [{ host: 'cache', port: 6379 }], db: 0 }],
+    [
+      'rediss://me:p%40ss@[::1]:7000/2?family=6',
+      { tls: true, username: 'me', password: 'p@ss', places: [{ host: '::1', port: 7000 }], db: 2 },
+    ],
+    ['redis://:a:b@ss@cache', { username: '', password: 'a:b@ss' }],
+    [
+      'redis://a:7000,b,[::1]:7002',
+      {
+        kind: 'cluster',
+        places: [
+          { host: 'a', port: 7000 },
+          { host: 'b', port: 6379 },
+          { host: '::1', port: 7002 },
+        ],
+      },
+    ],
+    ['rediss://me:p%2Css@a,b/0', { kind: 'cluster', tls: true, username: 'me', password: 'p,ss' }],
+    [
+      'redis+sentinel://one/my%20master',
+      { kind: 'sentinel', tls: false, places: [{ host: 'one', port: 26_379 }], master: 'my master', db: 0 },
+    ],
+    [
+      'rediss+sentinel://me:secret@one:1,two:2/mymaster/3?sentinel_username=you&sentinel_password=a%26b',
+      {
+        kind: 'sentinel',
+        tls: true,
+        places: [
+          { host: 'one', port: 1 },
+          { host: 'two', port: 2 },
+        ],
+        username: 'me',
+        password: 'secret',
+        master: 'mymaster',
+        db: 3,
+        sentinelUsername: 'you',
+        sentinelPassword: 'a&b',
+      },
+    ],
+  ])('is read: %s', (url, address) => {
+    expect(readRedisUrl(url)).toMatchObject({ address, mistakes: [] })
+  })
+
+  test.each([
+    ['http://hunter', /^must begin with/],
+    // the driver would speak no TLS
+    ['REDISS://hunter', /^must begin with/],
+    ['redis://u:hunter#2@cache', /^must begin with .* no #/],
+    ['redis://', /^must name hosts/],
+    ['redis://u:hunter/2@cache', /^must name hosts/],
+    ['redis://a:70000', /^must name hosts/],
+    ['redis://a,,b', /^must name hosts/],
+    ['redis+sentinel://u:12/hunter@one/0', /^must name hosts/],
+    ['redis://u:hunter@a:1,u:hunter@b:1', /^must have user and password once/],
+    ['redis://u:hunter%@a', /^has a %/],
+    ['redis://a/hunter', /^must end with the number/],
+    ['redis://a/1/2', /^must end with the number/],
+    ['redis://a,b/1', /^must not name a database/],
+    ['redis://a,b?family=6', /^may have no parameters$/],
+    ['redis+sentinel://a,b', /^must name the master/],
+    ['redis+sentinel://a,b/mymaster/hunter', /^must end with the number/],
+    ['redis+sentinel://a,b/mymaster?sentinelPassword=hunter', /^may have no parameters but/],
+  ])('is refused: %s', (url, why) => {
+    const { address, mistakes } = readRedisUrl(url)
+    expect(address).toBeUndefined()
+    expect(mistakes[0]).toMatch(why)
+    expect(mistakes.join()).not.toContain('hunter')
+    expect(() => redisAddress(url)).toThrow(mistakes[0])
+  })
+
+  test('has all of its mistakes told at once, and is shown without who comes in by it (B13, C6)', () => {
+    const REDIS_URL = 'redis+sentinel://u:hunter@a:x,b//hunter?sentinelPassword=hunter'
+    expect(mistakesOf({ REDIS_URL, SLUICE_AGENTS_REDIS_URL: 'redis://a,b/1' })).toEqual([
+      expect.stringMatching(/^REDIS_URL must name hosts as host:port/),
+      expect.stringMatching(/^REDIS_URL must name the master/),
+      expect.stringMatching(/^REDIS_URL must end with the number/),
+      expect.stringMatching(/^REDIS_URL may have no parameters but/),
+      expect.stringMatching(/^SLUICE_AGENTS_REDIS_URL must not name a database/),
+    ])
+    const env = { REDIS_URL: 'redis+sentinel://u:hunt/er@a' }
+    expect(mistakesOf(env).join()).not.toContain('hunt')
+    const right = {
+      REDIS_URL: 'rediss+sentinel://u:hunter@a:1,b/mymaster?sentinel_password=hunter',
+      SLUICE_AGENTS_REDIS_URL_FILE: secretFile('redis://:hunter@a,b'),
+    }
+    const shown = showConfig(loadConfig(right, { mode: 'start' }), right, false)
+    expect(shown).toContain('  REDIS_URL = rediss+sentinel://***@a:1,b/mymaster\n')
+    expect(shown).toContain('  SLUICE_AGENTS_REDIS_URL = redis://***@a,b (SLUICE_AGENTS_REDIS_URL_FILE)\n')
+  })
+
+  test.each([
+    ['redis://localhost,127.0.0.1:7001,[::1]:7002', true],
+    ['redis://localhost,cache.example', false],
+    ['rediss://one.example,two.example', true],
+    // they may name a master that is not here
+    ['redis+sentinel://localhost/mymaster', false],
+    ['rediss+sentinel://one.example,two.example/mymaster', true],
+  ])('in production: %s, %s (D6)', (REDIS_URL, accepted) => {
+    expect(mistakesOf(production({ REDIS_URL }))).toHaveLength(accepted ? 0 : 1)
+  })
 })
 
 test('what is configured can be shown, without what is secret (C6)', () => {

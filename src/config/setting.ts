@@ -18,6 +18,8 @@ export interface Setting<T> {
   secret: boolean
   /** what production asks besides the shape: its mistakes, as sentences without a subject */
   inProduction?(value: T): string[]
+  /** what may be shown of a secret; nothing, unless it is here */
+  shown?(value: T): string
 }
 
 export function setting<T>(name: string, doc: string, fallback: string, schema: z.ZodType<T, string>): Setting<T> {
@@ -31,8 +33,9 @@ export function secret(
   doc: string,
   schema: z.ZodType<string, string>,
   inProduction: (value: string) => string[],
+  shown?: (value: string) => string,
 ): Setting<string> {
-  return { name, doc, schema, fallback: undefined, secret: true, inProduction }
+  return { name, doc, schema, fallback: undefined, secret: true, inProduction, ...(shown && { shown }) }
 }
 
 /** Every field of a group has its setting. */

@@ -1,6 +1,7 @@
 /** The shapes of settings: text to value, each mistake as a sentence without a subject; and what production asks of them besides. */
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { readRedisUrl, redisAddress } from '../../clients/agent/redis-address.ts'
 import { NEVER_HANDED_ON } from '../engine/handlers/child-environment.ts'
 import type { QuerySourceConfig } from './config-types.ts'
 import { PASSWORD_MAX_BYTES } from '../identity/password-rule.ts'
@@ -56,6 +57,10 @@ export function url(...protocols: string[]): z.ZodType<string, string> {
   return text.refine(fits, { error: `must be a URL that begins with ${accepted}` })
 }
 
+export const redisUrl = text.superRefine((value, context) => {
+  for (const message of readRedisUrl(value).mistakes) context.addIssue({ code: 'custom', message })
+})
+
 export const origin = text.refine((value) => URL.parse(value)?.origin === value && /^https?:[^*]+$/.test(value), {
   error: 'must hold exact origins such as https://app.example.com, without a path, a last slash or *',
 })
@@ -101,10 +106,13 @@ export function verifiedPostgres(value: string): string[] {
     : ['goes over the network: add sslmode=verify-full to it']
 }
 export function verifiedRedis(value: string): string[] {
-  const { protocol, hostname, searchParams } = new URL(value)
+  const { kind, tls, places } = redisAddress(value)
   // the driver takes `?tls=false` at its word, whatever the protocol says
-  const isVerified = protocol === 'rediss:' && !searchParams.has('tls')
-  return isVerified || isLoopback(hostname) ? [] : ['goes over the network: use rediss://, without tls=']
+  const isVerified = tls && !new URLSearchParams(value.split('?')[1]).has('tls')
+  // sentinels that are near may name a master that is not
+  if (kind === 'sentinel') return isVerified ? [] : ['goes over the network: use rediss+sentinel://']
+  const isLocal = places.every(({ host }) => isLoopback(host.includes(':') ? `[${host}]` : host))
+  return isVerified || isLocal ? [] : ['goes over the network: use rediss://, without tls=']
 }
 export function overTls(value: string): string[] {
   const { protocol, hostname } = new URL(value)

@@ -16,9 +16,9 @@ export function showConfig(config: Config, env: Environment, all: boolean): stri
   return groups.length > 0 ? groups.join('\n') : 'Nothing is set: all is as docs/configuration.md says.\n'
 }
 
-function show({ name, secret, fallback }: Setting<unknown>, value: unknown, env: Environment, all: boolean): string[] {
+function show({ name, secret, fallback, shown }: Setting<unknown>, value: unknown, env: Environment, all: boolean): string[] {
   const from = [name, `${name}_FILE`].find((one) => env[one])
   if (from === undefined) return all ? [`  ${name} = ${secret ? 'unset' : (fallback ?? 'unset')} (default)\n`] : []
-  if (secret) return [`  ${name} is set${from === name ? '' : ` (${from})`}\n`]
+  if (secret) return [`  ${name} ${shown ? `= ${shown(value)}` : 'is set'}${from === name ? '' : ` (${from})`}\n`]
   return [`  ${name} = ${Array.isArray(value) ? value.join(',') : env[from]}\n`]
 }
