@@ -74,7 +74,7 @@ async function openProcess() {
   const messages = createAgentMessages({ redis, log })
   const taken: string[] = []
   const serving = dispatch.serve(['default'], {
-    ...{ room: () => 100, look: () => undefined },
+    ...{ room: () => 100, look: () => undefined, takeSteps: () => Promise.resolve() },
     take: async (ids) => void taken.push(...ids),
   })
   onTestFinished(async () => {
