@@ -104,7 +104,7 @@ export function nodesOf(client: RedisClient): { host: string; port: number }[] {
   return client.nodes('all').map(({ options: { host, port } }) => ({ host: host!, port: port! }))
 }
 
-/** A connection of its own to whoever is master there now. */
+/** A connection of its own to whoever is master now, as sentinels say. It sends nothing. */
 export async function connectToMaster(url: string): Promise<Duplex> {
   const address = redisAddress(url)
   const asked = {

@@ -135,6 +135,20 @@ test.skipIf(!hasRedis)(
   20_000,
 )
 
+test.skipIf(!hasRedis)('what a URL names and is not there is told by its reason, and keeps no start waiting', async () => {
+  const [one, two] = servers.map(({ port }) => `127.0.0.1:${port}`)
+  for (const [url, why] of [
+    [`redis://${one},${two}`, /cluster support disabled/],
+    [`redis+sentinel://127.0.0.1:${sentinel!.port}/nobody?sentinel_password=of+sentinels`, /No such master/],
+    [`redis+sentinel://127.0.0.1:${sentinel!.port}/nobody`, /NOAUTH/],
+  ] as const) {
+    const told: { msg: string; why: string }[] = []
+    const redis = await connected(url, createLog('info', { write: (line) => void told.push(JSON.parse(line)) }))
+    expect(redis.client).toBeUndefined()
+    expect(told).toEqual([expect.objectContaining({ msg: 'Redis cannot be reached', why: expect.stringMatching(why) as string })])
+  }
+})
+
 test.skipIf(!hasRedis)(
   'a connection that finds itself at a replica is made anew, of servers and of agents (A14, E5)',
   async () => {
