@@ -1,5 +1,5 @@
 /**
- * What a server asks of PostgreSQL while it works, beside next to nothing and beside 200,000 finished executions that PostgreSQL has no
+ * What a server asks of PostgreSQL while it works, beside next to nothing and beside 100,000 finished executions that PostgreSQL has no
  * statistics of, or wrong ones: no statement may look at more pages for what has ended.
  */
 import { randomBytes } from 'node:crypto'
@@ -13,9 +13,9 @@ import { createLog } from '../../src/log.ts'
 import { onDatabase } from '../harness/urls.ts'
 import { dataDirectory, startServerProcess } from '../harness/server-process.ts'
 
-const FINISHED = 200_000
+const FINISHED = 100_000
 const PASSWORD = 'Correct-horse-1'
-/** Indexes of 200,000 rows are a level or two deeper, and what came since the first measurement counts too; the smallest of the tables has 1,300 pages. */
+/** Indexes of 100,000 rows are a level or two deeper, and what came since the first measurement counts too; the smallest of the tables has 650 pages. */
 const FACTOR = 3
 const MORE_PAGES = 300
 
@@ -144,7 +144,7 @@ insert into sluice.audit_events (id, at, type, severity, actor_kind, success, ex
 select id, ended_at, 'execution.finished', 'INFO', 'SYSTEM', true, id from seeded`
 
 test(
-  'no statement of a server at work costs more beside 200,000 finished executions, whatever PostgreSQL believes of them',
+  'no statement of a server at work costs more beside 100,000 finished executions, whatever PostgreSQL believes of them',
   { timeout: 600_000 },
   async () => {
     await measure(true)
