@@ -10,6 +10,7 @@ import { findHandlers } from './find-handlers.ts'
 import { AttemptContext } from './handler-context.ts'
 import { checkedOutput, failed, stackOf, thrown } from './handler-outcome.ts'
 import type { HandlerOutcome } from './handler-outcome.ts'
+import { heapBytesOf } from './resource-limits.ts'
 
 const send = process.send!.bind(process) as (message: FromChild) => void
 const exit = process.exit.bind(process)
@@ -79,8 +80,8 @@ async function run(request: RunRequest): Promise<void> {
 
 /** What handlers keep in module state must not end a later attempt with an out of memory: a half full process is replaced. */
 function isHeapFilling(): boolean {
-  const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics()
-  return used > limit / 2
+  // V8's own `heap_size_limit` has room for young objects besides, more than twice of what a small heap is
+  return getHeapStatistics().used_heap_size > heapBytesOf(memoryBytes) / 2
 }
 
 async function load(file: string): Promise<Record<string, unknown>> {

@@ -30,6 +30,9 @@ export const limitsOf = (heapMb: number, cpuMs: number): ResourceLimits => ({
   memoryBytes: (heapMb + OUTSIDE_MB) * 1_048_576,
 })
 
+/** What Node is told of: bytes of old objects. */
+export const heapBytesOf = (memoryBytes: number): number => memoryBytes - OUTSIDE_MB * 1_048_576
+
 /** Of an attempt whose process ended before it could tell: what it is known to have taken at the least. */
 export const useAtEnd = ({ cpuMs, memoryBytes }: ResourceLimits, exceeded: Resource | undefined): ResourceUse => ({
   cpuMs: exceeded === 'cpu' ? cpuMs : 0,
