@@ -15,6 +15,8 @@ import { seededChance } from '../harness/seeded.ts'
 
 const EXECUTIONS = Number(process.env['SLUICE_TEST_EXECUTIONS'] ?? 1_000)
 const SECONDS = Number(process.env['SLUICE_TEST_SECONDS'] ?? 30)
+/** However long a worker takes to be back. */
+const LEAST_KILLS = Math.ceil(SECONDS / 5)
 const WORKERS = 3
 /** What is promised after the lease. The machine that tests run on does much besides: the figure is printed, this is the bound. */
 const PROMISED_MS = LEASE_MS + 2_000
@@ -92,7 +94,7 @@ test(`${EXECUTIONS} executions while a worker is killed every second for ${SECON
   const began = performance.now()
   let kills = 0
   await under(load, EXECUTIONS, async () => {
-    while (performance.now() < began + SECONDS * 1000) {
+    while (performance.now() < began + SECONDS * 1000 || kills < LEAST_KILLS) {
       await pause(1_000)
       if (fleet.workers.length === 0) continue
       await fleet.kill(chance.pick(fleet.workers))
@@ -106,7 +108,6 @@ test(`${EXECUTIONS} executions while a worker is killed every second for ${SECON
   console.log(
     `${kills} kills; all ended ${Math.round(performance.now() - began)} ms after the first start; taken over ${worst} ms after a lease at most`,
   )
-  expect(kills).toBeGreaterThan(SECONDS / 6)
   expect(worst).toBeLessThan(BOUND_MS - LEASE_MS)
 }, 400_000)
 
