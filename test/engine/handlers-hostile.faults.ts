@@ -1,15 +1,15 @@
 import { afterAll, expect, test } from 'vitest'
-import { childEnvironment } from '../../src/engine/handlers/child-environment.ts'
 import { createHandlerHost } from '../../src/engine/handlers/handler-host.ts'
 import { loadHandlers } from '../../src/engine/handlers/load-handlers.ts'
 import { createLog } from '../../src/log.ts'
+import { HANDLER_PROCESSES } from '../harness/handler-processes.ts'
 import { readExecution, startFlow, storeFlow, testEngine } from '../harness/engine.ts'
 import type { StoredExecution } from '../harness/engine.ts'
 import { breaches } from '../harness/invariants.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
 const { database } = await testDatabase()
-const settings = { environment: childEnvironment(process.env), memoryLimitMb: 128, log: createLog('silent') }
+const settings = { ...HANDLER_PROCESSES, log: createLog('silent') }
 const registry = await loadHandlers({
   ...settings,
   directories: [`${import.meta.dirname}/handlers/fixtures`, `${import.meta.dirname}/fixtures/handlers`],

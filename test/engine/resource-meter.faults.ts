@@ -1,7 +1,6 @@
 /** What principals and flows take is added up beside the commits, and each byte and millisecond counts once (D7). */
 import { Registry } from 'prom-client'
 import { beforeEach, expect, test } from 'vitest'
-import { childEnvironment } from '../../src/engine/handlers/child-environment.ts'
 import { createHandlerHost } from '../../src/engine/handlers/handler-host.ts'
 import { loadHandlers } from '../../src/engine/handlers/load-handlers.ts'
 import { measureEngine } from '../../src/engine/metrics.ts'
@@ -10,12 +9,13 @@ import type { ResourceMeter } from '../../src/engine/resource-meter.ts'
 import { newUuid } from '../../src/ids.ts'
 import { createLog } from '../../src/log.ts'
 import { watchSteps } from '../../src/engine/watch-steps.ts'
+import { HANDLER_PROCESSES } from '../harness/handler-processes.ts'
 import { readExecution, startFlow, storeFlow, testEngine } from '../harness/engine.ts'
 import { testDatabase } from '../harness/test-database.ts'
 
 const { database } = await testDatabase()
 const log = createLog('silent')
-const processes = { environment: childEnvironment(process.env), memoryLimitMb: 128, log }
+const processes = { ...HANDLER_PROCESSES, log }
 const handlers = await loadHandlers({ ...processes, directories: [`${import.meta.dirname}/handlers/fixtures`] })
 const host = createHandlerHost({ ...processes, registry: handlers, cpuLimitMs: 2_000 })
 const engine = await testEngine(database, { registry: handlers, host })

@@ -26,7 +26,6 @@ import { createOutbox } from '../../src/outbound/mail.ts'
 import { createHttpRunner } from '../../src/engine/acts/http-runner.ts'
 import type { QuerySource } from '../../src/database/query-source.ts'
 import { createQueryRunner } from '../../src/engine/acts/query-runner.ts'
-import { childEnvironment } from '../../src/engine/handlers/child-environment.ts'
 import { watchSteps } from '../../src/engine/watch-steps.ts'
 import { createHandlerHost } from '../../src/engine/handlers/handler-host.ts'
 import { loadHandlers } from '../../src/engine/handlers/load-handlers.ts'
@@ -45,6 +44,7 @@ import { createLog } from '../../src/log.ts'
 import { createFeeds } from '../../src/live/feeds.ts'
 import { queryIn } from '../../src/database/database.ts'
 import { auditReads } from '../../src/operations/audit/audit-reads.ts'
+import { HANDLER_PROCESSES } from './handler-processes.ts'
 import { pulledFeeds } from './pulled-feeds.ts'
 import type { WhoMaySee } from '../../src/live/execution-topic.ts'
 import { whoMaySee } from '../../src/operations/executions/who-may-see.ts'
@@ -104,7 +104,7 @@ export async function testApi({
   feedPaceMs,
 }: TestApiOptions = {}) {
   const { database, ownerQuery } = await testDatabase({ entities: ENTITIES })
-  const processes = { environment: childEnvironment(process.env), memoryLimitMb: 128, log }
+  const processes = { ...HANDLER_PROCESSES, log }
   const registry = handlersDirectory
     ? await loadHandlers({ ...processes, directories: [handlersDirectory] })
     : inlineRegistry(handlers)

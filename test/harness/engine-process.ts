@@ -8,11 +8,11 @@ import { openDatabase } from '../../src/database/database.ts'
 import { createHandlerHost } from '../../src/engine/handlers/handler-host.ts'
 import type { HandlerHost } from '../../src/engine/handlers/handler-host.ts'
 import { loadHandlers } from '../../src/engine/handlers/load-handlers.ts'
-import { childEnvironment } from '../../src/engine/handlers/child-environment.ts'
 import { createPostgresBus } from '../../src/fleet/postgres-bus.ts'
 import { DEFAULT_ROLES } from '../../src/language/roles.ts'
 import { createLog } from '../../src/log.ts'
 import { isProblem } from '../../src/errors.ts'
+import { HANDLER_PROCESSES } from './handler-processes.ts'
 import { signAudit } from './audit-keys.ts'
 import { chooseByName } from './choose-by-name.ts'
 import { interceptQueries, isClaim, isCommit } from './intercept-queries.ts'
@@ -55,8 +55,7 @@ const database = interceptQueries(plain, async (text, run) => {
   return rows
 })
 
-const { NODE_COMPILE_CACHE: compileCacheDirectory = '' } = process.env
-const settings = { environment: childEnvironment(process.env), memoryLimitMb: 128, compileCacheDirectory, log }
+const settings = { ...HANDLER_PROCESSES, log }
 const registry = await loadHandlers({ ...settings, directories: [`${import.meta.dirname}/../engine/fixtures/handlers`] })
 const host = createHandlerHost({ ...settings, registry, graceMs: 200, maxProcesses: 3 })
 const engine = createEngine({

@@ -5,15 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { HandlerCall } from '../../../src/engine/handlers/attempt.ts'
-import { childEnvironment } from '../../../src/engine/handlers/child-environment.ts'
 import { createHandlerHost } from '../../../src/engine/handlers/handler-host.ts'
 import type { HandlerHost, HandlerHostSettings } from '../../../src/engine/handlers/handler-host.ts'
 import { loadHandlers } from '../../../src/engine/handlers/load-handlers.ts'
 import type { HandlerRegistry } from '../../../src/engine/handlers/load-handlers.ts'
 import { createLog } from '../../../src/log.ts'
+import { HANDLER_PROCESSES } from '../../harness/handler-processes.ts'
 
 export const FIXTURES = `${import.meta.dirname}/fixtures`
-export const processSettings = { environment: childEnvironment(process.env), memoryLimitMb: 128 }
 
 /** Log lines as objects, newest last. */
 export function recordingLog() {
@@ -27,8 +26,8 @@ let registry: Promise<HandlerRegistry> | undefined
 /** Closed when the test has finished, and its processes are gone then. */
 export async function startHost(settings: Partial<HandlerHostSettings> = {}): Promise<HandlerHost> {
   const log = createLog('silent')
-  registry ??= loadHandlers({ ...processSettings, log, directories: [FIXTURES] })
-  const host = createHandlerHost({ ...processSettings, log, registry: await registry, graceMs: 200, ...settings })
+  registry ??= loadHandlers({ ...HANDLER_PROCESSES, log, directories: [FIXTURES] })
+  const host = createHandlerHost({ ...HANDLER_PROCESSES, log, registry: await registry, graceMs: 200, ...settings })
   onTestFinished(() => host.close())
   return host
 }

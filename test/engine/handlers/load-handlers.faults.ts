@@ -4,11 +4,12 @@ import { expect, test } from 'vitest'
 import { HandlersUnusable, loadHandlers } from '../../../src/engine/handlers/load-handlers.ts'
 import type { LoadSettings } from '../../../src/engine/handlers/load-handlers.ts'
 import { createLog } from '../../../src/log.ts'
-import { FIXTURES, callOf, outputOf, processSettings, startHost, temporaryDirectory } from './house.ts'
+import { HANDLER_PROCESSES } from '../../harness/handler-processes.ts'
+import { FIXTURES, callOf, outputOf, startHost, temporaryDirectory } from './house.ts'
 
 const EXAMPLES = `${import.meta.dirname}/../../../examples/handlers`
 const load = (directories: string[], more: Partial<LoadSettings> = {}) =>
-  loadHandlers({ ...processSettings, log: createLog('silent'), directories, ...more })
+  loadHandlers({ ...HANDLER_PROCESSES, log: createLog('silent'), directories, ...more })
 
 async function directoryOf(files: Record<string, string>): Promise<string> {
   const directory = await temporaryDirectory()

@@ -1,10 +1,10 @@
 /** A worker to be killed by tests: hosts handlers, gives its processes' pids away, and waits. Started by `orphans.test.ts`. */
-import { childEnvironment } from '../../../src/engine/handlers/child-environment.ts'
 import { createHandlerHost } from '../../../src/engine/handlers/handler-host.ts'
 import { loadHandlers } from '../../../src/engine/handlers/load-handlers.ts'
 import { createLog } from '../../../src/log.ts'
+import { HANDLER_PROCESSES } from '../../harness/handler-processes.ts'
 
-const settings = { environment: childEnvironment(process.env), memoryLimitMb: 128, log: createLog('silent') }
+const settings = { ...HANDLER_PROCESSES, log: createLog('silent') }
 const registry = await loadHandlers({ ...settings, directories: [`${import.meta.dirname}/fixtures`] })
 const host = createHandlerHost({ ...settings, registry })
 const call = { executionId: 'exec_1', path: 'a', attempt: 1, deadlineMs: 60_000 }
