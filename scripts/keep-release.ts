@@ -83,7 +83,9 @@ try {
     migrations: Object.fromEntries(listed.migrations.map((one) => [one.name, digest(sqlOf(one))])),
     repeatables: Object.fromEntries(
       await Promise.all(
-        listed.repeatables.map(async (url) => [url.pathname.split('/').slice(-2).join('/'), await readFile(url, 'utf8')] as const),
+        listed.repeatables.map(
+          async (url) => [url.pathname.split('/').slice(-2).join('/'), await readFile(url, 'utf8')] as const,
+        ),
       ),
     ),
     tables: await readTables(owner),

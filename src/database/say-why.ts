@@ -18,7 +18,7 @@ export function sayWhy(error: unknown): string {
 
 /** As PostgreSQL says it of the right to connect. */
 const mayNotConnect = (words: string): string | undefined =>
-  /^permission denied for database /.test(words)
+  words.startsWith('permission denied for database ')
     ? 'as the role that owns the database, `grant connect on database ... to ...` the role of the URL'
     : undefined
 

@@ -65,8 +65,7 @@ const REPLAY =
   'mutation ($i: StartExecutionInput!) { startExecution(input: $i) { ... on StartExecutionSuccess { replayed execution { id } } } }'
 const ANSWER =
   'mutation ($i: AnswerAgentRequestInput!) { answerAgentRequest(input: $i) { __typename ... on Problem { message } } }'
-const OPEN =
-  '{ agentRequests(first: 10, filter: { status: OPEN }) { edges { node { id approval { dataHash } } } } }'
+const OPEN = '{ agentRequests(first: 10, filter: { status: OPEN }) { edges { node { id approval { dataHash } } } } }'
 
 test('what the release before left goes on: executions in every state, sessions and keys, secrets, webhooks, schedules, and feeds where their clients were', async () => {
   const dataDir = await dataDirectory()
@@ -87,7 +86,9 @@ test('what the release before left goes on: executions in every state, sessions 
     followUntil(follow(url, admin, feed, { id: idOf('signals'), after: clients.cursors[feed] }), isOver)
   const feeds = {
     execution: resume('executionFeed', (frames) => frames.some(({ __typename }) => __typename === 'FeedEnd')),
-    executions: resume('executionsFeed', (frames) => frames.some(({ executions }) => executions?.some(({ id }) => id === idOf('ended', 1)))),
+    executions: resume('executionsFeed', (frames) =>
+      frames.some(({ executions }) => executions?.some(({ id }) => id === idOf('ended', 1))),
+    ),
     requests: resume('agentRequestsFeed', (frames) => answered(frames).length === 2),
     audit: resume('auditFeed', (frames) => frames.some(({ events = [] }) => events.length > 0)),
   }
@@ -111,10 +112,13 @@ test('what the release before left goes on: executions in every state, sessions 
   const asked = await askAs(url, clients.agentKey, OPEN)
   expect(asked.agentRequests.edges).toHaveLength(1)
   for (const { node } of asked.agentRequests.edges)
-    expect(await askAs(url, clients.agentKey, ANSWER, { i: { id: node.id, decision: 'ANSWER', data: { yes: true } } })).toEqual(success)
+    expect(await askAs(url, clients.agentKey, ANSWER, { i: { id: node.id, decision: 'ANSWER', data: { yes: true } } })).toEqual(
+      success,
+    )
   const { agentRequests } = await ask(OPEN)
-  const votes = agentRequests.edges.flatMap(({ node: { id, approval } }: { node: { id: string; approval: { dataHash: string } | null } }) =>
-    approval ? [{ id, decision: 'APPROVE', dataHash: approval.dataHash }] : [],
+  const votes = agentRequests.edges.flatMap(
+    ({ node: { id, approval } }: { node: { id: string; approval: { dataHash: string } | null } }) =>
+      approval ? [{ id, decision: 'APPROVE', dataHash: approval.dataHash }] : [],
   )
   expect(votes).toHaveLength(1)
   for (const i of votes) expect(await ask(ANSWER, { i })).toEqual(success)
@@ -128,8 +132,13 @@ test('what the release before left goes on: executions in every state, sessions 
   const sha256 = createHash('sha256').update(KEPT_SECRETS.api_token).digest('hex')
   expect((await read(idOf('secretive'))).output).toEqual({ told: sha256 })
   const outputsOf = async (flow: string): Promise<unknown[]> => {
-    const found = await ask('query ($flow: String!) { executions(first: 100, filter: { flow: $flow }) { edges { node { status output } } } }', { flow })
-    return found.executions.edges.map(({ node }: { node: { status: string; output: unknown } }) => node.status === 'SUCCEEDED' && node.output)
+    const found = await ask(
+      'query ($flow: String!) { executions(first: 100, filter: { flow: $flow }) { edges { node { status output } } } }',
+      { flow },
+    )
+    return found.executions.edges.map(
+      ({ node }: { node: { status: string; output: unknown } }) => node.status === 'SUCCEEDED' && node.output,
+    )
   }
   await expect.poll(() => outputsOf('hooked'), { timeout: 30_000 }).toContainEqual(KEPT_DELIVERY)
   await expect.poll(async () => (await outputsOf('scheduled')).length, { timeout: 30_000 }).toBeGreaterThan(1)
@@ -137,7 +146,8 @@ test('what the release before left goes on: executions in every state, sessions 
   const told = (await feeds.execution).flatMap(({ events = [] }) => events)
   expect(told.map(({ seq }) => seq)).toEqual(told.map((_, at) => clients.lastSeq + 1 + at))
   expect(told.at(-1)?.type).toBe('execution.succeeded')
-  for (const frames of [await feeds.executions, await feeds.requests, await feeds.audit]) expect(frames[0]?.__typename).toMatch(/Delta$/)
+  for (const frames of [await feeds.executions, await feeds.requests, await feeds.audit])
+    expect(frames[0]?.__typename).toMatch(/Delta$/)
 
   expect(await breaches(database, { atTheEnd: false })).toEqual([])
   const keys = createAuditKeys(kept.settings['SLUICE_AUDIT_KEY']!)

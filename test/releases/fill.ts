@@ -30,7 +30,8 @@ export interface Filled {
 }
 
 export async function fill(url: string): Promise<Filled> {
-  const token = (await ask(url, undefined, SIGN_IN, { input: { email: ADMIN_EMAIL, password: KEPT_PASSWORD } })).signIn.accessToken
+  const token = (await ask(url, undefined, SIGN_IN, { input: { email: ADMIN_EMAIL, password: KEPT_PASSWORD } })).signIn
+    .accessToken
   const asked = (text: string, variables: object = {}) => ask(url, token, text, variables)
   for (const [name, value] of Object.entries(KEPT_SECRETS)) await asked(SECRET, { input: { name, value } })
   const { agentKey, ...anns } = await keysOf(url, token)

@@ -49,5 +49,7 @@ async function countTransactions(server: Client): Promise<void> {
        select xid::text::bigint as xid from sluice.audit_events union all select xid::text::bigint from sluice.commit_log
        union all select changed_xid::text::bigint from sluice.agent_requests) as known`,
   )
-  await server.query(`do $$ begin for i in 1..${rows[0]!.behind + 10} loop perform pg_current_xact_id(); commit; end loop; end $$`)
+  await server.query(
+    `do $$ begin for i in 1..${rows[0]!.behind + 10} loop perform pg_current_xact_id(); commit; end loop; end $$`,
+  )
 }
