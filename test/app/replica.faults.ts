@@ -1,6 +1,6 @@
-/** A server with a streaming standby: what may be stale is read there, while it is near. */
+/** A server with a streaming standby: what may be stale is read there, while it is near; and one that is promoted takes its place. */
 import { randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { plan } from '../../migrations/list.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import type { Database } from '../../src/database/database.ts'
@@ -12,6 +12,8 @@ import { createLog } from '../../src/log.ts'
 import { dataDirectory, startServerProcess } from '../harness/server-process.ts'
 import { startStandby } from '../harness/standby.ts'
 import type { Standby } from '../harness/standby.ts'
+import { ask as askAt, FEEDS, follow } from '../releases/client.ts'
+import type { FeedName, Frame } from '../releases/client.ts'
 
 const PASSWORD = 'Correct-horse-1'
 const log = createLog('silent')
@@ -135,3 +137,67 @@ test(
     expect(await server.end('SIGTERM')).toBe(0)
   },
 )
+
+test(
+  'who follows feeds while a standby is promoted is told to begin anew, though it had everything; the audit log, which its own chain names, goes on',
+  { timeout: 180_000 },
+  async () => {
+    const other = await startStandby({ dataDir, superuserUrl: postgres.superuserUrl })
+    onTestFinished(() => other.end())
+    const [jwt, key] = [randomBytes(48).toString('base64url'), randomBytes(48).toString('base64url')]
+    const serverAt = async (at: (url: string) => string) =>
+      startServerProcess(await dataDirectory(), {
+        ...{ DATABASE_URL: at(postgres.appUrl), DATABASE_OWNER_URL: at(postgres.ownerUrl), SLUICE_ADMIN_PASSWORD: PASSWORD },
+        ...{ SLUICE_JWT_SECRET: jwt, SLUICE_SECRETS_KEY: key, SLUICE_EXAMPLES: 'false' },
+      })
+    const before = await serverAt((url) => url)
+    const { signIn } = await askAt(
+      before.url,
+      undefined,
+      `mutation ($input: SignInInput!) { signIn(input: $input) { ... on SignInSuccess { accessToken } } }`,
+      { input: { email: 'admin@sluice.local', password: PASSWORD } },
+    )
+    const token: string = signIn.accessToken
+    await askAt(before.url, token, `mutation ($definition: JSON!) { createFlow(input: { definition: $definition }) { __typename } }`, {
+      definition: { name: 'promoted', steps: { a: { type: 'signal', signals: ['go'], timeout: 'P1D' } } },
+    })
+    const { startExecution } = await askAt(
+      before.url,
+      token,
+      'mutation { startExecution(input: { flow: "promoted", input: {} }) { ... on StartExecutionSuccess { execution { id } } } }',
+    )
+    const { id } = startExecution.execution
+    const first = (url: string, feed: FeedName, count: number, after?: string) =>
+      take(follow(url, token, feed, { id, ...(after !== undefined && { after }) }), count)
+    const names = Object.keys(FEEDS) as FeedName[]
+    const cursors = new Map<FeedName, string>()
+    for (const feed of names) cursors.set(feed, (await first(before.url, feed, 1))[0]!.cursor)
+    expect(await before.end('SIGTERM')).toBe(0)
+
+    const [{ lsn } = { lsn: '' }] = await primary.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn')
+    await vi.waitFor(async () => {
+      const { rows } = await other.superuser.query('select pg_last_wal_replay_lsn() >= $1::pg_lsn as there', [lsn])
+      expect(rows).toEqual([{ there: true }])
+    }, 10_000)
+    await other.superuser.query('select pg_promote()')
+
+    const after = await serverAt(other.at)
+    const anew = new Map<FeedName, string>()
+    expect((await first(after.url, 'auditFeed', 1, cursors.get('auditFeed')))[0]!.__typename).toBe('AuditDelta')
+    for (const feed of names.filter((name) => name !== 'auditFeed')) {
+      const [gap, snapshot] = await first(after.url, feed, 2, cursors.get(feed))
+      expect([gap!.__typename, snapshot!.__typename], feed).toEqual(['FeedGap', expect.stringMatching(/Snapshot$/)])
+      anew.set(feed, snapshot!.cursor)
+    }
+    await askAt(after.url, token, 'mutation ($id: ID!) { signalExecution(input: { id: $id, signal: "go" }) { __typename } }', { id })
+    for (const feed of ['executionFeed', 'executionsFeed'] as const)
+      expect((await first(after.url, feed, 1, anew.get(feed)))[0]!.__typename, feed).toMatch(/Delta$/)
+    expect(await after.end('SIGTERM')).toBe(0)
+  },
+)
+
+async function take(frames: AsyncIterable<Frame>, count: number): Promise<Frame[]> {
+  const came: Frame[] = []
+  for await (const frame of frames) if (came.push(frame) === count) break
+  return came
+}
