@@ -158,9 +158,14 @@ test(
       { input: { email: 'admin@sluice.local', password: PASSWORD } },
     )
     const token: string = signIn.accessToken
-    await askAt(before.url, token, `mutation ($definition: JSON!) { createFlow(input: { definition: $definition }) { __typename } }`, {
-      definition: { name: 'promoted', steps: { a: { type: 'signal', signals: ['go'], timeout: 'P1D' } } },
-    })
+    await askAt(
+      before.url,
+      token,
+      `mutation ($definition: JSON!) { createFlow(input: { definition: $definition }) { __typename } }`,
+      {
+        definition: { name: 'promoted', steps: { a: { type: 'signal', signals: ['go'], timeout: 'P1D' } } },
+      },
+    )
     const { startExecution } = await askAt(
       before.url,
       token,
@@ -189,7 +194,9 @@ test(
       expect([gap!.__typename, snapshot!.__typename], feed).toEqual(['FeedGap', expect.stringMatching(/Snapshot$/)])
       anew.set(feed, snapshot!.cursor)
     }
-    await askAt(after.url, token, 'mutation ($id: ID!) { signalExecution(input: { id: $id, signal: "go" }) { __typename } }', { id })
+    await askAt(after.url, token, 'mutation ($id: ID!) { signalExecution(input: { id: $id, signal: "go" }) { __typename } }', {
+      id,
+    })
     for (const feed of ['executionFeed', 'executionsFeed'] as const)
       expect((await first(after.url, feed, 1, anew.get(feed)))[0]!.__typename, feed).toMatch(/Delta$/)
     expect(await after.end('SIGTERM')).toBe(0)
