@@ -1,4 +1,5 @@
 /** The engine of the process: what its steps may name and call, what they take, and its worker. */
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createHttpRunner } from '../engine/acts/http-runner.ts'
@@ -95,9 +96,12 @@ async function openHandlers(
   inherited: AppEngineOptions['environment'],
 ): Promise<{ host: HandlerHost; registry: HandlerRegistry }> {
   const { handlerEnv, handlerMemoryMb: memoryLimitMb, handlerCpuMs: cpuLimitMs, handlersDirs, handlerProcesses } = config.engine
+  const compileCacheDirectory = join(config.database.dataDir, 'compile-cache')
+  // whoever else writes there runs code here; where it cannot be made, there is none
+  await mkdir(compileCacheDirectory, { recursive: true, mode: 0o700 }).catch(() => undefined)
   const handling = {
     environment: childEnvironment(inherited, handlerEnv),
-    compileCacheDirectory: join(config.database.dataDir, 'compile-cache'),
+    compileCacheDirectory,
     ...{ memoryLimitMb, cpuLimitMs, log: log.child({ room: 'handlers' }) },
   }
   const directories = [...handlersDirs, ...(development && config.engine.examples ? [EXAMPLE_HANDLERS] : [])]

@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { dataDirectory, postmasterOf, processesIn, signInTo, startServerProcess } from '../harness/server-process.ts'
 
@@ -89,6 +91,7 @@ test(
 
 test('a second server on the same data directory refuses to start and names the first', { timeout: 180_000 }, async () => {
   const server = await startServerProcess(dataDir)
+  expect((await stat(join(dataDir, 'compile-cache'))).mode & 0o777, 'what handlers are compiled to').toBe(0o700)
   await expect(startServerProcess(dataDir)).rejects.toThrow(`pid ${server.process.pid}`)
   expect(await server.end('SIGINT')).toBe(0)
   expect(await processesIn(dataDir)).toEqual([])
