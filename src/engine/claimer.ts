@@ -24,13 +24,15 @@ export interface ClaimerOptions {
 }
 
 export interface Claimer extends Pick<Taker, 'room' | 'take'> {
-  /** Claims while there is something and room for it. `ready`: also of what is ready; false: of what is due and nobody was told of. True: it took some. */
+  /** Claims while there is something and room for it, for a moment. `ready`: also of what is ready; false: of what is due and nobody was told of. True: it took some. */
   look(ready: boolean): Promise<boolean>
   /** the last look took all that it asked some pool for, and now there is room for about as much again */
   readonly couldMore: boolean
 }
 
 const MAX_CLAIM = 256
+/** There may be more for hours, and room for it as fast as executions end: what is due is looked at in between. */
+const LOOK_MS = 100
 
 export function createClaimer({
   database,
@@ -95,14 +97,16 @@ export function createClaimer({
       }
     },
     async look(ready) {
-      for (let took = false; ;) {
+      const until = performance.now() + LOOK_MS
+      let took = false
+      do {
         const wanted = Math.min(room(), MAX_CLAIM)
         if (wanted === 0) return took
         const { taken, full } = await claimInTurns(wanted, ready)
         took ||= taken > 0
         more = full
-        if (!more) return took
-      }
+      } while (more && performance.now() < until)
+      return took
     },
     get couldMore() {
       // not for each that ends: a claim is worth a roomful

@@ -73,6 +73,8 @@ export function createWorkLoop(options: WorkLoopOptions): WorkLoop {
       if (claims) took = (await claimer.look(ready)) || took
       if (work?.overdue) await overdue.fire()
       work = await ask()
+      // whoever is rung all the time never asked before
+      if (isRung && work.overdue) await overdue.fire()
     }
     if (work.isFirst) await overdue.fireElsewhere()
     const goesOn = work.stepsWait && (await steps.look())
