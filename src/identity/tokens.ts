@@ -1,7 +1,9 @@
 /** Access tokens: JWT, HS256 and nothing else, good for 30 minutes, naming a user and a session (B1). RFC 9068 for their type. */
 import { createHmac } from 'node:crypto'
-import { errors, jwtVerify, SignJWT } from 'jose'
 import type { JWTHeaderParameters } from 'jose'
+import { JOSEError, JWKSNoMatchingKey, JWTExpired } from 'jose/errors'
+import { SignJWT } from 'jose/jwt/sign'
+import { jwtVerify } from 'jose/jwt/verify'
 import { decodeId, encodeId } from '../ids.ts'
 
 export const ACCESS_TOKEN_MS = 30 * 60_000
@@ -43,7 +45,7 @@ export function createTokens(secrets: JwtSecrets, clock: Clock): Tokens {
   /** A look-up in a map of our own and nothing else: no path, no URL, no query is ever made of a `kid`. */
   const keyFor = (header: JWTHeaderParameters): Uint8Array => {
     const key = typeof header.kid === 'string' ? keys.get(header.kid) : undefined
-    if (!key) throw new errors.JWKSNoMatchingKey()
+    if (!key) throw new JWKSNoMatchingKey()
     return key
   }
 
@@ -94,8 +96,8 @@ async function verify(
     return { ok: true, token: { userId, sessionId, expiresAt: exp! * 1_000 } }
   } catch (error) {
     // jose looks at the time after everything else: what has merely expired is ours
-    if (error instanceof errors.JWTExpired) return { ok: false, reason: 'EXPIRED' }
-    if (error instanceof errors.JOSEError) return { ok: false, reason: 'INVALID' }
+    if (error instanceof JWTExpired) return { ok: false, reason: 'EXPIRED' }
+    if (error instanceof JOSEError) return { ok: false, reason: 'INVALID' }
     throw error
   }
 }
