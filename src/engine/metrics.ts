@@ -7,6 +7,7 @@ import type { InvariantMonitor } from './invariants.ts'
 import type { Retention } from './retention.ts'
 import type { ResourceUse } from './handlers/resource-limits.ts'
 import type { ResourceMeter } from './resource-meter.ts'
+import { ENDED } from './states.ts'
 
 export function measureEngine(engine: RunningEngine, meter: ResourceMeter, registry: Registry): void {
   const registers = [registry]
@@ -24,6 +25,8 @@ export function measureEngine(engine: RunningEngine, meter: ResourceMeter, regis
     labelNames: ['status'],
     registers,
   })
+  // a series that begins at 0 shows its first increase
+  for (const status of ENDED) executions.inc({ status }, 0)
   const compensations = new Counter({
     ...{ name: 'sluice_compensations_total', help: 'Executions that undid what they did.', labelNames: ['complete'], registers },
   })
@@ -90,12 +93,7 @@ function measurePrincipals(engine: RunningEngine, meter: ResourceMeter, registry
     help: 'Bytes of inputs and outputs that were stored.',
     registers,
   })
-  const most = Object.fromEntries(
-    MOST.map(([what, name, help]) => [
-      what,
-      new Gauge({ name: `sluice_principal_most_${name}`, help: `${help}, of the principal that has most.`, registers }),
-    ]),
-  ) as Record<(typeof MOST)[number][0], Gauge>
+  const ofMost = MOST.map(({ what, unit, ...metric }) => ({ what, unit, gauge: new Gauge({ ...metric, registers }) }))
   new Gauge({
     name: 'sluice_principal_most_held',
     help: 'Executions that this worker holds, of the principal that has most.',
@@ -109,17 +107,32 @@ function measurePrincipals(engine: RunningEngine, meter: ResourceMeter, registry
   meter.onWrite = (taken) => {
     for (const { payloadBytes } of taken) payload.inc(payloadBytes)
     const byPrincipal = [...Map.groupBy(taken, ({ initiatorId }) => initiatorId).values()]
-    for (const [what, , , unit] of MOST) {
-      most[what].set(Math.max(...byPrincipal.map((rows) => rows.reduce((sum, row) => sum + row[what], 0))) / unit)
+    for (const { what, unit, gauge } of ofMost) {
+      gauge.set(Math.max(...byPrincipal.map((rows) => rows.reduce((sum, row) => sum + row[what], 0))) / unit)
     }
   }
 }
 
-/** What the meter wrote last: its field, what it is called in the metrics, in what unit. */
+/** Of what the meter wrote last, and in what unit it is told. */
 const MOST = [
-  ['executions', 'executions', 'Executions that ended in the last seconds', 1],
-  ['payloadBytes', 'payload_bytes', 'Bytes of inputs and outputs that were stored in the last seconds', 1],
-  ['handlerCpuMs', 'handler_cpu_seconds', 'CPU time of handlers in the last seconds', 1_000],
+  {
+    what: 'executions',
+    unit: 1,
+    name: 'sluice_principal_most_executions',
+    help: 'Executions of the last seconds, of the principal that has most.',
+  },
+  {
+    what: 'payloadBytes',
+    unit: 1,
+    name: 'sluice_principal_most_payload_bytes',
+    help: 'Bytes of inputs and outputs that were stored in the last seconds, of the principal that has most.',
+  },
+  {
+    what: 'handlerCpuMs',
+    unit: 1_000,
+    name: 'sluice_principal_most_handler_cpu_seconds',
+    help: 'CPU time of handlers in the last seconds, of the principal that has most.',
+  },
 ] as const
 
 /** `what`: executionPayloads, executions, idempotencyKeys, auditEvents. */

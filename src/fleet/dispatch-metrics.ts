@@ -20,6 +20,8 @@ export function countOffers(registry: Registry): OfferCounters {
     help: 'Jobs that this worker took.',
     registers: [registry],
   })
+  // a series that begins at 0 shows its first increase
+  for (const outcome of ['queued', 'lost']) offers.inc({ outcome }, 0)
   return {
     queued: (count) => offers.inc({ outcome: 'queued' }, count),
     lost: (count) => offers.inc({ outcome: 'lost' }, count),

@@ -73,7 +73,11 @@ test(
     for (const line of [
       ...['sluice_lease_held 1', 'sluice_claims_total 1', 'sluice_executions_ready{pool="default"} 0', 'sluice_feed_followers 0'],
       ...['sluice_commit_queue_transitions 0', 'sluice_triggers_waiting{type="webhook"} 0', 'nodejs_eventloop_lag_seconds'],
-      ...['sluice_schedule_firings_total{status="STARTED"} 0', 'sluice_executions_total{status="SUCCEEDED"} 1'],
+      ...[
+        'sluice_schedule_firings_total{status="STARTED"} 0',
+        'sluice_executions_total{status="SUCCEEDED"} 1',
+        'sluice_executions_total{status="FAILED"} 0',
+      ],
     ])
       expect(metrics).toContain(line)
     // ids and names, never contents
