@@ -106,7 +106,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
     ...{ dispatch, offerUnheld, workerId, committer, programs, runners },
   })
   const waiters = createWaiters(database, bus, log, worker.mailboxes.isHeld)
-  const slots = createSlotSweep({ database, offerUnheld, log, mailboxes: worker.mailboxes })
+  const slots = createSlotSweep({ database, offerUnheld, isTurn: () => worker.isFirst, log, mailboxes: worker.mailboxes })
   committer.onSlots = slots.told
   const partitions = createLoop({
     name: 'partitions',

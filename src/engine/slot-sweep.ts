@@ -22,6 +22,8 @@ export interface SlotSweepOptions {
   database: Database
   /** tells a worker of it, if nobody holds it */
   offerUnheld(executionId: string): void
+  /** false: another worker looks just now */
+  isTurn(): boolean
   log: Logger
   mailboxes: Pick<Mailboxes, 'post' | 'hear' | 'isHeld'>
 }
@@ -58,12 +60,12 @@ interface Key {
   ready: boolean | null
 }
 
-export function createSlotSweep({ database, offerUnheld, log, mailboxes }: SlotSweepOptions): SlotSweep {
+export function createSlotSweep({ database, offerUnheld, isTurn, log, mailboxes }: SlotSweepOptions): SlotSweep {
   const loop = createLoop({
     name: 'slots',
     log,
     async runOnce() {
-      await runOnce()
+      if (isTurn()) await runOnce()
       return EVERY_MS
     },
   })

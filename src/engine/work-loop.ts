@@ -27,6 +27,8 @@ export interface WorkLoopOptions {
 
 export interface WorkLoop extends Loop {
   runOnce(): Promise<void>
+  /** In this second, about, it is the worker of all that does what one is enough for. */
+  readonly isFirst: boolean
   /** Something is ready, as was said: it is claimed without asking. */
   lookForReady(): void
   /** Something is due at `at`, ms since 1970, and others may not know of it in time: it looks then, whoever's turn that is. */
@@ -44,9 +46,13 @@ export function createWorkLoop(options: WorkLoopOptions): WorkLoop {
   let readyLookAt = 0
   let nextLookAt = 0
   let expectedAt = Number.POSITIVE_INFINITY
+  let isFirst = false
 
   return {
     ...loop,
+    get isFirst() {
+      return isFirst
+    },
     runOnce: async () => void (await look()),
     lookForReady() {
       readyLookAt = 0
@@ -76,7 +82,8 @@ export function createWorkLoop(options: WorkLoopOptions): WorkLoop {
       // whoever is rung all the time never asked before
       if (isRung && work.overdue) await overdue.fire()
     }
-    if (work.isFirst) await overdue.fireElsewhere()
+    isFirst = work.isFirst
+    if (isFirst) await overdue.fireElsewhere()
     const goesOn = work.stepsWait && (await steps.look())
     // what is due stays due while it cannot be claimed
     const isLeft = work.claimable || work.overdue

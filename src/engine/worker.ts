@@ -81,6 +81,8 @@ export interface Worker {
   onClaim?: (claimed: number) => void
   /** false: it could not renew its lease in time, and runs nothing */
   readonly holdsLease: boolean
+  /** in this second, about, it is the worker of all that does what one is enough for */
+  readonly isFirst: boolean
   /** Claims and fires what is due, once (tests). */
   runOnce(): Promise<void>
 }
@@ -193,6 +195,9 @@ export function createWorker(options: WorkerOptions): Worker {
     },
     get holdsLease() {
       return lease.alive
+    },
+    get isFirst() {
+      return claimLoop.isFirst
     },
     runOnce: claimLoop.runOnce,
   }
