@@ -26,7 +26,7 @@ ${WHAT[mode]}
 
 ${describeFlags(mode)}
 All settings: docs/configuration.md; what is set: \`sluice check-config ${mode}\`.
-SIGTERM and SIGINT drain it and end it with 0, a second one ends it at once. 64: wrong usage, 78: wrong configuration, 1: a fault.
+SIGTERM, SIGINT and SIGHUP drain it and end it with 0, a second one ends it at once. 64: wrong usage, 78: wrong configuration, 1: a fault.
 `
 
 export const PROCESS_USAGE = {
@@ -84,7 +84,7 @@ function endOnSignal(log: Logger, starting: AbortController, app: () => App | un
       })
     ended.resolve(code)
   }
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => (code === undefined ? void end(EXIT.ok) : process.exit(128 + constants.signals[signal])))
   const fail = (error: unknown, message: string): void => {
     log.fatal({ err: error }, message)

@@ -27,8 +27,10 @@ const GUARD_LOCK = 7_312_018
 const STALE_LOCK_MS = 10_000
 const GUARD_WAIT_MS = 1_000
 const FAST_STOP_MS = 10_000
-/** Between two looks whether a full disk has room again. */
-const FULL_WAIT_MS = 1_000
+/** Between two tries to start it again. */
+const REVIVE_WAIT_MS = 1_000
+/** What keeps it from starting for longer than that, and is not a full disk, does not go by itself. */
+const REVIVE_MS = 30_000
 
 export interface EmbeddedOptions {
   /** where the cluster lies (in `postgres/`); made when missing */
@@ -36,7 +38,7 @@ export interface EmbeddedOptions {
   readonly log: Logger
   /** server settings over SERVER_SETTINGS */
   readonly settings?: Readonly<Record<string, string>>
-  /** the server ended and could not be started again, for another reason than a full disk, which is waited for */
+  /** the server ended and could not be started again, tried for 30 s, a full disk for as long as it is */
   readonly onLost?: (error: Error) => void
 }
 
@@ -246,18 +248,19 @@ class Supervisor implements EmbeddedPostgres {
   async #revive(): Promise<void> {
     const { log, onLost } = this.#options
     const trouble = createTrouble({ log, level: 'error', message: 'PostgreSQL cannot be started again, trying on' })
+    const giveUpAt = performance.now() + REVIVE_MS
     log.warn({ pid: this.pid }, 'PostgreSQL ended: starting it again')
     while (!this.#stopping) {
       try {
         await this.#takeCharge()
         return log.info({ pid: this.pid }, 'PostgreSQL runs again')
       } catch (error) {
-        if (!(error instanceof DiskFull)) {
+        if (!(error instanceof DiskFull) && performance.now() > giveUpAt) {
           log.error({ err: error }, 'PostgreSQL could not be started again')
           return onLost?.(error as Error)
         }
         trouble.failed(error)
-        await sleep(FULL_WAIT_MS)
+        await sleep(REVIVE_WAIT_MS)
       }
     }
   }

@@ -198,6 +198,10 @@ test('a process that is asked to end while it starts ends at once; a second sign
   const waiting = await spawn('work', asApp)
   await waitsFor(waiting, /^database$/)
   expect(await waiting.end('SIGTERM')).toBe(0)
+  // its terminal was closed
+  const inTerminal = await spawn('work', asApp)
+  await waitsFor(inTerminal, /^database$/)
+  expect(await inTerminal.end('SIGHUP')).toBe(0)
 
   await startPostgres()
   const api = await spawn('serve', { ...asOwner, SLUICE_SHUTDOWN_DELAY_MS: '60000' })

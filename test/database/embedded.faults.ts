@@ -181,6 +181,22 @@ describe('after kill -9', () => {
     expect(await sluice.stop()).toBe(0)
   })
 
+  test('of PostgreSQL while it starts again, it is started once more', async () => {
+    const sluice = await startSluice()
+    let killed = sluice.pid
+    for (let times = 0; times < 3; times++) {
+      await killPostgres(killed)
+      killed = await vi.waitFor(async () => {
+        const pid = Number((await readFile(join(dataDir, 'postgres', 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
+        expect(pid).not.toBe(killed)
+        return pid
+      }, { timeout: 20_000, interval: 2 })
+    }
+    const works = (): Promise<object[]> => ask(sluice.appUrl, 'select 1 as works')
+    expect(await vi.waitFor(works, { timeout: 20_000 })).toEqual([{ works: 1 }])
+    expect(await sluice.stop()).toBe(0)
+  })
+
   test('of PostgreSQL while its disk is full, it is started again when there is room, and waited for meanwhile', async () => {
     const sluice = await startSluice()
     // it writes this file when it starts; here to a device that has no room
