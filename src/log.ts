@@ -5,6 +5,7 @@
 import { pino } from 'pino'
 import type { DestinationStream, Level, Logger as PinoLogger } from 'pino'
 import { listed } from './log-fields.ts'
+import { openLogOutput } from './log-output.ts'
 import type { LogFields } from './log-fields.ts'
 import { escapeObeyed, redact } from './log-text.ts'
 
@@ -23,7 +24,7 @@ export interface Logger extends Readonly<Record<Level, Write>> {
 }
 
 /** `level`: pino's; `destination`: standard output unless given (tests). */
-export function createLog(level: string, destination: DestinationStream = pino.destination({ fd: 1, sync: true })): Logger {
+export function createLog(level: string, destination: DestinationStream = openLogOutput()): Logger {
   // what goes wrong in a serialiser of ours must not bring pino's own, which print everything
   const options = { level, base: null, serializers: { err: (err: unknown) => err } }
   return over(pino(options, { write: (line: string) => destination.write(escapeObeyed(line)) }))

@@ -12,7 +12,7 @@ const STAIRS: readonly (readonly string[][])[] = [
     ['ids.ts'],
     ['release.ts'],
     ['tracing.ts'],
-    ['log.ts', 'log-error.ts', 'log-fields.ts', 'log-text.ts', 'sql-states.ts', 'trouble.ts'],
+    ['log.ts', 'log-error.ts', 'log-fields.ts', 'log-output.ts', 'log-text.ts', 'sql-states.ts', 'trouble.ts'],
     ['config/config-types.ts'],
   ],
   [['loop.ts'], ['database/'], ['outbound/'], ['language/']],
