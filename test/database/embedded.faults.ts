@@ -186,11 +186,14 @@ describe('after kill -9', () => {
     let killed = sluice.pid
     for (let times = 0; times < 3; times++) {
       await killPostgres(killed)
-      killed = await vi.waitFor(async () => {
-        const pid = Number((await readFile(join(dataDir, 'postgres', 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
-        expect(pid).not.toBe(killed)
-        return pid
-      }, { timeout: 20_000, interval: 2 })
+      killed = await vi.waitFor(
+        async () => {
+          const pid = Number((await readFile(join(dataDir, 'postgres', 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
+          expect(pid).not.toBe(killed)
+          return pid
+        },
+        { timeout: 20_000, interval: 2 },
+      )
     }
     const works = (): Promise<object[]> => ask(sluice.appUrl, 'select 1 as works')
     expect(await vi.waitFor(works, { timeout: 20_000 })).toEqual([{ works: 1 }])
