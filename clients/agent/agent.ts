@@ -41,6 +41,7 @@ export interface AgentOptions {
 }
 
 export interface Agent {
+  /** Resolves when it hears what is asked and told; over GraphQL also when the API cannot be reached yet. */
   start(): Promise<void>
   /** Takes nothing more, and waits so long (10,000 ms) for what it is about; what is not done then is left to others. */
   stop(withinMs?: number): Promise<void>

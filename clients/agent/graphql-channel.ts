@@ -53,7 +53,8 @@ query AgentMore($role: String!, $after: String) {
 const BODY = `query AgentBody($id: ID!) { node(id: $id) { ... on AgentRequest { request } } }`
 const MORE_EVERY_MS = 1_000
 
-export function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions): Channel {
+/** Resolves when its feed tells of the first time, or could not be opened: it tries on then. */
+export async function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions): Promise<Channel> {
   const api = { url, apiKey }
   const answers = createGraphqlAnswers(api)
   const isOurs = ({ role }: { role: string }): boolean => roles.includes(role)
@@ -86,6 +87,7 @@ export function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions
   const left = new Map<string, number>()
   const closed = new Set<(id: string) => void>()
   let news = Promise.withResolvers<void>()
+  const opened = news.promise
   let askedMoreAt = 0
 
   const stop = feed.subscribe(({ view }) => {
@@ -146,6 +148,7 @@ export function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions
     left.set(message.request.id, at)
   }
 
+  await opened
   return {
     async next(most, signal) {
       for (;;) {

@@ -110,7 +110,8 @@ async function openRooms(
   if (development && config.engine.examples) await loadExampleFlows(services)
   openUpkeep(ground, audit, engine, secretKeys)
   watchRelease(ground, onFatal)
-  // Node does it when a process exits, and one that is killed began in twice the time then. Before the first lease: it takes half a second, once.
+  // Node keeps what it compiled when a process exits; after one that was killed the next would compile it all again. Half a second, once,
+  // and so before the first lease.
   flushCompileCache()
   await engine.run()
   // the embedded database has no others: that of the run before, whose lease is not over yet, is none

