@@ -82,9 +82,12 @@ async function ended(id: string): Promise<{ status: string; output: Record<strin
   }
 }
 
-describe.each(WAYS)('an agent over %s', (_way, way) => {
+describe.each(WAYS)('an agent over %s', (overWhat, way) => {
   test('answers what it is asked, with what it was asked in hand, and is told what came of it (A14)', async () => {
-    const execution = await ask()
+    // what was answered before may still lie in the stream
+    const name = `moon base over ${overWhat}`
+    const subject = `Approve the high-cost feature ${name}`
+    const execution = await ask(name)
     const seen: AgentRequest[] = []
     const notices: AgentNotice[] = []
     await run({ ...way, onRequest: () => undefined, onNotice: (notice) => void notices.push(notice) }, ['product_manager'])
@@ -92,6 +95,7 @@ describe.each(WAYS)('an agent over %s', (_way, way) => {
     await run({
       ...way,
       onRequest(request) {
+        if (request.subject !== subject) return undefined
         seen.push(request)
         return { decision: 'REJECT', data: { why: 'too early' } }
       },
@@ -99,11 +103,11 @@ describe.each(WAYS)('an agent over %s', (_way, way) => {
     })
     expect(await answered.promise).toBe('ACCEPTED')
     expect(await ended(execution)).toMatchObject({ status: 'SUCCEEDED', output: { approved: false, decided_by: 'ceo' } })
-    expect(seen).toMatchObject([
-      { role: 'ceo', step: 'ask_ceo', subject: 'Approve the high-cost feature moon base', body: { feature: 'moon base' } },
-    ])
+    expect(seen).toMatchObject([{ role: 'ceo', step: 'ask_ceo', subject, body: { feature: name } }])
     expect(seen[0]!.deadlineAt.getTime()).toBeGreaterThan(Date.now())
-    await expect.poll(() => notices.at(-1)).toMatchObject({ role: 'product_manager', body: { approved: false } })
+    await expect
+      .poll(() => notices.at(-1), { timeout: 10_000 })
+      .toMatchObject({ role: 'product_manager', body: { approved: false } })
     // who may not see the execution is not told which it is, but in a message
     for (const { execution: shown } of seen) expect(shown).toBe('redis' in way ? execution : undefined)
   })

@@ -42,7 +42,7 @@ test.each<[KillPoint, number]>([
   ['after act', 21],
   ['before commit', 8],
   ['after commit', 8],
-  ['during commit', 10],
+  ['during commit', 8],
 ])('killed %s (the time numbered %i) while it undoes, another worker goes on where it was (D9, E6)', async (point, nth) => {
   const ids: string[] = []
   const dying = await spawnEngine(env, { leaseMs: LEASE_MS, dieAt: { point, nth } })

@@ -292,7 +292,10 @@ describe.skipIf(!hasRedis)('two servers of a fleet', async () => {
     const [one, two] = [await member(), await member()]
     await (await one.connection.reached).flushall()
     const urls = [one.url, two.url]
-    expect(letIn(await times(30, (at) => post(urls[at % 2]!, '{ hello }', { token: 'user' })))).toBe(PER_MINUTE)
+    // each knows the token: those that come at once with one that is new count as guesses until it turns out to be good
+    const first = [await post(one.url, '{ hello }', { token: 'user' }), await post(two.url, '{ hello }', { token: 'user' })]
+    const more = await times(30, (at) => post(urls[at % 2]!, '{ hello }', { token: 'user' }))
+    expect(letIn([...first, ...more])).toBe(PER_MINUTE)
     expect(letIn(await times(30, (at) => post(urls[at % 2]!, '{ hello }')))).toBe(PER_MINUTE)
     const wrong = await times(30, (at) => post(urls[at % 2]!, '{ hello }', { token: `guess-${at}` }))
     expect(wrong.filter(({ status }) => status === 401)).toHaveLength(PER_MINUTE)
