@@ -185,3 +185,12 @@ test('a connection that is lost in a transaction takes no place of the pool with
   expect(await own.query('select 1 as one')).toEqual([{ one: 1 }])
   await own.close()
 })
+
+test('it closes while connections are on their way', async () => {
+  const own = await openDatabase({ connection, entities: [], poolSize: 4, log: createLog('silent') })
+  const asked = Promise.allSettled(Array.from({ length: 4 }, () => own.query('select 1')))
+  // begun, and not there yet
+  await new Promise((resolve) => setImmediate(resolve))
+  await own.close()
+  expect(await asked).toHaveLength(4)
+})
