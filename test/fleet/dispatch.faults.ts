@@ -160,9 +160,9 @@ describe.skipIf(!hasRedis)('dispatch by BullMQ', { timeout: 120_000 }, () => {
   test('whoever can write to Redis may queue what they like: each execution still runs once, in its pool, and nobody dies of it', async () => {
     const offering = (await redisDispatch(500)).dispatch
     const api = await startEngine(offering, false)
-    await startEngine((await redisDispatch(500)).dispatch)
     const [elsewhere] = await startMany(api, 1)
     await database.query(`update sluice.executions set pool = 'gpu' where id = $1`, [elsewhere])
+    await startEngine((await redisDispatch(500)).dispatch)
     const done = await startMany(api, 5)
     const key = (name: string): string => `${queuePrefix('default')}:${QUEUE}:${name}`
     const before = process.memoryUsage.rss()
