@@ -16,7 +16,8 @@ const NOBODY = '00000000-0000-0000-0000-000000000000'
 export function createUnheldOffers(database: Pick<Database, 'query'>, dispatch: Pick<Dispatch, 'offer'>, log: Logger) {
   const find = together(async (ids: readonly string[]) => {
     const found = await database.query<Offer>(UNHELD_TEXT, [ids, NOBODY])
-    return ids.map((id) => found.find(({ executionId }) => executionId === id))
+    const byId = new Map(found.map((offer) => [offer.executionId, offer]))
+    return ids.map((id) => byId.get(id))
   })
 
   return (executionId: string): void => {
