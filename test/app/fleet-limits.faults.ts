@@ -39,7 +39,7 @@ describe.skipIf(!hasRedis)('a fleet', () => {
       expect(alone.filter((status) => status === 200)).toHaveLength(PER_MINUTE)
     }
     for (const server of servers) {
-      expect(server.output().split('Redis is away').length - 1).toBe(1)
+      expect(server.output().split('Redis is away: limits').length - 1).toBe(1)
       expect(await server.end('SIGTERM')).toBe(0)
     }
   })
