@@ -1,4 +1,5 @@
 /** Takes the answers that agents send over Redis: each is judged, told about, and settled. One that cannot be judged stops no other. */
+import { passes } from '../database/when-reachable.ts'
 import type { AgentMessages, IncomingMessage } from '../fleet/agent-messages.ts'
 import type { Logger } from '../log.ts'
 import { createLoop } from '../loop.ts'
@@ -10,7 +11,7 @@ const POLL_MS = 1_000
 /** Large ones come in smaller parts. */
 const AT_ONCE = 100
 const RECLAIM_EVERY_MS = 10_000
-/** After so many tries by whoever lives, while the database answers, it is the message. */
+/** After so many tries that ended with the process, or for another reason than that nothing can be stored now, it is the message. */
 const MOST_FAILURES = 5
 
 export interface AgentInbox {
@@ -19,7 +20,7 @@ export interface AgentInbox {
   /** Takes what there is, until there is no more; how many ms until it should look again. */
   runOnce(): Promise<number>
   /** told what became of each; for metrics */
-  onAnswer?: (outcome: NonNullable<AnswerOutcome> | 'DROPPED') => void
+  onAnswer?: (outcome: 'ACCEPTED' | 'REFUSED' | 'DROPPED') => void
 }
 
 export interface AgentInboxOptions {
@@ -30,6 +31,8 @@ export interface AgentInboxOptions {
 
 export function createAgentInbox({ messages, door, log }: AgentInboxOptions): AgentInbox {
   let reclaimedAt = Number.NEGATIVE_INFINITY
+  /** answers may come for ever, and each batch may wait for the database */
+  let stopping = false
 
   async function runOnce(): Promise<number> {
     if (!messages.ready) return POLL_MS
@@ -44,7 +47,7 @@ export function createAgentInbox({ messages, door, log }: AgentInboxOptions): Ag
   }
 
   async function takeAll(next: (most: number) => Promise<IncomingMessage[]>): Promise<void> {
-    while (messages.ready) {
+    while (messages.ready && !stopping) {
       const batch = await next(AT_ONCE)
       if (batch.length === 0) return
       const poison = batch.filter(({ failures }) => failures >= MOST_FAILURES)
@@ -52,15 +55,26 @@ export function createAgentInbox({ messages, door, log }: AgentInboxOptions): Ag
         log.error({ count: failures }, 'an answer of an agent could not be judged again and again: it is dropped')
         inbox.onAnswer?.('DROPPED')
       }
-      await take(batch.filter((message) => !poison.includes(message)))
       await messages.settle(poison.map(({ entry }) => entry))
+      if (!(await take(batch.filter((message) => !poison.includes(message))))) return
     }
   }
 
-  async function take(batch: readonly IncomingMessage[]): Promise<void> {
-    const outcomes = await receiveAgentAnswers(door, batch)
-    await messages.settle(batch.flatMap(({ entry }, at) => (outcomes[at] ? entry : [])))
-    for (const outcome of outcomes) if (outcome) inbox.onAnswer?.(outcome)
+  /** False: now is no time to take more. */
+  async function take(batch: readonly IncomingMessage[]): Promise<boolean> {
+    const outcomes = await receiveAgentAnswers(door, batch).catch(async (error: unknown) => {
+      if (passes(error)) await messages.spare(batch)
+      throw error
+    })
+    const of = (outcome: AnswerOutcome): IncomingMessage[] => batch.filter((_, at) => outcomes[at] === outcome)
+    for (const outcome of ['ACCEPTED', 'REFUSED'] as const) {
+      const ended = of(outcome)
+      await messages.settle(ended.map(({ entry }) => entry))
+      for (const _ of ended) inbox.onAnswer?.(outcome)
+    }
+    const later = of('LATER')
+    await messages.spare(later)
+    return later.length === 0
   }
 
   /** That Redis is away was said, and is no fault here. */
@@ -77,7 +91,10 @@ export function createAgentInbox({ messages, door, log }: AgentInboxOptions): Ag
       messages.onReady(loop.wake)
       loop.start()
     },
-    stop: () => loop.stop(),
+    async stop() {
+      stopping = true
+      await loop.stop()
+    },
   }
   return inbox
 }

@@ -94,7 +94,7 @@ export function createAgentOutbox({ services, messages, changes, bus, leader, lo
     } catch (error) {
       if (!messages.ready) throw error
       lost = true
-      log.warn({ role, why: (error as Error).message }, 'the stream of a role could not be kept, trying again')
+      log.warn({ role, err: error }, 'the stream of a role could not be kept, trying again')
     }
   }
 

@@ -1,6 +1,6 @@
 /** Finds the PostgreSQL binaries that came by npm, and makes them runnable for the user that has to run them. */
 import { execFile } from 'node:child_process'
-import { chmod, cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { chmod, cp, lstat, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
@@ -44,6 +44,7 @@ export async function locatePostgres(dataDir: string, user: ServiceUser | undefi
 
   const candidates = user === undefined ? [dataDir] : ['/var/lib/sluice', join(tmpdir(), `sluice-${process.getuid?.()}`)]
   for (const parent of candidates) {
+    if (user !== undefined && !(await makeOwn(parent))) continue
     const copy = join(parent, `postgres-${installed.version}`)
     if (await runs(copy, user)) return copy
     await copyNative(installed.native, copy, links).catch(() => undefined)
@@ -53,6 +54,15 @@ export async function locatePostgres(dataDir: string, user: ServiceUser | undefi
   throw new Error(
     `The PostgreSQL binaries in ${installed.native} cannot be run by ${who}, nor a copy in ${candidates.join(' or ')}`,
   )
+}
+
+/** False: nobody can write there, or others than us can, who would choose what we run. */
+async function makeOwn(directory: string): Promise<boolean> {
+  const there = await mkdir(directory, { recursive: true, mode: 0o755 }).then(
+    () => lstat(directory),
+    () => undefined,
+  )
+  return there !== undefined && there.isDirectory() && there.uid === process.getuid?.() && (there.mode & 0o022) === 0
 }
 
 interface Link {
@@ -98,6 +108,8 @@ async function copyNative(from: string, to: string, links: readonly Link[]): Pro
   const aside = join(dirname(to), `${basename(to)}.${process.pid}`, 'native')
   try {
     await mkdir(dirname(to), { recursive: true, mode: 0o755 })
+    // of a process that was killed and had our id: in a container the next one has it again
+    await rm(dirname(aside), { recursive: true, force: true })
     await mkdir(dirname(aside), { mode: 0o755 })
     await cp(from, aside, {
       recursive: true,

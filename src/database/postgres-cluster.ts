@@ -1,6 +1,6 @@
 /** The embedded cluster on disk: where its parts lie, how it is made, its roles and its settings. */
 import { execFile } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { chmod, chown, link, mkdir, mkdtemp, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -71,7 +71,9 @@ export async function openCluster(dataDir: string): Promise<Cluster> {
     log: join(home, 'postgres.log'),
     binaries: await locatePostgres(home, user),
     user,
-    passwords: await readPasswords(join(home, 'passwords.json')),
+    passwords: await readPasswords(join(home, 'passwords.json')).catch(async (error: Error) => {
+      throw (await isDiskFull(home, error.message)) ? new DiskFull(home, error) : error
+    }),
     socketDir: join(home, 'socket'),
     // A service user often cannot walk to the data (a checkout under /root). Its working directory it can always enter by this
     // link, which the kernel follows without looking at the directories above.
@@ -150,16 +152,23 @@ export async function makeSocketDir(cluster: Cluster): Promise<string> {
 
 /** Written once, before the cluster exists; whoever comes second reads what the first wrote. */
 async function readPasswords(path: string): Promise<Passwords> {
-  const fresh = { superuser: newPassword(), owner: newPassword(), app: newPassword() }
-  const draft = `${path}.${process.pid}`
   const existing = await readFile(path, 'utf8').catch(() => undefined)
   if (existing !== undefined) return JSON.parse(existing) as Passwords
-  const file = await open(draft, 'wx', 0o600)
-  await file.writeFile(JSON.stringify(fresh))
-  await file.sync()
-  await file.close()
-  await link(draft, path).catch(ignoreExisting)
-  await rm(draft)
+  const fresh = { superuser: newPassword(), owner: newPassword(), app: newPassword() }
+  // no process id: the next process of a container has the same
+  const draft = `${path}.${randomUUID()}`
+  try {
+    const file = await open(draft, 'wx', 0o600)
+    try {
+      await file.writeFile(JSON.stringify(fresh))
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await link(draft, path).catch(ignoreExisting)
+  } finally {
+    await rm(draft, { force: true })
+  }
   return JSON.parse(await readFile(path, 'utf8')) as Passwords
 }
 
@@ -171,6 +180,8 @@ async function initialise(cluster: Cluster, home: string): Promise<void> {
   const secretDir = await mkdtemp(join(tmpdir(), 'sluice-'))
   const secret = join(secretDir, 'password')
   try {
+    // of a process that was killed and had our id: in a container the next one has it again
+    await rm(aside, { recursive: true, force: true })
     await mkdir(aside, { mode: 0o700 })
     await writeFile(secret, cluster.passwords.superuser, { mode: 0o600 })
     for (const path of [aside, secretDir, secret]) await giveTo(cluster.user, path)

@@ -37,6 +37,8 @@ export interface AgentMessages {
   /** Answers that a process took long ago and did not settle. */
   reclaim(most: number): Promise<IncomingMessage[]>
   settle(entries: readonly string[]): Promise<void>
+  /** Takes back that these were taken: it was no fault of theirs. Whoever reclaims gets them after a while. */
+  spare(messages: readonly IncomingMessage[]): Promise<void>
   /** Whether each nonce is used by this entry alone, kept for so many ms; in their order. */
   claimNonces(nonces: readonly { entry: string; nonce: string; keptMs: number }[]): Promise<boolean[]>
   /** Tells an agent what became of an answer; by its key's fingerprint. */

@@ -185,6 +185,12 @@ for i = 2, #ARGV do
   redis.call('xdel', KEYS[1], ARGV[i])
 end`
 
+/** KEYS: the stream of answers. ARGV: group, the consumer that took them, and for each entry how often it was taken before. */
+export const SPARE = `
+for i = 3, #ARGV, 2 do
+  redis.call('xclaim', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'RETRYCOUNT', ARGV[i + 1], 'JUSTID')
+end`
+
 /** KEYS: nonces. ARGV: for each the entry that used it, and for how many ms it is kept. 1: it is this entry's, 0: another used it before. */
 export const CLAIM_NONCES = `
 local mine = {}

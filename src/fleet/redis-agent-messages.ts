@@ -7,7 +7,20 @@ import { createHash, randomUUID } from 'node:crypto'
 import type { Logger } from '../log.ts'
 import { MAX_ANSWER_BYTES } from './agent-messages.ts'
 import type { AgentMessages, IncomingMessage } from './agent-messages.ts'
-import { CLAIM_NONCES, DELIVER, HEAR, HELD, INTACT, RECEIVE, RECLAIM, REPLY, SETTLE, TAKEN, WITHDRAW } from './agent-scripts.ts'
+import {
+  CLAIM_NONCES,
+  DELIVER,
+  HEAR,
+  HELD,
+  INTACT,
+  RECEIVE,
+  RECLAIM,
+  REPLY,
+  SETTLE,
+  SPARE,
+  TAKEN,
+  WITHDRAW,
+} from './agent-scripts.ts'
 import { keepListening } from './keep-listening.ts'
 import type { RedisClient, RedisConnection } from './redis-connection.ts'
 import { listenToRedis } from './redis-ear.ts'
@@ -143,6 +156,10 @@ export function createAgentMessages({ redis, log }: AgentMessagesOptions): Agent
     reclaim: (most) => read(RECLAIM, most, [SETTLED_WITHIN_MS, PROCESS_SILENT_MS]),
     async settle(entries) {
       if (entries.length > 0) await run(SETTLE, [RESPONSES], [SERVERS, ...entries])
+    },
+    async spare(messages) {
+      if (messages.length > 0)
+        await run(SPARE, [RESPONSES], [SERVERS, self, ...messages.flatMap(({ entry, failures }) => [entry, failures])])
     },
     async claimNonces(nonces) {
       if (nonces.length === 0) return []

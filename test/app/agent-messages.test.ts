@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { featureApproval } from '../../examples/flows/feature-approval.ts'
 import { createAgentInbox } from '../../src/app/agent-inbox.ts'
 import { createAgentOutbox } from '../../src/app/agent-outbox.ts'
-import { ANSWER_REFUSALS } from '../../src/errors.ts'
+import { ANSWER_REFUSALS, Fault } from '../../src/errors.ts'
 import type { AnswerRefusal } from '../../src/errors.ts'
 import { MAX_ANSWER_BYTES } from '../../src/fleet/agent-messages.ts'
 import type { LimitState } from '../../src/fleet/limiter.ts'
@@ -444,6 +444,41 @@ describe.skipIf(!hasRedis)('agents over Redis (A14)', async () => {
     await takeAndDie(await sendSigned(by, answerTo(request)), 5)
     await takeOver()
     expect(outcomes).toEqual(['ACCEPTED', 'DROPPED'])
+    expect(await redis.xlen(RESPONSES)).toBe(0)
+  })
+
+  test('an answer that cannot be stored for now waits, however often that is tried', async () => {
+    const by = await agent('ceo')
+    const { request } = await ask()
+    const outcomes: string[] = []
+    const takeWith = async (at: typeof services) => {
+      const other = createAgentInbox({ messages, door: { services: at, messages, limiter, log }, log })
+      other.onAnswer = (outcome) => outcomes.push(outcome)
+      await other.runOnce()
+    }
+    const unavailable = Object.assign(Object.create(engine), { answer: () => Promise.reject(new Fault('UNAVAILABLE')) })
+    const entry = await sendSigned(by, answerTo(request))
+    for (let times = 0; times < 7; times += 1) {
+      await takeWith({ ...services, engine: unavailable })
+      await redis.xclaim(RESPONSES, 'sluice', 'dead', 0, entry!, 'IDLE', 40_000, 'JUSTID')
+    }
+    expect(await rowOf(request)).toMatchObject({ status: 'OPEN' })
+    await takeWith(services)
+    expect(await rowOf(request)).toMatchObject({ status: 'ANSWERED' })
+    expect(outcomes).toEqual(['ACCEPTED'])
+  })
+
+  test('a process that is asked to stop does not first take all that others have sent', async () => {
+    const pipeline = redis.pipeline()
+    for (let at = 0; at < 500; at += 1) pipeline.xadd(RESPONSES, '*', 'nonsense', `${at}`)
+    await pipeline.exec()
+    const other = createAgentInbox({ messages, door: { services, messages, limiter, log }, log })
+    const begun = new Promise<void>((resolve) => (other.onAnswer = () => resolve()))
+    other.start()
+    await begun
+    await other.stop()
+    expect(await redis.xlen(RESPONSES)).toBeGreaterThan(0)
+    await take()
     expect(await redis.xlen(RESPONSES)).toBe(0)
   })
 

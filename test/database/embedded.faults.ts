@@ -2,11 +2,12 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { openCluster } from '../../src/database/postgres-cluster.ts'
 import { isPostgres, waitUntilGone } from '../../src/database/postgres-process.ts'
 
 /** One data directory for all: making the cluster is the slow part. Each test leaves the server stopped. */
@@ -249,6 +250,15 @@ test('a lock file whose pid belongs to another program now does not block the st
   await writeFile(lockFile, lock.replace(`${first.pid}`, `${process.pid}`))
   const second = await startSluice()
   expect(second.refused).toBeUndefined()
+})
+
+test('what starts left behind that were killed is in the way of none that has their process id, as in a container', async () => {
+  const home = join(dataDir, 'left', 'postgres')
+  await mkdir(join(home, `data.${process.pid}`, 'base'), { recursive: true })
+  await writeFile(join(home, `passwords.json.${process.pid}`), '')
+  const { passwords, data } = await openCluster(join(dataDir, 'left'))
+  expect(JSON.parse(await readFile(join(home, 'passwords.json'), 'utf8'))).toEqual(passwords)
+  expect(await readFile(join(data, 'PG_VERSION'), 'utf8')).toBe('18\n')
 })
 
 test('a data directory with a path too long for a socket, and with spaces, works and leaves no socket behind', async () => {

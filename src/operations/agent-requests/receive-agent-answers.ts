@@ -6,6 +6,7 @@
  * it is a copy of, and answers a request that is answered: it changes nothing.
  */
 import { auditEntry } from '../../audit/record-audit.ts'
+import { passes } from '../../database/when-reachable.ts'
 import { ANSWER_REFUSALS } from '../../errors.ts'
 import type { AnswerRefusal } from '../../errors.ts'
 import type { AgentMessages, IncomingMessage } from '../../fleet/agent-messages.ts'
@@ -35,8 +36,8 @@ export interface AnswerDoor {
   readonly log: Logger
 }
 
-/** What became of one; `undefined`: it could not be judged now, and is to be taken again. */
-export type AnswerOutcome = 'ACCEPTED' | 'REFUSED' | undefined
+/** What became of one. LATER: nothing can be stored now, take it again; FAILED: it could not be judged, take it again. */
+export type AnswerOutcome = 'ACCEPTED' | 'REFUSED' | 'LATER' | 'FAILED'
 
 /** What is known of a message, more with every look at it. */
 interface Candidate {
@@ -66,7 +67,7 @@ export async function receiveAgentAnswers(door: AnswerDoor, messages: readonly I
         return candidate.reply.ok ? 'ACCEPTED' : 'REFUSED'
       } catch (error) {
         door.log.warn({ err: error }, 'an answer of an agent could not be taken yet')
-        return undefined
+        return passes(error) ? 'LATER' : 'FAILED'
       }
     }),
   )
