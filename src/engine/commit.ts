@@ -2,29 +2,14 @@
  * Group commit: transitions that arrive while a commit is in flight form the next batch. No timer, no delay when idle; what waits
  * is bounded. The text of the function that it calls is commit.sql beside it.
  */
-import { int4Array, rowArray, uuidArray } from '../database/binary-rows.ts'
 import type { Database } from '../database/database.ts'
 import { sqlState } from '../database/database.ts'
-import { prepared } from '../database/prepared.ts'
 import { Fault } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { createTrouble } from '../trouble.ts'
-import type { ListName, Rows } from './encode.ts'
 import { LISTS } from './encode.ts'
-
-export interface CommitItem {
-  executionId: string
-  kind: 'start' | 'update'
-  /** random, stored with the row: tells after a lost answer whether it was stored */
-  mark: number
-  rows: Rows
-  /** an idempotency key comes with this start */
-  keyed?: boolean
-  /** API transitions go first */
-  urgent?: boolean
-  /** of an update: what was decided on; the fence */
-  from?: { version: number; epoch: number }
-}
+import { findStored, storeBatch } from './store-batch.ts'
+import type { CommitItem, Refusal, SlotNews } from './store-batch.ts'
 
 export type Verdict =
   | { kind: 'committed' }
@@ -47,6 +32,9 @@ const SMALLEST_PART = 8
 export const FULL_ITEMS = 10_000
 export const FULL_BYTES = 64_000_000
 
+/** Between commits while somebody holds the rows of all that wait, at most. */
+const BLOCKED_MS = 100
+
 /** Callers of the API are not kept waiting for longer while nothing can be stored (a full disk, a standby, a lock). */
 const URGENT_MS = 10_000
 
@@ -57,7 +45,7 @@ export interface Committer {
   readonly full: boolean
   /** what is not committed yet; for metrics */
   readonly waiting: { readonly items: number; readonly bytes: number }
-  /** for how many ms nothing could be stored, 0 when the last commit was */
+  /** for how many ms nothing could be stored; 0: the last commit was, or nothing waits for one any more */
   readonly failingMs: number
   /** called with whom a commit handed slots to, or told to end: they may be anywhere */
   onSlots?: (changed: SlotNews) => void
@@ -65,12 +53,6 @@ export interface Committer {
   onCommit?: (batch: { items: number; bytes: number; ms: number }) => void
   /** Commits what waits, then refuses. */
   close(): Promise<void>
-}
-
-/** Ids of executions. */
-export interface SlotNews {
-  woken: readonly string[]
-  told: readonly string[]
 }
 
 interface Waiting extends CommitItem {
@@ -81,13 +63,6 @@ interface Waiting extends CommitItem {
   abandon(error: Error): void
 }
 
-export const COMMIT_TEXT = prepared(
-  'select at, refused from sluice.commit_transitions($1::sluice.start_row_30[], $2, $3::uuid[], $4::integer[], $5::integer[], ' +
-    '$6::sluice.update_row_16[], $7::sluice.step_run_row[], $8::sluice.event_row[], $9::sluice.ask_row[], $10::sluice.closed_ask_row[], ' +
-    '$11::sluice.output_row[], $12::sluice.read_row[], $13::sluice.send_row[], $14::sluice.key_row[], $15::sluice.audit_row[], $16::sluice.wait_row[], ' +
-    '$17::sluice.slot_row[])',
-)
-
 /** `urgentMs`: how long the API waits, 10,000. */
 export function createCommitter(database: Database, log: Logger, { urgentMs = URGENT_MS } = {}): Committer {
   const urgent: Waiting[] = []
@@ -96,6 +71,8 @@ export function createCommitter(database: Database, log: Logger, { urgentMs = UR
   let count = 0
   /** items of the batch that is being stored */
   let underWay = 0
+  /** how many commits in a row stored nothing, since somebody holds the rows of all that wait */
+  let blocked = 0
   let pumping: Promise<void> | undefined
   let closed = false
   const trouble = createTrouble({ log, message: 'commit failed, trying again', over: 'commits go on' })
@@ -123,7 +100,7 @@ export function createCommitter(database: Database, log: Logger, { urgentMs = UR
       return { items: count, bytes }
     },
     get failingMs() {
-      return trouble.lastsMs
+      return count === 0 ? 0 : trouble.lastsMs
     },
     get full() {
       return count >= FULL_ITEMS || bytes >= FULL_BYTES
@@ -146,6 +123,7 @@ export function createCommitter(database: Database, log: Logger, { urgentMs = UR
         bytes: batch.reduce((sum, item) => sum + item.bytes, 0),
         ms: performance.now() - started,
       })
+      if (blocked > 0) await pause(Math.min(2 ** blocked, BLOCKED_MS))
     }
     pumping = undefined
   }
@@ -169,19 +147,31 @@ export function createCommitter(database: Database, log: Logger, { urgentMs = UR
     let batch = items
     // an answer was lost: nothing is sent again before it is known what became of it
     let doubtful = false
+    /** why PostgreSQL will not take it */
+    let refusal: unknown
     for (let attempt = 0; batch.length > 0; attempt++) {
       try {
         if (doubtful) {
-          batch = await readBack(batch)
+          const left = await readBack(batch)
           doubtful = false
-          continue
+          if (left.length < batch.length) refusal = undefined
+          batch = left
+          if (batch.length === 0) return trouble.worked()
         }
-        const refused = await store(batch)
+        if (refusal !== undefined) break
+        const { refusals, slots } = await storeBatch(database, batch)
         trouble.worked()
-        return settleBatch(batch, refused)
+        for (const news of slots) committer.onSlots?.(news)
+        return settleBatch(batch, refusals)
       } catch (error) {
         const state = sqlState(error)
-        if (state && /^(22|23|54|SL)/.test(state)) return await bisect(batch, error)
+        if (state && /^(22|23|54|SL)/.test(state)) {
+          refusal = error
+          // a start that was sent twice, because its first answer was lost and came late, is there already
+          doubtful = state === '23505'
+          continue
+        }
+        refusal = undefined
         trouble.failed(error, { items: batch.length })
         if (closed && attempt >= 3) return giveUp(batch, error)
         batch = leave(batch, error)
@@ -191,6 +181,7 @@ export function createCommitter(database: Database, log: Logger, { urgentMs = UR
         await pause(Math.min(50 * 2 ** attempt, 1000))
       }
     }
+    if (refusal !== undefined) await bisect(batch, refusal)
   }
 
   /** Without those for whom nobody waits any more. What is left out may be stored all the same: the answer was lost, or comes late. */
@@ -207,37 +198,19 @@ export function createCommitter(database: Database, log: Logger, { urgentMs = UR
     for (const item of items) item.abandon(new Fault('UNAVAILABLE', undefined, { cause }))
   }
 
-  async function store(batch: readonly Waiting[]): Promise<Refusal[]> {
-    const list = (name: ListName): Buffer | null => rowArray(batch.flatMap(({ rows }) => rows[name] ?? []))
-    // in the order in which the function locks them, so that it can tell by one comparison that nothing is stale
-    const updates = batch.filter((item) => item.kind === 'update').sort((a, b) => (a.executionId < b.executionId ? -1 : 1))
-    const ids = updates.map((item) => item.executionId)
-    const sent = performance.now()
-    const [answer] = await database.query<{ at: number; refused: (Refusal | SlotsChanged)[] | null }>(COMMIT_TEXT, [
-      ...[list('starts'), batch.some((item) => item.keyed), uuidArray(ids)],
-      ...[int4Array(updates.map(({ from }) => from!.version)), int4Array(updates.map(({ from }) => from!.epoch))],
-      ...[list('updates'), list('step_runs'), list('events'), list('asks'), list('closed_asks'), list('outputs')],
-      ...[list('reads'), list('sends'), list('keys'), list('audits'), list('waits'), list('slots')],
-    ])
-    database.clock.sample(answer!.at, sent, performance.now())
-    const refusals: Refusal[] = []
-    for (const row of answer!.refused ?? []) {
-      if (row.verdict === 'slots') committer.onSlots?.(row)
-      else refusals.push(row)
-    }
-    return refusals
-  }
-
   /** What waits is on its way first, in this turn of the event loop; then what this batch sets off is computed. */
   function settleBatch(batch: readonly Waiting[], refused: readonly Refusal[]): void {
     const refusals = new Map(refused.map((refusal) => [refusal.id, refusal]))
     const told: [Waiting, Verdict][] = []
+    const skipped: Waiting[] = []
     for (const item of batch) {
       const refusal = refusals.get(item.executionId)
-      if (refusal?.verdict === 'skipped') (item.urgent ? urgent : queue).push(item)
+      if (refusal?.verdict === 'skipped') skipped.push(item)
       else if (refusal?.verdict === 'replayed') told.push([item, { kind: 'replayed', executionId: refusal.subject! }])
       else told.push([item, { kind: refusal?.verdict ?? 'committed' }])
     }
+    for (const item of leave(skipped, new Error('somebody holds its row'))) (item.urgent ? urgent : queue).push(item)
+    blocked = told.length === 0 && batch.length > 0 ? blocked + 1 : 0
     underWay = 0
     if (urgent.length + queue.length === 0) tell(told)
     else setImmediate(() => tell(told))
@@ -255,11 +228,6 @@ export function createCommitter(database: Database, log: Logger, { urgentMs = UR
 
   /** One row that PostgreSQL will not take must not keep the others out: halves, until it stands alone. */
   async function bisect(batch: readonly Waiting[], error: unknown): Promise<void> {
-    if (sqlState(error) === '23505') {
-      // a start that was sent twice, because its first answer was lost and came late, is there already
-      const left = await readBack(batch)
-      if (left.length < batch.length) return await commitBatch(left)
-    }
     if (batch.length === 1) {
       log.error({ err: error, executionId: batch[0]!.executionId }, 'a transition cannot be stored')
       return batch[0]!.settle({ kind: 'unstorable', message: `The database refused it (SQLSTATE ${sqlState(error)}).` })
@@ -271,27 +239,13 @@ export function createCommitter(database: Database, log: Logger, { urgentMs = UR
 
   /** After a lost answer: what carries our mark was stored. The rest is tried again; if somebody wrote meanwhile, it will be stale. */
   async function readBack(batch: readonly Waiting[]): Promise<Waiting[]> {
-    const found = await database.query<{ id: string; mark: number }>(
-      'select id, mark from sluice.executions where id = any($1::uuid[])',
-      [batch.map((item) => item.executionId)],
-    )
-    const marks = new Map(found.map(({ id, mark }) => [id, Number(mark)]))
+    const stored = await findStored(database, batch)
     return batch.filter((item) => {
-      const stored = item.kind === 'start' ? marks.has(item.executionId) : marks.get(item.executionId) === item.mark
-      if (stored) item.settle({ kind: 'committed' })
-      return !stored
+      const isStored = stored.has(item)
+      if (isStored) item.settle({ kind: 'committed' })
+      return !isStored
     })
   }
-}
-
-interface Refusal {
-  id: string
-  verdict: 'stale' | 'gone' | 'skipped' | 'limit' | 'noSlot' | 'mismatch' | 'replayed'
-  subject?: string
-}
-
-interface SlotsChanged extends SlotNews {
-  verdict: 'slots'
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

@@ -6,7 +6,7 @@ import type { Database } from '../database/database.ts'
 import { prepared } from '../database/prepared.ts'
 import type { Logger } from '../log.ts'
 import { createLoop } from '../loop.ts'
-import type { SlotNews } from './commit.ts'
+import type { SlotNews } from './store-batch.ts'
 import type { Mailboxes } from './mailboxes.ts'
 
 export interface SlotSweep {

@@ -1,4 +1,5 @@
 /** The worker: claims executions, holds them, launches their attempts, fires what is due; drains when told to stop. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { AuditKeys } from '../audit/audit-keys.ts'
 import type { Database } from '../database/database.ts'
 import type { Bus } from '../fleet/bus.ts'
@@ -186,7 +187,8 @@ export function createWorker(options: WorkerOptions): Worker {
     async stop() {
       if (!enabled) return
       draining = true
-      await Promise.all([claimLoop.stop(), serving?.stop()])
+      // the same: after so long others take over anyway
+      await Promise.race([Promise.all([claimLoop.stop(), serving?.stop()]), sleep(options.leaseMs, undefined, { ref: false })])
       // it still hears of what is canceled
       await drain({ mailboxes, steps, drainMs: options.drainMs, leaseMs: options.leaseMs, giveUp: () => (givenUp = true) })
       for (const stop of unlisten) stop()

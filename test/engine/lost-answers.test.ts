@@ -1,10 +1,11 @@
-import { expect, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { createCommitter } from '../../src/engine/commit.ts'
 import { newUuid } from '../../src/ids.ts'
 import { createLog } from '../../src/log.ts'
 import { readExecution, startFlow, startOrder, storeFlow, unwrap } from '../harness/engine.ts'
 import type { StoredExecution } from '../harness/engine.ts'
 import { broken, interceptQueries, isClaim, isCommit, isLoad, isReadBack } from '../harness/intercept-queries.ts'
+import type { Interceptor } from '../harness/intercept-queries.ts'
 import { breaches } from '../harness/invariants.ts'
 import { steeredEngine } from '../harness/steered-engine.ts'
 import type { SteeredEngine } from '../harness/steered-engine.ts'
@@ -184,5 +185,81 @@ test('while nothing can be stored, callers are told after a while; what must not
   isFull = false
   expect(await outcome).toEqual({ kind: 'committed' })
   expect(committer.failingMs).toBe(0)
+  isFull = true
+  await expect(submit(true)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  // nobody is left to find out that it works again: a balancer that is told "not ready" lets nobody through
+  expect(committer.failingMs).toBe(0)
   await committer.close()
+})
+
+/** Updates by a committer of the test's own, of an execution that waits. */
+async function ownCommits(intercept: Interceptor, urgentMs?: number) {
+  const { engine } = await steeredEngine(database)
+  const id = await startFlow(engine, asking)
+  const committer = createCommitter(interceptQueries(database, intercept), createLog('silent'), urgentMs ? { urgentMs } : {})
+  onTestFinished(() => committer.close())
+  const [row] = await database.query<Record<'version' | 'epoch' | 'mark', number>>(
+    'select version, epoch, mark from sluice.executions where id = $1',
+    [id],
+  )
+  const from = { version: Number(row!.version), epoch: Number(row!.epoch) }
+  const submit = (mark = Number(row!.mark)) =>
+    committer.submit({ executionId: id, kind: 'update', mark, rows: {}, urgent: true, from })
+  return { id, committer, submit }
+}
+
+test('a lost answer that is found stored is the end of the trouble', async () => {
+  const held = Promise.withResolvers<void>()
+  const tries: string[] = []
+  const { committer, submit } = await ownCommits(async (text, send) => {
+    if (!isCommit(text)) return send()
+    if (tries.push(text) === 1) throw broken()
+    await held.promise
+    return send()
+  })
+  expect(await submit()).toEqual({ kind: 'committed' })
+  const next = submit(7)
+  await until(() => expect(tries).toHaveLength(2))
+  expect(committer.failingMs).toBe(0)
+  held.resolve()
+  expect(await next).toEqual({ kind: 'committed' })
+})
+
+test('a connection that breaks while it is asked what became of a start that is there already costs a try, and no more', async () => {
+  const failures = [broken('23505'), broken('08006')]
+  const { submit } = await ownCommits((text, send) => {
+    const fails = isCommit(text) ? failures.length === 2 : isReadBack(text) && failures.length === 1
+    return fails ? Promise.reject(failures.shift()!) : send()
+  })
+  expect(await submit()).toEqual({ kind: 'committed' })
+  expect(failures).toEqual([])
+})
+
+test('while somebody holds the row of an execution it is tried now and then, and its caller is told after a while', async () => {
+  let isHeld = true
+  let tries = 0
+  const { id, submit } = await ownCommits(async (text, send) => {
+    if (!isCommit(text) || !isHeld) return send()
+    tries += 1
+    return [{ at: Date.now(), refused: [{ id, verdict: 'skipped' }] }]
+  }, 300)
+  await expect(submit()).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  expect(tries).toBeLessThan(20)
+  isHeld = false
+  expect(await submit()).toEqual({ kind: 'committed' })
+})
+
+test('a worker of a database that stores nothing ends all the same (D9)', async () => {
+  const steered = await steeredEngine(database, { leaseMs: 500, drainMs: 20 })
+  const id = await startFlow(steered.engine, asking)
+  const tried = Promise.withResolvers<void>()
+  steered.intercept = (text, send) => {
+    if (!isCommit(text)) return send()
+    tried.resolve()
+    return Promise.reject(broken('53100'))
+  }
+  await database.query('update sluice.executions set deadline_at = now() where id = $1', [id])
+  await tried.promise
+  await steered.engine.stop()
+  expect(await read(id)).toMatchObject({ status: 'WAITING' })
 })
