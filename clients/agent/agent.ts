@@ -41,11 +41,14 @@ export interface AgentOptions {
 }
 
 export interface Agent {
-  /** Resolves when it hears what is asked and told; over GraphQL also when the API cannot be reached yet. */
+  /**
+   * Resolves when it hears what is asked and told, or was stopped before; over GraphQL also when the API cannot be reached yet. Where it rejects,
+   * nothing stays open.
+   */
   start(): Promise<void>
   /** Takes nothing more, and waits so long (10,000 ms) for what it is about; what is not done then is left to others. */
   stop(withinMs?: number): Promise<void>
-  /** Settles when it has stopped; with why, when the server will not have it. */
+  /** Settles when it has stopped; with why, when the server will not have it, or when it could not start. */
   readonly ended: Promise<Error | undefined>
 }
 
@@ -72,7 +75,7 @@ export function createAgent(options: AgentOptions): Agent {
   /** tries that failed, of what is still open */
   const failures = new Map<string, number>()
   const ended = Promise.withResolvers<Error | undefined>()
-  let channel: Channel | undefined
+  let hasBegun = false
   let refused: AgentRefused | undefined
   let freed = Promise.withResolvers<void>()
 
@@ -149,7 +152,17 @@ export function createAgent(options: AgentOptions): Agent {
   }
 
   async function run(): Promise<void> {
-    channel = await openChannel(options, onError)
+    hasBegun = true
+    try {
+      work(await openChannel(options, onError, stopping.signal))
+    } catch (error) {
+      // nothing is open
+      ended.resolve(stopping.signal.aborted ? undefined : (error as Error))
+      if (!stopping.signal.aborted) throw error
+    }
+  }
+
+  function work(channel: Channel): void {
     channel.onClosed((id) => answering.has(id) || running.get(id)?.controller.abort())
     const over = takeAll(channel).then(
       () => undefined,
@@ -158,7 +171,7 @@ export function createAgent(options: AgentOptions): Agent {
     void over.then(async (error) => {
       // where nobody can be reached, nothing can be settled either
       await unlessAborted(Promise.all([...running.values()].map(({ done }) => done)), cutting.signal)
-      await channel?.close()
+      await channel.close()
       ended.resolve(refused ?? error)
     })
   }
@@ -168,7 +181,7 @@ export function createAgent(options: AgentOptions): Agent {
     start: run,
     async stop(withinMs = 10_000) {
       stopping.abort()
-      if (!channel) return ended.resolve(undefined)
+      if (!hasBegun) return ended.resolve(undefined)
       const timer = setTimeout(() => cutting.abort(), withinMs)
       await ended.promise
       clearTimeout(timer)
@@ -177,13 +190,13 @@ export function createAgent(options: AgentOptions): Agent {
 }
 
 /** Read in here: whoever needs no Redis needs no client of it. */
-async function openChannel(options: AgentOptions, onError: (error: unknown) => void): Promise<Channel> {
+async function openChannel(options: AgentOptions, onError: (error: unknown) => void, stopped: AbortSignal): Promise<Channel> {
   if (options.redis !== undefined) {
     const { openRedisChannel } = await import('./redis-channel.ts')
-    return openRedisChannel({ ...options, redis: options.redis, onError })
+    return openRedisChannel({ ...options, redis: options.redis, onError }, stopped)
   }
   const { openGraphqlChannel } = await import('./graphql-channel.ts')
-  return openGraphqlChannel(options)
+  return openGraphqlChannel(options, stopped)
 }
 
 const aboutOf = (message: Message): AgentRequest | AgentNotice => (message.kind === 'request' ? message.request : message.notice)

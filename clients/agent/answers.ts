@@ -6,14 +6,17 @@ import type { AgentRequest, Answer, Answered } from './channel.ts'
 import { reasonOf } from './pause.ts'
 import { duplicate } from './redis-connection.ts'
 import type { RedisClient } from './redis-connection.ts'
+import type { ServerKey } from './server-key.ts'
 import type { Signer } from './signing.ts'
 
 const RESPONSES = 'workflow:agent_responses'
 /** Beyond, the oldest are dropped; whoever gets no reply sends again. */
 const MOST_WAITING = 100_000
-const BLOCK_MS = 5_000
+/** Less than a reply is waited for: whoever listens at the wrong place still gets it. */
+const BLOCK_MS = 2_000
 const REPLY_WITHIN_MS = 5_000
 const GOOD_FOR_MS = 120_000
+const BEGINNING = '0-0'
 
 /** They say that it is over: answered by somebody else, or by this agent before it was killed. */
 const LATE = new Set(['ILLEGAL_STATE', 'NOT_FOUND', 'IDEMPOTENCY_MISMATCH'])
@@ -31,43 +34,48 @@ interface Reply {
 export interface Answers {
   /** One try. Rejects with `TryLater` when no reply came or it says so, and with `AgentRefused`. */
   send(request: AgentRequest, answer: Answer, signal: AbortSignal): Promise<Answered>
-  close(): void
 }
 
 export interface AnswersOptions {
   /** stays whoever's it is */
   readonly redis: RedisClient
   readonly signer: Signer
-  /** the text of a message that the server signed; undefined: it did not */
-  readonly verified: (fields: Readonly<Record<string, string>>) => Promise<string | undefined>
+  readonly key: ServerKey
+  /** ends listening */
+  readonly closing: AbortSignal
 }
 
 /** Resolves when replies are listened to. */
-export async function openAnswers({ redis, signer, verified }: AnswersOptions): Promise<Answers> {
+export async function openAnswers({ redis, signer, key, closing }: AnswersOptions): Promise<Answers> {
   const replies = `workflow:agent_replies:${signer.fingerprint}`
-  const blocking = duplicate(redis)
+  const blocking = duplicate(redis, closing)
   const waiting = new Map<string, (reply: Reply) => void>()
-  const [newest] = await redis.xrevrange(replies, '+', '-', 'COUNT', 1)
-  let last = newest?.[0] ?? '0'
-  let closed = false
+  let last = await newest()
+
+  async function newest(): Promise<string> {
+    const [entry] = await redis.xrevrange(replies, '+', '-', 'COUNT', 1)
+    return entry?.[0] ?? BEGINNING
+  }
 
   async function listen(): Promise<void> {
-    while (!closed) {
+    while (!closing.aborted) {
       try {
         const found = await blocking.xread('COUNT', 100, 'BLOCK', BLOCK_MS, 'STREAMS', replies, last)
+        // the stream was made anew, as after an entry with the last id that there is, or when Redis lost it and its clock is behind
+        if (!found && isBefore(await newest(), last)) last = BEGINNING
         for (const [entry, fields] of found?.[0]?.[1] ?? []) {
           last = entry
           await hear(fields)
         }
       } catch {
         // whoever waits for a reply sends again
-        if (!closed) await new Promise((resolve) => setTimeout(resolve, 1_000))
+        if (!closing.aborted) await new Promise((resolve) => setTimeout(resolve, 1_000))
       }
     }
   }
 
   async function hear([, message = '', , signature = '']: readonly string[]): Promise<void> {
-    const text = await verified({ message, signature })
+    const text = await key.verified({ message, signature })
     if (text === undefined) return
     const reply = JSON.parse(text) as Reply
     waiting.get(reply.nonce)?.(reply)
@@ -111,9 +119,11 @@ export async function openAnswers({ redis, signer, verified }: AnswersOptions): 
       if (LATE.has(code)) return 'LATE'
       throw PASSING.has(code) ? new TryLater(why, retryAfterMs) : new AgentRefused(code, why)
     },
-    close() {
-      closed = true
-      blocking.disconnect()
-    },
   }
+}
+
+/** Of two entries of a stream. */
+function isBefore(one: string, other: string): boolean {
+  const [[ms, seq], [otherMs, otherSeq]] = [one, other].map((entry) => entry.split('-').map(BigInt)) as [bigint[], bigint[]]
+  return ms === otherMs ? seq! < otherSeq! : ms! < otherMs!
 }

@@ -25,6 +25,9 @@ interface Reply<Data> {
   errors?: readonly { message: string; extensions?: { code?: string; retryAfterMs?: number } }[]
 }
 
+/** A connection may be cut off without anybody being told. */
+const ANSWERED_WITHIN_MS = 30_000
+
 /** Rejects with `TryLater`, or with `AgentRefused` when that is of no use. `look`: at the headers, whatever was answered. */
 export async function ask<Data>(
   { url, apiKey }: Api,
@@ -34,15 +37,16 @@ export async function ask<Data>(
   look: (headers: Headers) => void = () => undefined,
 ): Promise<Data> {
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` }
-  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ query, variables }), signal }).catch(
-    (error: unknown) => {
-      signal.throwIfAborted()
-      throw new TryLater(error instanceof Error ? error.message : 'no connection')
-    },
-  )
+  const body = JSON.stringify({ query, variables })
+  const end = AbortSignal.any([signal, AbortSignal.timeout(ANSWERED_WITHIN_MS)])
+  const response = await fetch(url, { method: 'POST', headers, body, signal: end }).catch((error: unknown) => {
+    signal.throwIfAborted()
+    throw new TryLater(error instanceof Error ? error.message : 'no connection')
+  })
   look(response.headers)
   // something else than the server (a proxy, perhaps) may have answered
   const { data, errors } = (await response.json().catch(() => ({}))) as Reply<Data>
+  signal.throwIfAborted()
   const error = errors?.[0]
   if (!error && data) return data
   if (!error) throw new TryLater(`HTTP ${response.status}`)

@@ -10,7 +10,7 @@ import type { Api } from './ask.ts'
 import { AgentRefused } from './channel.ts'
 import type { AgentNotice, AgentRequest, Channel, Message } from './channel.ts'
 import { createGraphqlAnswers } from './graphql-answers.ts'
-import { pause } from './pause.ts'
+import { pause, unlessAborted } from './pause.ts'
 
 export interface GraphqlChannelOptions extends Api {
   readonly roles: readonly string[]
@@ -53,8 +53,8 @@ query AgentMore($role: String!, $after: String) {
 const BODY = `query AgentBody($id: ID!) { node(id: $id) { ... on AgentRequest { request } } }`
 const MORE_EVERY_MS = 1_000
 
-/** Resolves when its feed tells of the first time, or could not be opened: it tries on then. */
-export async function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions): Promise<Channel> {
+/** Resolves when its feed tells of the first time, or could not be opened: it tries on then. Also when it is `stopped` before. */
+export async function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelOptions, stopped: AbortSignal): Promise<Channel> {
   const api = { url, apiKey }
   const answers = createGraphqlAnswers(api)
   const isOurs = ({ role }: { role: string }): boolean => roles.includes(role)
@@ -148,7 +148,7 @@ export async function openGraphqlChannel({ url, apiKey, roles }: GraphqlChannelO
     left.set(message.request.id, at)
   }
 
-  await opened
+  await unlessAborted(opened, stopped)
   return {
     async next(most, signal) {
       for (;;) {

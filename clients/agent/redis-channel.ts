@@ -5,12 +5,14 @@ import { ask, TryLater } from './ask.ts'
 import type { Api } from './ask.ts'
 import { AgentRefused } from './channel.ts'
 import type { AgentNotice, Channel, Message } from './channel.ts'
-import { pause, tryAgainMs } from './pause.ts'
+import { createDoubts } from './doubts.ts'
+import { pause, reasonOf, tryAgainMs, unlessAborted } from './pause.ts'
 import { connectRedis } from './redis-connection.ts'
 import type { RedisClient } from './redis-connection.ts'
 import { openRoleStreams } from './role-streams.ts'
 import type { Entry } from './role-streams.ts'
-import { createSigner, isSignedByServer } from './signing.ts'
+import { createServerKey } from './server-key.ts'
+import { createSigner } from './signing.ts'
 
 export interface RedisChannelOptions extends Api {
   readonly redis: string
@@ -35,38 +37,52 @@ interface Sent {
   readonly deadlineAt: string | null
 }
 
-const KEY = 'query AgentKey { agentMessageKey }'
 const BODY = 'query AgentBody($id: ID!) { node(id: $id) { ... on AgentRequest { request } } }'
-/** The server may have another key since; it is not asked for each forged message. */
-const ASK_KEY_EVERY_MS = 10_000
 const NOTICES_REMEMBERED = 10_000
 /** When the API could not give the body of a request. */
 const BODY_AGAIN_MS = 1_000
 /** What is not taken for so long is told: what the server refuses without a reply is in its audit log alone. */
 const SILENT_TRIES = 2
 
-/** Resolves when Redis was reached. */
-export async function openRedisChannel(options: RedisChannelOptions): Promise<Channel> {
+/** Resolves when Redis was reached. Where that fails, or is `stopped` before, nothing stays open, and it rejects. */
+export async function openRedisChannel(options: RedisChannelOptions, stopped = new AbortController().signal): Promise<Channel> {
+  const closing = new AbortController()
+  const stop = (): void => closing.abort(stopped.reason)
+  if (stopped.aborted) stop()
+  stopped.addEventListener('abort', stop, { once: true })
+  try {
+    const channel = await unlessAborted(open(options, closing), closing.signal)
+    if (!channel) throw reasonOf(closing.signal)
+    return channel
+  } catch (error) {
+    closing.abort(error)
+    throw error
+  } finally {
+    stopped.removeEventListener('abort', stop)
+  }
+}
+
+/** All that it opens ends with `closing`, whatever has become of it by then. */
+async function open(options: RedisChannelOptions, closing: AbortController): Promise<Channel> {
   const { url, apiKey, roles, name = hostname(), onError } = options
   const api = { url, apiKey }
-  const verified = createVerifier(api, options.serverKey)
-  const redis = await connectRedis(options.redis, onError)
+  const key = createServerKey(api, options.serverKey)
+  const redis = await connectRedis(options.redis, onError, closing.signal)
   const aheadMs = await clockAhead(redis)
-  const streams = openRoleStreams(redis, roles, name)
-  const answers = await openAnswers({ redis, signer: createSigner(apiKey), verified })
+  const streams = openRoleStreams({ redis, roles, name, closing: closing.signal })
+  const doubts = createDoubts(key, streams)
+  const answers = await openAnswers({ redis, signer: createSigner(apiKey), key, closing: closing.signal })
   /** where the messages lie that were given out, by their ids */
   const places = new Map<string, Entry>()
-  /** left, and to be given out again at that time, ms since 1970 */
-  const left = new Map<string, { readonly message: Message; readonly at: number }>()
   const told = new Set<string>()
   /** of requests that somebody is still about, and that are not where they were given out: they are being ended */
   const ending = new Set<string>()
 
   async function read(entry: Entry): Promise<Message | undefined> {
-    const text = await verified(entry.fields)
+    const text = await key.verified(entry.fields)
     if (text === undefined) {
       onError(new Error(`A message in ${entry.stream} is not signed by the server.`))
-      await streams.acknowledge(entry)
+      await doubts.add(entry)
       return undefined
     }
     const sent = JSON.parse(text) as Sent
@@ -125,24 +141,15 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
     return { kind: 'request', request: { ...message.request, body: node?.request ?? null } }
   }
 
-  /** Another agent takes it when this one has been silent about it for a while; until then it may try again itself. */
+  /** Another agent may have it at once. */
   function leave(message: Message, forMs: number): void {
     const { id } = message.kind === 'request' ? message.request : message.notice
     const place = places.get(id)
+    places.delete(id)
     ending.delete(id)
     if (!place) return
     const isForGood = message.kind === 'request' && Date.now() + forMs >= message.request.deadlineAt.getTime()
-    if (isForGood) {
-      places.delete(id)
-      streams.letGo(place, true)
-    } else left.set(id, { message, at: Date.now() + forMs })
-  }
-
-  function again(most: number): Message[] {
-    const now = Date.now()
-    const due = [...left].filter(([, { at }]) => at <= now).slice(0, most)
-    for (const [id] of due) left.delete(id)
-    return due.map(([, { message }]) => message)
+    streams.handOver(place, isForGood ? Number.POSITIVE_INFINITY : forMs)
   }
 
   return {
@@ -150,8 +157,8 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
       for (let failures = 0; ;) {
         signal.throwIfAborted()
         try {
-          const due = again(most)
-          const messages = await whole(due.length > 0 ? due : await readAll(await streams.next(most)))
+          void doubts.review().catch(() => undefined)
+          const messages = await whole(await readAll(await streams.next(most)))
           failures = 0
           if (messages.length > 0) return messages
         } catch (error) {
@@ -189,15 +196,13 @@ export async function openRedisChannel(options: RedisChannelOptions): Promise<Ch
       streams.onGone(({ stream, entry }) => {
         for (const [id, place] of places) {
           if (place.stream !== stream || place.entry !== entry) continue
-          if (!left.has(id)) ending.add(id)
+          ending.add(id)
           listener(id)
         }
       })
     },
     async close() {
-      answers.close()
-      streams.close()
-      redis.disconnect()
+      closing.abort()
     },
   }
 
@@ -219,21 +224,4 @@ function messageOf(sent: Sent, aheadMs: number): Message {
   const notice: AgentNotice = { id, role, subject, body, step, execution, createdAt: new Date(createdAt) }
   if (sent.type === 'notice') return { kind: 'notice', notice }
   return { kind: 'request', request: { ...notice, deadlineAt: new Date(Date.parse(deadlineAt!) - aheadMs) } }
-}
-
-/** Gives the text of what the server signed. When it may have another key than is known here, the API is asked; rejects when that fails. */
-function createVerifier(
-  api: Api,
-  given: string | undefined,
-): (fields: Readonly<Record<string, string>>) => Promise<string | undefined> {
-  let key = given
-  let askedAt = Number.NEGATIVE_INFINITY
-  return async ({ message = '', signature = '' }) => {
-    if (key !== undefined && isSignedByServer(message, signature, key)) return message
-    if (given !== undefined || performance.now() - askedAt < ASK_KEY_EVERY_MS) return undefined
-    const { agentMessageKey } = await ask<{ agentMessageKey: string }>(api, KEY, {}, AbortSignal.timeout(10_000))
-    askedAt = performance.now()
-    key = agentMessageKey
-    return isSignedByServer(message, signature, key) ? message : undefined
-  }
 }

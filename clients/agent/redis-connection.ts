@@ -19,11 +19,12 @@ const ASKED = { connectTimeout: 2_000, sentinelCommandTimeout: 2_000, sentinelRe
 
 const PATIENT = { maxRetriesPerRequest: null, socketTimeout: SILENT_FOR_MS } satisfies RedisOptions
 
-/** Resolves when it was reached; throws at a malformed URL. `rediss` verifies certificates. */
-export async function connectRedis(url: string, onError: (error: unknown) => void): Promise<RedisClient> {
+/** Resolves when it was reached; throws at a malformed URL. `rediss` verifies certificates. `closing` ends it, also before. */
+export async function connectRedis(url: string, onError: (error: unknown) => void, closing: AbortSignal): Promise<RedisClient> {
   const address = redisAddress(url)
   const tell = ({ message }: Error): void => onError(new Error(`Redis: ${message}`))
-  if (address.kind === 'cluster') return clusterOf(address.places, loginOf(address), tell)
+  closing.throwIfAborted()
+  if (address.kind === 'cluster') return endedBy(closing, clusterOf(address.places, loginOf(address), tell))
   const options: RedisOptions = {
     ...{ ...PATIENT, lazyConnect: true, retryStrategy: tryAgainMs },
     // what stands behind the address is the master no more: who is it now?
@@ -35,22 +36,29 @@ export async function connectRedis(url: string, onError: (error: unknown) => voi
   }
   const first =
     address.kind === 'one' ? new Redis(url, options) : new Redis({ ...options, ...ASKED, ...sentinelOptions(address) })
-  first.on('error', tell)
+  endedBy(closing, first).on('error', tell)
   // it is tried again until it is there
   await first.connect().catch(() => undefined)
+  closing.throwIfAborted()
   if (address.kind === 'sentinel' || !(await isOfCluster(first))) return first
   const { host, port, username, password, tls } = first.options
-  const cluster = clusterOf([{ host: host!, port: port! }], { username, password, tls }, tell)
+  const cluster = endedBy(closing, clusterOf([{ host: host!, port: port! }], { username, password, tls }, tell))
   first.disconnect()
   return cluster
 }
 
 /** Another one, to block; it is away when the first one is, which says so. */
-export function duplicate(redis: RedisClient): RedisClient {
+export function duplicate(redis: RedisClient, closing: AbortSignal): RedisClient {
   // each has parameters of its own, so that TypeScript cannot call what is either of them
   const other = redis instanceof Redis ? redis.duplicate() : redis.duplicate()
   other.on('error', () => undefined)
-  return other
+  return endedBy(closing, other)
+}
+
+function endedBy<Client extends RedisClient>(closing: AbortSignal, client: Client): Client {
+  if (closing.aborted) client.disconnect()
+  closing.addEventListener('abort', () => client.disconnect(), { once: true })
+  return client
 }
 
 async function isOfCluster(redis: Redis): Promise<boolean> {

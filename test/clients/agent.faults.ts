@@ -112,19 +112,20 @@ describe.each(WAYS)('an agent over %s', (overWhat, way) => {
     for (const { execution: shown } of seen) expect(shown).toBe('redis' in way ? execution : undefined)
   })
 
-  test('tries again what it failed at, a few at a time, and leaves what it does not want to another', async () => {
+  test('tries again what it failed at, a few at a time; what it does not want, or fails at each time, another has', async () => {
     const errors: unknown[] = []
     let tries = 0
     let atOnce = 0
     let most = 0
     await run({
-      ...way,
+      ...{ ...way, name: 'one' },
       concurrency: 2,
       async onRequest({ subject }) {
         most = Math.max(most, (atOnce += 1))
         await new Promise((resolve) => setTimeout(resolve, 5))
         atOnce -= 1
         if (subject.endsWith('flaky') && (tries += 1) < 3) throw new Error('not now')
+        if (subject.endsWith('too much')) throw new Error('never')
         return subject.endsWith('not mine') ? undefined : { decision: 'APPROVE' }
       },
       onError: (error) => errors.push(error),
@@ -133,10 +134,10 @@ describe.each(WAYS)('an agent over %s', (overWhat, way) => {
     for (const id of executions) expect(await ended(id)).toMatchObject({ status: 'SUCCEEDED' })
     expect(errors.map(String)).toEqual(['Error: not now', 'Error: not now'])
     expect(most).toBe(2)
-    if ('redis' in way) return
-    const left = await ask('not mine')
-    await run({ ...way, onRequest: () => ({ decision: 'APPROVE' }) })
-    expect(await ended(left)).toMatchObject({ status: 'SUCCEEDED' })
+    const left = await Promise.all(['not mine', 'too much'].map(ask))
+    await expect.poll(() => errors.map(String)).toContain('Error: never')
+    await run({ ...way, name: 'two', onRequest: () => ({ decision: 'APPROVE' }) })
+    for (const id of left) expect(await ended(id)).toMatchObject({ status: 'SUCCEEDED' })
   })
 
   test('tells again what it failed to tell', async () => {

@@ -1,6 +1,8 @@
 /** How @sluice/agent sends answers over GraphQL: many together, none lost by another, no more requests than the server has left. */
 import { setTimeout as pause } from 'node:timers/promises'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { createAgent } from '../../clients/agent/agent.ts'
+import { ask } from '../../clients/agent/ask.ts'
 import { createGraphqlAnswers } from '../../clients/agent/graphql-answers.ts'
 import { startStubService } from '../harness/stub-service.ts'
 
@@ -100,4 +102,71 @@ test('the fewer requests the limit leaves, the longer answers are gathered (B3)'
   await Promise.all(slowly)
   expect(performance.now() - began).toBeGreaterThan(250)
   expect(sizes()).toEqual([1, 6])
+})
+
+/** The time that a request may take is over when the test says so. */
+function timeLimit(): { over(): void; readonly askedMs: readonly number[] } {
+  const limits: AbortController[] = []
+  const askedMs: number[] = []
+  const spy = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {
+    const limit = new AbortController()
+    limits.push(limit)
+    askedMs.push(ms)
+    return limit.signal
+  })
+  onTestFinished(() => spy.mockRestore())
+  return { askedMs, over: () => limits.forEach((limit) => limit.abort(new DOMException('too late', 'TimeoutError'))) }
+}
+
+test('answers that a silent network keeps are sent again when their time is over', async () => {
+  const limit = timeLimit()
+  let times = 0
+  const service = await startStubService(({ body }, response) => {
+    times += 1
+    if (times === 1) return
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.end(JSON.stringify(each(JSON.parse(body).variables.answers)))
+  })
+  const answers = createGraphqlAnswers({ url: service.url, apiKey: 'slk_none' })
+  onTestFinished(async () => {
+    answers.close()
+    await service.close()
+  })
+  const request = { id: 'ask_1', role: 'ceo', subject: '', body: {}, step: '', execution: undefined }
+  const dates = { createdAt: new Date(), deadlineAt: new Date() }
+  const sent = answers.send({ ...request, ...dates }, { decision: 'APPROVE' }, new AbortController().signal)
+  await expect.poll(() => times).toBe(1)
+  limit.over()
+  expect(await sent).toBe('ACCEPTED')
+  expect(limit.askedMs).toEqual([30_000, 30_000])
+})
+
+test('a question says by whom it was ended: by whoever asked, or by the time, also in the midst of an answer', async () => {
+  const limit = timeLimit()
+  const service = await startStubService((_asked, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.write('{"data":')
+  })
+  onTestFinished(() => service.close())
+  const stopping = new AbortController()
+  const put = () => ask({ url: service.url, apiKey: 'slk_none' }, '{ me }', {}, stopping.signal)
+  const late = put()
+  await expect.poll(() => service.asked.length).toBe(1)
+  limit.over()
+  await expect(late).rejects.toMatchObject({ name: 'TryLater' })
+  const ended = put()
+  await expect.poll(() => service.asked.length).toBe(2)
+  stopping.abort(new Error('that is enough'))
+  await expect(ended).rejects.toThrow('that is enough')
+})
+
+test('an agent that is stopped while nobody answers its start has started, and ended', async () => {
+  const service = await startStubService(() => undefined)
+  onTestFinished(() => service.close())
+  const agent = createAgent({ url: service.url, apiKey: 'slk_none', roles: ['ceo'], onRequest: () => undefined })
+  const started = agent.start()
+  await expect.poll(() => service.asked.length).toBe(1)
+  await agent.stop()
+  await started
+  expect(await agent.ended).toBeUndefined()
 })
