@@ -48,7 +48,10 @@ export function createDoubts(key: ServerKey, streams: RoleStreams): Doubts {
       forgetIfChanged()
       streams.passBy(place)
       since.set(place, performance.now())
-      if (since.size > MOST_DOUBTED) since.delete(since.keys().next().value!)
+      if (since.size <= MOST_DOUBTED) return
+      const oldest = since.keys().next().value!
+      since.delete(oldest)
+      streams.wantAgain(oldest)
     },
     async review() {
       if (since.size === 0 || isReviewing) return
