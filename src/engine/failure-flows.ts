@@ -11,6 +11,7 @@ import type { JsonObject } from '../language/values.ts'
 import type { Logger } from '../log.ts'
 import { createLoop } from '../loop.ts'
 import type { Loop } from '../loop.ts'
+import { storableText } from '../storable-text.ts'
 import type { ChooseChild } from './acts/start-child.ts'
 import type { Engine } from './engine.ts'
 import type { ExecutionError } from './entities/execution.ts'
@@ -130,7 +131,7 @@ export function createFailureFlows(options: FailureFlowsOptions): FailureFlows {
     log.warn({ executionId: encodeId('execution', id), why }, 'no flow was started for a failure')
     await database.query('update sluice.failures set refused = $2 where execution_id = $1 and handled_by is null', [
       id,
-      why.slice(0, 500),
+      storableText(why, 500),
     ])
   }
 

@@ -6,6 +6,7 @@ import type { Problem } from '../errors.ts'
 import { encodeId } from '../ids.ts'
 import type { Program } from '../language/program.ts'
 import type { Json, JsonObject, StepFailure } from '../language/values.ts'
+import { storableText } from '../storable-text.ts'
 import type { ChildEnd, Input } from './decide/input.ts'
 import type { BufferedSignal, Origin, Snapshot, StepRecord } from './decide/snapshot.ts'
 import { MAX_KNOWN } from './steps/signal.ts'
@@ -143,7 +144,7 @@ export async function loadSnapshots(
       const messages = row.messages ?? []
       if (!isProblem(program)) return { snapshot: toSnapshot(row, program), messages, orphaned: row.orphaned === true }
       const why = program.issues?.map(({ message }) => message).join(' ') ?? program.message
-      return { snapshot: toSnapshot(row, EMPTY), messages, notAllowed: why.slice(0, 2000) }
+      return { snapshot: toSnapshot(row, EMPTY), messages, notAllowed: storableText(why, 2000) }
     }),
   )
   return loaded.flat()

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { readExecution, startFlow, startOrder, storeFlow } from '../harness/engine.ts'
+import { readExecution, startFlow, startOrder, storeFlow, testEngine } from '../harness/engine.ts'
 import { broken, isCommit } from '../harness/intercept-queries.ts'
 import { breaches } from '../harness/invariants.ts'
 import { steeredEngine } from '../harness/steered-engine.ts'
@@ -70,4 +70,30 @@ test('a flow that never can be started for a failure is given up in the end, and
   await vi.waitFor(async () =>
     expect(await tried(500)).toEqual([{ refused: 'It could not be started.' }, { refused: 'It could not be started.' }]),
   )
+})
+
+test('a message that is cut in the middle of a character, or has what PostgreSQL stores nowhere, is told as far as it can be (A3)', async () => {
+  let tries = 0
+  const message = `${'x'.repeat(299)}\u{1F600} and \0 more`
+  const engine = await testEngine(database, {
+    handlers: {
+      thrower: () => {
+        tries += 1
+        throw new Error(message)
+      },
+    },
+  })
+  const asks = { type: 'agent', role: 'ceo', subject: "${{ 'a\\u0000b' }}", request: {} }
+  const flow = await storeFlow(database, {
+    name: 'cut',
+    steps: {
+      a: { type: 'handler', handler: 'thrower', retry: { attempts: 2, delay: 'PT0.01S' }, onError: 'continue' },
+      ask: { ...asks, after: ['a'] },
+    },
+  })
+  const id = await startFlow(engine, flow)
+  await vi.waitFor(async () => expect(await readExecution(database, id)).toMatchObject({ status: 'WAITING' }))
+  expect(tries).toBe(2)
+  const subjects = await database.query('select subject from sluice.agent_requests where execution_id = $1', [id])
+  expect(subjects).toEqual([{ subject: 'a\uFFFDb' }])
 })

@@ -1,6 +1,7 @@
 /** Acts of the engine itself, which read or write its own tables: tried until the database answers. */
 import { passes } from '../../database/when-reachable.ts'
 import type { StepErrorCode } from '../../errors.ts'
+import { storableText } from '../../storable-text.ts'
 import type { Trouble } from '../../trouble.ts'
 import type { ActFailure, ActOutcome, RunningAct } from './act-runner.ts'
 
@@ -33,6 +34,6 @@ export function runOwnAct(trouble: Trouble, act: () => Promise<ActOutcome>): Run
 }
 
 export const refused = (code: StepErrorCode, message: string, more: Partial<ActFailure> = {}): ActFailure => ({
-  ...{ ok: false, code, message: message.slice(0, 2000) },
+  ...{ ok: false, code, message: storableText(message, 2000) },
   ...more,
 })

@@ -4,6 +4,7 @@
  */
 import { checkPayload } from '../../language/payload.ts'
 import type { JsonObject } from '../../language/values.ts'
+import { storableText } from '../../storable-text.ts'
 
 export interface LogLine {
   message: string
@@ -52,13 +53,14 @@ export class Reports {
   }
 
   line(line: LogLine): void {
-    if (this.#lines++ < MOST_LINES) this.#waiting.lines.push({ ...line, message: cut(line.message) })
+    if (this.#lines++ < MOST_LINES) this.#waiting.lines.push({ ...line, message: storableText(line.message, HISTORY_LENGTH) })
     else this.#waiting.dropped++
     this.#soon()
   }
 
   progress(progress: Progress): void {
-    this.#waiting.progress = progress.message === undefined ? progress : { ...progress, message: cut(progress.message) }
+    this.#waiting.progress =
+      progress.message === undefined ? progress : { ...progress, message: storableText(progress.message, HISTORY_LENGTH) }
     this.#soon()
   }
 
@@ -113,14 +115,12 @@ export function readProgress(value: unknown): Progress | undefined {
   }
 }
 
-const cut = (text: string): string => text.slice(0, HISTORY_LENGTH).toWellFormed()
 const between0And1 = (value: number): number => Math.min(1, Math.max(0, value))
 const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value) && value >= 0
 
-/** PostgreSQL stores neither NUL nor lone surrogates; cutting may halve a pair. */
 function readText(value: unknown): string {
   try {
-    return String(value).slice(0, MESSAGE_LENGTH).replaceAll('\0', '\uFFFD').toWellFormed()
+    return storableText(String(value), MESSAGE_LENGTH)
   } catch {
     return ''
   }

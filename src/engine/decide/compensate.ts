@@ -4,6 +4,7 @@
  */
 import { shareWork, workSpent } from '../../language/budget.ts'
 import type { ProgramStep } from '../../language/program.ts'
+import { storableText } from '../../storable-text.ts'
 import { begin, MOST_WORK } from './advance.ts'
 import { emit } from './draft.ts'
 import type { Draft } from './draft.ts'
@@ -31,7 +32,7 @@ export function endCompensation(draft: Draft): void {
   stopAll(draft)
   const left = undoable(draft).filter((step) => !isUndone(draft, step))
   const names = left.map(({ name }) => name)
-  const reason = names.length === 0 ? draft.reason : `${draft.reason}; not undone: ${names.join(', ')}`.slice(0, 4000)
+  const reason = names.length === 0 ? draft.reason : storableText(`${draft.reason}; not undone: ${names.join(', ')}`, 4000)
   const undone = undoable(draft).length - left.length
   emit(draft, 'compensation.finished', { data: { undone, left: names.slice(0, 20) } })
   endExecution(draft, ending, reason, error)

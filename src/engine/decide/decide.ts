@@ -127,8 +127,11 @@ function applyToLiving(draft: Draft, input: Exclude<Input, { kind: 'outcome' | '
     case 'resume':
       if (draft.pauseReason === null) return 'illegal'
       draft.pauseReason = null
-      if (draft.status === 'PAUSED') draft.status = draft.startedAt === null ? 'PENDING' : 'RUNNING'
-      if (draft.startedAt === null) draft.wakeAt = startOf(draft)
+      // else the pause was never stored: what it waits for is as it was
+      if (draft.status === 'PAUSED') {
+        draft.status = draft.startedAt === null ? 'PENDING' : 'RUNNING'
+        if (draft.startedAt === null) draft.wakeAt = startOf(draft)
+      }
       emit(draft, 'execution.resumed', input.reason === undefined && input.by === undefined ? {} : { data: saidWith(input) })
       return 'applied'
     case 'migrate':

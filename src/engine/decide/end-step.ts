@@ -2,6 +2,7 @@
 import type { StepErrorCode } from '../../errors.ts'
 import { checkPayload, MAX_STATE_BYTES } from '../../language/payload.ts'
 import type { Evaluated, Json } from '../../language/values.ts'
+import { storableText } from '../../storable-text.ts'
 import type { Draft } from './draft.ts'
 import { emitOf } from './draft.ts'
 import { conclude } from './end-execution.ts'
@@ -15,6 +16,8 @@ import type { StepRecord } from './snapshot.ts'
 
 /** Of a failure that is tried again, characters: the history has all of it. */
 const MOST_TOLD = 300
+/** of what an error says */
+const MOST_MESSAGE = 2000
 
 /** What a template made, if it may be stored; else the step has failed, and undefined. */
 export function storable(draft: Draft, run: Run, ending: Ending, made: Evaluated<Json>, what: string): Json | undefined {
@@ -89,11 +92,11 @@ export function fail(
   const { path, step } = run
   takeOut(draft, run)
   const { attempt } = ending
-  const error = { code, message }
+  const error = { code, message: storableText(message, MOST_MESSAGE) }
   const retry = retryOf(draft, run, ending, code, hints)
   if (retry) {
     // of one inside of a map its step run tells, in the end: a thousand of them would be carried along here
-    draft.inFlight.push(run.within ? retry.entry : { ...retry.entry, error: { code, message: message.slice(0, MOST_TOLD) } })
+    draft.inFlight.push(run.within ? retry.entry : { ...retry.entry, error: { code, message: storableText(message, MOST_TOLD) } })
     emitOf(draft, run, 'step.retrying', { attempt, data: { error, delayMs: retry.delayMs } })
     return
   }
@@ -105,5 +108,5 @@ export function fail(
   emitOf(draft, run, 'step.failed', { attempt, data: { error, ...(onError && { onError }) } })
   // what fails to undo keeps nothing else from being undone; what fails inside of a map or a loop is for these to judge
   if (!onError && !run.within && draft.ending === null && draft.cancelReason === null)
-    conclude(draft, 'FAILED', `${code}: ${message}`, { ...error, step: step.name })
+    conclude(draft, 'FAILED', `${code}: ${error.message}`, { ...error, step: step.name })
 }

@@ -7,7 +7,7 @@ import type { AttemptEntry, InFlight } from '../in-flight.ts'
 import { hasEnded } from '../states.ts'
 import { queueChanges, requeue } from '../steps/pooled.ts'
 import type { Draft } from './draft.ts'
-import { emit } from './draft.ts'
+import { emit, replaceInFlight } from './draft.ts'
 import type { InputResult, Migration } from './input.ts'
 import { cancelStep } from './record-step.ts'
 import { runAt } from './run.ts'
@@ -132,6 +132,10 @@ export function migrate(draft: Draft, migration: Migration, by: string): InputRe
   for (const entry of draft.inFlight) if (isAttempt(entry)) moveUnbegun(draft, entry, program)
   // else they are looked at when the transition is complete
   if (program.usesPools && !to.program.usesPools) draft.waits.push(...queueChanges(draft.from, draft))
+  // without a timeout of its own it waits as long as the flow may
+  for (const entry of draft.inFlight)
+    if (entry.kind === 'signal' && draft.deadlineAt !== null && runAt(to.program, entry.path)?.step.timeoutMs === undefined)
+      replaceInFlight(draft, { ...entry, dueAt: draft.deadlineAt })
   emit(draft, 'execution.migrated', { data: { from: from.number, to: to.number, by } })
   return 'applied'
 }

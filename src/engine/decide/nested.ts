@@ -1,4 +1,5 @@
 /** Step runs inside a map or a loop: how their ends are counted there, and what becomes of them when it ends before they do. */
+import { storableText } from '../../storable-text.ts'
 import type { CompositeEntry } from '../in-flight.ts'
 import { isComposite, isInside } from '../in-flight.ts'
 import type { Draft } from './draft.ts'
@@ -29,7 +30,7 @@ export function endInside(
 ): void {
   const outer = outerOf(draft, run)
   const { bytes = 0 } = more
-  const error = more.error && { ...more.error, message: `${run.path}: ${more.error.message}`.slice(0, 2000) }
+  const error = more.error && { ...more.error, message: storableText(`${run.path}: ${more.error.message}`, 2000) }
   if (outer?.kind === 'map') {
     const count = COUNTED[record.status]
     replaceInFlight(draft, {

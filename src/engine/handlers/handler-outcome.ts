@@ -1,6 +1,7 @@
 /** How an attempt of a handler ended, as data; and the only places where thrown values and outputs become outcomes. */
 import type { StepErrorCode } from '../../errors.ts'
 import { checkPayload } from '../../language/payload.ts'
+import { storableText } from '../../storable-text.ts'
 
 export type HandlerErrorCode = Extract<
   StepErrorCode,
@@ -33,7 +34,7 @@ const MESSAGE_LENGTH = 2_000
 const STACK_LENGTH = 8_000
 
 export function failed<Code extends StepErrorCode>(code: Code, message: string): { ok: false; code: Code; message: string } {
-  return { ok: false, code, message: storable(message, MESSAGE_LENGTH) }
+  return { ok: false, code, message: storableText(message, MESSAGE_LENGTH) }
 }
 
 /** A thrown value as a failure. Anything can be thrown, also what throws again when it is looked at. */
@@ -53,14 +54,14 @@ export function thrown(error: unknown): HandlerFailure {
 /** What the error says, for people; its name when it says nothing. May throw on hostile values: `thrown` catches. */
 function messageOf(error: unknown): string {
   const message = error instanceof Error ? String(error.message) || String(error.name) : String(error)
-  return storable(message, MESSAGE_LENGTH)
+  return storableText(message, MESSAGE_LENGTH)
 }
 
 /** For the log only; undefined when there is none. */
 export function stackOf(error: unknown): string | undefined {
   try {
     const stack = (error as { stack?: unknown } | null | undefined)?.stack
-    return typeof stack === 'string' ? storable(stack, STACK_LENGTH) : undefined
+    return typeof stack === 'string' ? storableText(stack, STACK_LENGTH) : undefined
   } catch {
     return undefined
   }
@@ -78,9 +79,4 @@ export function checkedOutput(output: unknown, maxBytes: number): HandlerOutcome
   } catch (error) {
     return failed('INVALID_OUTPUT', `The output cannot be kept: ${thrown(error).message}`)
   }
-}
-
-/** PostgreSQL stores neither NUL nor lone surrogates; cutting may halve a pair. */
-function storable(text: string, length: number): string {
-  return text.slice(0, length).replaceAll('\0', '\uFFFD').toWellFormed()
 }

@@ -25,9 +25,10 @@ export function launch(draft: Draft, run: Run, spec: ActSpec, entry: ActEntry): 
   const suspect = isSuspect(entry)
   const stamped = suspect ? entry : { ...entry, epoch: draft.epoch }
   replaceInFlight(draft, stamped)
-  if (draft.owner !== draft.world.worker) return
+  // whoever decides judges it: the holder, who launches what others begin, takes for granted that it has an input
   const input = storable(draft, run, entry, actInput(draft, run, spec, entry), 'with')
-  if (input !== undefined) draft.launches.push({ run, spec, entry: stamped, input, suspect })
+  if (input !== undefined && draft.owner === draft.world.worker)
+    draft.launches.push({ run, spec, entry: stamped, input, suspect })
 }
 
 /** What the act gets, evaluated. */

@@ -1,6 +1,7 @@
 /** `agent`: asks a role and waits for the answer, until its timeout (A6). */
 import { encodeId } from '../../ids.ts'
 import type { StepSpec } from '../../language/steps/step-types.ts'
+import { storableText } from '../../storable-text.ts'
 import type { Draft } from '../decide/draft.ts'
 import { emitOf, removeInFlight } from '../decide/draft.ts'
 import { scopeOf } from '../decide/scope.ts'
@@ -42,4 +43,4 @@ export function expireAgent(draft: Draft, run: Run, entry: AgentEntry): void {
   fail(draft, run, entry, 'AGENT_TIMEOUT', `Nobody answered within ${run.step.timeoutMs} ms.`)
 }
 
-export const asText = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, 1000)
+export const asText = (value: unknown): string => storableText(typeof value === 'string' ? value : JSON.stringify(value), 1000)

@@ -10,5 +10,5 @@ export function beginFail(draft: Draft, run: Run, spec: StepSpec & { type: 'fail
   const message = spec.message.evaluate(scopeOf(draft, run))
   if (!message.ok) return fail(draft, run, ending, 'EXPRESSION_FAILED', message.message)
   const text = typeof message.value === 'string' ? message.value : JSON.stringify(message.value)
-  fail(draft, run, ending, spec.code, text.slice(0, 2000), { retryable: false })
+  fail(draft, run, ending, spec.code, text, { retryable: false })
 }

@@ -38,7 +38,7 @@ export function childEnded(draft: Draft, word: Input & { kind: 'childEnded' }): 
   if (draft.cancelReason !== null) return cancelStep(draft, run, entry)
   const why = word.error ? `${word.error.code}: ${word.error.message}` : word.reason
   const message = `${encodeId('execution', word.childId)} ended as ${word.status}. ${why ?? ''}`.trim()
-  fail(draft, run, entry, 'CHILD_FAILED', message.slice(0, 2000))
+  fail(draft, run, entry, 'CHILD_FAILED', message)
 }
 
 export function expireChild(draft: Draft, run: Run, entry: ChildEntry): void {

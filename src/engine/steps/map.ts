@@ -78,10 +78,7 @@ function whyFailed(draft: Draft, run: Run, spec: MapSpec, entry: MapEntry): { co
   const { failed, total, bytes, error } = entry
   const tolerated = toleratedOf(spec, total)
   if (failed > tolerated) {
-    return {
-      code: 'ITEM_FAILED',
-      message: `${failed} of ${total} items failed. ${error?.code}: ${error?.message}`.slice(0, 2000),
-    }
+    return { code: 'ITEM_FAILED', message: `${failed} of ${total} items failed. ${error?.code}: ${error?.message}` }
   }
   if (draft.stateBytes + bytes > MAX_STATE_BYTES) {
     const message = `With the outputs of the items the state would be over ${MAX_STATE_BYTES} bytes.`

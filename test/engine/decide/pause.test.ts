@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { decide } from '../../../src/engine/decide/decide.ts'
 import { Model, visit } from './model.ts'
 import { agent, handler, NO_RETRY, program, step, waiting } from './programs.ts'
 
@@ -73,4 +74,25 @@ test('to be canceled ends a pause; whoever asked for it stands in the history', 
   expect(model.stored).toMatchObject({ status: 'CANCELED', reason: 'no more' })
   const asked = model.events.find(({ type }) => type === 'execution.cancelRequested')
   expect(asked?.data).toEqual({ reason: 'no more', by: BY })
+})
+
+test('a start that has its slot keeps it and its turn when it is paused and resumed before either is stored (D2)', () => {
+  const model = new Model(program([step('work', handler)]), 1)
+  const granted = { ...model.stored, slotKey: 'k', wakeAt: null }
+  const { next } = decide(granted, [{ kind: 'pause', reason: 'lunch' }, { kind: 'resume' }], model.world(null))
+  expect(next).toMatchObject({ status: 'PENDING', slotKey: 'k', wakeAt: null })
+})
+
+test('a signal without a timeout of its own is waited for as long as the version gives that the execution moves to (A17)', () => {
+  const paid = step('paid', { type: 'signal', signals: ['paid'], need: 1 })
+  const [short, long] = [program([paid], { timeoutMs: 60_000 }), program([paid], { timeoutMs: 600_000 })]
+  const model = begun(new Model(short, 1))
+  const versions = { from: { id: model.stored.flowVersionId, number: 1 }, to: { id: 'v2', number: 2, program: long } }
+  expect(visit(model, { kind: 'migrate', migration: { ...versions, changed: new Set() }, by: BY })).toBe('applied')
+  model.now += 61_000
+  visit(model, { kind: 'tick' })
+  expect(model.stored.status).toBe('WAITING')
+  model.now += 540_000
+  visit(model, { kind: 'tick' })
+  expect(model.stored).toMatchObject({ status: 'TIMED_OUT', error: { code: 'FLOW_TIMEOUT' } })
 })

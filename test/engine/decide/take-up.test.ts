@@ -2,9 +2,9 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compile } from '../../../src/language/compile.ts'
 import { isReadable } from '../../../src/engine/in-flight.ts'
-import { Model } from './model.ts'
+import { Model, visit } from './model.ts'
 
-const allow = { roles: new Set<string>(), handlers: new Set(['work']) }
+const allow = { roles: new Set(['ceo']), handlers: new Set(['work']) }
 const work = { type: 'handler', handler: 'work' }
 
 function modelOf(steps: object): Model {
@@ -56,6 +56,25 @@ test('of what was canceled while nobody held it nothing is launched again by who
   worker!.turn([{ kind: 'claimed' }, { kind: 'cancel', reason: 'enough' }])
   expect(worker!.running).toEqual([])
   expect(model.stored).toMatchObject({ status: 'CANCELED' })
+})
+
+test('a step whose input cannot be made fails by whoever begins it, while another worker holds the execution (A3)', () => {
+  const model = modelOf({
+    slow: work,
+    ask: { type: 'agent', role: 'ceo', subject: '?', request: {} },
+    call: { ...work, after: ['ask'], with: { id: '${{ steps.ask.output.data.id }}' } },
+  })
+  const [worker] = model.workers
+  worker!.claim()
+  const asked = model.stored.inFlight.find((entry) => entry.kind === 'agent')!
+  const answer = {
+    requestId: asked.requestId,
+    decision: 'APPROVE',
+    data: {},
+    answeredBy: '01890a5d-ac96-774b-bcce-b302099a8057',
+  } as const
+  expect(visit(model, { kind: 'answered', ...answer })).toBe('applied')
+  expect(model.stored.error).toMatchObject({ code: 'EXPRESSION_FAILED', step: 'call' })
 })
 
 test('of what is in flight nothing is read that has a kind or a field which this release does not know (E5)', () => {
