@@ -62,14 +62,14 @@ export async function openCeiling(connection: string): Promise<System> {
       const under = new Set<Promise<void>>()
       let after: string | null = null
       for (let claimed = 0; claimed < executions;) {
-        const rows: { id: string; initiator_id: string }[] = await claimExecutions(database, {
+        const rows: { id: string; place: string }[] = await claimExecutions(database, {
           pool: 'default',
           worker,
           wanted: CLAIM,
           afterInitiator: after,
         })
         claimed += rows.length
-        after = rows.at(-1)?.initiator_id ?? null
+        after = rows[0]?.place ?? null
         for (const { id } of rows) {
           const work: Promise<void> = submitAll(ready.get(id)!).then(() => void under.delete(work))
           under.add(work)

@@ -49,7 +49,7 @@ async function measure(size: number): Promise<string> {
   await query(`insert into sluice.workers (id, expires_at) values ($1, now() + interval '1 hour')`, [worker])
   const cells: string[] = []
   for (const settings of ['as it is', 'without its settings']) {
-    if (settings !== 'as it is') await query('alter function sluice.claim_executions reset all')
+    if (settings !== 'as it is') await query('alter function sluice.claim_next reset all')
     for (const wanted of WANTED) cells.push(`${wanted}: ${await claims(query, worker, wanted)}`)
     cells.push(settings)
   }
@@ -63,7 +63,7 @@ async function claims(query: Query, worker: string, wanted: number): Promise<str
   const readings: { buffers: number; ms: number }[] = []
   for (let i = 0; i < CLAIMS; i++) {
     await query('begin')
-    readings.push(await readingsOf(query, 'select * from sluice.claim_executions($1, $2, null)', [worker, wanted]))
+    readings.push(await readingsOf(query, 'select * from sluice.claim_next($1, $2, null)', [worker, wanted]))
     await query('rollback')
   }
   const buffers = quantile(readings.map((reading) => reading.buffers), 0.5) // prettier-ignore

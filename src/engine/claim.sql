@@ -1,9 +1,10 @@
 -- Claims executions of one pool for a worker (src/engine/claim.ts calls it): due sleepers, unread inboxes, executions of workers whose lease
 -- is over, then ready ones by an index walk over initiators, a share each, by priority and age. Every look is bounded by what
 -- is asked for; nothing sorts, nothing scans, whatever the statistics say. Not `ready`: those ready ones are left alone.
-create or replace function sluice.claim_executions(worker uuid, wanted integer, after_initiator uuid, ready boolean default true,
+-- `place`, the same in each row: where the walk stands, and the next one goes on; as it was when there was no walk.
+create or replace function sluice.claim_next(worker uuid, wanted integer, after_initiator uuid, ready boolean default true,
   of_pool text default 'default')
-returns table (id uuid, initiator_id uuid)
+returns table (id uuid, initiator_id uuid, place uuid)
 language plpgsql
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -18,11 +19,11 @@ declare
   found_ids uuid[];
   dead uuid;
   initiator uuid;
-  place uuid := coalesce(after_initiator, nobody);
   share integer := greatest(wanted / 4, 1);
   visits integer := 0;
   wrapped boolean := false;
 begin
+  place := coalesce(after_initiator, nobody);
   -- a worker whose lease is over claims nothing, so that nobody takes over from it what it has just taken
   perform 1 from sluice.workers w where w.id = worker and w.expires_at > clock_timestamp() for key share;
   if not found then return; end if;
@@ -78,8 +79,15 @@ begin
 
   return query
     update sluice.executions e set owner = worker, epoch = e.epoch + 1, status = 'RUNNING', wake_at = null
-    where e.id = any (got) returning e.id, e.initiator_id;
+    where e.id = any (got) returning e.id, e.initiator_id, place;
 end $$;
+
+-- For workers of the release before.
+create or replace function sluice.claim_executions(worker uuid, wanted integer, after_initiator uuid, ready boolean default true,
+  of_pool text default 'default')
+returns table (id uuid, initiator_id uuid)
+language sql
+as $$ select id, initiator_id from sluice.claim_next(worker, wanted, after_initiator, ready, of_pool) $$;
 
 -- Claims those of `ids` that are ready, or were told something. Each is looked up by its primary key: no condition fits another index.
 create or replace function sluice.claim_offered(worker uuid, ids uuid[], pools text[] default null)

@@ -3,7 +3,7 @@ import type { Database } from '../database/database.ts'
 import { prepared } from '../database/prepared.ts'
 import type { Logger } from '../log.ts'
 
-const CLAIM_TEXT = prepared('select id, initiator_id from sluice.claim_executions($1, $2, $3, $4, $5)')
+const CLAIM_TEXT = prepared('select id, initiator_id, place from sluice.claim_next($1, $2, $3, $4, $5)')
 const OFFERED_TEXT = prepared('select id, initiator_id from sluice.claim_offered($1, $2::uuid[], $3::text[])')
 
 export interface Claimed {
@@ -11,11 +11,16 @@ export interface Claimed {
   initiator_id: string
 }
 
+export interface ClaimedNext extends Claimed {
+  /** where the walk over initiators stands, the same in all rows of a claim */
+  place: string
+}
+
 export interface Claim {
   worker: string
   pool: string
   wanted: number
-  /** where the walk over initiators goes on: the last row's initiator of the claim before */
+  /** where the walk over initiators goes on: the place of the claim before; null: at the first one */
   afterInitiator: string | null
   /** false: only what is due, was told something or lost its worker; default true */
   ready?: boolean
@@ -25,8 +30,8 @@ export interface Claim {
 export function claimExecutions(
   database: Database,
   { worker, pool, wanted, afterInitiator, ready = true }: Claim,
-): Promise<Claimed[]> {
-  return database.query<Claimed>(CLAIM_TEXT, [worker, wanted, afterInitiator, ready, pool])
+): Promise<ClaimedNext[]> {
+  return database.query<ClaimedNext>(CLAIM_TEXT, [worker, wanted, afterInitiator, ready, pool])
 }
 
 /** Of `ids`, those that are of these pools and ready, and that nobody else is claiming: now owned by `worker`, as above. */

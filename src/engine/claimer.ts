@@ -26,7 +26,7 @@ export interface ClaimerOptions {
 export interface Claimer extends Pick<Taker, 'room' | 'take'> {
   /** Claims while there is something and room for it, for a moment. `ready`: also of what is ready; false: of what is due and nobody was told of. True: it took some. */
   look(ready: boolean): Promise<boolean>
-  /** the last look took all that it asked some pool for, and now there is room for about as much again */
+  /** the last look at what is ready took all that it asked some pool for, and now there is room for about as much again */
   readonly couldMore: boolean
 }
 
@@ -53,7 +53,7 @@ export function createClaimer({
 
   const room = (): number => (mayClaim() ? Math.max(0, maxHeld - held() - coming) : 0)
 
-  async function claim(wanted: number, ask: () => Promise<Claimed[]>): Promise<Claimed[]> {
+  async function claim<Row extends Claimed>(wanted: number, ask: () => Promise<Row[]>): Promise<Row[]> {
     coming += wanted
     try {
       const rows = await ask()
@@ -77,7 +77,7 @@ export function createClaimer({
       const wanted = Math.ceil((most - taken) / (pools.length - turn))
       const afterInitiator = places.get(pool) ?? null
       const rows = await claim(wanted, () => claimExecutions(database, { worker: workerId, pool, wanted, afterInitiator, ready }))
-      places.set(pool, rows.at(-1)?.initiator_id ?? null)
+      places.set(pool, rows[0]?.place ?? afterInitiator)
       taken += rows.length
       full ||= rows.length === wanted
     }
@@ -99,13 +99,16 @@ export function createClaimer({
     async look(ready) {
       const until = performance.now() + LOOK_MS
       let took = false
+      let isFull = false
       do {
         const wanted = Math.min(room(), MAX_CLAIM)
         if (wanted === 0) return took
         const { taken, full } = await claimInTurns(wanted, ready)
         took ||= taken > 0
-        more = full
-      } while (more && performance.now() < until)
+        isFull = full
+        // what is due says nothing of it
+        if (ready) more = full
+      } while (isFull && performance.now() < until)
       return took
     },
     get couldMore() {

@@ -44,6 +44,7 @@ export function createWorkLoop(options: WorkLoopOptions): WorkLoop {
   const loop = createLoop({ name: 'claim', log, runOnce: look })
   /** by the monotonic clock, when ready executions are looked for again; 0: at the next look, without asking */
   let readyLookAt = 0
+  /** infinite while it looks: not known yet */
   let nextLookAt = 0
   let expectedAt = Number.POSITIVE_INFINITY
   let isFirst = false
@@ -59,9 +60,10 @@ export function createWorkLoop(options: WorkLoopOptions): WorkLoop {
       loop.wake()
     },
     expect(at) {
-      if (at >= nextLookAt) return
+      if (at >= Math.min(nextLookAt, now() + POLL_MS)) return
       expectedAt = Math.min(expectedAt, at)
-      loop.wake()
+      // the look that is under way ends with it in mind
+      if (nextLookAt < Number.POSITIVE_INFINITY) loop.wake()
     },
   }
 
@@ -71,6 +73,7 @@ export function createWorkLoop(options: WorkLoopOptions): WorkLoop {
     const ready = performance.now() >= readyLookAt
     if (ready) readyLookAt = performance.now() + dispatch.lookEveryMs
     if (now() >= expectedAt) expectedAt = Number.POSITIVE_INFINITY
+    nextLookAt = Number.POSITIVE_INFINITY
     const ask = () => findWork(database, { worker: workerId, pools, ready })
     let work = isRung ? undefined : await ask()
     let took = isRung
@@ -85,6 +88,8 @@ export function createWorkLoop(options: WorkLoopOptions): WorkLoop {
     isFirst = work.isFirst
     if (isFirst) await overdue.fireElsewhere()
     const goesOn = work.stepsWait && (await steps.look())
+    // a look has its time, and goes on in the next one
+    if (ready && work.claimable && took) readyLookAt = Math.min(readyLookAt, performance.now())
     // what is due stays due while it cannot be claimed
     const isLeft = work.claimable || work.overdue
     const most = goesOn || (isLeft && took) ? 0 : isLeft || claimer.room() === 0 ? POLL_MS / 10 : POLL_MS

@@ -11,7 +11,7 @@ import {
 import type { Query } from '../../bench/ready-executions.ts'
 import type { Database } from '../../src/database/database.ts'
 import { claimExecutions } from '../../src/engine/claim.ts'
-import type { Claimed } from '../../src/engine/claim.ts'
+import type { ClaimedNext } from '../../src/engine/claim.ts'
 import { createCommitter } from '../../src/engine/commit.ts'
 import { createMailboxes } from '../../src/engine/mailboxes.ts'
 import { loadSnapshots } from '../../src/engine/load-snapshots.ts'
@@ -59,7 +59,7 @@ test('a commit reads a bounded number of pages for each transition, also by plan
 
 test('a claim among 1,000,000 ready executions reads a bounded number of pages, with no statistics at all', async () => {
   await forgetStatistics(ownerQuery)
-  const text = 'select * from sluice.claim_executions($1, $2, $3)'
+  const text = 'select * from sluice.claim_next($1, $2, $3)'
   for (const after of [null, 2, 5_000, 9_000, null].map((n) => n && initiatorNumber(n))) {
     const { buffers } = await readingsOf(query, text, [worker, WANTED, after])
     expect(buffers).toBeLessThan(WANTED * BUFFERS_PER_CLAIMED)
@@ -69,7 +69,7 @@ test('a claim among 1,000,000 ready executions reads a bounded number of pages, 
 
 test('a crowd in one pool costs the workers of another nothing; steps of pools are claimed as cheaply', async () => {
   const of = (pool: string) =>
-    readingsOf(query, 'select * from sluice.claim_executions($1, $2, null, true, $3)', [worker, WANTED, pool])
+    readingsOf(query, 'select * from sluice.claim_next($1, $2, null, true, $3)', [worker, WANTED, pool])
   await of('empty')
   expect((await of('empty')).buffers).toBeLessThan(60)
   for (const pool of ['default', 'empty']) {
@@ -107,19 +107,19 @@ test('claims that go on where the last one ended serve others each time', async 
   const served = new Set<string>()
   let last: string | null = null
   for (let claims = 0; claims < 40; claims++) {
-    const rows: Claimed[] = await claim(WANTED, last)
-    last = rows.at(-1)!.initiator_id
+    const rows: ClaimedNext[] = await claim(WANTED, last)
+    last = rows[0]!.place
     for (const row of rows) served.add(row.initiator_id)
   }
   // a share is a quarter, so a claim goes at least three initiators further
   expect(served.size).toBeGreaterThanOrEqual(3 * 40)
 })
 
-const claim = (wanted: number, after: string | null = null): Promise<Claimed[]> =>
+const claim = (wanted: number, after: string | null = null): Promise<ClaimedNext[]> =>
   claimExecutions(database, { worker, pool: 'default', wanted, afterInitiator: after })
 
 /** Commits the start of what was claimed, all in one batch, as a worker would; the pages that the commit looked at. */
-async function commitStarted(claimed: readonly Claimed[]): Promise<number> {
+async function commitStarted(claimed: readonly ClaimedNext[]): Promise<number> {
   const ids = claimed.map(({ id }) => id)
   await ownerQuery(`insert into sluice.execution_inputs select unnest($1::uuid[]), '{}'`, [ids])
   let buffers = 0

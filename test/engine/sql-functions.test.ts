@@ -16,6 +16,7 @@ test.each([
   ['engine/commit-slots', 'commit_slots'],
   ['engine/commit-slots', 'grant_slots'],
   ['engine/commit-slots', 'refused_slots'],
+  ['engine/claim', 'claim_next'],
   ['engine/claim', 'claim_executions'],
   ['engine/claim', 'claim_offered'],
   ['engine/claim-steps', 'claim_steps'],
@@ -55,10 +56,8 @@ test('what belongs to an execution has its id first in its key, so that a distri
   expect(others).toEqual(KEPT_APART)
 })
 
-test('a worker without a lease claims nothing', async () => {
-  expect(
-    await database.query('select * from sluice.claim_executions($1, 10, null)', ['01900000-0000-7000-8000-000000000000']),
-  ).toEqual([])
+test.each(['claim_next', 'claim_executions'])('a worker without a lease claims nothing: %s', async (name) => {
+  expect(await database.query(`select * from sluice.${name}($1, 10, null)`, ['01900000-0000-7000-8000-000000000000'])).toEqual([])
 })
 
 test('what is due in the next two seconds is the turn of one worker, which lives, has room and is of its pool', async () => {

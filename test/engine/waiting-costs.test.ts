@@ -43,10 +43,7 @@ test('10,000 waiting executions cost no timers, no mailboxes, and a look for wor
   expect((user + system) / 1000 / LOOKS, 'ms of CPU a look').toBeLessThan(10)
 
   // never analysed, as after a flood of starts
-  for (const look of [
-    `claim_executions('${engine.workerId}', 256, null)`,
-    `find_work('${engine.workerId}', '{default}', true)`,
-  ]) {
+  for (const look of [`claim_next('${engine.workerId}', 256, null)`, `find_work('${engine.workerId}', '{default}', true)`]) {
     const explain = () =>
       ownerQuery<{ 'QUERY PLAN': { Plan: Record<string, number> }[] }>(
         `explain (analyze, buffers, format json) select * from sluice.${look}`,

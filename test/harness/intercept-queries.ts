@@ -5,7 +5,7 @@ import type { Database } from '../../src/database/database.ts'
 export type Interceptor = (text: string, send: () => Promise<unknown[]>, params: readonly unknown[]) => Promise<unknown[]>
 
 export const isLook = (text: string): boolean => text.includes('sluice.find_work(')
-export const isClaim = (text: string): boolean => text.includes('sluice.claim_executions(')
+export const isClaim = (text: string): boolean => text.includes('sluice.claim_next(')
 export const isCommit = (text: string): boolean => text.includes('sluice.commit_transitions(')
 export const isRenewal = (text: string): boolean => text.includes('insert into sluice.workers')
 /** the reading of executions after a claim, or of one anew */
