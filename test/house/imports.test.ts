@@ -8,6 +8,7 @@ const STAIRS: readonly (readonly string[][])[] = [
   [['masking/']],
   [
     ['canonical-json.ts'],
+    ['storable-text.ts'],
     ['errors.ts'],
     ['ids.ts'],
     ['release.ts'],
@@ -46,6 +47,7 @@ const PURE_NEEDS = new Set([
   'src/engine/new-snapshot.ts',
   'src/engine/execution-mask.ts', // pure itself, and used by those who read
   'src/canonical-json.ts',
+  'src/storable-text.ts',
   '@marcbachmann/cel-js',
   'ajv-formats/dist/formats.js',
   'croner', // what comes after a moment; its timers are for functions, and it is given none

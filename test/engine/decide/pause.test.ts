@@ -76,14 +76,14 @@ test('to be canceled ends a pause; whoever asked for it stands in the history', 
   expect(asked?.data).toEqual({ reason: 'no more', by: BY })
 })
 
-test('a start that has its slot keeps it and its turn when it is paused and resumed before either is stored (D2)', () => {
+test('a start that has its slot keeps it and its turn when it is paused and resumed before either is stored (A16)', () => {
   const model = new Model(program([step('work', handler)]), 1)
   const granted = { ...model.stored, slotKey: 'k', wakeAt: null }
   const { next } = decide(granted, [{ kind: 'pause', reason: 'lunch' }, { kind: 'resume' }], model.world(null))
   expect(next).toMatchObject({ status: 'PENDING', slotKey: 'k', wakeAt: null })
 })
 
-test('a signal without a timeout of its own is waited for as long as the version gives that the execution moves to (A17)', () => {
+test('a signal without a timeout of its own is waited for as long as the version gives that the execution moves to', () => {
   const paid = step('paid', { type: 'signal', signals: ['paid'], need: 1 })
   const [short, long] = [program([paid], { timeoutMs: 60_000 }), program([paid], { timeoutMs: 600_000 })]
   const model = begun(new Model(short, 1))
