@@ -60,22 +60,22 @@ const LEFT_MS = 2_000
 
 /**
  * What a newer release wrote, as during a roll-out, goes to workers of that one: it wakes a little later, so that `worker` does not take
- * it again at once.
+ * it again at once. What is in flight counts as no crash of `worker`: their claim is not the one after its own.
  */
 export async function leaveExecutions(database: Database, worker: string, ids: readonly string[], log: Logger): Promise<void> {
   log.warn({ items: ids.length }, 'executions of a newer release are left to its workers')
   await database.query(
-    `update sluice.executions set owner = null, wake_at = clock_timestamp() + $3 * interval '1 millisecond'
+    `update sluice.executions set owner = null, epoch = epoch + 1, wake_at = clock_timestamp() + $3 * interval '1 millisecond'
      where id = any($1::uuid[]) and owner = $2`,
     [ids, worker, LEFT_MS],
   )
 }
 
 /** Executions whose flow deadline or cancel fence is over, whoever holds them. */
-export async function findOverdue(database: Database, limit: number): Promise<string[]> {
+export async function findOverdue(database: Database, except: readonly string[], limit: number): Promise<string[]> {
   const rows = await database.query<{ id: string }>(
-    'select id from sluice.executions where deadline_at <= now() order by deadline_at limit $1',
-    [limit],
+    `select id from sluice.executions where deadline_at <= now() and id <> all ($1::uuid[]) order by deadline_at limit $2`,
+    [except, limit],
   )
   return rows.map(({ id }) => id)
 }
@@ -87,7 +87,12 @@ const ABANDONED_MS = 3_000
  * Executions of other pools that time or a word should have moved by now: whoever looks at them fires what is due, and leaves the
  * rest to a worker of theirs. One index look a pool.
  */
-export async function findAbandoned(database: Database, pools: readonly string[], limit: number): Promise<string[]> {
+export async function findAbandoned(
+  database: Database,
+  pools: readonly string[],
+  except: readonly string[],
+  limit: number,
+): Promise<string[]> {
   const rows = await database.query<{ id: string }>(
     `with recursive others(pool) as (
        (select e.pool from sluice.executions e where e.wake_at is not null order by e.pool limit 1)
@@ -96,13 +101,13 @@ export async function findAbandoned(database: Database, pools: readonly string[]
        from others o where o.pool is not null),
      late as (select now() - $2 * interval '1 millisecond' as since)
      select due.id from late, others o cross join lateral (select e.id from sluice.executions e
-       where e.pool = o.pool and e.wake_at <= late.since order by e.wake_at limit $3) as due
+       where e.pool = o.pool and e.wake_at <= late.since and e.id <> all ($4::uuid[]) order by e.wake_at limit $3) as due
      where o.pool is not null and o.pool <> all ($1)
      union
      select told.id from (select e.id from late, sluice.inbox i join sluice.executions e on e.id = i.execution_id
-       where i.sent_at <= late.since and e.pool <> all ($1) and e.owner is null and e.ended_at is null
+       where i.sent_at <= late.since and e.pool <> all ($1) and e.id <> all ($4::uuid[]) and e.owner is null and e.ended_at is null
          and (e.wake_at is null or e.wake_at < '9999-12-31Z') limit $3) as told`,
-    [pools, ABANDONED_MS, limit],
+    [pools, ABANDONED_MS, limit, except],
   )
   return rows.map(({ id }) => id)
 }

@@ -8,6 +8,7 @@ import type { Database } from '../database/database.ts'
 import { together } from '../database/together.ts'
 import type { Logger } from '../log.ts'
 import { createTrouble } from '../trouble.ts'
+import { leaveExecutions } from './claim.ts'
 import type { Committer } from './commit.ts'
 import { decide } from './decide/decide.ts'
 import type { Transition, World } from './decide/draft.ts'
@@ -16,25 +17,14 @@ import type { Snapshot } from './decide/snapshot.ts'
 import type { Extras } from './encode.ts'
 import { loadSnapshots, loadWords, MOST_WORDS, wordsOf } from './load-snapshots.ts'
 import type { Loaded, StoredWord } from './load-snapshots.ts'
+import { emptyMailbox } from './mailbox.ts'
+import type { Mailbox } from './mailbox.ts'
 import { settleAll, silentPost } from './post.ts'
 import type { Post, Posted, PostOptions } from './post.ts'
+import { OfNewerRelease } from './programs.ts'
 import type { Programs } from './programs.ts'
 import { hasEnded } from './states.ts'
 import { storeTransition, withoutPayloads } from './store-transition.ts'
-
-interface Mailbox {
-  readonly id: string
-  /** undefined: to be read before the next transition */
-  snapshot: Snapshot | undefined
-  posts: Post[]
-  busy: boolean
-  /** words of other executions may wait for it */
-  unread: boolean
-  /** dropped while it was busy: whatever its transition says, it is not held when that is over */
-  dropped: boolean
-  /** somebody else may have changed it since: what is remembered goes before the next transition */
-  stale: boolean
-}
 
 export interface MailboxesOptions {
   database: Database
@@ -147,7 +137,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
   function open(id: string): Mailbox {
     let box = boxes.get(id)
     if (box) return box
-    box = { id, snapshot: undefined, posts: [], busy: false, unread: false, dropped: false, stale: false }
+    box = emptyMailbox(id)
     boxes.set(id, box)
     return box
   }
@@ -171,9 +161,11 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
       } catch (error) {
         box.snapshot = undefined
         // callers may try again; what a holder has to record must not be lost because the database was away for a moment
-        const isHeld = held.has(box.id)
+        const isLeft = error instanceof OfNewerRelease
+        const isHeld = held.has(box.id) && !isLeft
         const kept = error instanceof Unstorable ? [] : posts.filter(({ urgent, keep }) => keep || (isHeld && !urgent))
         for (const post of posts) if (!kept.includes(post)) post.abandon(error)
+        if (isLeft && held.has(box.id)) await leave(box.id)
         if (kept.length === 0) continue
         trouble.failed(error)
         box.posts.unshift(...kept)
@@ -184,6 +176,16 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes {
     if (box.dropped) release(box.id)
     box.dropped = false
     if (!held.has(box.id)) boxes.delete(box.id)
+  }
+
+  /** Who can read it goes on with it. When the database does not hear of that, the heartbeat finds one that nobody here knows. */
+  async function leave(id: string): Promise<void> {
+    try {
+      await leaveExecutions(database, options.workerId!, [id], log)
+    } catch (error) {
+      log.warn({ err: error }, 'an execution of a newer release could not be left to its workers; the heartbeat tries again')
+    }
+    release(id)
   }
 
   async function listen(box: Mailbox): Promise<void> {

@@ -2,6 +2,7 @@
 import type { Logger } from '../log.ts'
 import type { Input, InputResult } from './decide/input.ts'
 import type { Snapshot } from './decide/snapshot.ts'
+import { OfNewerRelease } from './programs.ts'
 import type { Extras } from './encode.ts'
 
 /** What became of a posted input; `snapshot` as it is now stored. */
@@ -32,9 +33,11 @@ export interface Post {
   abandon(error: unknown): void
 }
 
-/** Of what nobody waits for. */
+/** Of what nobody waits for. What a newer release wrote is left to its workers, and that is told by whoever leaves it. */
 export function silentPost(input: Input, log: Logger): Post {
-  const abandon = (error: unknown): void => log.error({ err: error }, 'a transition was given up')
+  const abandon = (error: unknown): void => {
+    if (!(error instanceof OfNewerRelease)) log.error({ err: error }, 'a transition was given up')
+  }
   return { input, extras: {}, urgent: false, settle: () => {}, abandon }
 }
 

@@ -77,13 +77,15 @@ export function createWorkLoop(options: WorkLoopOptions): WorkLoop {
     const ask = () => findWork(database, { worker: workerId, pools, ready })
     let work = isRung ? undefined : await ask()
     let took = isRung
+    /** what comes to be overdue meanwhile is looked at soon */
+    let canFire = true
     const claims = !work || (work.claimable && claimer.room() > 0)
     if (!work || claims || work.overdue) {
       if (claims) took = (await claimer.look(ready)) || took
-      if (work?.overdue) await overdue.fire()
+      if (work?.overdue) canFire = await overdue.fire()
       work = await ask()
       // whoever is rung all the time never asked before
-      if (isRung && work.overdue) await overdue.fire()
+      if (isRung && work.overdue) canFire = await overdue.fire()
     }
     isFirst = work.isFirst
     if (isFirst) await overdue.fireElsewhere()
@@ -91,7 +93,7 @@ export function createWorkLoop(options: WorkLoopOptions): WorkLoop {
     // a look has its time, and goes on in the next one
     if (ready && work.claimable && took) readyLookAt = Math.min(readyLookAt, performance.now())
     // what is due stays due while it cannot be claimed
-    const isLeft = work.claimable || work.overdue
+    const isLeft = work.claimable || (work.overdue && canFire)
     const most = goesOn || (isLeft && took) ? 0 : isLeft || claimer.room() === 0 ? POLL_MS / 10 : POLL_MS
     const pause = Math.max(0, Math.min(most, (work.nextAt ?? Infinity) - now(), expectedAt - now()))
     nextLookAt = now() + pause

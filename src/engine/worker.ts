@@ -158,7 +158,7 @@ export function createWorker(options: WorkerOptions): Worker {
   })
   const claimLoop = createWorkLoop({
     ...{ database, workerId, pools: [...pools], dispatch, claimer, steps, log },
-    overdue: createOverdueSweep(database, [...pools], (id) => mailboxes.post(id, { kind: 'tick' }).catch(logFailure)),
+    overdue: createOverdueSweep({ database, pools: [...pools], tick: (id) => mailboxes.post(id, { kind: 'tick' }), log }),
     hasRoom: () => serving?.wake(),
   })
   const tell = createTelling({ bus, dispatch, workerId, isHeld: mailboxes.isHeld, offerUnheld: options.offerUnheld })

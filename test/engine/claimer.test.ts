@@ -26,7 +26,7 @@ test('a worker that always finds more, and ends it as fast, looks at what is due
     ...{ held: () => 0, mayClaim: () => true, hold: () => Promise.resolve(), claimed: () => undefined },
   })
   let fired = 0
-  const overdue = { fire: async () => void (fired += 1), fireElsewhere: () => Promise.resolve() }
+  const overdue = { fire: async () => (fired += 1) > 0, fireElsewhere: () => Promise.resolve() }
   const overdueAlways = async <Row>(text: string, params?: readonly unknown[]): Promise<Row[]> =>
     (await database.query<Row>(text, params)).map((row) => ({ ...row, overdue: true, claimable: true }))
   const loop = createWorkLoop({

@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { createOverdueSweep } from '../../src/engine/overdue-sweep.ts'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import { createPostgresBus } from '../../src/fleet/postgres-bus.ts'
 import type { PostgresBus } from '../../src/fleet/postgres-bus.ts'
@@ -8,7 +9,7 @@ import { SCHEMA_LEVEL } from '../../src/release.ts'
 import { readExecution, startFlow, storeFlow, unwrap } from '../harness/engine.ts'
 import type { StoredExecution } from '../harness/engine.ts'
 import { breaches } from '../harness/invariants.ts'
-import { broken, isClaim, isCommit, isLook, isRenewal } from '../harness/intercept-queries.ts'
+import { broken, isClaim, isCommit, isLoad, isLook, isRenewal } from '../harness/intercept-queries.ts'
 import { steeredEngine } from '../harness/steered-engine.ts'
 import type { SteeredEngine } from '../harness/steered-engine.ts'
 import { testDatabase } from '../harness/test-database.ts'
@@ -128,6 +129,124 @@ test('what only a newer release can read is left to its workers, and fails neith
   ;(await older.run(1)).open()
   await hasStatus(id, 'SUCCEEDED')
   await sound()
+})
+
+test('what is written by a newer release while a worker holds it is let go at once, and counts as no crash (D9)', async () => {
+  const holder = await steeredEngine(database, { drainMs: 60_000 })
+  const id = await startFlow(holder.engine, one)
+  const running = await holder.run(1)
+  const { epoch } = await read(id)
+  // a step of a kind that only the newer release knows, begun by one of its visits
+  await database.query(
+    `update sluice.executions set version = version + 1, in_flight = in_flight || '[{"kind":"later","path":"b"}]' where id = $1`,
+    [id],
+  )
+  holder.engine.worker.mailboxes.reload(id)
+  await expect(holder.engine.pause({ executionId: id, reason: 'x' })).rejects.toThrow(/newer release/)
+  await until(() => expect(running.signal.aborted).toBe(true))
+  const [left] = await database.query('select owner, epoch, wake_at > now() as later from sluice.executions where id = $1', [id])
+  expect(left).toEqual({ owner: null, epoch: epoch + 1, later: true })
+  expect(holder.engine.worker.mailboxes.size).toBe(0)
+  // nothing is left that it would wait for
+  await holder.engine.stop()
+
+  await database.query('update sluice.executions set in_flight = in_flight - 1, wake_at = now() where id = $1', [id])
+  const newer = await steeredEngine(database)
+  const taken = await newer.run(1)
+  const [row] = await database.query('select in_flight from sluice.executions where id = $1', [id])
+  expect(JSON.stringify(row)).not.toContain('"crashes":1')
+  taken.open()
+  await hasStatus(id, 'SUCCEEDED')
+  await sound()
+})
+
+test('a look waits for nothing that cannot be stored, and tells it no second time (D9, A10)', async () => {
+  const steered = await steeredEngine(database)
+  const api = await steeredEngine(database, { enabled: false })
+  const late = await startFlow(steered.engine, short)
+  await steered.run(1)
+  const told = vi.spyOn(steered.engine.worker.mailboxes, 'post')
+  const held = heldCommits(steered)
+  await held.came
+  const ready = await startFlow(api.engine, one)
+  await until(async () => expect(await read(ready)).toMatchObject({ owner: steered.engine.workerId }))
+  await lookForWork(steered)
+  expect(told.mock.calls.filter(([id]) => id === late)).toEqual([[late, { kind: 'tick' }]])
+  held.release()
+  await hasStatus(late, 'TIMED_OUT')
+  ;(await steered.run(2)).open()
+  await hasStatus(ready, 'SUCCEEDED')
+  await sound()
+})
+
+test('deadlines that only a newer release can fire stand in front of no others, and are told of once (D9, A10)', async () => {
+  const api = await steeredEngine(database, { enabled: false })
+  const stuck = await Promise.all(Array.from({ length: 120 }, () => startFlow(api.engine, one)))
+  // nobody here claims them
+  await database.query(
+    `update sluice.executions set pool = 'later', in_flight = '[{"kind":"later"}]', deadline_at = now() - interval '1 minute'
+     where id = any($1::uuid[])`,
+    [stuck],
+  )
+  const lines: string[] = []
+  let loads = 0
+  let looks = 0
+  const steered = await steeredEngine(
+    database,
+    { log: createLog('warn', { write: (line) => void lines.push(line) }) },
+    (each) => {
+      each.intercept = (text, send, params) => {
+        if (isLoad(text) && stuck.includes((params[0] as string[])[0]!)) loads += 1
+        looks += isLook(text) ? 1 : 0
+        return send()
+      }
+    },
+  )
+  const id = await startFlow(steered.engine, short)
+  await hasStatus(id, 'TIMED_OUT')
+  expect(loads).toBe(stuck.length)
+  expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual([
+    'what is due could not be decided on, trying again',
+  ])
+  // what cannot be fired is not looked for all the time
+  looks = 0
+  const began = performance.now()
+  await until(() => expect(performance.now() - began).toBeGreaterThan(500))
+  expect(looks).toBeLessThan(3)
+  await database.query(`update sluice.executions set in_flight = '[]', deadline_at = null where id = any($1::uuid[])`, [stuck])
+})
+
+test('what only a newer release can move on in pools that nobody serves is passed over, for longer each time (A10)', async () => {
+  const api = await steeredEngine(database, { enabled: false })
+  const ids = await Promise.all(Array.from({ length: 121 }, () => startFlow(api.engine, one)))
+  const [last] = ids
+  await database.query(
+    `update sluice.executions set pool = 'later', wake_at = now() - interval '1 minute' * case when id = $2 then 1 else 2 end
+     where id = any($1::uuid[])`,
+    [ids, last],
+  )
+  let ticked: string[] = []
+  const tick = (id: string): Promise<void> => {
+    ticked.push(id)
+    return id === last ? Promise.resolve() : Promise.reject(broken())
+  }
+  let at = 0
+  const sweep = createOverdueSweep({ database, pools: ['default'], tick, log: createLog('silent'), monotonic: () => at })
+  const round = async (seconds: number): Promise<string[]> => {
+    ticked = []
+    at = seconds * 1000
+    await sweep.fireElsewhere()
+    return ticked.toSorted()
+  }
+  const first = await round(1)
+  expect(first).toHaveLength(100)
+  expect([...first, ...(await round(2))].toSorted()).toEqual(ids.toSorted())
+  expect(await round(2.5)).toEqual([])
+  // two seconds after the first time, then four
+  expect(await round(3)).toEqual(expect.arrayContaining(first))
+  expect(await round(6)).not.toEqual(expect.arrayContaining([first[0]]))
+  expect(await round(7)).toEqual(expect.arrayContaining([first[0]]))
+  await database.query('update sluice.executions set wake_at = null where id = any($1::uuid[])', [ids])
 })
 
 test('a deadline fires on a node that does not hold the execution, and an outcome after the end is kept apart (D9, A5)', async () => {
