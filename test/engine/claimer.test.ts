@@ -100,7 +100,7 @@ function stillWorker(ready = 0) {
   })
   const loop = createWorkLoop({
     ...{ ...own, claimer, dispatch: { lookEveryMs: 5_000 }, steps: { look: () => Promise.resolve(false) } },
-    overdue: { fire: () => Promise.resolve(), fireElsewhere: () => Promise.resolve() },
+    overdue: { fire: () => Promise.resolve(false), fireElsewhere: () => Promise.resolve() },
     hasRoom: () => undefined,
   })
   onTestFinished(() => loop.stop())
