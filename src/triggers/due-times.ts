@@ -95,10 +95,11 @@ function atItsTime({ spec, running, waiting }: DueSchedule, scheduledFor: number
   return { ...firing, status: 'WAITING' }
 }
 
-/** The same for the same time, whoever asks; ms. */
-export function jitterOf({ id, spec: { jitterMs } }: Pick<DueSchedule, 'id' | 'spec'>, time: number): number {
+/** The same for the same time, whoever asks; ms. Never past the time after it, which nobody would look at meanwhile. */
+export function jitterOf({ id, spec: { jitterMs, times } }: Pick<DueSchedule, 'id' | 'spec'>, time: number): number {
   if (jitterMs === 0) return 0
-  return createHash('sha256').update(`${id} ${time}`).digest().readUInt32BE() % jitterMs
+  const gap = (times.next(time) ?? Number.POSITIVE_INFINITY) - time
+  return createHash('sha256').update(`${id} ${time}`).digest().readUInt32BE() % Math.min(jitterMs, gap)
 }
 
 /** The first time after `time`, and when it fires. */

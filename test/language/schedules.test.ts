@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { specOf } from '../../src/language/triggers/schedule.ts'
 import { lastTimes, nextTimes, scheduleTimes } from '../../src/language/triggers/schedule-times.ts'
+import { dueTimes, nextAfter } from '../../src/triggers/due-times.ts'
 import { validateDefinition } from '../../src/language/validate.ts'
 import { allow, flowOf, step } from './example-definition.ts'
 
@@ -42,6 +43,7 @@ test.each([
   ['less than a minute', { every: 'PT59S' }, 'every INVALID_DURATION'],
   ['an offset as a zone', { cron: '@daily', timezone: '+01:00' }, 'timezone INVALID_VALUE'],
   ['a zone of an interval', { every: 'PT1H', timezone: 'Europe/Berlin' }, 'timezone INVALID_VALUE'],
+  ['a delay that is longer than its interval', { every: 'PT5M', jitter: 'PT10M' }, 'jitter INVALID_VALUE'],
   ['a queue that it does not use', { every: 'PT1H', maxQueued: 5 }, 'maxQueued INVALID_VALUE'],
   [
     'an end before its beginning',
@@ -78,6 +80,19 @@ test('02:30 comes once on the day it is leapt over, at the first moment after th
   expect(shown(nextTimes(times, at('2026-10-24T12:00Z'), 2))).toEqual(['2026-10-25T00:30', '2026-10-26T01:30'])
 })
 
+test.each([
+  ['30 2,14 * * *', [2, 2]],
+  ['30 2,14 * * MON-SUN', [2, 2]],
+  // those that the leap brings to one moment are one
+  ['15,30 2 * * *', [1, 2]],
+  ['0 1-3 * * *', [2, 3]],
+])('each hour of a list comes once, on the day that leaps over it and on the day that has it twice: %s', (cron, counts) => {
+  const times = berlin(cron)
+  const of = (day: string): number =>
+    lastTimes(times, { after: at(`${day}T00:00Z`) - 7_200_000, upTo: at(`${day}T20:00Z`), most: 20 }).length
+  expect([of('2026-03-29'), of('2026-10-25')]).toEqual(counts)
+})
+
 test('what repeats within the hour goes on through both hours that are called the same', () => {
   const times = nextTimes(berlin('*/30 * * * *'), at('2026-10-24T23:59Z'), 6)
   expect(times.map((time, index) => time - times[0]! - index * 1_800_000)).toEqual([0, 0, 0, 0, 0, 0])
@@ -102,6 +117,8 @@ const CRONS = [
   '30 2 * * *',
   '*/20 * * * *',
   '15 1-3 * * *',
+  '30 2,14 * * *',
+  '15,45 0,1,2,3 * * *',
   '0 0 1 * *',
   '0 9 * * MON-FRI',
   '5 0 29 2 *',
@@ -143,5 +160,23 @@ test('nothing comes before the beginning or after the end', () => {
       }
     }),
     { numRuns: 100 },
+  )
+})
+
+test('with a delay that is longer than the gap between times each time still fires, in order, before the next one', () => {
+  const tables = [{ every: 'PT5M' }, { cron: '*/7 * * * *' }, { cron: '0,1,30 9-10 * * *', timezone: 'Europe/Berlin' }]
+  fc.assert(
+    fc.property(fc.constantFrom(...tables), moment, fc.uuid(), (table, from, id) => {
+      const spec = specOf({ ...table, type: 'schedule', name: 's', jitter: 'PT10M', overlap: 'allow' })
+      const wanted = nextTimes(spec.times, from, 20)
+      let next = nextAfter({ id, spec }, from)
+      for (const time of wanted) {
+        expect(next!.nextAt).toBeLessThan(spec.times.next(time)!)
+        const due = dueTimes({ id, spec, ...next!, running: false, waiting: 0 }, next!.nextAt)
+        expect(due.firings).toEqual([{ scheduledFor: time, cause: 'SCHEDULED', status: 'WAITING' }])
+        next = due.next
+      }
+    }),
+    { numRuns: 50 },
   )
 })

@@ -24,7 +24,8 @@ export interface ScheduleTimes {
 
 /**
  * A cron time that the clock leaps over (02:30, when 02:00 becomes 03:00) comes at the first moment after the leap; one that comes
- * twice when the clock is set back is taken once, the first time. Patterns whose hour or minute repeats go on through both hours.
+ * twice when the clock is set back is taken once, the first time; so do lists and ranges of hours. Patterns whose hour or minute is `*`
+ * or has a step go on through both hours.
  * Throws what croner throws when the pattern or the zone is wrong.
  */
 export function scheduleTimes({ cron, timezone = 'UTC', everyMs = 1, startAt, endAt }: Timetable): ScheduleTimes {
@@ -40,7 +41,7 @@ export function scheduleTimes({ cron, timezone = 'UTC', everyMs = 1, startAt, en
 
 function cronTimes(pattern: string, timezone: string): ScheduleTimes {
   // without a function to call, croner sets no timer
-  const cron = new Cron(pattern, { mode: '5-part', timezone })
+  const cron = new Cron(pattern, { mode: '5-part', timezone, fixedTimeRule: 'no-wildcard' })
   return {
     next: (time) => cron.nextRun(new Date(time))?.getTime(),
     // it looks for what is before a moment, in whole seconds

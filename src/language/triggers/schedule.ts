@@ -69,7 +69,9 @@ const schema = z.strictObject({
     .enum(CATCH_UPS)
     .optional()
     .describe('Of the times when no server was there: none, the last (unless given), or all, up to a hundred.'),
-  jitter: name.optional().describe('Each time fires up to so much later, to spread load: an ISO 8601 duration, at most PT1H.'),
+  jitter: name
+    .optional()
+    .describe('Each time fires up to so much later, never after the next: an ISO 8601 duration, at most PT1H, at most every.'),
   startAt: name.optional().describe('Nothing before this date.'),
   endAt: name.optional().describe('Nothing after this date.'),
 })
@@ -91,6 +93,7 @@ function compileSchedule(trigger: ScheduleTrigger, path: readonly string[], issu
   const everyMs = every === undefined ? undefined : readDuration(every, of('every'), { issues }, MINUTE_MS)
   const jitterMs = trigger.jitter === undefined ? 0 : readDuration(trigger.jitter, of('jitter'), { issues })
   if (jitterMs > MAX_JITTER_MS) issues.add('INVALID_VALUE', of('jitter'), 'at most PT1H')
+  else if (everyMs && jitterMs > everyMs) issues.add('INVALID_VALUE', of('jitter'), 'at most as long as "every"')
   if (trigger.maxQueued !== undefined && overlap !== 'queue')
     issues.add('INVALID_VALUE', of('maxQueued'), 'only "overlap": "queue" has a queue')
   if (trigger.timezone !== undefined && cron === undefined && every !== undefined)
