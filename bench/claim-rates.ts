@@ -160,7 +160,7 @@ function openFleet({ kind, workers, database, redis }: FleetOptions) {
       },
     })
     const serving = dispatch.serve([DEFAULT_POOL], {
-      ...{ room: claimer.room, take: claimer.take, takeSteps: () => Promise.resolve() },
+      ...{ room: claimer.room, take: claimer.take, hasRoomForSteps: () => true, takeSteps: () => Promise.resolve(0) },
       look() {
         readyLookAt = 0
         loop.wake()

@@ -30,8 +30,10 @@ export interface PooledStepsOptions {
 export interface PooledSteps {
   /** Claims what there is room for, in turns, for a moment; true: it may go on at once, after whatever else is to be looked at. */
   look(): Promise<boolean>
-  /** Claims at most `most` of the pool, as far as there is room; never rejects. */
-  take(pool: string, most: number): Promise<void>
+  /** false: what is claimed would wait here */
+  readonly hasRoom: boolean
+  /** Claims at most `most` of the pool, as far as there is room, and says how many that leaves; never rejects. */
+  take(pool: string, most: number): Promise<number>
   /** those that this worker has, and those that are on their way */
   readonly size: number
   /** the last look left some */
@@ -78,9 +80,22 @@ export function createPooledSteps(options: PooledStepsOptions): PooledSteps {
       } while (more && performance.now() < until)
       return more
     },
+    get hasRoom() {
+      return !isFull()
+    },
     async take(pool, most) {
-      if (isFull()) more = true
-      else await claim(pool, Math.min(room(), most)).catch((error: unknown) => log.warn({ err: error }, NOT_CLAIMED))
+      let left = most
+      try {
+        while (left > 0 && !isFull()) {
+          const wanted = Math.min(room(), left, MOST_AT_ONCE)
+          left = (await claim(pool, wanted)) < wanted ? 0 : left - wanted
+        }
+      } catch (error) {
+        log.warn({ err: error }, NOT_CLAIMED)
+        return 0
+      }
+      if (left > 0) more = true
+      return left
     },
     get size() {
       return held.size + coming

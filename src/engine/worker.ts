@@ -179,6 +179,7 @@ export function createWorker(options: WorkerOptions): Worker {
       serving = dispatch.serve([...pools], {
         room: claimer.room,
         take: claimer.take,
+        hasRoomForSteps: () => steps.hasRoom,
         takeSteps: steps.take,
         look: claimLoop.lookForReady,
       })

@@ -22,8 +22,10 @@ export interface Taker {
   room(): number
   /** Claims what of these is still to be had: at most `room()` of them. Settles when that is decided; never rejects. */
   take(executionIds: readonly string[]): Promise<void>
-  /** The same with steps that wait for the pool: at most so many, whichever have their turn. */
-  takeSteps(pool: string, most: number): Promise<void>
+  /** false: a step of a pool that it took would wait here, whoever else could begin it */
+  hasRoomForSteps(): boolean
+  /** The same with steps that wait for the pool: at most so many, whichever have their turn. How many it left, since it has no room for them. */
+  takeSteps(pool: string, most: number): Promise<number>
   /** Something is ready somewhere: it looks for itself, soon. */
   look(): void
 }

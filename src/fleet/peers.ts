@@ -1,9 +1,13 @@
 /**
  * Workers that know of each other over the bus, so that one of them is woken and not all: each says who it is, whom it serves and
  * whether it has room, each second and when that changes. What is known may be a second old, and whoever is gone is known a while longer.
+ * Whoever was woken and has no room meanwhile wakes another.
  */
 import { randomUUID } from 'node:crypto'
 import type { Bus } from './bus.ts'
+
+/** Where those are known who take steps of a pool, whoever has their executions: they have room for the one or for the other. */
+export const stepsIn = (pool: string): string => `${pool}/steps`
 
 const PEERS_TOPIC = 'work:peers'
 const wakeTopic = (id: string): string => `work:${id}`
@@ -28,14 +32,14 @@ export interface Membership {
 }
 
 export interface Peers {
-  /** Wakes one worker of the pool that has room, another each time. False: none is known, with or without. */
-  wakeOne(pool: string): boolean
+  /** Wakes one worker of the pool that has room, another each time; `full`: none of those that are known has any. */
+  wakeOne(pool: string): 'woken' | 'full' | 'nobody'
   /** Is one of them from here on. */
   join(pools: readonly string[], hasRoom: () => boolean, woken: () => void): Membership
   close(): void
 }
 
-export function createPeers(bus: Bus): Peers {
+export function createPeers(bus: Pick<Bus, 'ring' | 'listen'>): Peers {
   const known = new Map<string, Peer>()
   const unlisten = bus.listen(PEERS_TOPIC, (said) => {
     const heard = said === undefined ? undefined : parse(said)
@@ -46,23 +50,25 @@ export function createPeers(bus: Bus): Peers {
     else if (known.size < MAX_PEERS || known.has(id)) known.set(id, { pools, hasRoom, heardAt: performance.now() })
   })
 
-  return {
-    wakeOne(pool) {
-      const now = performance.now()
-      let isKnown = false
-      for (const [id, peer] of known) {
-        if (now - peer.heardAt > GONE_AFTER_MS) known.delete(id)
-        else if (peer.pools.includes(pool)) {
-          isKnown = true
-          if (!peer.hasRoom) continue
-          known.delete(id)
-          known.set(id, peer)
-          bus.ring(wakeTopic(id))
-          return true
-        }
+  function wakeOne(pool: string): ReturnType<Peers['wakeOne']> {
+    const now = performance.now()
+    let isKnown = false
+    for (const [id, peer] of known) {
+      if (now - peer.heardAt > GONE_AFTER_MS) known.delete(id)
+      else if (peer.pools.includes(pool)) {
+        isKnown = true
+        if (!peer.hasRoom) continue
+        known.delete(id)
+        known.set(id, peer)
+        bus.ring(wakeTopic(id))
+        return 'woken'
       }
-      return isKnown
-    },
+    }
+    return isKnown ? 'full' : 'nobody'
+  }
+
+  return {
+    wakeOne,
     join(pools, hasRoom, woken) {
       const id = randomUUID()
       let told: boolean | undefined
@@ -71,15 +77,22 @@ export function createPeers(bus: Bus): Peers {
         known.set(id, { pools, hasRoom: told, heardAt: performance.now() })
         bus.ring(PEERS_TOPIC, JSON.stringify([id, told, ...pools]))
       }
-      const stopHearing = bus.listen(wakeTopic(id), woken)
+      const tellRoom = (): boolean => {
+        if (hasRoom() === told) return false
+        tell()
+        return told === true
+      }
+      const stopHearing = bus.listen(wakeTopic(id), () => {
+        woken()
+        if (hasRoom()) return
+        // it filled up meanwhile: somebody else's turn, and nobody else's mistake
+        tellRoom()
+        for (const pool of pools) wakeOne(pool)
+      })
       const timer = setInterval(tell, TELL_EVERY_MS).unref()
       tell()
       return {
-        tellRoom() {
-          if (hasRoom() === told) return false
-          tell()
-          return told === true
-        },
+        tellRoom,
         leave() {
           clearInterval(timer)
           stopHearing()

@@ -4,7 +4,7 @@
  */
 import type { Bus } from './bus.ts'
 import type { Dispatch } from './dispatch.ts'
-import { createPeers } from './peers.ts'
+import { createPeers, stepsIn } from './peers.ts'
 
 /** Rung for all workers when there may be something to claim and it is not known who they are; the payload is the pool where. */
 export const WORK_TOPIC = 'work'
@@ -13,22 +13,15 @@ export function createPostgresDispatch(bus: Bus): Dispatch {
   const peers = createPeers(bus)
   let closed = false
   return {
-    offer({ pool }) {
-      if (!closed && !peers.wakeOne(pool)) bus.ring(WORK_TOPIC, pool)
+    offer({ pool, step }) {
+      if (closed || (step !== undefined && peers.wakeOne(stepsIn(pool)) === 'woken')) return
+      // a step that nobody has room for too: one of them remembers to look when it has
+      if (peers.wakeOne(pool) === 'nobody') bus.ring(WORK_TOPIC, pool)
     },
     serve(pools, taker) {
       const unlisten = bus.listen(WORK_TOPIC, (pool) => (pool === undefined || pools.includes(pool)) && taker.look())
-      const peer = peers.join(
-        pools,
-        () => taker.room() > 0,
-        () => {
-          taker.look()
-          if (taker.room() > 0) return
-          // it filled up meanwhile: somebody else's turn, and nobody else's mistake
-          peer.tellRoom()
-          for (const pool of pools) peers.wakeOne(pool)
-        },
-      )
+      const peer = peers.join(pools, () => taker.room() > 0, taker.look)
+      const ofSteps = peers.join(pools.map(stepsIn), taker.hasRoomForSteps, taker.look)
       return {
         wake() {
           // while all were full nobody was woken
@@ -37,6 +30,7 @@ export function createPostgresDispatch(bus: Bus): Dispatch {
         async stop() {
           unlisten()
           peer.leave()
+          ofSteps.leave()
         },
       }
     },

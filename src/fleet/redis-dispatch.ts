@@ -8,6 +8,7 @@ import type { Logger } from '../log.ts'
 import type { Bus } from './bus.ts'
 import { countOffers } from './dispatch-metrics.ts'
 import type { Dispatch, Offer } from './dispatch.ts'
+import { createPeers, stepsIn } from './peers.ts'
 import { WORK_TOPIC } from './postgres-dispatch.ts'
 import type { RedisClient, RedisConnection } from './redis-connection.ts'
 import { jobIdOf, QUEUE, queuePrefix, serveQueues } from './redis-doorbells.ts'
@@ -41,6 +42,7 @@ export interface RedisDispatchOptions {
 export function createRedisDispatch(options: RedisDispatchOptions): Dispatch {
   const { redis, bus, log, registry, lookEveryMs = LOOK_EVERY_MS } = options
   const counters = countOffers(registry)
+  const peers = createPeers(bus)
   const queues = new Map<string, { queue: Queue; full: boolean; countedAt: number }>()
   const pending: Offer[] = []
   /** by pool, when workers were told to look */
@@ -100,6 +102,11 @@ export function createRedisDispatch(options: RedisDispatchOptions): Dispatch {
     tellAway(why)
   }
 
+  /** Their jobs are gone, and those who have room for them would find them in a second only. */
+  function leftSteps(pool: string, steps: number): void {
+    for (let left = steps; left > 0 && peers.wakeOne(stepsIn(pool)) === 'woken'; left--);
+  }
+
   async function openQueue(client: RedisClient, pool: string): Promise<{ queue: Queue; full: boolean }> {
     const entry = queues.get(pool) ?? { queue: makeQueue(client, pool), full: false, countedAt: 0 }
     queues.set(pool, entry)
@@ -129,12 +136,14 @@ export function createRedisDispatch(options: RedisDispatchOptions): Dispatch {
       flushing ??= flush()
     },
     serve(pools, taker) {
-      const serving = serveQueues({ redis, pools, taker, taken: counters.taken, troubled: tellAway, log })
+      const serving = serveQueues({ redis, pools, taker, taken: counters.taken, leftSteps, troubled: tellAway, log })
+      const ofSteps = peers.join(pools.map(stepsIn), taker.hasRoomForSteps, taker.look)
       const unlisten = bus.listen(WORK_TOPIC, (pool) => (pool === undefined || pools.includes(pool)) && taker.look())
       return {
         wake: serving.wake,
         async stop() {
           unlisten()
+          ofSteps.leave()
           await serving.stop()
         },
       }
@@ -144,6 +153,7 @@ export function createRedisDispatch(options: RedisDispatchOptions): Dispatch {
     },
     async close() {
       closed = true
+      peers.close()
       redis.client?.off('close', onClose)
       await flushing
       await Promise.allSettled([...queues.values()].map(({ queue }) => queue.close()))

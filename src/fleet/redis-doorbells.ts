@@ -27,6 +27,8 @@ export interface ServeOptions {
   pools: readonly string[]
   taker: Taker
   taken(jobs: number): void
+  /** This worker was given so many steps that it has no room for. */
+  leftSteps(pool: string, steps: number): void
   troubled(why: string): void
   log: Logger
 }
@@ -40,7 +42,7 @@ for i = 1, #jobs, 2 do
 end
 return ids`
 
-export function serveQueues({ redis, pools, taker, taken, troubled, log }: ServeOptions): Serving {
+export function serveQueues({ redis, pools, taker, taken, leftSteps, troubled, log }: ServeOptions): Serving {
   /** one claim at a time, whatever pools there are */
   let turn: Promise<unknown> = Promise.resolve()
   let roomy = Promise.withResolvers<void>()
@@ -83,7 +85,7 @@ export function serveQueues({ redis, pools, taker, taken, troubled, log }: Serve
     while (steps > 0 && (await room())) {
       const some = Math.min(steps, taker.room())
       steps -= some
-      await taker.takeSteps(pool, some)
+      leftSteps(pool, await taker.takeSteps(pool, some))
     }
     return true
   }

@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client'
-import { expect, test, vi } from 'vitest'
+import { assert, expect, test, vi } from 'vitest'
+import type { Dispatch, Taker } from '../../src/fleet/dispatch.ts'
 import { createLocalBus } from '../../src/fleet/local-bus.ts'
 import { measureWork } from '../../src/engine/work-metrics.ts'
 import { createLog } from '../../src/log.ts'
@@ -270,6 +271,36 @@ test('a worker whose lease was lost runs its steps again when it comes back, and
   await hasStatus(id, 'SUCCEEDED')
   expect(await queue()).toEqual([])
   await sound()
+})
+
+test('of steps that it is offered a worker takes a few, and none while some wait here: it says how many are left (D9)', async () => {
+  const usual = await worker('default')
+  const flow = await storeFlow(database, { name: 'offered', steps: { a: { ...gated, pool: 'full' } } })
+  const ids = await Promise.all(Array.from({ length: 12 }, () => startFlow(usual.engine, flow)))
+  await until(async () => expect(await queue()).toHaveLength(12))
+  const serving = Promise.withResolvers<Taker>()
+  const dispatch: Dispatch = {
+    offer: () => undefined,
+    serve(_pools, taker) {
+      serving.resolve(taker)
+      return { wake: () => undefined, stop: () => Promise.resolve() }
+    },
+    lookEveryMs: 0,
+    close: () => Promise.resolve(),
+  }
+  const registry = new Map([['gated', { name: 'gated', inline: false, exportName: 'gated', file: 'test' }]])
+  const host = { run: () => assert.fail('it has no room'), free: 0, close: () => Promise.resolve() }
+  await steeredEngine(database, { bus, pools: ['full'], dispatch, registry, host }, (steered) => {
+    steered.intercept = (text, send) => (isLook(text) ? Promise.reject(broken()) : send())
+  })
+  const taker = await serving.promise
+  expect(taker.hasRoomForSteps()).toBe(true)
+  expect(await taker.takeSteps('full', 12)).toBe(4)
+  expect(taker.hasRoomForSteps()).toBe(false)
+  expect(await taker.takeSteps('full', 4)).toBe(4)
+  expect((await queue()).filter(({ owner }) => owner !== null)).toHaveLength(8)
+  for (const id of ids) unwrap(await usual.engine.cancel({ executionId: id }))
+  await until(async () => expect(await queue()).toEqual([]))
 })
 
 test('a worker of several pools works off what waits in one of them without a pause (D9)', async () => {

@@ -36,7 +36,8 @@ test.skipIf(!hasRedis)('by BullMQ: what is too much for a queue is told in one r
   const taker = {
     room: () => 0,
     take: () => Promise.resolve(),
-    takeSteps: () => Promise.resolve(),
+    hasRoomForSteps: () => true,
+    takeSteps: () => Promise.resolve(0),
     look: () => void (looks += 1),
   }
   const serving = createPostgresDispatch(bus).serve(['many'], taker)
@@ -55,10 +56,12 @@ describe('by PostgreSQL', () => {
   function listen(rooms: readonly number[]) {
     const looks = rooms.map(() => 0)
     const room = [...rooms]
+    const roomForSteps = rooms.map((places) => places > 0)
     const servings = rooms.map((_, at) => {
       const dispatch = createPostgresDispatch(ownBus)
       const serving = dispatch.serve([DEFAULT_POOL], {
-        ...{ room: () => room[at]!, take: () => Promise.resolve(), takeSteps: () => Promise.resolve() },
+        ...{ room: () => room[at]!, take: () => Promise.resolve() },
+        ...{ hasRoomForSteps: () => roomForSteps[at]!, takeSteps: () => Promise.resolve(0) },
         look: () => void (looks[at]! += 1),
       })
       onTestFinished(async () => {
@@ -67,11 +70,13 @@ describe('by PostgreSQL', () => {
       })
       return serving
     })
-    return { looks, room, servings }
+    return { looks, room, roomForSteps, servings }
   }
   const ownBus = createLocalBus(silent)
   const rings = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5))
   const offer = (dispatch: Dispatch): void => offerAll(dispatch, [newUuid()])
+  const offerStep = (dispatch: Dispatch): void =>
+    dispatch.offer({ pool: DEFAULT_POOL, executionId: newUuid(), version: 1, priority: 0, step: 'a' })
   function openApi(): Dispatch {
     const api = createPostgresDispatch(ownBus)
     onTestFinished(() => api.close())
@@ -116,6 +121,31 @@ describe('by PostgreSQL', () => {
     servings[0]!.wake()
     servings[0]!.wake()
     expect(looks).toEqual([full[0]! + 1, full[1]])
+  })
+
+  test('a step wakes one worker that has room for it; when nobody has, one, which remembers it, and nobody rings on', async () => {
+    const api = openApi()
+    const { looks, roomForSteps } = listen([1, 1, 1])
+    await rings()
+    // one that is known to have room hands it on, and then it is known
+    roomForSteps[0] = false
+    offerStep(api)
+    await rings()
+    expect(looks).toEqual([1, 1, 0])
+    for (let times = 0; times < 4; times += 1) {
+      offerStep(api)
+      await rings()
+    }
+    expect(looks).toEqual([1, 3, 2])
+    roomForSteps.fill(false)
+    offerStep(api)
+    await rings()
+    const before = looks.reduce((sum, one) => sum + one)
+    for (let times = 0; times < 6; times += 1) {
+      offerStep(api)
+      await rings()
+    }
+    expect(looks.reduce((sum, one) => sum + one)).toBe(before + 6)
   })
 
   test('who leaves is woken no more, and what is no announcement is none', async () => {

@@ -35,7 +35,10 @@ interface TestWorker {
 }
 
 const openGround = ({ database, ownerQuery }: Ground) => {
-  async function startWorker(dispatch: Dispatch, { maxHeld = 100, pools = [DEFAULT_POOL] } = {}): Promise<TestWorker> {
+  async function startWorker(
+    dispatch: Dispatch,
+    { maxHeld = 100, pools = [DEFAULT_POOL], fullOfSteps = false } = {},
+  ): Promise<TestWorker> {
     const workerId = newUuid()
     await database.query(`insert into sluice.workers (id, expires_at) values ($1, now() + interval '1 hour')`, [workerId])
     const held: string[] = []
@@ -46,12 +49,14 @@ const openGround = ({ database, ownerQuery }: Ground) => {
         held.push(...ids)
       },
     })
-    async function takeSteps(pool: string, wanted: number): Promise<void> {
+    async function takeSteps(pool: string, wanted: number): Promise<number> {
+      if (fullOfSteps) return wanted
       const claimed = await claimSteps(database, { worker: workerId, pool, wanted, afterInitiator: null })
       steps.push(...claimed.map(({ path }) => path))
+      return 0
     }
     const serving = dispatch.serve(pools, {
-      ...{ room: claimer.room, take: claimer.take, takeSteps },
+      ...{ room: claimer.room, take: claimer.take, takeSteps, hasRoomForSteps: () => !fullOfSteps },
       look: () => void Promise.all([claimer.look(true), ...pools.map((pool) => takeSteps(pool, 1))]).catch(() => {}),
     })
     onTestFinished(() => serving.stop())
@@ -91,6 +96,15 @@ export function describeDispatch(name: string, open: () => Promise<Dispatch>, gr
       const dispatch = await open()
       onTestFinished(() => dispatch.close())
       return dispatch
+    }
+
+    async function offerStep(dispatch: Dispatch, executionId: string, step: string): Promise<void> {
+      await ownerQuery(
+        `insert into sluice.pooled_steps (execution_id, path, attempt, pool, initiator_id, priority, epoch)
+         values ($1, $2, 1, 'gpu', uuidv7(), 0, 0)`,
+        [executionId, step],
+      )
+      dispatch.offer({ pool: 'gpu', executionId, version: 1, priority: 0, step })
     }
 
     test('what one process offers is claimed by a worker of another', async () => {
@@ -158,16 +172,23 @@ export function describeDispatch(name: string, open: () => Promise<Dispatch>, gr
       ]
       const [executionId] = await makeReady(1)
       await ownerQuery(`update sluice.executions set owner = $2, status = 'RUNNING' where id = $1`, [executionId, newUuid()])
-      for (const step of ['a', 'b.items[7]']) {
-        await ownerQuery(
-          `insert into sluice.pooled_steps (execution_id, path, attempt, pool, initiator_id, priority, epoch)
-           values ($1, $2, 1, 'gpu', uuidv7(), 0, 0)`,
-          [executionId, step],
-        )
-        api.offer({ pool: 'gpu', executionId: executionId!, version: 1, priority: 0, step })
-      }
+      for (const step of ['a', 'b.items[7]']) await offerStep(api, executionId!, step)
       await expect.poll(() => gpu.steps.toSorted()).toEqual(['a', 'b.items[7]'])
       expect([usual.held, usual.steps, gpu.held]).toEqual([[], [], []])
+    })
+
+    test('a step goes to a worker that has room for it, whoever else of its pool has room for executions alone', async () => {
+      const [api, of, other] = [await openDispatch(), await openDispatch(), await openDispatch()]
+      const full = await startWorker(of, { pools: ['gpu'], fullOfSteps: true })
+      const idle = await startWorker(other, { pools: ['gpu'] })
+      const [executionId] = await makeReady(1)
+      await ownerQuery(`update sluice.executions set owner = $2, status = 'RUNNING' where id = $1`, [executionId, newUuid()])
+      // nobody here looks by itself
+      for (let n = 1; n <= 10; n += 1) {
+        await offerStep(api, executionId!, `s${n}`)
+        await expect.poll(() => idle.steps.length).toBe(n)
+      }
+      expect(full.steps).toEqual([])
     })
 
     test('who has stopped takes nothing more; others do', async () => {

@@ -74,7 +74,7 @@ async function openProcess() {
   const messages = createAgentMessages({ redis, log })
   const taken: string[] = []
   const serving = dispatch.serve(['default'], {
-    ...{ room: () => 100, look: () => undefined, takeSteps: () => Promise.resolve() },
+    ...{ room: () => 100, look: () => undefined, hasRoomForSteps: () => true, takeSteps: () => Promise.resolve(0) },
     take: async (ids) => void taken.push(...ids),
   })
   onTestFinished(async () => {
