@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { Principal } from '../../src/identity/principal.ts'
 import { isProblem } from '../../src/errors.ts'
-import { decodeId, encodeId } from '../../src/ids.ts'
+import { decodeId, encodeId, newUuid } from '../../src/ids.ts'
+import { claimBulk } from '../../src/operations/executions/claim-bulk.ts'
 import { getExecution } from '../../src/operations/executions/get-execution.ts'
 import { readWaiting } from '../../src/operations/executions/read-waiting.ts'
 import { as, testApi } from '../harness/api.ts'
@@ -482,6 +483,19 @@ test('many at once: counted first, then paused, resumed, canceled and tried agai
     metadata: { filter: { flow }, matched: 2, reason: 'the till is closed' },
   })
   expect(told.filter(({ type }) => type === 'execution.paused')).toHaveLength(2)
+
+  // nor when there was nothing at all; and of two that come at once with one key both mean the same
+  const empty = await createFlow(owner, { paid: { type: 'signal', signals: ['paid'] } })
+  const once = { idempotencyKey: 'nothing yet' }
+  expect(await bulk(owner, 'cancel', { flow: empty }, once)).toMatchObject({ matched: 0, done: 0 })
+  await start(owner, empty, {}, 0)
+  expect(await bulk(owner, 'cancel', { flow: empty }, once)).toMatchObject({ matched: 0, done: 0, remaining: 0 })
+  const unknown = { flow: encodeId('flow', newUuid()) }
+  expect(await bulk(owner, 'cancel', unknown, once)).toMatchObject({ code: 'IDEMPOTENCY_MISMATCH' })
+  const claim = (reason: string) => claimBulk(api.call(owner), 'cancel', { filter: {}, reason, idempotencyKey: 'at once' })
+  const [first, second] = await Promise.all([claim('a'), claim('a')])
+  expect(first).toBe(second)
+  expect(await claim('b')).toMatchObject({ problem: 'IDEMPOTENCY_MISMATCH' })
 
   expect(await bulk(owner, 'resume', { status: ['PAUSED'] })).toMatchObject({ matched: 2, done: 2, remaining: 0 })
   expect(await bulk(owner, 'cancel', { flow, label: { key: 'team', value: 'red' } }, { reason: 'closed' })).toMatchObject({

@@ -26,14 +26,13 @@ export async function findBulk(call: Call, verb: string, bulk: KeyedBulk): Promi
   return row?.subject_id
 }
 
-/** From now on calls with this key mean what there is now. It is kept like other keys. */
-export async function claimBulk(call: Call, verb: string, bulk: KeyedBulk): Promise<string | undefined> {
+/** From now on calls with this key mean what there is now, or what there was when another came first. As `findBulk`; kept like other keys. */
+export async function claimBulk(call: Call, verb: string, bulk: KeyedBulk): Promise<string | Problem | undefined> {
   if (bulk.idempotencyKey === undefined) return undefined
-  const beforeId = newUuid()
   await call.services.database.query(
     `insert into sluice.idempotency_keys (principal_id, operation, key, input_hash, subject_id) values ($1, $2, $3, $4, $5)
      on conflict do nothing`,
-    [...nameOf(call, verb, bulk.idempotencyKey), hashOfBulk(bulk), beforeId],
+    [...nameOf(call, verb, bulk.idempotencyKey), hashOfBulk(bulk), newUuid()],
   )
-  return beforeId
+  return findBulk(call, verb, bulk)
 }

@@ -71,7 +71,6 @@ export async function controlExecutions(call: Call, verb: BulkVerb, args: Contro
   const wrong = checkArguments(args)
   if (wrong) return wrong
   const wanted = await wantedExecutions(call, args.filter)
-  if (!wanted) return { matched: 0, done: 0, refused: [], remaining: 0 }
   if (args.dryRun) {
     const matched = await count(call, verb, wanted)
     return { matched, done: 0, refused: [], remaining: matched }
@@ -81,8 +80,10 @@ export async function controlExecutions(call: Call, verb: BulkVerb, args: Contro
   const matched = await count(call, verb, wanted, known)
   if (args.expectedCount !== undefined && known === undefined && matched !== args.expectedCount)
     return problem('ILLEGAL_STATE', { path: ['expectedCount'], message: `There are ${matched} of them now; nothing was done.` })
-  if (matched === 0) return { matched, done: 0, refused: [], remaining: 0 }
+  // also when there is none: a call that comes again must not take in what came meanwhile
   const beforeId = known ?? (await claimBulk(call, verb, args))
+  if (isProblem(beforeId)) return beforeId
+  if (!wanted || matched === 0) return { matched: 0, done: 0, refused: [], remaining: 0 }
   await noteBulk(call, verb, args, matched)
   const found = await find(call, verb, wanted, { limit: MOST_AT_ONCE[verb], beforeId })
   const refused = await doAll(call, verb, args, found)
@@ -133,7 +134,8 @@ async function find(call: Call, ...of: [BulkVerb, Wanted, { limit: number; befor
   return rows
 }
 
-async function count(call: Call, verb: BulkVerb, wanted: Wanted, beforeId?: string): Promise<number> {
+async function count(call: Call, verb: BulkVerb, wanted: Wanted | undefined, beforeId?: string): Promise<number> {
+  if (!wanted) return 0
   const ids = idsToControl(call, verb, wanted, { limit: MOST_COUNTED, beforeId })
   const { rows } = await sql<{ count: number }>`select cardinality(${ids}) as count`.execute(fork(call))
   return rows[0]?.count ?? 0
