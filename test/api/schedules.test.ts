@@ -271,6 +271,20 @@ test('running it now follows its policy, works while it is paused, and happens o
   expect(mismatch.__typename).toBe('IdempotencyMismatchProblem')
 })
 
+test('asked for twice within one moment it runs twice, and each key names what it started', async () => {
+  const made = await scheduled({ every: 'PT1H', overlap: 'allow' }, WAITS)
+  const [{ clock }, moment] = [database, Math.floor(now())]
+  const { now: really } = clock
+  onTestFinished(() => void Object.assign(clock, { now: really }))
+  Object.assign(clock, { now: () => moment })
+  const ran = []
+  for (const key of ['a', 'b', 'b']) ran.push((await run(made.me, RUN_NOW, { id: made.id, key })).data.runScheduleNow)
+  expect(ran.map(({ replayed, firing }) => [replayed, firing?.status])).toEqual(
+    [false, false, true].map((was) => [was, 'STARTED']),
+  )
+  expect(new Set(ran.map(({ firing }) => firing.execution.id)).size).toBe(2)
+})
+
 test('steps that somebody else publishes run as whoever published them, not with the rights of whose schedule it was (C1, C2)', async () => {
   const made = await scheduled({ every: 'PT1H' })
   const { me, flow, id, definition } = made

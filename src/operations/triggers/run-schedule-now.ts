@@ -30,7 +30,7 @@ select subject_id, input_hash from sluice.idempotency_keys where principal_id = 
 
 /**
  * Where the policy lets nothing overlap it waits for what runs; `firing` says so. Also while the schedule is paused.
- * Problems: NOT_FOUND, VALIDATION, ILLEGAL_STATE, IDEMPOTENCY_MISMATCH. Throws FORBIDDEN.
+ * Problems: NOT_FOUND, VALIDATION, IDEMPOTENCY_MISMATCH. Throws FORBIDDEN.
  */
 export async function runScheduleNow(
   call: Call,
@@ -45,10 +45,10 @@ export async function runScheduleNow(
     const executionId = newUuid()
     const before = key === undefined ? undefined : await takeKey(em, { principalId, key, triggerId: id, executionId })
     if (before) return before
-    const scheduledFor = Math.floor(database.clock.now())
-    const firing = { triggerId: id, scheduledFor, executionId, cause: 'ASKED_FOR', status: 'WAITING' } as const
-    if ((await insertFirings(em, [firing])).length > 0) return { executionId, replayed: false }
-    return problem('ILLEGAL_STATE', { message: 'It was started in this very moment.' })
+    const firing = { triggerId: id, executionId, cause: 'ASKED_FOR', status: 'WAITING' } as const
+    // a moment has one firing: when it was started in this very one, the next counts
+    for (let scheduledFor = Math.floor(database.clock.now()); ; scheduledFor++)
+      if ((await insertFirings(em, [{ ...firing, scheduledFor }])).length > 0) return { executionId, replayed: false }
   })
   if (isProblem(asked)) return asked
   await scheduler.startWaiting(id)
