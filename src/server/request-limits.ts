@@ -13,6 +13,8 @@ export interface RequestLimits {
   spent(asker: Asker): LimitState | undefined
   /** tokens that turned out to be wrong, by address */
   readonly wrongTokens: Limiter
+  /** requests to webhooks that are not there, or are not signed for them, by address */
+  readonly wrongWebhooks: Limiter
   /** sockets opened, by principal */
   readonly sockets: Limiter
 }
@@ -32,6 +34,7 @@ export function createRequestLimits(createLimiter: CreateLimiter, perMinute: num
     take: (asker, points) => limiterOf(asker).take(keyOf(asker), points),
     spent: (asker) => limiterOf(asker).spent(keyOf(asker)),
     wrongTokens: createLimiter({ name: 'token-address', points: perMinute }),
+    wrongWebhooks: createLimiter({ name: 'webhook-address', points: perMinute }),
     sockets: createLimiter({ name: 'socket-principal', points: perMinute }),
   }
 }

@@ -55,9 +55,12 @@ const deliveriesOf = async (who: Principal, trigger: string) =>
 
 async function door(requestsPerMinute = 10_000) {
   const { server } = await serve({ receiveWebhook, requestsPerMinute, createLimiter: createMemoryLimiter })
+  return senderTo(server.url)
+}
+function senderTo(url: string) {
   return async (path: string, body: string, headers: Record<string, string> = {}) => {
     const signature = signatureOf(body, SECRET, database.clock.now())
-    const response = await fetch(`${server.url}${path}`, {
+    const response = await fetch(`${url}${path}`, {
       ...{ method: 'POST', body },
       headers: { 'content-type': 'application/json', 'sluice-signature': signature, ...headers },
     })
@@ -145,6 +148,24 @@ test('what is not JSON, too large, of a page or not a POST is refused; whoever g
   const guesses = []
   for (let i = 0; i < 7; i++) guesses.push((await send(path, '{}', { 'sluice-signature': 't=1,v1=2' })).status)
   expect(guesses).toEqual([404, 404, 404, 404, 404, 429, 429])
+})
+
+test('one wrong sender locks out nobody who signed rightly from the same address before, nor anybody with a token (B14)', async () => {
+  const { server } = await serve({ receiveWebhook, requestsPerMinute: 5, createLimiter: createMemoryLimiter })
+  const [owner, send] = [await newOwner(), senderTo(server.url)]
+  const [known, other] = [await newHook(owner), await newHook(owner)]
+  expect((await send(known.path, '{"word":"a"}')).status).toBe(202)
+  for (let i = 0; i < 5; i++) await send('/hooks/x', '{}')
+  expect((await send('/hooks/x', '{}')).status).toBe(429)
+  expect((await send(other.path, '{"word":"a"}')).status).toBe(429)
+  expect((await send(known.path, '{"word":"b"}')).status).toBe(202)
+  expect((await send(known.path, '{}', { 'sluice-signature': 't=1,v1=2' })).status).toBe(404)
+  expect((await send(known.path, '{"word":"c"}')).status).toBe(202)
+  const asked = await fetch(`${server.url}/graphql`, {
+    ...{ method: 'POST', body: '{"query":"{ __typename }"}' },
+    headers: { 'content-type': 'application/json', authorization: 'Bearer wrong' },
+  })
+  expect(asked.status).toBe(401)
 })
 
 test('a delivery that cannot start says why; one that a limit holds up is tried again', async () => {
