@@ -7,6 +7,7 @@ import { isProblem } from '../../errors.ts'
 import type { Problem } from '../../errors.ts'
 import type { Call } from '../call.ts'
 import { getExecution } from './get-execution.ts'
+import { requirePrincipal, visibleFlows } from '../permissions.ts'
 import { selectRows } from '../select-rows.ts'
 
 export interface RetryChoice {
@@ -32,6 +33,8 @@ export interface RetryPlan {
 export async function readRetryPlan(call: Call, choice: RetryChoice): Promise<RetryPlan | null> {
   const execution = await getExecution(call, choice.id)
   if (isProblem(execution)) return null
+  if (choice.newestVersion && !(await seesFlow(call, execution.flowId)))
+    return { whyNot: 'You may not see what the flow is now.', flowVersionId: null, steps: [] }
   const planned = await planRetry(call, choice, execution.flowId)
   if (!isProblem(planned)) return { whyNot: null, flowVersionId: planned.flowVersionId, steps: planned.steps }
   const issues = (planned.issues ?? []).map(
@@ -48,6 +51,12 @@ export async function planRetry(call: Call, choice: RetryChoice, flowId: string)
     ...{ executionId: id, from, fromStart },
     ...(flowVersionId !== undefined && { flowVersionId }),
   })
+}
+
+/** Whoever saw an execution of it may not see it any more: the version that ran is known to them, a newer one is not. */
+async function seesFlow(call: Call, flowId: string): Promise<boolean> {
+  const where = sql`t.id = ${flowId} and ${visibleFlows(requirePrincipal(call))}`
+  return (await selectRows(call, Flow, { where })).length > 0
 }
 
 async function findNewestVersion(call: Call, flowId: string): Promise<string | undefined> {
