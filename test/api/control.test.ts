@@ -260,6 +260,13 @@ test('only who may control it and start the flow may try it again, and not once 
   const hide = `mutation ($flowId: ID!) { updateFlow(input: { flowId: $flowId, visibility: PRIVATE, expectedVersion: 1 }) { __typename } }`
   expect((await run(owner, hide, { flowId: flow })).data.updateFlow.__typename).toBe('UpdateFlowSuccess')
   expect((await run(guest, RETRY, { input: { id: narrow } })).codes).toEqual(['FORBIDDEN'])
+  // nor is shown what the flow has become meanwhile
+  for (const more of [{}, { from: 'aa' }])
+    expect(await plan(guest, narrow, { newestVersion: true, ...more })).toMatchObject({
+      ...{ possible: false, whyNot: 'You may not see what the flow is now.', steps: [], flowVersion: null },
+    })
+  expect((await plan(guest, narrow)).steps).toHaveLength(2)
+  expect((await plan(owner, narrow, { newestVersion: true })).steps).toHaveLength(2)
 
   const [{ name }] = (await api.database.query<{ name: string }>('select current_database() as name')) as [{ name: string }]
   const superuser = await superuserOf(name)
@@ -531,6 +538,22 @@ test('a limit stops what is tried again, and says how much is left; a viewer con
     .toBe(0)
   expect(await bulk(owner, 'retry', { flow, status: ['FAILED'] })).toMatchObject({ matched: 3, done: 3, remaining: 0 })
   expect((await run(await person('VIEWER'), BULK('cancel'), { input: { filter: {} } })).codes).toEqual(['FORBIDDEN'])
+})
+
+test('what is refused for good is gone past: what comes after it is tried again too', async () => {
+  const [owner, guest] = [await person(), await person()]
+  const hidden = await createFlow(owner, { a: handler('a10') })
+  failing.add('a10')
+  for (let at = 0; at < 101; at += 10)
+    await Promise.all(Array.from({ length: Math.min(10, 101 - at) }, () => start(guest, hidden)))
+  const mine = await start(guest, await createFlow(guest, { a: handler('a10') }))
+  failing.delete('a10')
+  const hide = `mutation ($flowId: ID!) { updateFlow(input: { flowId: $flowId, visibility: PRIVATE, expectedVersion: 1 }) { __typename } }`
+  expect((await run(owner, hide, { flowId: hidden })).data.updateFlow.__typename).toBe('UpdateFlowSuccess')
+  const answer = await bulk(guest, 'retry', { initiator: encodeId('user', guest.id) })
+  expect(answer).toMatchObject({ matched: 102, done: 1, remaining: 101 })
+  expect(answer.refused.map(({ code }: { code: string }) => code)).toEqual(Array.from({ length: 101 }, () => 'FORBIDDEN'))
+  expect((await look(guest, mine)).retriedBy).not.toBeNull()
 })
 
 const page = readFileSync(new URL('../../docs/control.md', import.meta.url), 'utf8')

@@ -47,6 +47,9 @@ export const MOST_COUNTED = 10_000
 /** Done by one call; retries read what each of them uses again. */
 export const MOST_AT_ONCE: Readonly<Record<BulkVerb, number>> = { cancel: 1000, pause: 1000, resume: 1000, retry: 100 }
 const TOGETHER = 100
+/** What is refused for good comes first every time: a call goes past so much of it, in so many reads. */
+const MOST_REFUSED = 1000
+const MOST_READS = 10
 
 const living = EXECUTION_STATUSES.filter((status) => !hasEnded(status))
 const GOES_ON = sql`t.cancel_reason is null and t.ending is null`
@@ -85,9 +88,7 @@ export async function controlExecutions(call: Call, verb: BulkVerb, args: Contro
   if (isProblem(beforeId)) return beforeId
   if (!wanted || matched === 0) return { matched: 0, done: 0, refused: [], remaining: 0 }
   await noteBulk(call, verb, args, matched)
-  const found = await find(call, verb, wanted, { limit: MOST_AT_ONCE[verb], beforeId })
-  const refused = await doAll(call, verb, args, found)
-  const done = found.length - refused.length
+  const { done, refused } = await doSome(call, verb, args, { wanted, beforeId })
   return { matched, done, refused, remaining: await count(call, verb, wanted, beforeId) }
 }
 
@@ -107,14 +108,17 @@ interface Found {
   flowId: string
 }
 
+/** `id > afterId and id < beforeId` */
+interface Part {
+  limit: number
+  beforeId?: string | undefined
+  afterId?: string | undefined
+}
+
 /** Children go with their parents, unless they are named by their flow or their parent. */
-function idsToControl(
-  call: Call,
-  verb: BulkVerb,
-  wanted: Wanted,
-  page: { limit: number; beforeId?: string | undefined },
-): Condition {
+function idsToControl(call: Call, verb: BulkVerb, wanted: Wanted, page: Part): Condition {
   const { statuses, are } = VERBS[verb]
+  const { limit, beforeId, afterId } = page
   const matching = wanted.status ? statuses.filter((status) => wanted.status!.includes(status)) : statuses
   if (matching.length === 0) return sql`'{}'::uuid[]`
   const named = wanted.flowId !== undefined || wanted.parentId !== undefined
@@ -122,11 +126,11 @@ function idsToControl(
     table: 'sluice.executions',
     ways: eachOf(waysToControlled(requirePrincipal(call)), 'status', matching),
     filters: [...lastingConditions(wanted), are, ...(named ? [] : [sql`t.parent_id is null`])],
-    page: { limit: page.limit, descending: false, ...(page.beforeId !== undefined && { beforeId: page.beforeId }) },
+    page: { limit, descending: false, ...(beforeId !== undefined && { beforeId }), ...(afterId !== undefined && { afterId }) },
   })
 }
 
-async function find(call: Call, ...of: [BulkVerb, Wanted, { limit: number; beforeId?: string | undefined }]): Promise<Found[]> {
+async function find(call: Call, ...of: [BulkVerb, Wanted, Part]): Promise<Found[]> {
   const { rows } = await sql<Found>`
     select id, flow_id as "flowId" from sluice.executions where id = any(${idsToControl(call, ...of)}) order by id`.execute(
     fork(call),
@@ -150,6 +154,29 @@ function noteBulk(call: Call, verb: BulkVerb, { filter, reason }: ControlExecuti
   return call.services.database.transaction((em) =>
     recordAudit(em, auditEntry(call, { type: VERBS[verb].audited, severity: 'NOTICE', metadata })),
   )
+}
+
+/** As many as one call does, past those that are refused. */
+async function doSome(
+  call: Call,
+  verb: BulkVerb,
+  args: ControlExecutions,
+  { wanted, beforeId }: { wanted: Wanted; beforeId: string | undefined },
+): Promise<Pick<Bulk, 'done' | 'refused'>> {
+  const refused: Bulk['refused'] = []
+  let done = 0
+  let afterId: string | undefined
+  for (let reads = 0; reads < MOST_READS && refused.length < MOST_REFUSED; reads++) {
+    const limit = MOST_AT_ONCE[verb] - done
+    const found = await find(call, verb, wanted, { limit, beforeId, afterId })
+    const refusedNow = await doAll(call, verb, args, found)
+    refused.push(...refusedNow)
+    done += found.length - refusedNow.length
+    afterId = found.at(-1)?.id
+    const isOver = found.length < limit || done === MOST_AT_ONCE[verb]
+    if (isOver || refusedNow.some(({ code }) => code === 'LIMIT_REACHED')) break
+  }
+  return { done, refused }
 }
 
 /** Some at once: they are committed together. It stops where a limit does, and when the caller has gone. */
