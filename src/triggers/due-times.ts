@@ -38,6 +38,8 @@ export interface DueTimes {
 
 /** A time that is later than this was missed: no server was there. */
 export const GRACE_MS = 60_000
+/** Of one schedule whose executions may overlap: only a limit holds them up. */
+const MAX_WAITING = 100
 /** Of `catchUp: all`; those before are left out. */
 export const MAX_CAUGHT_UP = 100
 
@@ -90,8 +92,8 @@ function atItsTime({ spec, running, waiting }: DueSchedule, scheduledFor: number
   const firing = { scheduledFor, cause: 'SCHEDULED' } as const
   const busy = running || waiting > 0 || afterOthers
   if (spec.overlap === 'skip' && busy) return { ...firing, status: 'SKIPPED', reason: 'The execution before it had not ended.' }
-  if (spec.overlap === 'queue' && busy && waiting >= spec.maxQueued)
-    return { ...firing, status: 'SKIPPED', reason: `${waiting} waited already.` }
+  const mostWaiting = spec.overlap === 'queue' ? spec.maxQueued : MAX_WAITING
+  if (busy && waiting >= mostWaiting) return { ...firing, status: 'SKIPPED', reason: `${waiting} waited already.` }
   return { ...firing, status: 'WAITING' }
 }
 

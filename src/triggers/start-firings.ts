@@ -13,6 +13,8 @@ import type { StartByTrigger, TriggeredResult } from './start-by-trigger.ts'
 const BATCH = 20
 /** Of one schedule whose executions may overlap. */
 const AT_ONCE = 20
+/** What a limit holds up is tried again for so long; what was asked for of the past, one after the other, until it may. */
+const GIVE_UP = `interval '24 hours'`
 
 interface WaitingRow {
   id: string
@@ -23,6 +25,8 @@ interface WaitingRow {
   scheduled_for: Date
   execution_id: string
   exists: boolean
+  /** it is not tried again */
+  is_last_try: boolean
 }
 
 /** Whose next firing is not held up by what runs. */
@@ -35,7 +39,8 @@ order by s.trigger_id limit ${BATCH} for no key update of s skip locked`
 
 const WAITING = `
 select t.id, t.flow_id, t.name, t.definition, t.published_by, f.scheduled_for, f.execution_id,
-  exists (select from sluice.executions e where e.id = f.execution_id) as exists
+  exists (select from sluice.executions e where e.id = f.execution_id) as exists,
+  f.cause <> 'BACKFILLED' and f.execution_id < sluice.week_start_uuid(clock_timestamp() - ${GIVE_UP}) as is_last_try
 from sluice.schedules s join sluice.triggers t on t.id = s.trigger_id, lateral (
   select * from sluice.schedule_firings w where w.trigger_id = s.trigger_id and w.status = 'WAITING'
   order by w.scheduled_for limit case when s.overlap = 'allow' then ${AT_ONCE} else 1 end) as f
@@ -64,10 +69,11 @@ export function startFirings(
     await record(em, rows, results)
     const blocked = rows.flatMap(({ id }, at) => {
       const result = results[at]!
+      // also when it was given up: those after it are not tried in the same moment
       return isLater(result) ? [{ id, retryAfterMs: result.retryAfterMs }] : []
     })
     const started = results.filter(({ ok }) => ok).length
-    const refused = rows.filter((_row, at) => !results[at]!.ok && !isLater(results[at]!)).map((row) => row.flow_id)
+    const refused = rows.filter((row, at) => !results[at]!.ok && hasEnded(row, results[at]!)).map((row) => row.flow_id)
     return { tried: rows.length, started, refused, blocked }
   })
 }
@@ -85,6 +91,7 @@ async function startOne(row: WaitingRow, start: StartByTrigger): Promise<Trigger
 type Later = Extract<TriggeredResult, { ok: false }> & { retryAfterMs: number }
 /** It is not refused, only not now. */
 const isLater = (result: TriggeredResult): result is Later => !result.ok && result.retryAfterMs !== undefined
+const hasEnded = (row: WaitingRow, result: TriggeredResult): boolean => row.is_last_try || !isLater(result)
 
 const END = `
 update sluice.schedule_firings f set status = n.status, reason = n.reason, execution_id = n.execution_id
@@ -97,7 +104,7 @@ update sluice.schedules s set last_started_id = coalesce(n.started, s.last_start
 from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) as n (id, started, code, message) where s.trigger_id = n.id`
 
 async function record(em: EntityManager, rows: readonly WaitingRow[], results: readonly TriggeredResult[]): Promise<void> {
-  const ended = rows.flatMap((row, at) => (isLater(results[at]!) ? [] : [{ row, result: results[at]! }]))
+  const ended = rows.flatMap((row, at) => (hasEnded(row, results[at]!) ? [{ row, result: results[at]! }] : []))
   await queryIn(em, END, [
     ended.map(({ row }) => row.id),
     ended.map(({ row }) => row.scheduled_for),

@@ -4,8 +4,9 @@ import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-ho
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Principal } from '../../src/identity/principal.ts'
-import { decodeId, encodeId } from '../../src/ids.ts'
+import { decodeId, encodeId, newUuid } from '../../src/ids.ts'
 import { forgetFirings } from '../../src/triggers/forget-firings.ts'
+import { startFirings } from '../../src/triggers/start-firings.ts'
 import { openTracing } from '../../src/tracing.ts'
 import { as, testApi } from '../harness/api.ts'
 
@@ -269,6 +270,38 @@ test('running it now follows its policy, works while it is paused, and happens o
   const other = await scheduled({ every: 'PT1H' }, WAITS, me)
   const mismatch = (await run(me, RUN_NOW, { id: other.id, key: 'once' })).data.runScheduleNow
   expect(mismatch.__typename).toBe('IdempotencyMismatchProblem')
+})
+
+test('what a limit holds up is given up after a day, one at a time where nothing overlaps; a backfill waits until it may', async () => {
+  const [allow, queue] = [
+    await scheduled({ every: 'P1D', overlap: 'allow' }),
+    await scheduled({ every: 'P1D', overlap: 'queue' }),
+  ]
+  const yesterday = Math.floor(now() - 25 * 60 * MINUTE)
+    .toString(16)
+    .padStart(12, '0')
+  const old = () => `${yesterday.slice(0, 8)}-${yesterday.slice(8)}${newUuid().slice(13)}`
+  const waits = (made: Made, ...them: [cause: string, executionId: string][]) =>
+    Promise.all(
+      them.map(([cause, executionId], at) =>
+        database.query(
+          `insert into sluice.schedule_firings (trigger_id, scheduled_for, cause, status, execution_id)
+           values ($1, date_trunc('second', now()) - make_interval(secs => $2), $3, 'WAITING', $4)`,
+          [made.uuid, at, cause, executionId],
+        ),
+      ),
+    )
+  await waits(allow, ['SCHEDULED', newUuid()], ['SCHEDULED', old()], ['CAUGHT_UP', old()], ['BACKFILLED', old()])
+  await waits(queue, ['SCHEDULED', old()], ['SCHEDULED', old()])
+  const held = () => Promise.resolve({ ok: false, code: 'LIMIT_REACHED', message: 'wait', retryAfterMs: 5_000 } as const)
+  const tried = await Promise.all([allow, queue].map(({ uuid }) => startFirings(database, held, { only: uuid })))
+  expect(tried.map(({ refused }) => refused.length)).toEqual([2, 1])
+  expect(new Set(tried[1]!.blocked.map(({ id }) => id))).toEqual(new Set([queue.uuid]))
+  expect(await firings(allow)).toEqual(['SCHEDULED WAITING', 'SCHEDULED REFUSED', 'CAUGHT_UP REFUSED', 'BACKFILLED WAITING'])
+  expect((await read(allow)).lastProblem).toEqual({ code: 'LIMIT_REACHED', message: 'wait' })
+  expect(await firings(queue)).toEqual(['SCHEDULED WAITING', 'SCHEDULED REFUSED'])
+  await scheduler.runOnce()
+  expect(await firings(allow)).toEqual(['SCHEDULED STARTED', 'SCHEDULED REFUSED', 'CAUGHT_UP REFUSED', 'BACKFILLED STARTED'])
 })
 
 test('asked for twice within one moment it runs twice, and each key names what it started', async () => {

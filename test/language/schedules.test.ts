@@ -180,3 +180,11 @@ test('with a delay that is longer than the gap between times each time still fir
     { numRuns: 50 },
   )
 })
+
+test('a time is left out when a hundred of its schedule wait for a limit already', () => {
+  const spec = specOf({ type: 'schedule', name: 's', every: 'PT1M', overlap: 'allow' })
+  const next = nextAfter({ id: 's', spec }, at('2026-01-01T00:00Z'))!
+  const firingsWith = (waiting: number) => dueTimes({ id: 's', spec, ...next, running: true, waiting }, next.nextAt).firings
+  expect(firingsWith(99)).toMatchObject([{ status: 'WAITING' }])
+  expect(firingsWith(100)).toMatchObject([{ status: 'SKIPPED', reason: '100 waited already.' }])
+})
