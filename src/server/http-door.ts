@@ -113,8 +113,10 @@ async function answerGraphql(
   if (readsOnly && graphiql && request.headers.accept?.includes('text/html')) return graphiql.answerPage(response)
   if (!readsOnly && request.method !== 'POST') throw new Fault('METHOD_NOT_ALLOWED')
   const accepted = negotiate(request.headers.accept)
-  const principal = await whoAsks(request, visit, options)
-  const body = readsOnly ? readSearch(request) : await readBody(request, keyOf({ ...visit, principal }))
+  const sender = await whoAsks(request, visit, options)
+  const body = readsOnly ? readSearch(request) : await readBody(request, keyOf({ ...visit, principal: sender }))
+  // a body may take half a minute: whoever was let in may have been put out since
+  const principal = readsOnly ? sender : await whoAsks(request, visit, options)
   if (wantsStream(request)) return answerStream(request, response, { body, readsOnly }, { ...visit, principal })
   const answered = await answerHttp({ body, accepted, readsOnly }, { ...visit, principal })
   if (Buffer.byteLength(answered.body) > MAX_ANSWER_BYTES) throw new Fault('RESPONSE_TOO_LARGE')

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import type { ExecutionResult } from 'graphql'
 import { once } from 'node:events'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { post, serve } from './test-server.ts'
+import { post, principal, serve } from './test-server.ts'
 
 const POST = (body: string, more = '') =>
   `POST /graphql HTTP/1.1\r\nhost: sluice\r\ncontent-type: application/json\r\n${more}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
@@ -188,3 +188,27 @@ describe('what is unusual and good', () => {
     expect((await post(url, '{ hello }')).data).toEqual({ hello: 'world' })
   })
 })
+
+test.each(['application/json', 'text/event-stream'])(
+  'a token that is revoked while the body comes is refused when it has come: accept %s (B11)',
+  async (accept) => {
+    const judged = Promise.withResolvers<void>()
+    let isGood = true
+    const { url } = await serve({
+      async authenticate() {
+        judged.resolve()
+        return isGood ? { ok: true, principal: principal('USER') } : { ok: false, reason: 'REVOKED' }
+      },
+    })
+    const socket = await dial(url)
+    const reply = heard(socket)
+    const text = POST(HELLO, `authorization: Bearer user\r\naccept: ${accept}\r\nconnection: close\r\n`)
+    socket.write(text.slice(0, -5))
+    await judged.promise
+    isGood = false
+    socket.write(text.slice(-5))
+    const answer = parts(await reply)
+    expect(answer.status).toBe(401)
+    expect(answer.errors[0]!.extensions).toMatchObject({ code: 'UNAUTHENTICATED' })
+  },
+)
