@@ -7,6 +7,8 @@ import { queryIn } from '../database/database.ts'
 import { newUuid } from '../ids.ts'
 import { recordAuthChange } from './auth-changes.ts'
 import type { AuthSubject } from './auth-changes.ts'
+import type { Role, UserPrincipal } from './principal.ts'
+import { lockUser } from './users.ts'
 import { hashOf, isToken, newToken } from './opaque-tokens.ts'
 
 const PREFIX = 'sluice_rt_'
@@ -72,6 +74,23 @@ export async function rotateToken(em: EntityManager, refreshToken: string, next:
   ])
   return { outcome: 'ROTATED', sessionId, userId, refreshToken: next }
 }
+
+/**
+ * The role of somebody whose session still stands, as it is now and stays until the end of `em`'s transaction; undefined: it was
+ * ended since they were let in. For what outlives the session: who was shut out meanwhile must not leave a way back in.
+ */
+export async function holdStanding(
+  em: EntityManager,
+  { id, sessionId }: Pick<UserPrincipal, 'id' | 'sessionId'>,
+): Promise<Role | undefined> {
+  // a statement of its own: the next one sees what whoever held the row has committed
+  await lockUser(em, id)
+  return (await queryIn<{ role: Role }>(em, STANDING, [sessionId, id]))[0]?.role
+}
+
+const STANDING = `
+select u.role from sluice.sessions s join sluice.users u on u.id = s.user_id
+where s.id = $1 and s.user_id = $2 and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null`
 
 /** Ends a session and with it every token of it; false when it had ended, or is none of `userId`'s. */
 export async function revokeSession(em: EntityManager, sessionId: string, userId?: string): Promise<boolean> {

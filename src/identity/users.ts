@@ -123,6 +123,20 @@ export async function isOtherAdmin(em: EntityManager, userId: string): Promise<b
   return (await queryIn(em, others, [userId])).length > 0
 }
 
+/**
+ * Whether this is still the password's hash of somebody who may sign in. If so, it stays so until the end of `em`'s transaction:
+ * checking a password takes long, and what was true when it began may be over.
+ */
+export async function holdPassword(em: EntityManager, userId: string, passwordHash: string): Promise<boolean> {
+  const hold = 'select from sluice.users where id = $1 and password_hash = $2 and disabled_at is null for no key update'
+  return (await queryIn(em, hold, [userId, passwordHash])).length > 0
+}
+
+/** Nobody else changes the user until the end of `em`'s transaction. */
+export async function lockUser(em: EntityManager, userId: string): Promise<void> {
+  await queryIn(em, 'select from sluice.users where id = $1 for no key update', [userId])
+}
+
 /** Sets a checked password; every token that would reset it is void. The user's account. */
 export async function setPassword(em: EntityManager, userId: string, passwordHash: string): Promise<string> {
   const set = `update sluice.users set password_hash = $2, version = version + 1, updated_at = now() where id = $1 returning email`
@@ -137,15 +151,13 @@ export async function findPasswordHash(em: EntityManager, userId: string): Promi
   return (await queryIn<{ passwordHash: string }>(em, find, [userId]))[0]?.passwordHash
 }
 
-/** Leaves nothing of a user but the id, for good; false when its version is another one. */
-export async function eraseUser(em: EntityManager, userId: string, version: number): Promise<boolean> {
+/** Leaves nothing of a user but the id, for good. `lockUser` comes first. */
+export async function eraseUser(em: EntityManager, userId: string): Promise<void> {
   const handle = `${DELETED}${randomBytes(12).toString('hex')}`
-  const erased = await queryIn<{ account: string }>(em, ERASE, [userId, version, `${handle}@deleted.invalid`, handle])
-  if (erased.length === 0) return false
+  const [erased] = await queryIn<{ account: string }>(em, ERASE, [userId, `${handle}@deleted.invalid`, handle])
   for (const statement of FORGET) await queryIn(em, statement, [userId])
-  await queryIn(em, 'delete from sluice.mail_requests where account = $1', [erased[0]!.account])
+  await queryIn(em, 'delete from sluice.mail_requests where account = $1', [erased!.account])
   await forgetResets(em, userId)
-  return true
 }
 
 /** What a row that stays does not take with it. */
@@ -157,7 +169,7 @@ const FORGET = [
 ]
 
 const ERASE = `
-with before as (select id, lower(email) as account from sluice.users where id = $1 and version = $2 for no key update)
-update sluice.users u set email = $3, handle = $4, name = 'Deleted user', role = 'VIEWER', password_hash = 'none',
+with before as (select id, lower(email) as account from sluice.users where id = $1)
+update sluice.users u set email = $2, handle = $3, name = 'Deleted user', role = 'VIEWER', password_hash = 'none',
   disabled_at = coalesce(u.disabled_at, now()), deleted_at = now(), version = u.version + 1, updated_at = now()
 from before where u.id = before.id returning before.account`

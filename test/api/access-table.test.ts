@@ -1,7 +1,7 @@
 /** Every query, mutation and subscription asked by everybody: the answer is the one that the table says. */
 import { createSourceEventStream, graphql, parse } from 'graphql'
 import type { ExecutionResult } from 'graphql'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, beforeEach, expect, test } from 'vitest'
 import { FeedSource } from '../../src/api/feed.ts'
 import { schema } from '../../src/api/schema.ts'
 import { encodeId } from '../../src/ids.ts'
@@ -65,6 +65,9 @@ beforeAll(async () => {
     link: encodeId('executionLink', (await link('READ')).link.id),
   }
 })
+
+// a row signs everybody out: the next one is asked by people who are in
+beforeEach(() => services.database.query('update sluice.sessions set revoked_at = null'))
 
 const ROOTS = [schema.getQueryType()!, schema.getMutationType()!, schema.getSubscriptionType()!]
 const FIELDS = ROOTS.flatMap((root) => Object.keys(root.getFields()).map((field) => `${root.name}.${field}`))

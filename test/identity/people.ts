@@ -70,14 +70,32 @@ export async function people({ signInPerMinute = 5 } = {}) {
   /** As if they had just come in with a token. */
   async function principal(role: Role = 'USER'): Promise<UserPrincipal> {
     const { id, handle } = await person(role)
+    const open = `insert into sluice.sessions (id, user_id, expires_at) values ($1, $1, now() + interval '1 day')`
+    await database.query(open, [id])
     return { kind: 'USER', id, actsAs: id, role, handle, sessionId: id, expiresAt: Number.MAX_SAFE_INTEGER }
+  }
+
+  /** The same call, but `work` is done once the passwords are checked and hashed, before anything is stored. */
+  function meanwhile(asked: Call, work: () => Promise<unknown>): Call {
+    const once =
+      <Args extends unknown[], T>(job: (...args: Args) => Promise<T>) =>
+      async (...args: Args): Promise<T> => {
+        const done = await job(...args)
+        await pending?.()
+        pending = undefined
+        return done
+      }
+    let pending: (() => Promise<unknown>) | undefined = work
+    const { hash, matches } = identity.passwords
+    const slow = { ...identity, passwords: { hash: once(hash), matches: once(matches) } }
+    return { ...asked, services: { ...services, identity: slow } }
   }
 
   /** What the audit log says, oldest first, of the given types. */
   const audited = (...types: string[]): Promise<AuditEvent[]> =>
     database.fork().find(AuditEvent, { type: { $in: types } }, { orderBy: { id: 'asc' } })
 
-  return { database, identity, mailRoom, jwtSecret, call, person, principal, audited }
+  return { database, identity, mailRoom, jwtSecret, call, meanwhile, person, principal, audited }
 }
 
 /** The result of a use case that must not be a problem. */

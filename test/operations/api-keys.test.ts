@@ -36,6 +36,13 @@ test('a key is shown once and stored as a hash; its owner sees how it begins (B9
   expect(log).not.toContain(secret)
 })
 
+test('a session that is over leaves no key behind, though its request was let in before (B9, B11)', async () => {
+  const me = await person()
+  await database.query('update sluice.sessions set revoked_at = now() where user_id = $1', [me.id])
+  await expect(make(me)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
+  expect(await listApiKeys(call(me), {}, PAGE)).toEqual([])
+})
+
 test('a key acts as its owner, within its scopes, and what it makes is its owner’s (B9)', async () => {
   const me = await person()
   const { secret } = await make(me, { scopes: ['FLOWS_WRITE'] })

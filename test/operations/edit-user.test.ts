@@ -1,13 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { encodeId, newUuid } from '../../src/ids.ts'
 import { AuditEvent } from '../../src/audit/entities/audit-event.ts'
+import { setPassword } from '../../src/identity/users.ts'
+import { createUser } from '../../src/operations/people/create-user.ts'
 import { deleteUser, updateUser } from '../../src/operations/people/edit-user.ts'
 import type { UpdateUser } from '../../src/operations/people/edit-user.ts'
 import { listOutbox, listUsers } from '../../src/operations/people/list-users.ts'
 import { signIn } from '../../src/operations/people/sign-in.ts'
 import { PASSWORD, people, unwrap } from '../identity/people.ts'
 
-const { database, identity, call, person, principal, audited } = await people({ signInPerMinute: 1_000 })
+const { database, identity, call, meanwhile, person, principal, audited } = await people({ signInPerMinute: 1_000 })
 const admin = await principal('ADMIN')
 const PAGE = { limit: 100, descending: true }
 
@@ -139,7 +141,7 @@ describe('the last administrator (B4)', () => {
     const [last] = await house.database.query<{ id: string }>(
       `select id from sluice.users where role = 'ADMIN' and disabled_at is null`,
     )
-    const asLast = { ...one, id: last!.id }
+    const asLast = { ...one, id: last!.id, sessionId: last!.id }
     for (const change of [{ role: 'USER' as const }, { disabled: true }]) {
       const refused = await updateUser(house.call(asLast), { id: last!.id, expectedVersion: 1, ...change })
       expect(refused).toMatchObject({ problem: 'ILLEGAL_STATE' })
@@ -152,7 +154,47 @@ describe('the last administrator (B4)', () => {
     const house = await people()
     const [one, two] = [await house.principal('ADMIN'), await house.principal('ADMIN')]
     const demote = (by: typeof one, id: string) => updateUser(house.call(by), { id, expectedVersion: 1, role: 'USER' })
-    const answers = await Promise.all([demote(one, two.id), demote(two, one.id)])
-    expect(answers.filter((answer) => 'problem' in answer)).toMatchObject([{ problem: 'ILLEGAL_STATE' }])
+    const answers = await Promise.allSettled([demote(one, two.id), demote(two, one.id)])
+    expect(answers.filter(({ status }) => status === 'rejected')).toMatchObject([{ reason: { code: 'FORBIDDEN' } }])
   })
 })
+
+describe('an administrator who is shut out while a password waits for its hash (B4, B11)', () => {
+  test.each([
+    ['demoted', `update sluice.users set role = 'USER' where id = $1`, 'FORBIDDEN'],
+    ['disabled', 'update sluice.users set disabled_at = now() where id = $1', 'UNAUTHENTICATED'],
+    ['signed out', 'update sluice.sessions set revoked_at = now() where user_id = $1', 'UNAUTHENTICATED'],
+  ])('and is %s changes and makes nobody', async (_how, statement, code) => {
+    const [user, actor, other] = [await person(), await principal('ADMIN'), await principal('ADMIN')]
+    const shutOut = (who: typeof actor) => meanwhile(call(who), () => database.query(statement, [who.id]))
+    const change = { id: user.id, expectedVersion: 1, password: 'Better-horse-2', role: 'ADMIN' as const }
+    await expect(updateUser(shutOut(actor), change)).rejects.toMatchObject({ code })
+    const accomplice = { ...user, email: `x-${user.email}`, handle: `x-${user.handle}`.slice(0, 39), password: PASSWORD }
+    const { id: _id, ...wish } = accomplice
+    await expect(createUser(shutOut(other), { ...wish, role: 'ADMIN' })).rejects.toMatchObject({ code })
+    expect(await listUsers(call(admin), { handle: user.handle }, PAGE)).toMatchObject([{ role: 'USER', version: 1 }])
+    expect(await listUsers(call(admin), { handle: wish.handle }, PAGE)).toEqual([])
+  })
+})
+
+test('a user who changes while they are deleted is either deleted or stale, as the answer says (A5, B4)', async () => {
+  const user = await person()
+  const waiting = Promise.withResolvers<void>()
+  const changed = database.transaction(async (em) => {
+    await setPassword(em, user.id, 'other')
+    waiting.resolve()
+    await waitsForLock()
+  })
+  await waiting.promise
+  const deleted = await deleteUser(call(admin), { id: user.id, expectedVersion: 1 })
+  await changed
+  expect(deleted).toMatchObject({ problem: 'STALE_VERSION', currentVersion: 2 })
+  const events = (await audited('user.deleted')).filter(({ metadata }) => metadata?.['userId'] === encodeId('user', user.id))
+  expect(events).toEqual([])
+})
+
+/** Until somebody waits for a row of this database. */
+async function waitsForLock(): Promise<void> {
+  const WAITING = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+  while ((await database.query(WAITING)).length === 0);
+}

@@ -2,12 +2,13 @@ import { expect, test } from 'vitest'
 import { createMailRoom } from '../../src/identity/mail-room.ts'
 import { createLog } from '../../src/log.ts'
 import type { Mail } from '../../src/outbound/mail.ts'
+import { changePassword } from '../../src/operations/people/change-password.ts'
 import { requestPasswordReset, resetPassword } from '../../src/operations/people/reset-password.ts'
 import { signIn } from '../../src/operations/people/sign-in.ts'
 import { PASSWORD, people, unwrap } from '../identity/people.ts'
 import { recordStatements } from '../harness/record-statements.ts'
 
-const { database, identity, mailRoom, call, person, audited } = await people({ signInPerMinute: 1_000 })
+const { database, identity, mailRoom, call, meanwhile, person, principal, audited } = await people({ signInPerMinute: 1_000 })
 const NEW = 'Better-horse-2'
 
 async function mailsTo(email: string) {
@@ -41,6 +42,31 @@ test('a token is good once, also when it is used 10 times at once, and then all 
   const answers = await Promise.all(Array.from({ length: 10 }, () => reset(first)))
   expect(answers.filter((answer) => !('problem' in answer))).toHaveLength(1)
   for (const token of [first, second]) expect(await reset(token)).toMatchObject({ problem: 'UNAUTHENTICATED' })
+})
+
+test('a sign-in with the old password, checked while a reset was stored, opens no session (B2, B11)', async () => {
+  const user = await person()
+  const token = await tokenFor(user.email)
+  const late = meanwhile(call(), async () => unwrap(await reset(token)))
+  expect(await signIn(late, { email: user.email, password: PASSWORD })).toMatchObject({ problem: 'UNAUTHENTICATED' })
+  expect(await database.query('select from sluice.sessions where user_id = $1', [user.id])).toEqual([])
+})
+
+test('who knew the old password cannot undo a reset that was stored meanwhile (B2, B11)', async () => {
+  const attacker = await principal()
+  const [{ email }] = (await database.query('select email from sluice.users where id = $1', [attacker.id])) as [{ email: string }]
+  const token = await tokenFor(email)
+  const late = meanwhile(call(attacker), async () => unwrap(await reset(token)))
+  const change = { currentPassword: PASSWORD, newPassword: 'Attackers-horse-3' }
+  await expect(changePassword(late, change)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
+  unwrap(await signIn(call(), { email, password: NEW }))
+})
+
+test('of two who change a password at once, the second one does not undo the first (B2)', async () => {
+  const me = await principal()
+  const change = (newPassword: string) => ({ currentPassword: PASSWORD, newPassword })
+  const late = meanwhile(call(me), async () => unwrap(await changePassword(call(me), change(NEW))))
+  expect(await changePassword(late, change('Other-horse-3'))).toMatchObject({ problem: 'UNAUTHENTICATED' })
 })
 
 test('a token is refused when it is old, made up, or its user cannot sign in; a weak password does not use it up (B2)', async () => {

@@ -1,12 +1,13 @@
 /** Makes a key for a service of the caller's, or for an agent (B9, A2). */
 import { auditEntry, recordAudit } from '../../audit/record-audit.ts'
 import { queryIn } from '../../database/database.ts'
-import { isProblem, problem } from '../../errors.ts'
+import { Fault, isProblem, problem } from '../../errors.ts'
 import type { Problem } from '../../errors.ts'
 import { encodeId } from '../../ids.ts'
 import { insertApiKey, lower } from '../../identity/api-keys.ts'
 import type { ApiKey } from '../../identity/entities/api-key.ts'
 import type { Role, Scope, UserPrincipal } from '../../identity/principal.ts'
+import { holdStanding } from '../../identity/sessions.ts'
 import type { Call } from '../call.ts'
 import { checkAgentRoles } from '../agent-requests/check-agent-roles.ts'
 import { ArgumentCheck } from '../check-arguments.ts'
@@ -46,8 +47,8 @@ export async function createApiKey(call: Call, args: CreateApiKey): Promise<{ ap
   const scopes = [...new Set(args.scopes)]
   const key = { ownerId: person.id, name: args.name.trim(), role, scopes, agentRoles: [...new Set(agentRoles)], lifetimeMs }
   const made = await call.services.database.transaction(async (em) => {
-    // one at a time for each owner, so that they can be counted
-    await queryIn(em, 'select from sluice.users where id = $1 for no key update', [person.id])
+    // one at a time for each owner, so that they can be counted; and a key must not outlive a session that is over
+    if (!(await holdStanding(em, person))) throw new Fault('UNAUTHENTICATED')
     const [live] = await queryIn<{ n: number }>(em, LIVE, [person.id])
     if (live!.n >= MAX_KEYS) return tooMany()
     const { id, secret } = await insertApiKey(em, call.services.identity.secretKeys, key)

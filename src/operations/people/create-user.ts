@@ -7,23 +7,21 @@ import { User } from '../../identity/entities/user.ts'
 import { checkNewUser, insertUser } from '../../identity/users.ts'
 import type { NewUser } from '../../identity/users.ts'
 import type { Call } from '../call.ts'
+import { asAdministrator, requireAdministrator } from './as-administrator.ts'
 import { hashPassword } from './hash-password.ts'
-import { mayManageUsers, requirePerson } from '../permissions.ts'
-import { forbid } from '../refuse.ts'
 
 /** Faults: UNAUTHENTICATED, FORBIDDEN. Problems: VALIDATION with every issue (code TAKEN for an e-mail or handle in use), LIMIT_REACHED. */
 export async function createUser(call: Call, input: NewUser): Promise<{ user: User } | Problem> {
-  if (!mayManageUsers(requirePerson(call))) return forbid(call, { type: 'user.refused' })
+  await requireAdministrator(call)
   const checked = checkNewUser(input)
   if (!checked.ok) return problem('VALIDATION', { issues: checked.issues })
 
-  const { database } = call.services
   const { password, ...user } = checked.user
   const hashed = await hashPassword(call, password)
   if (isProblem(hashed)) return hashed
   const passwordHash = hashed.hash
 
-  const stored = await database.transaction(async (em) => {
+  const stored = await asAdministrator(call, async (em) => {
     const done = await insertUser(em, { ...user, passwordHash })
     if ('id' in done) {
       const metadata = { userId: encodeId('user', done.id), role: user.role }

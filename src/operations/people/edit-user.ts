@@ -1,5 +1,4 @@
 /** Changing and deleting users: for administrators, of whom one always remains (B4). */
-import { OptimisticLockError } from '@mikro-orm/postgresql'
 import type { EntityManager } from '@mikro-orm/postgresql'
 import { auditEntry, recordAudit } from '../../audit/record-audit.ts'
 import { isProblem, problem } from '../../errors.ts'
@@ -10,11 +9,10 @@ import { User } from '../../identity/entities/user.ts'
 import type { Role } from '../../identity/principal.ts'
 import { requestMail } from '../../identity/mail-room.ts'
 import { revokeSessions } from '../../identity/sessions.ts'
-import { checkUserChange, eraseUser, isOtherAdmin, lockAdmins, setPassword } from '../../identity/users.ts'
+import { checkUserChange, eraseUser, isOtherAdmin, lockUser, setPassword } from '../../identity/users.ts'
 import type { Call } from '../call.ts'
+import { asAdministrator, requireAdministrator } from './as-administrator.ts'
 import { hashPassword } from './hash-password.ts'
-import { mayManageUsers, requirePerson } from '../permissions.ts'
-import { forbid } from '../refuse.ts'
 
 export interface UpdateUser {
   /** UUID */
@@ -31,7 +29,7 @@ export interface UpdateUser {
 
 /** Problems: NOT_FOUND, STALE_VERSION, VALIDATION, ILLEGAL_STATE (the last administrator), LIMIT_REACHED. Throws FORBIDDEN. */
 export async function updateUser(call: Call, input: UpdateUser): Promise<{ user: User } | Problem> {
-  if (!mayManageUsers(requirePerson(call))) return forbid(call, { type: 'user.refused' })
+  await requireAdministrator(call)
   const { id, role, disabled, password } = input
   const checked = checkUserChange({ name: input.name, password })
   if (!checked.ok) return problem('VALIDATION', { issues: checked.issues })
@@ -62,11 +60,11 @@ export async function deleteUser(
   call: Call,
   input: Pick<UpdateUser, 'id' | 'expectedVersion'>,
 ): Promise<{ userId: string } | Problem> {
-  if (!mayManageUsers(requirePerson(call))) return forbid(call, { type: 'user.refused' })
-  const { id, expectedVersion } = input
+  await requireAdministrator(call)
+  const { id } = input
   const done = await editUser(call, input, async (em, user) => {
     if (await isLastAdmin(em, user)) return lastAdmin()
-    await eraseUser(em, id, expectedVersion)
+    await eraseUser(em, id)
     await recordAuthChange(em, `user:${id}`)
     await recordAudit(em, auditEntry(call, { type: 'user.deleted', metadata: { userId: encodeId('user', id) } }))
     return undefined
@@ -74,24 +72,19 @@ export async function deleteUser(
   return done ?? { userId: id }
 }
 
-/** What is wrong, if anything: in one transaction in which nobody else changes who administrates. */
+/** What is wrong, if anything: in one transaction in which nobody else changes this user, or who administrates. */
 async function editUser(
   call: Call,
   { id, expectedVersion }: Pick<UpdateUser, 'id' | 'expectedVersion'>,
   edit: (em: EntityManager, user: User) => Promise<Problem | undefined>,
 ): Promise<Problem | undefined> {
-  const find = (em: EntityManager) => em.findOne(User, { id, deletedAt: null })
-  try {
-    return await call.services.database.transaction(async (em) => {
-      await lockAdmins(em)
-      const user = await find(em)
-      if (!user) return problem('NOT_FOUND')
-      return user.version === expectedVersion ? edit(em, user) : stale(user.version)
-    })
-  } catch (error) {
-    if (!(error instanceof OptimisticLockError)) throw error
-    return stale((await find(call.services.database.fork()))?.version)
-  }
+  return asAdministrator(call, async (em) => {
+    // a statement of its own: the next one sees what whoever held the row has committed
+    await lockUser(em, id)
+    const user = await em.findOne(User, { id, deletedAt: null })
+    if (!user) return problem('NOT_FOUND')
+    return user.version === expectedVersion ? edit(em, user) : stale(user.version)
+  })
 }
 
 const isLastAdmin = async (em: EntityManager, { id, role, disabledAt }: User): Promise<boolean> =>
@@ -99,5 +92,4 @@ const isLastAdmin = async (em: EntityManager, { id, role, disabledAt }: User): P
 
 const lastAdmin = (): Problem => problem('ILLEGAL_STATE', { message: 'It is the last administrator: make another one first.' })
 
-const stale = (currentVersion: number | undefined): Problem =>
-  currentVersion === undefined ? problem('NOT_FOUND') : problem('STALE_VERSION', { path: ['expectedVersion'], currentVersion })
+const stale = (currentVersion: number): Problem => problem('STALE_VERSION', { path: ['expectedVersion'], currentVersion })

@@ -5,7 +5,7 @@ import type { Problem } from '../../errors.ts'
 import { encodeId } from '../../ids.ts'
 import { User } from '../../identity/entities/user.ts'
 import { openSession } from '../../identity/sessions.ts'
-import { accountOf, findCredentials } from '../../identity/users.ts'
+import { accountOf, findCredentials, holdPassword } from '../../identity/users.ts'
 import type { Call } from '../call.ts'
 import { unlessBusy } from './hash-password.ts'
 import { noteRefusal } from '../refuse.ts'
@@ -32,19 +32,17 @@ export async function signIn(call: Call, { email, password }: { email: string; p
   const known = await findCredentials(call.em, account)
   const matches = await unlessBusy(identity.passwords.matches(password, known?.passwordHash))
   if (isProblem(matches)) return refuseForNow(call, matches.retryAfterMs!)
-  if (!known || !matches) {
-    // whose account it was is known only when there is one; what was typed instead is nobody's business
-    const metadata = known && { userId: encodeId('user', known.userId) }
-    await noteRefusal(call, { type: 'signIn.refused', errorCode: 'UNAUTHENTICATED', metadata })
-    return problem('UNAUTHENTICATED')
-  }
+  if (!known || !matches) return refuse(call, known?.userId)
 
   const session = await database.transaction(async (em) => {
+    // a new password, set while the old one was checked, ended all sessions: none may follow
+    if (!(await holdPassword(em, known.userId, known.passwordHash))) return undefined
     const opened = await openSession(em, known.userId, call.origin)
     const metadata = { sessionId: encodeId('session', opened.sessionId) }
     await recordAudit(em, auditEntry(call, { type: 'signIn.succeeded', metadata }, { kind: 'USER', id: known.userId }))
     return opened
   })
+  if (!session) return refuse(call, known.userId)
   return signedIn(call, known.userId, session.sessionId, session.refreshToken)
 }
 
@@ -53,6 +51,13 @@ export async function signedIn(call: Call, userId: string, sessionId: string, re
   const { accessToken, expiresAt } = await call.services.identity.tokens.issue(userId, sessionId)
   const user = await call.em.findOneOrFail(User, userId)
   return { accessToken, accessTokenExpiresAt: expiresAt, refreshToken, user }
+}
+
+async function refuse(call: Call, userId: string | undefined): Promise<Problem> {
+  // whose account it was is known only when there is one; what was typed instead is nobody's business
+  const metadata = userId === undefined ? undefined : { userId: encodeId('user', userId) }
+  await noteRefusal(call, { type: 'signIn.refused', errorCode: 'UNAUTHENTICATED', metadata })
+  return problem('UNAUTHENTICATED')
 }
 
 async function refuseForNow(call: Call, retryAfterMs: number): Promise<Problem> {
