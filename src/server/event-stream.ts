@@ -45,6 +45,8 @@ export function createEventStreams(
   return async (request, response, { body, readsOnly }, visitor) => {
     const params = readParameters(body)
     if (Array.isArray(params)) throw new Fault('BAD_REQUEST', 'One operation a stream.')
+    // whoever left while it was asked who it is: its `close` has been, and nothing would give the place back
+    if (response.destroyed) return
     const leavePlace = places.take(keyOf(visitor))
     if (!leavePlace) {
       throw new Fault('RATE_LIMITED', `At most ${maxStreams} streams are open at a time.`, {
@@ -55,6 +57,7 @@ export function createEventStreams(
     const resumesAt = lastEventId(request)
     const way = { door: 'SSE', readsOnly, ...(resumesAt !== undefined && { resumesAt }) } as const
     const answered = await answer(visitor, params, way)
+    if (response.destroyed) return
     if ('follow' in answered) return follow(response, answered, resumesAt, (thrown) => present(thrown, visitor))
     if (answered.data === undefined) return refuse(response, answered)
     open(response)

@@ -68,10 +68,14 @@ export function createProtocol({ schema, answer, authenticate, enter, limits, no
     },
 
     // Never throws: a refused or malformed document is an `error` message, and the socket stays; unless it should be asked again.
-    async onSubscribe({ subscriptions, extra: guest }, id, payload) {
+    async onSubscribe(ctx, id, payload) {
+      const { subscriptions, extra: guest } = ctx
+      // graphql-ws knows an operation by its id only, which a `complete` frees: by this we know which it is
+      subscriptions[id] = payload as never
       const ended = await renew(guest).then(() => undefined, present)
       if (ended) return [ended]
-      if (Object.keys(subscriptions).length > MAX_OPERATIONS) {
+      // those that were completed before they were answered count too, until they are
+      if (Math.max(Object.keys(subscriptions).length, guest.answering + 1) > MAX_OPERATIONS) {
         const tooMany = new Fault('RATE_LIMITED', `At most ${MAX_OPERATIONS} operations run on one socket at a time.`, {
           extensions: { limit: MAX_OPERATIONS, remaining: 0 },
         })
@@ -83,6 +87,7 @@ export function createProtocol({ schema, answer, authenticate, enter, limits, no
         () => answerTo(guest, (caller) => answer(caller, payload, { door: 'WEBSOCKET' })),
         () => ({ kind: 'SERVER' }),
       )
+      if (ctx.subscriptions[id] !== (payload as never)) return NEVER
       if ('follow' in answered) {
         forget(payload)
         return argsFor(schema, SUBSCRIPTION, () => followOnSocket(answered, id, guest, present))
@@ -101,6 +106,8 @@ export function createProtocol({ schema, answer, authenticate, enter, limits, no
 const REFUSED: readonly FaultCode[] = ['UNAUTHENTICATED', 'RATE_LIMITED']
 
 type Answered<Result> = ExecutionArgs & { begin: () => Result }
+/** Of an operation that was completed before it was answered: another may have its id by now, and what came of this one would end that. */
+const NEVER = new Promise<never>(() => undefined)
 const QUERY = parse('{ __typename }')
 const SUBSCRIPTION = parse('subscription { __typename }')
 

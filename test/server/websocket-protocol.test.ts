@@ -1,9 +1,12 @@
 /** The rules of graphql-transport-ws, each with its close code. https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md */
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { request } from 'node:http'
+import { GraphQLObjectType, GraphQLSchema, GraphQLString } from 'graphql'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { connect, post, RawSocket, serve } from './test-server.ts'
+import { FeedSource } from '../../src/api/feed.ts'
+import { connect, post, principal, RawSocket, serve } from './test-server.ts'
 
 afterEach(() => void vi.useRealTimers())
 
@@ -209,4 +212,116 @@ test('an unmodified graphql-ws client asks, subscribes, leaves and goes on (B11)
   expect((await client.iterate({ query: '{ who }' }).next()).value.data).toEqual({ who: 'user' })
   await client.dispose()
   expect(await closed.promise).toMatchObject({ code: 1000 })
+})
+
+/** Feeds that begin when the test says so; who follows one, and has not left it. */
+function lateFeeds() {
+  const asked: (() => void)[] = []
+  const followers = new Set<object>()
+  const waiting: (() => void)[] = []
+  const source = new FeedSource({
+    follow(_presentation, sink) {
+      followers.add(sink)
+      return () => void followers.delete(sink)
+    },
+  })
+  const fields = {
+    late: {
+      type: GraphQLString,
+      subscribe: () =>
+        new Promise((resolve) => {
+          asked.push(() => resolve(source))
+          for (const wake of waiting.splice(0)) wake()
+        }),
+    },
+  }
+  const schema = new GraphQLSchema({
+    query: new GraphQLObjectType({ name: 'Query', fields: { hello: { type: GraphQLString, resolve: () => 'world' } } }),
+    subscription: new GraphQLObjectType({ name: 'Subscription', fields }),
+  })
+  return {
+    ...{ schema, asked, followers },
+    async askedFor(times: number) {
+      while (asked.length < times) await new Promise<void>((resolve) => waiting.push(resolve))
+    },
+  }
+}
+
+describe('who left before the feed began', () => {
+  test('an id that is completed and asked again before its answer has one feed, which its `complete` ends (B11)', async () => {
+    const { schema, asked, followers, askedFor } = lateFeeds()
+    const { socketUrl } = await serve({ schema })
+    const raw = await new RawSocket(socketUrl).open()
+    for (let time = 0; time < 3; time += 1) {
+      raw.subscribe('1', 'subscription { late }')
+      if (time < 2) raw.send({ type: 'complete', id: '1' })
+    }
+    await askedFor(3)
+    // the one that stands first: those before it must not take its place
+    for (const answer of asked.reverse()) answer()
+    raw.subscribe('2', '{ hello }')
+    await raw.next('complete', '2')
+    expect(followers.size).toBe(1)
+    expect(raw.received.filter(({ id }) => id === '1')).toEqual([])
+    raw.send({ type: 'complete', id: '1' })
+    await expect.poll(() => followers.size).toBe(0)
+  })
+
+  test('operations that are completed before their answer count until it is there (B3)', async () => {
+    const { schema, askedFor } = lateFeeds()
+    const { socketUrl } = await serve({ schema })
+    const raw = await new RawSocket(socketUrl).open()
+    for (let time = 0; time < 95; time += 1) {
+      raw.subscribe('1', 'subscription { late }')
+      raw.send({ type: 'complete', id: '1' })
+    }
+    await askedFor(95)
+    for (let id = 2; id < 8; id += 1) raw.subscribe(String(id), 'subscription { late }')
+    expect((await raw.next('error', '7')).payload[0].extensions).toMatchObject({ code: 'RATE_LIMITED', limit: 100 })
+  })
+
+  test('a stream whose client left while its feed was opened is followed by nobody (B11)', async () => {
+    const { schema, asked, followers, askedFor } = lateFeeds()
+    const { url } = await serve({ schema })
+    const leaving = new AbortController()
+    const headers = { 'content-type': 'application/json', accept: 'text/event-stream', authorization: 'Bearer user' }
+    const body = JSON.stringify({ query: 'subscription { late }' })
+    const left = fetch(url, { method: 'POST', headers, body, signal: leaving.signal }).catch(() => 'left')
+    await askedFor(1)
+    leaving.abort()
+    expect(await left).toBe('left')
+    // what leaves is known before what comes after it is answered
+    expect((await post(url, '{ hello }')).data).toEqual({ hello: 'world' })
+    asked[0]!()
+    expect((await post(url, '{ hello }')).data).toEqual({ hello: 'world' })
+    await expect.poll(() => followers.size).toBe(0)
+  })
+
+  test('a stream whose client left while it was asked who it is holds no place (B3)', async () => {
+    const judging: (() => void)[] = []
+    let judges = false
+    const came = Promise.withResolvers<void>()
+    const authenticate = async () => {
+      if (judges) await new Promise<void>((resolve) => (judging.push(resolve), came.resolve()))
+      return { ok: true, principal: principal('USER') } as const
+    }
+    const { schema } = lateFeeds()
+    const id = createHash('sha256').update('{ hello }').digest('hex')
+    const documents = new Map([[id, '{ hello }']])
+    const { url } = await serve({
+      ...{ schema, authenticate, config: { streamsPerPrincipal: 1 }, persisted: { documents, only: false } },
+    })
+    const headers = { accept: 'text/event-stream', authorization: 'Bearer user' }
+    const ask = (init: RequestInit = {}) => fetch(`${url}?documentId=${id}`, { headers, ...init })
+    judges = true
+    const leaving = new AbortController()
+    const left = ask({ signal: leaving.signal }).catch(() => 'left')
+    await came.promise
+    leaving.abort()
+    expect(await left).toBe('left')
+    expect((await post(url, '{ hello }')).data).toEqual({ hello: 'world' })
+    judges = false
+    for (const go of judging) go()
+    await expect.poll(async () => (await ask()).status).toBe(200)
+  })
 })
