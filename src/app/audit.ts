@@ -1,5 +1,6 @@
 /** The audit log of the process: what signs it, what is written, sealed and watched. */
 import { join } from 'node:path'
+import { Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
 import { createAuditKeys } from '../audit/audit-keys.ts'
 import type { AuditKeys } from '../audit/audit-keys.ts'
@@ -41,6 +42,14 @@ export function openAudit({ config, database, registry, bus, log }: AppAuditOpti
   const auditHead = createSealedHead(auditKeys, config.audit.headPath ?? join(config.database.dataDir, 'audit-head'))
   const onSealed = (position: number): void => bus.ring(AUDIT_BELL, String(position))
   const sealer = createSealer({ database, keys: auditKeys, head: auditHead, log, onSealed })
+  new Gauge({
+    name: 'sluice_audit_unsealed_seconds',
+    help: 'How long the oldest row of the audit log that is not sealed has waited, as this process sees it.',
+    registers: [registry],
+    collect() {
+      this.set(sealer.unsealedMs / 1000)
+    },
+  })
   const watched = { database, keys: auditKeys, limits: config.security, addressOf: addressKey, registry, log }
   const security = createSecurityRoom(watched)
   const writeAudit = createAuditWriter(database)

@@ -8,6 +8,7 @@ import { checkCheckpoint } from './checkpoint.ts'
 import { behind, readCheckpoint, readLastSeal, readRowsBehind, readSeal } from './read-chain.ts'
 import { makeSeal } from './seal.ts'
 import type { Head, Seal } from './seal.ts'
+import { createSealBacklog } from './seal-backlog.ts'
 import type { SealedHead } from './sealed-head.ts'
 
 /** Any constant: who seals holds this lock. */
@@ -22,6 +23,8 @@ export interface SealerOptions {
   log: Logger
   /** told of each seal that this process made, once it is stored */
   onSealed?: (position: number) => void
+  /** ms, `performance.now` outside of tests */
+  monotonic?: () => number
 }
 
 export interface Sealer {
@@ -30,9 +33,12 @@ export interface Sealer {
   stop(): Promise<void>
   /** Seals what can be sealed now; how many rows. */
   runOnce(): Promise<number>
+  /** ms: for how long the first row that is not sealed has waited, as this process saw it */
+  readonly unsealedMs: number
 }
 
-export function createSealer({ database, keys, head, log, onSealed }: SealerOptions): Sealer {
+export function createSealer({ database, keys, head, log, onSealed, monotonic }: SealerOptions): Sealer {
+  const backlog = createSealBacklog(log, monotonic)
   const loop = createLoop({
     name: 'sealing the audit log',
     log,
@@ -75,15 +81,24 @@ export function createSealer({ database, keys, head, log, onSealed }: SealerOpti
 
   /** undefined: nothing to seal, or somebody else is at it. */
   async function sealNext(): Promise<Seal | undefined> {
-    const [found] = await database.query<{ waiting: boolean }>(WAITING)
-    if (!found?.waiting) return undefined
+    const [found] = await database.query<{ oldest: string | null }>(WAITING)
+    backlog.look(found?.oldest ?? undefined)
+    if (!found?.oldest) return undefined
     return database.transaction(async (em) => {
       const inside = { query: <Row>(text: string, params?: readonly unknown[]) => queryIn<Row>(em, text, params) }
       const [lock] = await inside.query<{ mine: boolean }>('select pg_try_advisory_xact_lock($1) as mine', [SEALER_LOCK])
-      if (!lock?.mine) return undefined
+      if (!lock?.mine) {
+        backlog.blocked(`another session holds the sealer's lock (advisory ${SEALER_LOCK} in pg_locks)`)
+        return undefined
+      }
       const last = await readLastSeal(inside)
       const rows = await readRowsBehind(inside, behind(last), MAX_ROWS, true)
-      if (rows.length === 0) return undefined
+      if (rows.length === 0) {
+        backlog.blocked(
+          'a transaction that has been open since before is still open (the oldest backend_xid in pg_stat_activity)',
+        )
+        return undefined
+      }
       const seal = makeSeal(keys, last, rows, new Date(Math.floor(database.clock.now())))
       await inside.query(
         'insert into sluice.audit_seals (position, ids, last_xid, hash, sealed_at) values ($1, $2, $3, $4, $5)',
@@ -101,6 +116,9 @@ export function createSealer({ database, keys, head, log, onSealed }: SealerOpti
       await runOnce().catch((error: unknown) => log.warn({ err: error }, 'the end of the audit log is not sealed yet'))
     },
     runOnce,
+    get unsealedMs() {
+      return backlog.waitsMs
+    },
   }
 }
 
@@ -111,4 +129,4 @@ const WAITING = `
     select e.id from sluice.audit_events e
     where (e.xid, e.id) > (coalesce((select last_xid from last), '0'), coalesce((select ids[cardinality(ids)] from last), '00000000-0000-0000-0000-000000000000'))
     order by e.xid, e.id limit 1
-  ) is not null as waiting`
+  ) as oldest`

@@ -19,15 +19,18 @@ import type { Logger } from '../log.ts'
 
 export const AUDIT_USAGE = `usage: sluice audit <command>
 
-  verify                   walks the whole log; says where it breaks, and ends with 1 then
+  verify                   walks the whole log; says where it breaks, and ends with 1 then;
+                           with 2 when rows have waited for their seal for more than a minute
   verify --export FILE     the same for an export: with the keys alone, no database is asked
   export [--after SEAL]    JSON lines, from the beginning or behind a seal
   export --follow          goes on as the log grows: for a collector
 `
 
 const ROWS_AT_A_TIME = 10_000
+/** Rows are sealed within a second while a server runs. */
+const UNSEALED_MS = 60_000
 
-/** The process's exit code: 0; 1 = the log is broken; 64 = wrong usage. Throws what went wrong on the way. */
+/** The process's exit code: 0; 1 = the log is broken; 2 = it is not being sealed; 64 = wrong usage. Throws what went wrong on the way. */
 export async function runAuditCommand(args: readonly string[], config: Config, log: Logger): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -88,7 +91,11 @@ function tell({ intact, checked, position, broken, unsealedForMs = 0, checkpoint
   if (intact) {
     const waiting = unsealedForMs > 0 ? ` The newest are not sealed yet, for ${(unsealedForMs / 1000).toFixed(1)} s.` : ''
     process.stdout.write(`The audit log is intact: ${checked} events, ${position} seals.${waiting}\n`)
-    return 0
+    if (unsealedForMs <= UNSEALED_MS) return 0
+    process.stdout.write(
+      'It is NOT BEING SEALED: what waits could be removed without a trace. Either no server runs, or something keeps it from sealing: see its log.\n',
+    )
+    return 2
   }
   const where = broken?.id ? `${encodeId('auditEvent', broken.id)}: ` : ''
   process.stdout.write(`The audit log is BROKEN behind seal ${position}, after ${checked} good events: ${where}${broken?.why}.\n`)

@@ -82,6 +82,8 @@ test(
       await settled(database)
       await createSealer({ database: past, keys, head, log }).runOnce()
     }
+    // nobody seals it
+    await write(1, 0.01)
     expect(await shortenAudit({ database, keys, head, log })).toBe(4)
     await write(21_000, 0)
 
@@ -94,11 +96,12 @@ test(
       /^It begins behind seal 2: 4 events that were sealed until \S+ have been removed by their age, at last on \S+\.\n/
     const whole = sluice('verify')
     expect(whole.stdout).toMatch(begins)
-    // two that are sealed, what retention says of itself, and those that are not sealed
+    // two that are sealed, what nobody sealed, what retention says of itself, and what came then
     expect(whole).toMatchObject({
-      status: 0,
-      stdout: expect.stringContaining('intact: 21003 events, 3 seals. The newest are not sealed yet'),
+      status: 2,
+      stdout: expect.stringContaining('intact: 21004 events, 3 seals. The newest are not sealed yet'),
     })
+    expect(whole.stdout).toContain('NOT BEING SEALED')
     const exported = sluice('export')
     const file = join(directory, 'export.jsonl')
     writeFileSync(file, exported.stdout)

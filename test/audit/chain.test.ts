@@ -273,3 +273,32 @@ test('the application can add seals, and change none', async () => {
   await expect(database.query('update sluice.audit_seals set position = 9')).rejects.toMatchObject({ code: '42501' })
   await expect(database.query('delete from sluice.audit_seals')).rejects.toMatchObject({ code: '42501' })
 })
+
+test.each([
+  ['a session that holds its lock', 'select pg_advisory_lock(7312021)', 'select pg_advisory_unlock(7312021)', 'lock'],
+  ['a transaction that stays open', 'begin; select pg_current_xact_id()', 'rollback', 'transaction'],
+])('sealing cannot be stopped in silence by %s', async (_who, stop, over, why) => {
+  const lines: Record<string, unknown>[] = []
+  const told = createLog('info', { write: (line: string) => void lines.push(JSON.parse(line)) })
+  let now = 0
+  const own = createSealer({ database, keys: auditKeys, head, log: told, monotonic: () => now })
+  await intruder.query(stop)
+  try {
+    await write(1)
+    expect(await own.runOnce()).toBe(0)
+    now = 29_000
+    await own.runOnce()
+    expect(lines).toEqual([])
+    expect(own.unsealedMs).toBe(29_000)
+    for (now = 31_000; now < 60_000; now += 500) await own.runOnce()
+    expect(lines).toMatchObject([{ level: 50, msg: expect.stringContaining('not sealed') }])
+    expect(JSON.stringify(lines)).toContain(why)
+  } finally {
+    await intruder.query(over)
+  }
+  await settled(database)
+  expect(await own.runOnce()).toBe(1)
+  await own.runOnce()
+  expect(own.unsealedMs).toBe(0)
+  expect(lines.at(-1)).toMatchObject({ msg: 'the audit log is sealed again' })
+})
