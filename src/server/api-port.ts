@@ -29,6 +29,12 @@ const CONNECTION: ServerOptions = {
   shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
 }
 
+/**
+ * What was written and not taken: a response of which nothing went out for this long is ended. It is the time in which a connection is
+ * silent both ways, too, which ends none that is still being answered.
+ */
+const TAKE_WITHIN_MS = 30_000
+
 /** Connections that wait to be accepted, as far as the kernel lets us (somaxconn): after a restart all clients come at once. Beyond it they are reset. */
 const BACKLOG = 4_096
 
@@ -61,8 +67,12 @@ export async function openApiPort(at: { host: string; port: number }, askReadine
     upgrade: (...upgrade) => turnAway(upgrade, CLOSE.TRY_LATER, 'The server is starting'),
   }
   const server = createServer(CONNECTION)
+  server.timeout = TAKE_WITHIN_MS
   server.on('clientError', answerClientError)
-  server.on('request', (request, response) => void doors.request(request, response))
+  server.on('request', (request, response) => {
+    response.on('timeout', endUntaken)
+    void doors.request(request, response)
+  })
   server.on('upgrade', (request, socket, head) => doors.upgrade(request, socket, head))
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ ...at, backlog: BACKLOG }, resolve))
   const { port } = server.address() as AddressInfo
@@ -77,4 +87,9 @@ export async function openApiPort(at: { host: string; port: number }, askReadine
       await closed
     },
   }
+}
+
+/** Node's `timeout` of a connection: none while a part of what waits goes out. */
+function endUntaken(this: ServerResponse): void {
+  if (this.writableLength > 0) this.destroy()
 }

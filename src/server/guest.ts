@@ -10,6 +10,7 @@ import type { Principal } from '../identity/principal.ts'
 import { newUuid } from '../ids.ts'
 import type { Logger } from '../log.ts'
 import type { NoteRefusal } from './answer.ts'
+import { drained, MAX_BUFFERED_BYTES } from './drained.ts'
 import { MAX_ANSWER_BYTES } from './follow.ts'
 
 const MAX_MESSAGES_A_SECOND = 200
@@ -116,8 +117,9 @@ export class Transport implements ProtocolSocket {
     this.#guest.socket.close(code, reason)
   }
 
-  /** Resolves when it is written: a slow reader holds back its own feeds and nothing piles up. */
-  send(message: string): Promise<void> {
+  /** Resolves when it is written. Whoever asks for many large answers and takes none is ended: a close frame would wait behind them. */
+  async send(message: string): Promise<void> {
+    if (this.#guest.socket.bufferedAmount > MAX_ANSWER_BYTES) return this.#guest.socket.terminate()
     return new Promise((resolve) => (this.#isOpen ? this.#guest.socket.send(withinLimit(message), () => resolve()) : resolve()))
   }
 
@@ -125,6 +127,7 @@ export class Transport implements ProtocolSocket {
     const { socket } = this.#guest
     socket.on('message', (data: RawData, isBinary: boolean) => {
       if (!this.#isOpen) return
+      void this.#holdUp()
       if (isBinary) return socket.close(CLOSE.NOT_TEXT, 'Messages are text')
       if (tooMany(this.#guest)) {
         this.#options.noteRefusal(callerOf(this.#guest), 'RATE_LIMITED')
@@ -132,6 +135,15 @@ export class Transport implements ProtocolSocket {
       }
       handle((data as Buffer).toString()).catch((error: unknown) => this.#failed(error))
     })
+  }
+
+  /** Nothing more is heard from whoever does not take what was sent: no answers pile up, and its pongs do not keep it alive. */
+  async #holdUp(): Promise<void> {
+    const { socket, stream } = this.#guest
+    if (socket.isPaused || socket.bufferedAmount <= MAX_BUFFERED_BYTES) return
+    socket.pause()
+    await drained(stream)
+    socket.resume()
   }
 
   #failed(error: unknown): void {

@@ -1,16 +1,18 @@
-/** A reader that takes nothing holds its own feed up, and nobody's when it is gone. */
+/** A reader that takes nothing holds its own feed up, and nobody else; of what it leaves little is kept. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { connect } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setImmediate, setTimeout } from 'node:timers/promises'
+import { GraphQLObjectType, GraphQLSchema, GraphQLString } from 'graphql'
 import { expect, onTestFinished, test } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { Member } from '../../src/live/member.ts'
 import type { Sink } from '../../src/live/member.ts'
 import { followOnSocket } from '../../src/server/websocket-feed.ts'
-import { principal } from './test-server.ts'
+import { openApiPort } from '../../src/server/api-port.ts'
+import { post, principal, RawSocket, serve } from './test-server.ts'
 
 /** A feed on a socket, and the client's end of it. */
 async function opened() {
@@ -73,4 +75,61 @@ test('a reader that says it sends no more and takes nothing is waited for, and t
   stream.destroy()
   await ready
   expect(sink.congested()).toBe(false)
+})
+
+const LARGE = 9_900_000
+const schema = new GraphQLSchema({
+  query: new GraphQLObjectType({
+    name: 'Query',
+    fields: {
+      large: { type: GraphQLString, resolve: () => 'x'.repeat(LARGE) },
+      late: { type: GraphQLString, resolve: () => setTimeout(200, 'late') },
+    },
+  }),
+})
+
+test('of an answer over HTTP that nobody takes nothing is kept after 30 seconds; a late answer is given all the same (B15)', async () => {
+  const at = await openApiPort({ host: '127.0.0.1', port: 0 }, () => ({ waitingFor: [], without: [] }))
+  expect(at.server.timeout).toBe(30_000)
+  at.server.timeout = 50
+  const { url } = await serve({ at, schema })
+  const socket = connect({ port: at.port, host: '127.0.0.1' })
+  onTestFinished(() => void socket.destroy())
+  const accepted = once(at.server, 'connection') as Promise<[Socket]>
+  const body = JSON.stringify({ query: '{ large }' })
+  socket.write(
+    `POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  )
+  socket.pause()
+  const [kept] = await accepted
+  await once(kept, 'close')
+  expect((await post(url, '{ late }')).data).toEqual({ late: 'late' })
+})
+
+test('messages of a socket that takes no answers wait; one that asks for many large ones at once is ended (B15)', async () => {
+  const at = await openApiPort({ host: '127.0.0.1', port: 0 }, () => ({ waitingFor: [], without: [] }))
+  const { socketUrl } = await serve({ at, schema })
+  const accepted = once(at.server, 'connection') as Promise<[Socket]>
+  const pinging = await new RawSocket(socketUrl).open()
+  const [stream] = await accepted
+  pinging.socket.pause()
+  const payload = { x: 'x'.repeat(60_000) }
+  // what the kernel takes is not ours: many times what may wait
+  for (let sent = 0; sent < 1_000 && !stream.isPaused(); sent += 1) {
+    pinging.send({ type: 'ping', payload })
+    // at most 200 messages a second are heard
+    await setTimeout(6)
+  }
+  expect(stream.isPaused()).toBe(true)
+  expect(stream.writableLength).toBeLessThan(1_000_000)
+  pinging.socket.resume()
+  await expect.poll(() => stream.isPaused()).toBe(false)
+
+  const asking = once(at.server, 'connection') as Promise<[Socket]>
+  const greedy = await new RawSocket(socketUrl).open()
+  const [other] = await asking
+  const closed = once(other, 'close')
+  greedy.socket.pause()
+  for (let id = 0; id < 10; id += 1) greedy.subscribe(String(id), '{ large }')
+  await closed
 })

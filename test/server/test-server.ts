@@ -227,7 +227,7 @@ export async function serve(
   const config = { host: '127.0.0.1', port: 0, ...changes.config }
   const askReadiness = changes.askReadiness ?? ((): Readiness => ({ waitingFor: [], without: [] }))
   const server = startServer({
-    at: await openApiPort(config, askReadiness),
+    at: changes.at ?? (await openApiPort(config, askReadiness)),
     production: false,
     persisted: { documents: new Map(), only: false },
     schema: smallSchema(events, calls),
