@@ -21,6 +21,7 @@ export const AUDIT_USAGE = `usage: sluice audit <command>
 
   verify                   walks the whole log; says where it breaks, and ends with 1 then;
                            with 2 when rows have waited for their seal for more than a minute
+  verify --after SEAL      what lies behind a seal, also behind a break
   verify --export FILE     the same for an export: with the keys alone, no database is asked
   export [--after SEAL]    JSON lines, from the beginning or behind a seal
   export --follow          goes on as the log grows: for a collector
@@ -40,7 +41,8 @@ export async function runAuditCommand(args: readonly string[], config: Config, l
   const keys = auditKeysOf(config)
   const [command, ...rest] = positionals
   const after = Number(values.after ?? 0)
-  if ((command !== 'verify' && command !== 'export') || rest.length > 0 || !Number.isSafeInteger(after) || after < 0) {
+  const known = command === 'export' || (command === 'verify' && (values.export === undefined || values.after === undefined))
+  if (!known || rest.length > 0 || !Number.isSafeInteger(after) || after < 0) {
     process.stderr.write(AUDIT_USAGE)
     return 64
   }
@@ -52,11 +54,11 @@ export async function runAuditCommand(args: readonly string[], config: Config, l
     if (command === 'verify') {
       const head = createSealedHead(keys, config.audit.headPath ?? join(config.database.dataDir, 'audit-head'))
       let checked = 0
-      for (let after: VerifiedPlace = { position: 0 }; ;) {
-        const page = await verifyAudit({ database, keys, head, after, limit: ROWS_AT_A_TIME })
+      for (let place: VerifiedPlace = { position: after }; ;) {
+        const page = await verifyAudit({ database, keys, head, after: place, limit: ROWS_AT_A_TIME })
         checked += page.checked
-        if (page.broken || page.complete) return tell({ ...page, checked })
-        after = page.place ?? { position: page.position }
+        if (page.broken || page.complete) return tell({ ...page, checked, after })
+        place = page.place ?? { position: page.position }
         process.stderr.write(`${checked} events, seal ${page.position}${page.place ? ' and what is not sealed yet' : ''} ...\n`)
       }
     }
@@ -76,18 +78,21 @@ interface Told {
   intact: boolean
   checked: number
   position: number
+  /** nothing up to this seal was looked at */
+  after?: number
   broken?: { id: string | null; why: string }
   unsealedForMs?: number
   checkpoint?: Checkpoint
 }
 
-function tell({ intact, checked, position, broken, unsealedForMs = 0, checkpoint }: Told): number {
+function tell({ intact, checked, position, after = 0, broken, unsealedForMs = 0, checkpoint }: Told): number {
   if (checkpoint) {
     const { events, position: last, sealedAt, madeAt } = checkpoint
     process.stdout.write(
       `It begins behind seal ${last}: ${events} events that were sealed until ${sealedAt.toISOString()} have been removed by their age, at last on ${madeAt.toISOString()}.\n`,
     )
   }
+  if (after > 0) process.stdout.write(`Nothing up to seal ${after} was looked at.\n`)
   if (intact) {
     const waiting = unsealedForMs > 0 ? ` The newest are not sealed yet, for ${(unsealedForMs / 1000).toFixed(1)} s.` : ''
     process.stdout.write(`The audit log is intact: ${checked} events, ${position} seals.${waiting}\n`)

@@ -112,6 +112,12 @@ test(
     await superuser.query('update sluice.audit_events set success = false where id = $1', [last!.id])
     expect(sluice('verify'), 'the very last').toMatchObject({ status: 1, stdout: expect.stringContaining('was changed') })
     await superuser.query('update sluice.audit_events set success = true where id = $1', [last!.id])
+    await superuser.query('update sluice.audit_seals set sealed_at = now() where position = 3')
+    expect(sluice('verify').stdout).toContain('BROKEN behind seal 2')
+    expect(sluice('verify', '--after', '3'), 'what lies behind a break, the export too').toMatchObject({
+      status: 2,
+      stdout: expect.stringMatching(/Nothing up to seal 3 was looked at\.\n.*intact: 21003 events/),
+    })
     await superuser.query('delete from sluice.audit_checkpoints')
     expect(sluice('verify')).toMatchObject({ status: 1, stdout: expect.stringContaining('BROKEN') })
   },
