@@ -28,5 +28,5 @@ export function createAgentRequestsFeeds<Rendered, Wanted, Shown extends object,
   const log = agentRequestChanges(database)
   // agents wait for what they are asked: nothing is held back
   const topicOf = changesTopics({ name: 'agent requests', bell: AGENT_REQUESTS_TOPIC, log, sight, mayFollow, paceMs: 0 })
-  return openChanges({ feeds, log, topicOf, mayFollow })
+  return openChanges({ feeds, topicOf, mayFollow })
 }

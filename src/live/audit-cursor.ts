@@ -11,6 +11,9 @@ const FORM = /^1:(0|[1-9]\d{0,14}):([0-9a-f]{16})$/
 export const encodeAuditCursor = (position: number, hash: string): string =>
   Buffer.from(`1:${position}:${hash}`).toString('base64url')
 
+/** Of whoever was told nothing yet: no seal's. */
+export const NOTHING_TOLD = encodeAuditCursor(0, 'f'.repeat(2 * HASH_BYTES))
+
 /** The end of the hash: it begins with the id of the key. */
 export const cursorOf = (seal: Head | undefined): string =>
   seal

@@ -4,7 +4,7 @@ import { canonicalJson } from '../canonical-json.ts'
 import type { Database } from '../database/database.ts'
 import { Fault } from '../errors.ts'
 import type { Principal } from '../identity/principal.ts'
-import { positionIn } from './audit-cursor.ts'
+import { NOTHING_TOLD, positionIn } from './audit-cursor.ts'
 import type { Feed, Feeds } from './feeds.ts'
 import { createAuditReader } from './read-audit.ts'
 import type { AuditFrame } from './read-audit.ts'
@@ -46,12 +46,12 @@ export function createAuditFeeds<Rendered>({
     mayFollow: async (asked) => asked.map(({ principal }) => mayReadAudit(principal)),
   }
 
-  const topicOf = (filter: AuditFilter, start: string): Topic<AuditFrame> => ({
+  const topicOf = (filter: AuditFilter): Topic<AuditFrame> => ({
     kind,
     key: `audit ${canonicalJson(filter)}`,
     bell: AUDIT_BELL,
     subjects: [],
-    start,
+    start: NOTHING_TOLD,
     read: (after, { upTo }) => reader.read(filter, after, upTo),
     compare: (a, b) => positionIn(a) - positionIn(b),
     isNews: (cursor, payload) => readPosition(payload) > positionIn(cursor),
@@ -61,8 +61,8 @@ export function createAuditFeeds<Rendered>({
     if (after != null) positionIn(after)
     const askedAt = performance.now()
     if (!mayReadAudit(principal)) throw new Fault('FORBIDDEN')
-    const topic = topicOf(filter, after ?? (await reader.end()))
-    return feeds.open({ topic, principal, after: after ?? undefined, conflates: false, askedAt })
+    const from = after == null || after === NOTHING_TOLD ? undefined : after
+    return feeds.open({ topic: topicOf(filter), principal, after: from, conflates: false, askedAt })
   }
 }
 

@@ -13,6 +13,9 @@ const FORM = /^1:([0-9a-f]{12}):(0|[1-9]\d{0,18})$/
 
 export const encodeChangeCursor = ({ epoch, xid }: ChangePlace): string => Buffer.from(`1:${epoch}:${xid}`).toString('base64url')
 
+/** Of whoever was told nothing yet: another database's, so that a server which does not know it shows everything too. */
+export const NOTHING_TOLD = encodeChangeCursor({ epoch: '0'.repeat(12), xid: '0' })
+
 /** Throws Fault BAD_CURSOR. */
 export function decodeChangeCursor(cursor: string): ChangePlace {
   const [, epoch = '', xid = ''] = FORM.exec(Buffer.from(cursor.slice(0, 100), 'base64url').toString('latin1')) ?? []

@@ -5,7 +5,7 @@ import { Fault } from '../errors.ts'
 import { rightsSubjectsOf } from '../identity/grantees.ts'
 import { viewerKeyOf } from '../identity/principal.ts'
 import type { Principal } from '../identity/principal.ts'
-import { compareChangeCursors, decodeChangeCursor } from './change-cursor.ts'
+import { compareChangeCursors, decodeChangeCursor, NOTHING_TOLD } from './change-cursor.ts'
 import type { Changes, ChangeLog } from './change-log.ts'
 import type { Feed, Feeds } from './feeds.ts'
 import type { CommonFrame, FeedReason } from './frames.ts'
@@ -40,8 +40,7 @@ const PENDING_LOOKS = 40
 /** When rights change, or a server is back, everybody wants a snapshot: connections are left to others. */
 const SHOWN_AT_ONCE = { most: 1, atOnce: 4 }
 
-/** `start`: any cursor of it. */
-export type TopicOf<Wanted> = (wanted: Wanted, principal: Principal, start: string) => Topic
+export type TopicOf<Wanted> = (wanted: Wanted, principal: Principal) => Topic
 
 export function changesTopics<Wanted, Shown extends object, Changed extends object>({
   name,
@@ -66,11 +65,16 @@ export function changesTopics<Wanted, Shown extends object, Changed extends obje
     SHOWN_AT_ONCE,
   )
 
-  async function snapshot(wanted: Wanted, principal: Principal, gap?: FeedReason): Promise<Page<ChangesFrame<Shown, Changed>>> {
+  async function snapshot(
+    wanted: Wanted,
+    principal: Principal,
+    gap?: { after: string; reason: FeedReason },
+  ): Promise<Page<ChangesFrame<Shown, Changed>>> {
     // the place first: what changes in between is told again
     const cursor = await log.end()
     const shown = await show({ principal, wanted })
-    const skipped = gap ? [{ kind: 'gap' as const, cursor, reason: gap }] : []
+    // whoever is cut off behind the gap gets both again
+    const skipped = gap ? [{ kind: 'gap' as const, cursor: gap.after, reason: gap.reason }] : []
     return { frames: [...skipped, { kind: 'snapshot', cursor, ...shown }], cursor, more: false, ends: false }
   }
 
@@ -92,7 +96,7 @@ export function changesTopics<Wanted, Shown extends object, Changed extends obje
   const tickOf = (time: number): number => Math.floor(time / paceMs)
 
   /** Whoever may see the same shares a topic: administrators, who see everything; everybody else sees for themselves. */
-  return function topicOf(wanted, principal, start) {
+  return function topicOf(wanted, principal) {
     let toldAt = -1
 
     async function read(after: string | undefined, { upTo, anew }: ReadOptions): Promise<Page<ChangesFrame<Shown, Changed>>> {
@@ -100,11 +104,11 @@ export function changesTopics<Wanted, Shown extends object, Changed extends obje
       if (anew) return anewAt(after, wanted, principal)
       if (paceMs > 0 && tickOf(performance.now()) === toldAt) await pause((toldAt + 1) * paceMs - performance.now())
       const changes = await readNext(after, upTo)
-      if (typeof changes === 'string') return snapshot(wanted, principal, changes)
+      if (typeof changes === 'string') return snapshot(wanted, principal, { after, reason: changes })
       const { ids, cursor, more } = changes
       if (!more) toldAt = tickOf(performance.now())
       const changed = ids.length === 0 ? [] : await sight.changed(principal, wanted, ids)
-      if (changed === 'TOO_MANY_CHANGES') return snapshot(wanted, principal, changed)
+      if (changed === 'TOO_MANY_CHANGES') return snapshot(wanted, principal, { after, reason: changed })
       // one commit is one place: whoever is cut off between its frames gets all of them again
       const frames = changed.map((some, index) => {
         const place = index === changed.length - 1 ? cursor : after
@@ -120,12 +124,12 @@ export function changesTopics<Wanted, Shown extends object, Changed extends obje
       bell,
       subjects: seesAll ? [] : rightsSubjectsOf(principal),
       showsByRights: !seesAll,
-      start,
+      start: NOTHING_TOLD,
       read,
       compare: compareChangeCursors,
       // a ring says nothing of whose execution it is
       isNews: () => true,
-      seenBy: (other) => topicOf(wanted, other, start),
+      seenBy: (other) => topicOf(wanted, other),
     }
   }
 }
@@ -143,12 +147,10 @@ export type OpenChanges<Rendered, Wanted> = (order: ChangesOrder<Wanted>) => Pro
 
 export function openChanges<Rendered, Wanted>({
   feeds,
-  log,
   topicOf,
   mayFollow,
 }: {
   readonly feeds: Pick<Feeds<Rendered>, 'open'>
-  readonly log: ChangeLog
   readonly topicOf: TopicOf<Wanted>
   readonly mayFollow: (principal: Principal) => boolean
 }): OpenChanges<Rendered, Wanted> {
@@ -156,8 +158,9 @@ export function openChanges<Rendered, Wanted>({
     if (after != null) decodeChangeCursor(after)
     const askedAt = performance.now()
     if (!mayFollow(principal)) throw new Fault('FORBIDDEN')
-    const topic = topicOf(wanted, principal, after ?? (await log.end()))
-    return feeds.open({ topic, principal, after: after ?? undefined, conflates: true, askedAt })
+    const topic = topicOf(wanted, principal)
+    const from = after == null || after === NOTHING_TOLD ? undefined : after
+    return feeds.open({ topic, principal, after: from, conflates: true, askedAt })
   }
 }
 

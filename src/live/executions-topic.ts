@@ -39,5 +39,5 @@ export function createExecutionsFeeds<Rendered, Wanted>({
   const mayFollow = (principal: Principal): boolean => isAllowed(principal, 'EXECUTIONS_READ')
   const log = executionChanges(database)
   const topicOf = changesTopics({ name: 'executions', bell: EXECUTIONS_TOPIC, log, sight, mayFollow, paceMs })
-  return openChanges({ feeds, log, topicOf, mayFollow })
+  return openChanges({ feeds, topicOf, mayFollow })
 }

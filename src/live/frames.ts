@@ -63,7 +63,8 @@ export interface Advance {
 
 /**
  * The frames for a reader that has all events up to `from` (undefined: nothing yet, it wants a snapshot).
- * After a gap it goes on from the gap's cursor, with a snapshot and then whatever events are left. `conflate`: the reader wants
+ * A gap has the cursor that the reader came with, so that whoever is cut off behind it gets both again; then come a snapshot and whatever
+ * events are left. `conflate`: the reader wants
  * no events, none were read, and the next state is all there is to say.
  */
 export function advance(from: FeedPlace | undefined, { execution, events, epoch }: ExecutionPage, conflate = false): Advance {
@@ -71,13 +72,13 @@ export function advance(from: FeedPlace | undefined, { execution, events, epoch 
   const frames: ExecutionFrame[] = []
   const cursorAt = (seq: number) => encodeFeedCursor(id, { seq, epoch })
   const show = (at: number) => frames.push({ kind: 'snapshot', cursor: cursorAt(at), execution })
-  const skip = (at: number, reason: FeedReason) => frames.push({ kind: 'gap', cursor: cursorAt(at), reason })
+  const skip = (after: FeedPlace, reason: FeedReason) => frames.push({ kind: 'gap', cursor: encodeFeedCursor(id, after), reason })
   let position = last
 
   if (from === undefined) {
     show(last)
   } else if (from.seq > last || isForeign(from, epoch)) {
-    skip(last, 'RESTORED')
+    skip(from, 'RESTORED')
     show(last)
   } else if (from.seq < last && conflate) {
     frames.push({ kind: 'delta', cursor: cursorAt(last), execution, events })
@@ -86,7 +87,7 @@ export function advance(from: FeedPlace | undefined, { execution, events, epoch 
     position = next.at(-1)?.seq ?? (events[0] ? events[0].seq - 1 : last)
     if (next.length > 0) frames.push({ kind: 'delta', cursor: cursorAt(position), execution, events: next })
     else {
-      skip(position, 'RETENTION')
+      skip(from, 'RETENTION')
       show(position)
     }
   }

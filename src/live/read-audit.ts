@@ -37,11 +37,11 @@ type End = Seal | Checkpoint
 export function createAuditReader(database: Database): AuditReader {
   const readEnd = async (): Promise<End | undefined> => (await readLastSeal(database)) ?? readCheckpoint(database)
 
-  async function begin(filter: AuditFilter, end: End | undefined, gap?: FeedReason): Promise<Page<AuditFrame>> {
+  async function begin(filter: AuditFilter, end: End | undefined, gap: readonly AuditFrame[] = []): Promise<Page<AuditFrame>> {
     const cursor = cursorOf(end)
     const to = end && 'ids' in end ? behind(end) : BEGINNING
     const events = await readLastMatching(database, filter, { to, limit: SNAPSHOT_EVENTS, within: SNAPSHOT_LOOKS_AT })
-    return page([...skipTo(cursor, gap), { kind: 'snapshot', cursor, events }], cursor, false)
+    return page([...gap, { kind: 'snapshot', cursor, events }], cursor, false)
   }
 
   async function goOn(filter: AuditFilter, after: string, end: End | undefined, upTo?: string): Promise<Page<AuditFrame>> {
@@ -51,13 +51,13 @@ export function createAuditReader(database: Database): AuditReader {
     // with the one that the reader has, to know it again
     const seals = await readSeals(database, Math.max(position - 1, 0), ROWS_PER_READ)
     const had = seals.find((seal) => seal.position === position)
-    if (position > newest || (had && cursorOf(had) !== after)) return begin(filter, end, 'RESTORED')
+    if (position > newest || (had && cursorOf(had) !== after)) return begin(filter, end, [gapAfter(after, 'RESTORED')])
     const next = seals.filter((seal) => seal.position > position && seal.position <= goal)
     const [first, to] = [next[0], next.at(-1)]
     if (!first || !to) return page([], after, false)
     if (first.position > position + 1) {
       const left = encodeAuditCursor(first.position - 1, NO_HASH)
-      return page([...skipTo(left, 'RETENTION'), { kind: 'snapshot', cursor: left, events: [] }], left, true)
+      return page([gapAfter(after, 'RETENTION'), { kind: 'snapshot', cursor: left, events: [] }], left, true)
     }
     const events = await readMatching(database, filter, { after: had ? behind(had) : BEGINNING, to: behind(to) })
     const cursor = cursorOf(to)
@@ -80,4 +80,5 @@ const page = (frames: readonly AuditFrame[], cursor: string, more: boolean): Pag
   ends: false,
 })
 
-const skipTo = (cursor: string, reason: FeedReason | undefined): AuditFrame[] => (reason ? [{ kind: 'gap', cursor, reason }] : [])
+/** With the cursor that the reader came with: whoever is cut off behind it gets it again, and the snapshot. */
+const gapAfter = (cursor: string, reason: FeedReason): AuditFrame => ({ kind: 'gap', cursor, reason })

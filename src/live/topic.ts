@@ -37,7 +37,7 @@ export interface Topic<F extends Frame = Frame> {
   readonly bell: string
   /** what else than the principal may change who may follow it */
   readonly subjects: readonly AuthSubject[]
-  /** before anything was read */
+  /** Before anything was read: whoever resumes after it is shown everything. The same for whoever follows. */
   readonly start: string
   /** At most some hundreds of changes. `after` undefined: a snapshot. Undefined: it is gone. Throws Fault BAD_CURSOR. */
   read(after: string | undefined, options: ReadOptions): Promise<Page<F> | undefined>

@@ -67,7 +67,7 @@ test('a reader at the end of an ended execution gets the end alone', () => {
 test('a cursor ahead of the database is a gap, then a snapshot', () => {
   const frames = follow(history(3, () => false, false).read, 9, 500)
   expect(frames).toMatchObject([{ kind: 'gap', reason: 'RESTORED' }, { kind: 'snapshot' }])
-  expect(frames.map(({ cursor }) => decodeFeedCursor(cursor, id).seq)).toEqual([3, 3])
+  expect(frames.map(({ cursor }) => decodeFeedCursor(cursor, id).seq)).toEqual([9, 3])
 })
 
 test('events that retention removed are a gap, then a snapshot, then the events that are left', () => {
@@ -79,7 +79,7 @@ test('events that retention removed are a gap, then a snapshot, then the events 
     { kind: 'delta', events: [{ seq: 9 }] },
     { kind: 'end' },
   ])
-  expect(decodeFeedCursor(frames[0]!.cursor, id)).toEqual({ seq: 5, epoch })
+  expect(frames.slice(0, 2).map(({ cursor }) => decodeFeedCursor(cursor, id).seq)).toEqual([2, 5])
 })
 
 test('whatever is missing, every event that is left after the cursor comes once and in order, and cursors never go back', () => {
@@ -96,9 +96,11 @@ test('whatever is missing, every event that is left after the cursor comes once 
         const frames = follow(read, from, limit)
         const got = frames.flatMap((frame) => (frame.kind === 'delta' ? frame.events : []))
         expect(got).toEqual(from === undefined ? [] : events.filter((event) => event.seq > from))
-        const places = frames.map(({ cursor }) => decodeFeedCursor(cursor, id).seq)
+        // a restore alone takes a reader back, and its gap is still where the reader was
+        const own = frames.filter((frame) => frame.kind !== 'gap' || frame.reason !== 'RESTORED')
+        const places = own.map(({ cursor }) => decodeFeedCursor(cursor, id).seq)
         expect(places).toEqual(places.toSorted((a, b) => a - b))
-        for (const [index, frame] of frames.entries())
+        for (const [index, frame] of own.entries())
           if ('execution' in frame) expect(frame.execution.seq).toBeGreaterThanOrEqual(places[index]!)
         if (ended) expect(frames.at(-1)?.kind).toBe('end')
       },
