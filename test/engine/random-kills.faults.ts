@@ -92,14 +92,28 @@ test(`${EXECUTIONS} executions while their worker is killed ${KILLS} times at ra
   )
 
   expect(underWay).toBeGreaterThan(KILLS)
-  const unhappy = await database.query(`select id, status, error from sluice.executions where status <> 'SUCCEEDED'`)
-  expect(unhappy).toEqual([])
+  // chance may kill the same step three times while it runs alone: then it is poison by the rule, and whoever started it fails with it
+  const unlucky = await database.query<{ id: string }>(
+    `with recursive unlucky as (
+       select e.id, e.parent_id from sluice.executions e where e.error ->> 'code' = 'POISONED' and 3 <= (
+         select count(*) from sluice.events v where v.execution_id = e.id and v.type = 'step.isolated' and v.path = e.error ->> 'step')
+       union all
+       select p.id, p.parent_id from sluice.executions p join unlucky u on u.parent_id = p.id)
+     select id from unlucky`,
+  )
+  const poisoned = unlucky.map(({ id }) => id)
+  expect(poisoned.length).toBeLessThan(5)
+  const unhappy = await database.query<{ id: string }>(
+    `select id, status, error from sluice.executions where status <> 'SUCCEEDED'`,
+  )
+  expect(unhappy.filter(({ id }) => !poisoned.includes(id))).toEqual([])
   const [row] = await database.query<{ count: number }>(
     'select count(*)::int as count from sluice.executions where parent_id is null',
   )
   expect(row!.count).toBe(EXECUTIONS)
   expect(await breaches(database)).toEqual([])
 
+  for (const id of poisoned) started.delete(id)
   const ran = effects.keys()
   const ranOnce = new Set(ran)
   const wanted: string[] = []
@@ -110,10 +124,11 @@ test(`${EXECUTIONS} executions while their worker is killed ${KILLS} times at ra
   // each child once, each item once: the rules above compare them with what their parents know
   const families = [...started.values()].filter((name) => name === 'families').length
   const parents = [...started.values()].filter((name) => name === 'parents').length
-  const children = await database.query('select id from sluice.executions where parent_id is not null')
+  const children = await database.query('select id from sluice.executions where not parent_id = any($1)', [poisoned])
   expect(children.length).toBe(families * 3 + parents)
   const paths = await database.query(
-    'select s.path from sluice.step_runs s join sluice.executions e on e.id = s.execution_id where s.path = s.name and e.parent_id is null',
+    'select s.path from sluice.step_runs s join sluice.executions e on e.id = s.execution_id where s.path = s.name and e.parent_id is null and not e.id = any($1)',
+    [poisoned],
   )
   expect(paths.length).toBe([...started.values()].reduce((sum, name) => sum + Object.keys(SHAPES[name]).length, 0))
 })
