@@ -155,8 +155,9 @@ function openFleet({ kind, workers, database, redis }: FleetOptions) {
       async runOnce() {
         const ready = performance.now() >= readyLookAt
         if (ready) readyLookAt = performance.now() + dispatch.lookEveryMs
+        // a look has its time, and goes on in the next one
         await claimer.look(ready)
-        return 1_000
+        return claimer.couldMore ? 0 : 1_000
       },
     })
     const serving = dispatch.serve([DEFAULT_POOL], {
